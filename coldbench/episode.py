@@ -98,9 +98,17 @@ class Episodes:
     def __len__(self) -> int:
         return len(self.who)
 
+    @property
+    def max_shots(self) -> int:
+        return self.support.shape[1]
+
+    @property
+    def query_size(self) -> int:
+        return self.query.shape[1]
+
     def batches(self, shots: int, size: int = 256) -> Iterator[EpisodeBatch]:
         """Every episode once, with its last `shots` support interactions, always in this order."""
-        seen = self.support[:, self.support.shape[1] - shots :]  # (E, K)
+        seen = self.support[:, self.max_shots - shots :]  # (E, K)
         for at in range(0, len(self), size):
             part = slice(at, at + size)
             yield _batch(self.users, self.who[part], seen[part], self.query[part])

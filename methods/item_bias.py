@@ -1,0 +1,37 @@
+"""Item bias: how much better than their usual people rate an item. The row to beat.
+
+Koren, "Factorization Meets the Neighborhood" (2008), section 2.1, with damping as in Funk's SVD:
+b_i = sum_u (r_ui - mu_u) / (n_i + 5), mu_u = (sum r + 3 g) / (n_u + 3), g the mean of all labels.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import Method, to_unit
+from coldbench.protocol import Seeds
+
+from ._prior import Warm, item_bias
+
+
+@dataclass
+class ItemBias(Method[None]):
+    item_damping: float = 5.0  # ratings of an average user added to every item
+    user_damping: float = 3.0  # average ratings added to every user
+
+    family = "simple"
+    adapts = False
+    random = False
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        sums = Warm.of(warm, items.device, self.user_damping)
+        self.items = items
+        self.learned = {"expected": to_unit(sums.mean + item_bias(sums, self.item_damping))}
+
+    def adapt(self, support: Feedback) -> None:
+        return None
+
+    def score(self, state: None, items: Tensor) -> Tensor:
+        return self.learned["expected"][items]  # (B, Q)
