@@ -1,0 +1,160 @@
+"""The one loop every method runs through: learn from warm users, meet the cold ones at every K.
+
+The loop owns the labels: a method sees a support and the numbers of the items it is asked for.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import EpisodeBatch, Episodes
+from coldbench.method import Method
+from coldbench.protocol import Protocol, Seeds, Split
+
+BATCH = 256  # users adapted to at once
+TOP = 100  # of a ranked catalogue, kept
+
+
+def meta_train(method: Method[Any], split: Split, items: Items, seeds: Seeds) -> None:
+    """Learn from warm users with the global generators left as they were found."""
+    kept = torch.random.get_rng_state()
+    try:
+        method.meta_train(split.warm, split.valid, items, seeds)
+    finally:
+        torch.random.set_rng_state(kept)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a method said of every judged user, at every number of shots."""
+
+    query: pl.DataFrame  # user, shots, item, rating, label, score (and above, tied, candidates)
+    top: pl.DataFrame | None  # user, shots, rank, item, score: the catalogue's first 100
+
+
+@torch.no_grad()
+def evaluate(method: Method[Any], split: Split, protocol: Protocol, device: torch.device) -> Scores:
+    """Meet every cold user at each K of the protocol.
+
+    Raises ValueError where a score is not finite or not in 0..1, naming K and how many users.
+    """
+    rows, tops = [], []
+    for shots in protocol.shots:
+        for batch in split.cold.batches(shots, BATCH):
+            there = batch.to(device)
+            state = method.adapt(there.support)
+            scores = checked(method.score(state, there.query.items), batch, shots)
+            columns = {"score": scores}
+            if protocol.candidates == "all":
+                ranked = _Ranked.of(method, state, batch, scores, split, device)
+                columns |= {"above": ranked.above, "tied": ranked.tied, "candidates": ranked.many}
+                tops.append(ranked.top.with_columns(shots=pl.lit(shots, pl.Int16)))
+            rows.append(_rows(batch, shots, columns))
+    query = pl.concat(rows).join(
+        _ratings(split.cold), ["user", "item"], "left", maintain_order="left"
+    )
+    first = ["user", "shots", "item", "rating", "label", "score"]
+    return Scores(query.select(*first, pl.exclude(first)), pl.concat(tops) if tops else None)
+
+
+def checked(scores: Tensor, batch: EpisodeBatch, shots: int) -> Tensor:
+    """(B, Q) scores on the CPU, of the right shape, finite and in 0..1."""
+    scores = scores.float().cpu()
+    if scores.shape != batch.query.items.shape:
+        expected, found = tuple(batch.query.items.shape), tuple(scores.shape)
+        raise ValueError(f"score returned the shape {found} where {expected} was asked for")
+    real = torch.where(batch.query.mask, scores, 0.5)
+    wrong = ~torch.isfinite(real) | (real < 0) | (real > 1)
+    if wrong.any():
+        users, example = int(wrong.any(1).sum()), float(real[wrong][0])
+        raise ValueError(
+            f"at K = {shots}, {users} of {len(scores)} users got a score outside 0..1: {example}"
+        )
+    return scores
+
+
+def _rows(batch: EpisodeBatch, shots: int, columns: dict[str, Tensor]) -> pl.DataFrame:
+    real = batch.query.mask
+    users = batch.users[:, None].expand_as(real)
+    table = {"user": users, "item": batch.query.items.int(), "label": batch.query.labels} | columns
+    frame = pl.DataFrame({name: column[real].numpy() for name, column in table.items()})
+    return frame.with_columns(shots=pl.lit(shots, pl.Int16))
+
+
+def _ratings(episodes: Episodes) -> pl.DataFrame:
+    """user, item, rating of every query, on the dataset's own scale."""
+    users, log = episodes.users, episodes.users.log
+    rows = np.where(episodes.query >= 0, episodes.query, 0)
+    who = np.broadcast_to(users.ids[episodes.who][:, None], rows.shape)
+    columns = {"user": who, "item": log.items[rows], "rating": log.ratings[rows]}
+    real = episodes.query >= 0
+    return pl.DataFrame({name: column[real] for name, column in columns.items()}).unique(
+        ["user", "item"], maintain_order=True
+    )
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Where the query's items stand among all candidates of their user."""
+
+    above: Tensor  # (B, Q) int32, candidates with a higher score
+    tied: Tensor  # (B, Q) int32, candidates with the same score, the item included
+    many: Tensor  # (B, Q) int32, candidates of the user
+    top: pl.DataFrame
+
+    @classmethod
+    def of(
+        cls,
+        method: Method[Any],
+        state: Any,
+        batch: EpisodeBatch,
+        scores: Tensor,
+        split: Split,
+        device: torch.device,
+    ) -> "_Ranked":
+        """All candidates but the items of the user's longest support, the same at every K."""
+        asked = torch.from_numpy(split.candidates)  # (C,)
+        every = asked.expand(len(scores), -1)  # (B, C)
+        given = torch.cat(
+            [method.score(state, part.to(device)).float().cpu() for part in every.split(1024, 1)], 1
+        )
+        given = torch.where(_seen(split.cold, batch, asked), -1.0, given)  # (B, C)
+        place = torch.searchsorted(asked, batch.query.items)
+        scores = given.gather(1, place)  # of one call, so that equal means equal
+        ascending = given.sort(1).values
+        below = torch.searchsorted(ascending, scores)
+        upto = torch.searchsorted(ascending, scores, right=True)
+        width = given.shape[1]
+        many = (given >= 0).sum(1, keepdim=True).expand_as(scores)
+        best = given.topk(min(TOP, width), 1)
+        ranks = torch.arange(1, best.values.shape[1] + 1).expand_as(best.values)
+        real = best.values >= 0
+        top = {
+            "user": batch.users[:, None].expand_as(ranks),
+            "rank": ranks.int(),
+            "item": asked[best.indices].int(),
+            "score": best.values,
+        }
+        return cls(
+            (width - upto).int(),
+            (upto - below).int(),
+            many.int(),
+            pl.DataFrame({name: column[real].numpy() for name, column in top.items()}),
+        )
+
+
+def _seen(cold: Episodes, batch: EpisodeBatch, asked: Tensor) -> Tensor:
+    """(B, C) which candidates the user's longest support holds."""
+    where = np.searchsorted(cold.users.ids[cold.who], batch.users.numpy())
+    rows = cold.support[where]  # (B, S)
+    items = torch.from_numpy(np.where(rows >= 0, cold.users.log.items[rows], -1).astype(np.int64))
+    place = torch.searchsorted(asked, items).clamp_max(len(asked) - 1)
+    user, hit = torch.nonzero(asked[place] == items, as_tuple=True)
+    seen = torch.zeros(len(items), len(asked), dtype=torch.bool)
+    seen[user, place[user, hit]] = True
+    return seen

@@ -1,0 +1,88 @@
+"""What a method costs: adapting and scoring timed apart from everything else.
+
+CUDA works behind the caller's back, so every clock reading waits for it. A call is warmed up, then
+repeated until a second has passed; the median is reported, and for one user the 95th percentile too.
+"""
+
+from collections.abc import Callable
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any
+
+import psutil
+import torch
+
+from coldbench.episode import EpisodeBatch
+from coldbench.method import Method, state_bytes
+
+PATIENCE = 1.0  # seconds that a call is repeated for
+BATCHES = (1, 8, 64, 256, 1024)  # users adapted at once
+
+
+def now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)  # kernels run later than the call that asked for them
+    return perf_counter()
+
+
+def seconds(call: Callable[[], object], device: torch.device) -> list[float]:
+    """How long the call takes: after one warm-up, every repeat until a second has passed."""
+    call()
+    taken: list[float] = []
+    begin = now(device)
+    while not taken or now(device) - begin < PATIENCE:
+        at = now(device)
+        call()
+        taken.append(now(device) - at)
+    return taken
+
+
+@torch.no_grad()
+def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict[str, Any]:
+    """What `batch` of users costs to adapt to and to score, at the batch's number of shots."""
+    batch = batch.to(device)
+    shots, query = batch.support.items.shape[1], batch.query.items.shape[1]
+    by_batch = []
+    for users in BATCHES:
+        part = _tiled(batch, users)
+        taken = seconds(lambda part=part: method.adapt(part.support), device)  # type: ignore[misc]
+        by_batch.append({"users": users, "users_per_second": users / median(taken)})
+        if users == 1:
+            alone = taken
+        if median(taken) > PATIENCE:
+            break  # as slow as this, more users at once say nothing new
+    state = method.adapt(part.support)
+    scoring = seconds(lambda: method.score(state, part.query.items), device)
+    return {
+        "shots": shots,
+        "adapt_ms_p50": 1e3 * median(alone),
+        "adapt_ms_p95": 1e3 * (quantiles(alone, n=20)[-1] if len(alone) > 1 else alone[0]),
+        "adapt_repeats": len(alone),
+        "adapt_users_per_second": max(row["users_per_second"] for row in by_batch),
+        "adapt_by_batch": by_batch,
+        "score_items_per_second": part.query.items.shape[0] * query / median(scoring),
+        "state_bytes_per_user": state_bytes(state) / part.query.items.shape[0],
+    }
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: of the device's allocator on CUDA, of this process elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    memory = psutil.Process().memory_info()
+    return int(getattr(memory, "peak_wset", 0)) or _high_water(memory.rss)
+
+
+def _high_water(now_used: int) -> int:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return now_used
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, now_used)
+
+
+def _tiled(batch: EpisodeBatch, users: int) -> EpisodeBatch:
+    """Exactly so many users: the first ones, or all of them over and over."""
+    which = torch.arange(users, device=batch.users.device) % len(batch.users)
+    support = batch.support.map(lambda column: column[which])
+    return EpisodeBatch(batch.users[which], support, batch.query.map(lambda column: column[which]))

@@ -1,0 +1,126 @@
+"""The unit of a run: one dataset, protocol, method and seed; what defines it, and its folder.
+
+A cell's fingerprint covers everything that can change one of its numbers and nothing that cannot.
+Its folder `runs/<name>/cells/<fingerprint>/` holds `cell.json`, `scores.parquet`, `timing.json` and
+`log.txt`, and appears in one rename: a torn cell does not exist.
+"""
+
+import ast
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from coldbench.errors import UserError
+
+GROUND = ("interactions", "episode", "protocol", "dataset", "encoder", "method")  # make numbers
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that can change a number of one cell, in words that JSON has."""
+
+    dataset: str
+    dataset_params: dict[str, Any]
+    data: str  # hash of the log and the catalogue
+    protocol: str  # the preset's name
+    protocol_fields: dict[str, Any]  # all of them, as they came out on this dataset
+    method: str
+    params: dict[str, Any]  # all of them
+    encoder: dict[str, Any]  # all of its fields
+    encoder_hash: str
+    seed: int
+    limit: int | None  # only so many judged users: a trial, stamped LIMITED
+    device: str  # "cpu" or "cuda"
+    threads: int  # of torch; another number sums in another order
+    code: str  # hash of the files the numbers come from
+    versions: dict[str, str]  # of the libraries that compute
+
+    @cached_property
+    def fingerprint(self) -> str:
+        words = json.dumps(asdict(self), sort_keys=True)
+        return blake2b(words.encode(), digest_size=8).hexdigest()
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset} {self.protocol} {self.method} seed {self.seed}"
+
+
+def code_hash(paths: Iterable[Path]) -> str:
+    """What the files do, as 16 hexadecimal digits: comments, docstrings and layout do not count."""
+    digest = blake2b(digest_size=8)
+    for path in paths:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                node.body = [line for line in body if not _is_docstring(line)]  # type: ignore[attr-defined]
+        digest.update(f"{path.name}\n{ast.dump(tree)}\n".encode())
+    return digest.hexdigest()
+
+
+def _is_docstring(line: ast.AST) -> bool:
+    return (
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.value.value, str)
+    )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a run as a reader finds it: done, failed, unavailable, or missing so far."""
+
+    spec: Spec
+    status: str  # "done", "failed", "unavailable" or "missing"
+    stage: str  # where it failed: "load", "meta-train", "evaluate", "timing"; else ""
+    reason: str  # one line, else ""
+    facts: dict[str, Any]  # what cell.json says beside: users, like_at, family, versions, ...
+    folder: Path
+
+    @classmethod
+    def read(cls, spec: Spec, folder: Path) -> Self:
+        path = folder / "cell.json"
+        if not path.is_file():
+            return cls(spec, "missing", "", "", {}, folder)
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return cls(
+            spec, record["status"], record["stage"], record["reason"], record["facts"], folder
+        )
+
+    def scores(self) -> pl.DataFrame:
+        """user, shots, item, rating, label, score (ranking all candidates: above, tied, candidates).
+
+        One row for each judged user, number of shots and query item, in a fixed order.
+        """
+        return pl.read_parquet(self.folder / "scores.parquet")
+
+    def timing(self) -> dict[str, Any]:
+        """What the cell cost; the keys are those of benchmarks/timing.py. {} where not measured."""
+        path = self.folder / "timing.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+    def log(self) -> str:
+        path = self.folder / "log.txt"
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def write_plan(run: Path, specs: list[Spec]) -> None:
+    """Which cells a run is made of, in the order of its grid."""
+    partial = run / ".plan.json"
+    partial.write_text(json.dumps([asdict(spec) for spec in specs], indent=1), encoding="utf-8")
+    partial.rename(run / "plan.json")
+
+
+def read_run(run: Path) -> list[Cell]:
+    """Every planned cell of a run, those that failed or are missing among them."""
+    plan = run / "plan.json"
+    if not plan.is_file():
+        raise UserError(f"{run} is no run: it has no plan.json; make one by `coldbench run GRID`")
+    specs = [Spec(**fields) for fields in json.loads(plan.read_text(encoding="utf-8"))]
+    return [Cell.read(spec, run / "cells" / spec.fingerprint) for spec in specs]
