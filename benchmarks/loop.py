@@ -43,23 +43,28 @@ def evaluate(method: Method[Any], split: Split, protocol: Protocol, device: torc
 
     Raises ValueError where a score is not finite or not in 0..1, naming K and how many users.
     """
-    rows, tops = [], []
+    real = split.cold.query >= 0
+    ratings = split.cold.users.log.ratings[split.cold.query[real]]
+    asked, tops = [], []
     for shots in protocol.shots:
+        parts = []
         for batch in split.cold.batches(shots, BATCH):
             there = batch.to(device)
             state = method.adapt(there.support)
-            scores = checked(method.score(state, there.query.items), batch, shots)
-            columns = {"score": scores}
+            columns = {"score": checked(method.score(state, there.query.items), batch, shots)}
             if protocol.candidates == "all":
-                ranked = _Ranked.of(method, state, batch, scores, split, device)
-                columns |= {"above": ranked.above, "tied": ranked.tied, "candidates": ranked.many}
+                ranked = _Ranked.of(method, state, batch, split, device)
+                columns |= ranked.places
                 tops.append(ranked.top.with_columns(shots=pl.lit(shots, pl.Int16)))
-            rows.append(_rows(batch, shots, columns))
-    query = pl.concat(rows).join(
-        _ratings(split.cold), ["user", "item"], "left", maintain_order="left"
-    )
+            parts.append(_rows(batch, columns))
+        asked.append(
+            pl.concat(parts).with_columns(
+                shots=pl.lit(shots, pl.Int16), rating=pl.Series(ratings, dtype=pl.Float32)
+            )
+        )
     first = ["user", "shots", "item", "rating", "label", "score"]
-    return Scores(query.select(*first, pl.exclude(first)), pl.concat(tops) if tops else None)
+    query = pl.concat(asked).select(*first, pl.exclude(first))
+    return Scores(query, pl.concat(tops) if tops else None)
 
 
 def checked(scores: Tensor, batch: EpisodeBatch, shots: int) -> Tensor:
@@ -78,33 +83,19 @@ def checked(scores: Tensor, batch: EpisodeBatch, shots: int) -> Tensor:
     return scores
 
 
-def _rows(batch: EpisodeBatch, shots: int, columns: dict[str, Tensor]) -> pl.DataFrame:
+def _rows(batch: EpisodeBatch, columns: dict[str, Tensor]) -> pl.DataFrame:
+    """One row for each real item of each query."""
     real = batch.query.mask
     users = batch.users[:, None].expand_as(real)
     table = {"user": users, "item": batch.query.items.int(), "label": batch.query.labels} | columns
-    frame = pl.DataFrame({name: column[real].numpy() for name, column in table.items()})
-    return frame.with_columns(shots=pl.lit(shots, pl.Int16))
-
-
-def _ratings(episodes: Episodes) -> pl.DataFrame:
-    """user, item, rating of every query, on the dataset's own scale."""
-    users, log = episodes.users, episodes.users.log
-    rows = np.where(episodes.query >= 0, episodes.query, 0)
-    who = np.broadcast_to(users.ids[episodes.who][:, None], rows.shape)
-    columns = {"user": who, "item": log.items[rows], "rating": log.ratings[rows]}
-    real = episodes.query >= 0
-    return pl.DataFrame({name: column[real] for name, column in columns.items()}).unique(
-        ["user", "item"], maintain_order=True
-    )
+    return pl.DataFrame({name: column[real].numpy() for name, column in table.items()})
 
 
 @dataclass(frozen=True)
 class _Ranked:
     """Where the query's items stand among all candidates of their user."""
 
-    above: Tensor  # (B, Q) int32, candidates with a higher score
-    tied: Tensor  # (B, Q) int32, candidates with the same score, the item included
-    many: Tensor  # (B, Q) int32, candidates of the user
+    places: dict[str, Tensor]  # (B, Q) int32 each: candidates above, tied (itself too), in all
     top: pl.DataFrame
 
     @classmethod
@@ -113,37 +104,35 @@ class _Ranked:
         method: Method[Any],
         state: Any,
         batch: EpisodeBatch,
-        scores: Tensor,
         split: Split,
         device: torch.device,
     ) -> "_Ranked":
         """All candidates but the items of the user's longest support, the same at every K."""
         asked = torch.from_numpy(split.candidates)  # (C,)
-        every = asked.expand(len(scores), -1)  # (B, C)
-        given = torch.cat(
-            [method.score(state, part.to(device)).float().cpu() for part in every.split(1024, 1)], 1
-        )
+        every = asked.expand(len(batch.users), -1)  # (B, C)
+        parts = [method.score(state, part.to(device)) for part in every.split(1024, 1)]
+        given = torch.cat(parts, 1).float().cpu()
         given = torch.where(_seen(split.cold, batch, asked), -1.0, given)  # (B, C)
-        place = torch.searchsorted(asked, batch.query.items)
-        scores = given.gather(1, place)  # of one call, so that equal means equal
+        own = given.gather(1, torch.searchsorted(asked, batch.query.items))  # (B, Q)
         ascending = given.sort(1).values
-        below = torch.searchsorted(ascending, scores)
-        upto = torch.searchsorted(ascending, scores, right=True)
-        width = given.shape[1]
-        many = (given >= 0).sum(1, keepdim=True).expand_as(scores)
-        best = given.topk(min(TOP, width), 1)
+        below = torch.searchsorted(ascending, own)
+        upto = torch.searchsorted(ascending, own, right=True)
+        places = {
+            "above": given.shape[1] - upto,
+            "tied": upto - below,
+            "candidates": (given >= 0).sum(1, keepdim=True).expand_as(own),
+        }
+        best = given.topk(min(TOP, given.shape[1]), 1)
         ranks = torch.arange(1, best.values.shape[1] + 1).expand_as(best.values)
-        real = best.values >= 0
         top = {
             "user": batch.users[:, None].expand_as(ranks),
             "rank": ranks.int(),
             "item": asked[best.indices].int(),
             "score": best.values,
         }
+        real = best.values >= 0
         return cls(
-            (width - upto).int(),
-            (upto - below).int(),
-            many.int(),
+            {name: column.int() for name, column in places.items()},
             pl.DataFrame({name: column[real].numpy() for name, column in top.items()}),
         )
 

@@ -1,7 +1,7 @@
 """What a method costs: adapting and scoring timed apart from everything else.
 
 CUDA works behind the caller's back, so every clock reading waits for it. A call is warmed up, then
-repeated until a second has passed; the median is reported, and for one user the 95th percentile too.
+repeated until a second has passed; the median is reported, for one user the 95th percentile too.
 """
 
 from collections.abc import Callable

@@ -94,7 +94,8 @@ class Cell:
         )
 
     def scores(self) -> pl.DataFrame:
-        """user, shots, item, rating, label, score (ranking all candidates: above, tied, candidates).
+        """user, shots, item, rating, label, score; where all items are ranked also above, tied and
+        candidates.
 
         One row for each judged user, number of shots and query item, in a fixed order.
         """
