@@ -100,17 +100,12 @@ class _Ranked:
 
     @classmethod
     def of(
-        cls,
-        method: Method[Any],
-        state: Any,
-        batch: EpisodeBatch,
-        split: Split,
-        device: torch.device,
+        cls, method: Method[Any], state: Any, batch: EpisodeBatch, split: Split, on: torch.device
     ) -> "_Ranked":
         """All candidates but the items of the user's longest support, the same at every K."""
         asked = torch.from_numpy(split.candidates)  # (C,)
         every = asked.expand(len(batch.users), -1)  # (B, C)
-        parts = [method.score(state, part.to(device)) for part in every.split(1024, 1)]
+        parts = [method.score(state, part.to(on)) for part in every.split(1024, 1)]
         given = torch.cat(parts, 1).float().cpu()
         given = torch.where(_seen(split.cold, batch, asked), -1.0, given)  # (B, C)
         own = given.gather(1, torch.searchsorted(asked, batch.query.items))  # (B, Q)

@@ -11,6 +11,10 @@ class UserError(Exception):
     """
 
 
+class Unavailable(UserError):
+    """A method's optional package is not installed: its row says so, and nothing has failed."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str], where: str) -> UserError:
     """`no method 'protnet'; did you mean 'protonet'? (see: coldbench list methods)`"""
     near = get_close_matches(name, list(known), n=1, cutoff=0.5)

@@ -1,0 +1,50 @@
+# The commands to remember. Each makes ready what it needs, and is quick where all is there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUN ?= quick
+A ?= stack
+B ?= item-bias
+.DEFAULT_GOAL := help
+.PHONY: help setup benchmark test report plots compare speed check clean
+
+help:       ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY)  ## a virtual environment with pinned versions in .venv
+
+benchmark: $(READY)  ## the quick grid on real data, and its report: runs/quick/report/index.html
+	$(BIN)/coldbench run $(RUN)
+	$(BIN)/coldbench report $(RUN)
+
+test: $(READY)  ## style, types and every test
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+report: $(READY)  ## all tables and the page of a run (RUN=quick)
+	$(BIN)/coldbench report $(RUN)
+
+plots: $(READY)  ## the figures alone (RUN=quick)
+	$(BIN)/coldbench report $(RUN) --format png
+
+compare: $(READY)  ## two methods, paired by user (RUN=quick A=stack B=item-bias)
+	$(BIN)/coldbench compare $(RUN) $(A) $(B)
+
+speed: $(READY)  ## ratios against named peers in one run: runs/speed.json
+	$(BIN)/python -m pytest benchmarks/speed -p pytest_benchmark.plugin -q
+
+check: $(READY)  ## the conformance table of every method
+	$(BIN)/coldbench check --all
+
+clean:      ## remove the environment, the runs and what tools leave behind
+	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
+
+$(READY): pyproject.toml constraints.txt requirements-nodeps.txt requirements-peers.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "coldbench needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-nodeps.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.txt >$(VENV)/peers.log 2>&1 \
+	  || echo "learn2learn needs a C compiler and was not built: its two rows will read unavailable ($(VENV)/peers.log)"
+	touch $@

@@ -1,0 +1,205 @@
+"""The command line. Prints; the library returns. Heavy packages are imported by the verbs alone."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coldbench.errors import UserError, unknown
+
+app = typer.Typer(
+    help="Which method serves a new user best from a few ratings, at what cost, is the gain real?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Argument, Option = typer.Argument, typer.Option
+Room = Annotated[str, Argument(help="methods, datasets, protocols, metrics, encoders or reports")]
+Json = Annotated[bool, Option("--json", help="One JSON document and nothing else.")]
+Include = Annotated[
+    list[Path] | None, Option("--include", help="A file with a method of your own; repeatable.")
+]
+GridFile = Annotated[str | None, Argument(help="A TOML file, or the name of a ready one: quick")]
+Datasets = Annotated[str | None, Option("-d", help="Without a grid: datasets, by commas.")]
+Methods = Annotated[str | None, Option("-m", help="Without a grid: methods, by commas.")]
+Name = Annotated[str | None, Option(help="Of the run: its folder below runs/.")]
+Change = Annotated[
+    list[str] | None, Option("--set", help="key=value laid over the grid; repeatable.")
+]
+Limit = Annotated[int | None, Option(help="So many judged users only; stamps LIMITED.")]
+Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1")]
+Jobs = Annotated[int, Option("-j", help="Cells side by side; 0: one a core.")]
+Timeout = Annotated[float, Option(help="Seconds that a cell may take.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
+Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
+Run = Annotated[Path, Argument(metavar="RUN", help="A run's folder, or its name: quick")]
+Formats = Annotated[str, Option("--format", help="By commas: html,md,tex,csv,png; all of them.")]
+Open = Annotated[bool, Option("--open", help="Show the page in the browser.")]
+RUNS = Path("runs")
+
+
+def main() -> None:
+    """The console script: a UserError is one line and code 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"coldbench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\ncoldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command("list")
+def list_(room: Room, as_json: Json = False, include: Include = None) -> None:
+    """What there is, by name."""
+    from . import listing
+
+    _take(include)
+    rows = listing.rows(room)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        listing.show(room, rows)
+
+
+@app.command()
+def fetch(names: list[str], offline: bool = False) -> None:
+    """Find datasets on this machine or download them; shows source and licence."""
+    from coldbench import registry
+    from coldbench.download import here
+
+    for name in names:
+        dataset = registry.find("datasets", name)()
+        log, catalogue = dataset.load()
+        print(f"{name}: {log.n_users:,} users, {len(catalogue):,} items, {len(log):,} interactions")
+        print(f"  licence: {dataset.licence}; cite: {dataset.citation}")
+        for file in dataset.files:
+            found = here(name, file)
+            if found:
+                print(f"  {found}")
+
+
+@app.command()
+def run(
+    grid: GridFile = None,
+    dataset: Datasets = None,
+    method: Methods = None,
+    name: Name = None,
+    change: Change = None,
+    limit: Limit = None,
+    device: Device = "auto",
+    jobs: Jobs = 0,
+    timeout: Timeout = 3600.0,
+    dry_run: DryRun = False,
+    retry_failed: Retry = False,
+    include: Include = None,
+) -> None:
+    """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
+    from .grid import Grid
+    from .plan import device_of, resolve
+    from .progress import Progress
+    from .run import How
+    from .run import run as run_cells
+
+    _take(include)
+    stated, stem = _stated(grid, dataset, method)
+    if limit is not None:
+        stated["limit"] = limit
+    made = Grid.of(stated, change)
+    one_a_core = 1 if device_of(device).type == "cuda" else min(os.cpu_count() or 1, 8)
+    how = How(device, jobs or one_a_core, timeout, retry_failed, tuple(map(str, include or [])))
+    folder = RUNS / (name or stem)
+    specs = resolve(made, device)
+    missing = [spec for spec in specs if not (folder / "cells" / spec.fingerprint).exists()]
+    if dry_run:
+        print(made.toml(), end="")
+        for spec in specs:
+            state = "to run" if spec in missing else "there"
+            print(f"# {spec.fingerprint} {spec.title}: {state}")
+        return
+    waiting = len(specs) if retry_failed else len(missing)
+    print(f"{folder}: {len(specs)} cells, {len(missing)} to run, {how.jobs} side by side")
+    with Progress(specs, waiting, how.jobs) as tell:
+        cells = run_cells(made, specs, folder, how, tell)
+    bad = [cell for cell in cells if cell.status != "done"]
+    for cell in bad:
+        print(f"{cell.status}: {cell.spec.title}: {cell.stage}: {cell.reason}")
+    print(f"{len(cells) - len(bad)} of {len(cells)} cells done; next: coldbench report {folder}")
+
+
+@app.command()
+def report(folder: Run, formats: Formats = "", open_: Open = False) -> None:
+    """Tables, figures and the page of a run, into RUN/report/."""
+    from coldbench import registry
+    from coldbench.results import read
+
+    known = {entry.facts["format"]: entry.name for entry in registry.entries("reports")}
+    chosen = [f.strip() for f in formats.split(",") if f.strip()] or list(known)
+    for each in chosen:
+        if each not in known:
+            raise unknown("format", each, known, "coldbench list reports")
+    results = read(_run(folder))
+    for each in chosen:
+        for path in registry.find("reports", known[each])().write(results, _run(folder) / "report"):
+            if path.parent.name == "report":
+                print(path)
+    if open_:
+        import webbrowser
+
+        webbrowser.open((_run(folder) / "report" / "index.html").resolve().as_uri())
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, device, threads, cache, disk, what is installed."""
+    from .doctor import show
+
+    show()
+
+
+@app.command(hidden=True)
+def cell(spec: Path) -> None:
+    """Run one cell from its JSON, as a cluster's worker does."""
+    from .work import Job, work
+
+    words: dict[str, Any] = json.loads(spec.read_text(encoding="utf-8"))
+    job = Job.of(words)
+    work(job, Path(words["cells"]))
+
+
+def _take(include: list[Path] | None) -> None:
+    from coldbench import registry
+
+    for path in include or []:
+        registry.include(path)
+
+
+def _run(folder: Path) -> Path:
+    """A run by its path, or by its name below runs/."""
+    return folder if folder.exists() or not (RUNS / folder).exists() else RUNS / folder
+
+
+def _stated(
+    grid: str | None, dataset: str | None, method: str | None
+) -> tuple[dict[str, Any], str]:
+    """What the grid file or the options state, and the run's name."""
+    from .grid import Grid
+
+    stated: dict[str, Any] = {}
+    if grid is not None:
+        ready = Path(__file__).with_name(f"{grid}.toml")
+        path = ready if ready.is_file() else Path(grid)
+        stated, stem = Grid.read(path), path.stem
+    elif dataset and method:
+        stem = f"{dataset}-{method}".replace(",", "+")[:60]
+    else:
+        raise UserError("name a grid (`coldbench run quick`), or datasets by -d and methods by -m")
+    for key, given in (("datasets", dataset), ("methods", method)):
+        if given:
+            stated[key] = [word.strip() for word in given.split(",") if word.strip()]
+    return stated, stem

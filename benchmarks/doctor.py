@@ -1,0 +1,57 @@
+"""`coldbench doctor`: what a question about a run needs to know of the machine."""
+
+import platform
+import shutil
+from importlib import metadata
+
+import torch
+
+import coldbench
+from coldbench import registry
+from coldbench.download import here, home
+from coldbench.encoder import PACKAGED, Encoder
+from coldbench.errors import UserError
+
+from . import origin
+
+OPTIONAL = ("peft", "learn2learn", "ranx", "recbole", "gguf")
+
+
+def show() -> None:
+    cuda = torch.cuda.is_available()
+    home().mkdir(parents=True, exist_ok=True)
+    lines = {
+        "coldbench": f"{coldbench.__version__}, commit {origin.commit()}",
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        "machine": origin.hardware(),
+        "device": f"cuda ({torch.cuda.get_device_name()})" if cuda else "cpu (no CUDA device)",
+        "threads": f"{torch.get_num_threads()} by default; a cell uses what its grid says",
+        "cache": f"{home()}, {shutil.disk_usage(home()).free / 2**30:.0f} GiB free",
+    }
+    lines |= origin.versions() | {name: _version(name) for name in OPTIONAL}
+    lines |= {f"dataset {name}": _dataset(name) for name in registry.names("datasets")}
+    lines |= {f"encoder {name}": _encoder(name) for name in PACKAGED}
+    for name, line in lines.items():
+        print(f"{name:24} {line}")
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _dataset(name: str) -> str:
+    files = registry.find("datasets", name).files
+    if not files:
+        return "made here"
+    found = [file.name for file in files if here(name, file)]
+    return f"here: {', '.join(found)}" if found else f"not here; coldbench fetch {name}"
+
+
+def _encoder(name: str) -> str:
+    try:
+        return Encoder(name).folder
+    except UserError as error:
+        return str(error)

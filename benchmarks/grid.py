@@ -1,0 +1,157 @@
+"""A grid: which datasets, protocols, methods and seeds a run is made of, as a TOML file says it.
+
+datasets = ["ml-100k"]
+methods  = ["item-bias", "maml"]     # or "all"
+protocol = "user-cold"               # or {preset = "user-cold", query = 20}, or a list of these
+seeds    = [0, 1, 2]
+encoder  = "minilm"                  # or {name = "hub/name", pooling = "last"}
+[seeds_for]                          # other seeds for a costly method
+lora = [0]
+[params.maml]
+inner_steps = 5
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from coldbench import registry
+from coldbench.errors import UserError, unknown
+from coldbench.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Defaults, then what a file states, then what `--set` says."""
+
+    datasets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    protocol: tuple[dict[str, Any], ...] = ({"preset": "user-cold"},)
+    seeds: tuple[int, ...] = (0,)
+    encoder: dict[str, Any] = field(default_factory=lambda: {"name": "minilm"})
+    limit: int | None = None  # so many judged users only
+    threads: int = 1  # of torch in each cell; cells run side by side by -j
+    seeds_for: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by method
+    params: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method
+    dataset_params: dict[str, dict[str, Any]] = field(default_factory=dict)  # by dataset
+
+    @classmethod
+    def read(cls, path: Path) -> dict[str, Any]:
+        """What a file states. Raises UserError where it is absent or no TOML."""
+        if not path.is_file():
+            ready = ", ".join(sorted(p.stem for p in Path(__file__).parent.glob("*.toml")))
+            raise UserError(f"no grid file {path}; ready ones: {ready}")
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            fix = "a grid is TOML, like benchmarks/quick.toml"
+            raise UserError(f"{path}: {error}; fix: {fix}") from None
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any], changes: list[str] | None = None) -> Self:
+        """A grid from what is stated, with changes such as "params.maml.inner_steps=3"."""
+        settings = json.loads(json.dumps(stated))  # the caller's is left alone
+        for key in ("protocol", "encoder"):  # a name alone is short for a table
+            if isinstance(settings.get(key), str):
+                settings[key] = {_NAME_OF[key]: settings[key]}
+        for change in changes or []:
+            _lay(settings, change)
+        for key in settings:
+            if key not in cls.__dataclass_fields__:
+                raise unknown("grid key", key, cls.__dataclass_fields__, "docs/start.md")
+        _shape(settings)
+        grid = cls(**settings)
+        if not grid.datasets or not grid.methods:
+            raise UserError("a grid needs datasets and methods: name them in the file or by -d, -m")
+        known = registry.names("methods")
+        if grid.methods == ("all",):
+            grid = replace(grid, methods=tuple(known))
+        for room, chosen in (("datasets", grid.datasets), ("methods", grid.methods)):
+            for name in chosen:
+                if name not in registry.names(room):
+                    kind, where = room.removesuffix("s"), f"coldbench list {room}"
+                    raise unknown(kind, name, registry.names(room), where)
+        for name in (*grid.seeds_for, *grid.params):
+            if name not in known:
+                raise unknown("method", name, known, "coldbench list methods")
+        return grid
+
+    def protocols(self) -> Iterator[tuple[str, Protocol]]:
+        for table in self.protocol:
+            changes = {key: value for key, value in table.items() if key != "preset"}
+            name = table.get("preset", "user-cold")
+            yield name, Protocol.of(name, changes)
+
+    def toml(self) -> str:
+        """The grid as resolved, as a file that `read` takes."""
+        top = {f.name: getattr(self, f.name) for f in fields(self)}
+        return "".join(
+            f"{key} = {_toml(value)}\n" for key, value in top.items() if value not in (None, {})
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+_NAME_OF = {"protocol": "preset", "encoder": "name"}
+
+
+def _lay(settings: dict[str, Any], change: str) -> None:
+    """`a.b=c` into nested tables; c is TOML, or else a word."""
+    key, is_change, value = change.partition("=")
+    if not is_change or not key.strip():
+        raise UserError(f"--set takes key=value, like params.maml.inner_steps=3, not {change!r}")
+    *tables, last = key.strip().split(".")
+    place = settings
+    for number, table in enumerate(tables):
+        default = {_NAME_OF[table]: "user-cold"} if (number, table) == (0, "protocol") else {}
+        place = place.setdefault(table, default)
+        if not isinstance(place, dict):
+            raise UserError(f"--set {key}: {table} is not a table here, so it has no {last}")
+    try:
+        place[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        place[last] = value
+    if not tables and last in _NAME_OF and isinstance(place[last], str):
+        place[last] = {_NAME_OF[last]: place[last]}
+
+
+def _shape(settings: dict[str, Any]) -> None:
+    """Lists to tuples, one to a tuple of one; a value of a wrong type is an error that names it."""
+    for key in ("datasets", "methods"):
+        if key in settings:
+            settings[key] = _tuple(settings[key], str, key, 'names, like ["maml"]')
+    if "seeds" in settings:
+        settings["seeds"] = _tuple(settings["seeds"], int, "seeds", "whole numbers, like [0, 1]")
+    for name, seeds in settings.get("seeds_for", {}).items():
+        settings["seeds_for"][name] = _tuple(seeds, int, f"seeds_for.{name}", "whole numbers")
+    if "protocol" in settings:
+        given = settings["protocol"]
+        several = given if isinstance(given, list) else [given]
+        tables = [{"preset": p} if isinstance(p, str) else p for p in several]
+        settings["protocol"] = _tuple(tables, dict, "protocol", "a preset's name or a table")
+    for key in ("encoder", "params", "dataset_params", "seeds_for"):
+        if not isinstance(settings.get(key, {}), dict):
+            raise UserError(f"{key} must be a table, not {settings[key]!r}")
+    for key in ("limit", "threads"):
+        value = settings.get(key)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise UserError(f"{key} must be a whole number of 1 or more, not {value!r}")
+
+
+def _tuple(value: Any, kind: type, key: str, example: str) -> tuple[Any, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(v, kind) and not isinstance(v, bool) for v in values) or not values:
+        raise UserError(f"{key} must be {example}, not {value!r}")
+    return tuple(dict.fromkeys(values)) if kind is not dict else tuple(values)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
