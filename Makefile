@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 RUN ?= quick
 A ?= stack
@@ -32,7 +33,7 @@ compare: $(READY)  ## two methods, paired by user (RUN=quick A=stack B=item-bias
 	$(BIN)/coldbench compare $(RUN) $(A) $(B)
 
 speed: $(READY)  ## ratios against named peers in one run: runs/speed.json
-	$(BIN)/python -m pytest benchmarks/speed -p pytest_benchmark.plugin -q
+	$(BIN)/python -m pytest -q benchmarks/speed -o python_files='bench_*.py'
 
 check: $(READY)  ## the conformance table of every method
 	$(BIN)/coldbench check --all
@@ -40,11 +41,12 @@ check: $(READY)  ## the conformance table of every method
 clean:      ## remove the environment, the runs and what tools leave behind
 	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
 
-$(READY): pyproject.toml constraints.txt requirements-nodeps.txt requirements-peers.txt
+$(READY): pyproject.toml constraints.txt requirements-nodeps.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "coldbench needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-nodeps.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-peers.txt >$(VENV)/peers.log 2>&1 \
-	  || echo "learn2learn needs a C compiler and was not built: its two rows will read unavailable ($(VENV)/peers.log)"
+	$(PIP) -c constraints.txt -e '.[test]'
+	$(PIP) --no-deps -r requirements-nodeps.txt >$(VENV)/nodeps.log 2>&1 || { \
+	  echo "learn2learn was not built (no C compiler? see $(VENV)/nodeps.log): its two rows will read unavailable"; \
+	  grep -v ^learn2learn requirements-nodeps.txt >$(VENV)/nodeps.txt; \
+	  $(PIP) --no-deps -r $(VENV)/nodeps.txt; }
 	touch $@
