@@ -34,8 +34,14 @@ Limit = Annotated[int | None, Option(help="So many judged users only; stamps LIM
 Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1")]
 Jobs = Annotated[int, Option("-j", help="Cells side by side; 0: one a core.")]
 Timeout = Annotated[float, Option(help="Seconds that a cell may take.")]
-DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
+DryChecked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
+All = Annotated[bool, Option("--all", help="Every method there is.")]
+Output = Annotated[Path | None, Option(help="Write the table here too, as Markdown.")]
+Run = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
 Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
+Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
+All = Annotated[bool, Option("--all", help="Every method there is.")]
+Output = Annotated[Path | None, Option(help="Write the table here too, as Markdown.")]
 Run = Annotated[Path, Argument(metavar="RUN", help="A run's folder, or its name: quick")]
 Formats = Annotated[str, Option("--format", help="By commas: html,md,tex,csv,png; all of them.")]
 Open = Annotated[bool, Option("--open", help="Show the page in the browser.")]
@@ -152,6 +158,28 @@ def report(folder: Run, formats: Formats = "", open_: Open = False) -> None:
         import webbrowser
 
         webbrowser.open((_run(folder) / "report" / "index.html").resolve().as_uri())
+
+
+@app.command()
+def check(
+    methods: Checked = None, all_: All = False, output: Output = None, as_json: Json = False
+) -> None:
+    """Hold methods to what every method promises; ends with 1 where one breaks a promise."""
+    from coldbench import registry
+    from coldbench.testing import as_rows, check_method, to_table
+
+    if not methods and not all_:
+        raise UserError("name methods or files to check, or say --all")
+    chosen = registry.names("methods") if all_ else []
+    for one in methods or []:
+        chosen.append(registry.include(Path(one)) if one.endswith(".py") else one)
+    outcomes = {name: check_method(registry.find("methods", name)) for name in chosen}
+    table = to_table(outcomes)
+    print(json.dumps(as_rows(outcomes), indent=1) if as_json else table, end="")
+    if output:
+        output.write_text(table, encoding="utf-8")
+    if not all(outcome.ok for found in outcomes.values() for outcome in found):
+        sys.exit(1)
 
 
 @app.command()
