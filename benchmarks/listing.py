@@ -39,7 +39,7 @@ def rows(room: str) -> list[dict[str, Any]]:
         return [
             {
                 "name": name,
-                "summary": metric.line,
+                "summary": metric.summary,
                 "scope": "per user" if metric.per_user else "pooled",
                 "better": "higher" if metric.higher_is_better else "lower",
             }

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,7 +22,7 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
     """The grid's cells. Loads every dataset, so that bad input is found before anything runs."""
     reader = encoder(grid)
     ground = _ground()
-    common = {
+    common: dict[str, Any] = {
         "encoder": {field.name: getattr(reader, field.name) for field in fields(reader)},
         "encoder_hash": reader.hash,
         "limit": grid.limit,
@@ -33,19 +34,20 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
     for name in grid.datasets:
         source = dataset(grid, name)
         log, catalogue = source.load()
-        own = {
+        own: dict[str, Any] = {
             "dataset": name,
             "dataset_params": grid.dataset_params.get(name, {}),
             "data": f"{log.hash()}-{catalogue.hash()}",
         }
         for preset, asked in grid.protocols():
             protocol = asked.suited_to(timed=log.times is not None, explicit=source.explicit)
-            cut = {"protocol": preset, "protocol_fields": as_dict(protocol)}
+            cut: dict[str, Any] = {"protocol": preset, "protocol_fields": as_dict(protocol)}
             for method in grid.methods:
                 params = grid.params.get(method, {})
                 made = from_params(registry.find("methods", method), method, params)
                 files = registry.code_of("datasets", name) + registry.code_of("methods", method)
-                row = {"method": method, "params": made.params(), "code": code_hash(ground + files)}
+                row: dict[str, Any] = {"method": method, "params": made.params()}
+                row["code"] = code_hash(ground + files)
                 for seed in grid.seeds_for.get(method, grid.seeds):
                     specs.append(Spec(**common, **own, **cut, **row, seed=seed))
     return specs

@@ -10,11 +10,12 @@ import multiprocessing
 import multiprocessing.connection
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.context import BaseContext
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def _encode(grid: Grid) -> None:
         encoder(grid).items(dataset(grid, name).load()[1])
 
 
-def _context() -> BaseContext:
+def _context() -> ForkServerContext | SpawnContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -95,37 +96,36 @@ def _do(waiting: list[Job], cells: Path, how: How, tell: Tell) -> None:
     def stop(*_: object) -> None:
         nonlocal stops
         stops += 1
-        if stops == 1:
-            waiting.clear()
-        else:
+        if stops > 1:
             raise KeyboardInterrupt
+        waiting.clear()
+        print("ending after the running cells; Ctrl-C again stops at once", file=sys.stderr)
 
     before = signal.signal(signal.SIGINT, stop)
     try:
         while waiting or running:
             while waiting and len(running) < how.jobs:
                 job = waiting.pop(0)
-                process = context.Process(target=_quietly, args=(job, cells))  # type: ignore[attr-defined]
+                process = context.Process(target=_quietly, args=(job, cells))
                 process.start()
                 running[process] = job, time.monotonic()
                 tell("start", job.spec, 0.0)
             multiprocessing.connection.wait([p.sentinel for p in running], timeout=1.0)
-            for process, (job, begun) in list(running.items()):
+            for one, (job, begun) in list(running.items()):
                 taken = time.monotonic() - begun
-                if process.is_alive() and taken > how.timeout:
-                    _kill(process)
-                    process.join()
-                    _lost(process, job, cells, f"no result within {how.timeout:.0f} s")
-                if not process.is_alive():
-                    del running[process]
-                    _lost(process, job, cells, _death(process.exitcode))
-                    status = Cell.read(job.spec, cells / job.spec.fingerprint).status
-                    tell(status, job.spec, taken)
+                if one.is_alive() and taken > how.timeout:
+                    _kill(one)
+                    one.join()
+                    _lost(one, job, cells, f"no result within {how.timeout:.0f} s")
+                if not one.is_alive():
+                    del running[one]
+                    _lost(one, job, cells, _death(one.exitcode))
+                    tell(Cell.read(job.spec, cells / job.spec.fingerprint).status, job.spec, taken)
         if stops:
             raise KeyboardInterrupt
     finally:
-        for process in running:
-            _kill(process)
+        for one in running:
+            _kill(one)
         signal.signal(signal.SIGINT, before)
         _clean(cells)
 

@@ -209,9 +209,7 @@ def to_table(outcomes: dict[str, list[Outcome]]) -> str:
     lines = ["| method | passed | failed | expected failures |", "|---|---|---|---|"]
     for name, found in outcomes.items():
         passed = sum(outcome.passed for outcome in found)
-        bad = [
-            f"{o.check}: {o.reason or 'passes, so drop the exemption'}" for o in found if not o.ok
-        ]
+        bad = [f"{o.check}: {o.reason or 'passes: drop exempt'}" for o in found if not o.ok]
         known = [f"{o.check}: {o.exempt}" for o in found if o.exempt and o.ok]
         cells = (name, f"{passed} of {len(found)}", "; ".join(bad), "; ".join(known))
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
