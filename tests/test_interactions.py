@@ -1,0 +1,88 @@
+"""A rating log as compressed rows: order, duplicates, hashes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldbench.interactions import Catalogue, Interactions
+
+
+def log_of(rows: list[tuple[int, int, float, int]], n_items: int = 10) -> Interactions:
+    users, items, ratings, times = (np.array(column) for column in zip(*rows, strict=True))
+    return Interactions.from_rows(users, items, ratings, times, n_items)
+
+
+def test_rows_are_sorted_by_user_then_time_and_ties_keep_their_order() -> None:
+    log = log_of([(1, 3, 5.0, 7), (0, 2, 1.0, 9), (1, 4, 2.0, 3), (0, 5, 3.0, 9), (0, 1, 4.0, 9)])
+    assert log.offsets.tolist() == [0, 3, 5]
+    assert log.items.tolist() == [2, 5, 1, 4, 3]
+    assert log.ratings.tolist() == [1.0, 3.0, 4.0, 2.0, 5.0]
+
+
+def test_of_duplicates_the_last_in_time_stays_and_the_others_are_counted() -> None:
+    log = log_of([(0, 1, 5.0, 20), (0, 1, 2.0, 10), (0, 3, 4.0, 15), (0, 1, 3.0, 20)])
+    assert log.items.tolist() == [3, 1]
+    assert log.ratings.tolist() == [4.0, 3.0]  # of two at the same time, the later in the file
+    assert log.duplicates == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4), st.integers(0, 6), st.sampled_from([1.0, 2.0]), st.integers(0, 5)
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.sampled_from([1, 10**18]),  # times so far apart that one key cannot hold them
+)
+def test_any_log_comes_out_as_a_plain_loop_makes_it(
+    rows: list[tuple[int, int, float, int]], apart: int
+) -> None:
+    rows = [(user, item, rating, time * apart) for user, item, rating, time in rows]
+    expected = []
+    for user in range(max(row[0] for row in rows) + 1):
+        own = sorted((row for row in rows if row[0] == user), key=lambda row: row[3])
+        last = {row[1]: number for number, row in enumerate(own)}
+        expected += [own[number] for number in sorted(last.values())]
+    log = log_of(rows)
+    assert log.duplicates == len(rows) - len(expected)
+    assert log.times is not None
+    found = zip(log.users, log.items, log.ratings, log.times, strict=True)
+    assert [tuple(map(float, row)) for row in found] == [tuple(map(float, r)) for r in expected]
+
+
+def test_a_user_without_rows_has_an_empty_stretch() -> None:
+    log = log_of([(0, 1, 1.0, 1), (2, 1, 1.0, 1)])
+    assert log.counts.tolist() == [1, 0, 1]
+    assert log.users.tolist() == [0, 2]
+
+
+def test_a_log_without_times_keeps_the_order_of_the_file() -> None:
+    users, items = np.array([1, 0, 1]), np.array([4, 3, 2])
+    log = Interactions.from_rows(users, items, np.ones(3), None, 5)
+    assert log.times is None
+    assert log.items.tolist() == [3, 4, 2]
+
+
+@pytest.mark.parametrize("change", ["items", "ratings", "times"])
+def test_the_hash_tells_any_change(change: str) -> None:
+    rows = {"users": np.array([0, 1]), "items": np.array([1, 2]), "ratings": np.array([1.0, 2.0])}
+    rows["times"] = np.array([5, 6])
+    other = dict(rows)
+    other[change] = rows[change] + 1
+    assert (
+        Interactions.from_rows(**rows, n_items=9).hash()
+        != Interactions.from_rows(**other, n_items=9).hash()
+    )
+    assert (
+        Interactions.from_rows(**rows, n_items=9).hash()
+        == Interactions.from_rows(**rows, n_items=9).hash()
+    )
+
+
+def test_a_catalogue_of_unequal_columns_is_refused() -> None:
+    with pytest.raises(ValueError, match="one id, one text"):
+        Catalogue(("1", "2"), ("a",), ((), ()))
