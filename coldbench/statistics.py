@@ -1,0 +1,156 @@
+"""What a mean over users is worth: intervals and paired tests that draw users, not rows.
+
+A row is one meeting: a user, cold in one split or seed. The same user may be cold in several, and
+those meetings are alike, so a resample draws users with all their rows (a cluster bootstrap).
+
+Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section 3.8 on clusters.
+Hesterberg, "What Teachers Should Know About the Bootstrap" (2015), section 5.3: percentiles moved
+outwards, so that intervals of few users are as wide as Student's t has them.
+Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
+
+Shapes: n rows, m columns (methods or metrics), R resamples. NaN is a row on which a metric is not
+defined: it is left out, never counted as 0.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Float = NDArray[np.float64]
+Weights = NDArray[np.float32]
+
+EPSILON = 1e-9  # values closer than this are equal: rounding must not become significant
+BLOCK = 1 << 22  # weights multiplied at a time
+
+
+class Interval(NamedTuple):
+    """A mean and its confidence interval, each of shape () or (m,)."""
+
+    mean: Float
+    low: Float
+    high: Float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a differs from b over the rows on which both are defined."""
+
+    mean: float
+    low: float
+    high: float
+    p: float  # two-sided, of no difference
+    helped: float  # share of rows where a is higher
+    harmed: float  # share of rows where a is lower
+    detectable: float  # the smallest difference this many users would show, 80% power at 5%
+    n: int  # rows
+
+
+def bootstrap_weights(users: NDArray[np.int64], resamples: int = 2000, seed: int = 0) -> Weights:
+    """(R, n) how often each row is drawn when as many users are drawn as there are.
+
+    `users` (n,) says whose row it is: rows of one user are always drawn together.
+    """
+    distinct, owner = np.unique(users, return_inverse=True)
+    count = len(distinct)
+    rng = np.random.default_rng(seed)
+    weights = np.empty((resamples, len(users)), np.float32)
+    for resample in weights:
+        drawn = np.bincount(rng.integers(count, size=count), minlength=count)
+        resample[:] = drawn[owner]
+    return weights
+
+
+def interval(values: Float, weights: Weights, level: float = 0.95) -> Interval:
+    """The mean of (n,) or (n, m) values over the defined rows, with its bootstrap interval."""
+    table = values.reshape(len(values), -1)
+    defined, owner = ~np.isnan(table), _owners(weights)
+    mean = _ratio(np.where(defined, table, 0).sum(0), defined.sum(0))
+    draws = _means(table, weights)
+    bounds = [
+        percentiles(draw, len(np.unique(owner[rows])), level)
+        for draw, rows in zip(draws.T, defined.T, strict=True)
+    ]
+    low, high = np.asarray(bounds).reshape(-1, 2).T
+    shape = values.shape[1:]
+    return Interval(mean.reshape(shape), low.reshape(shape), high.reshape(shape))
+
+
+def percentiles(draws: Float, users: int, level: float = 0.95) -> tuple[float, float]:
+    """The interval of a statistic of so many users, from its (R,) values over the resamples.
+
+    Also for what is no mean over users, such as a pooled AUC. A resample in which it is NaN is
+    left out. One user says nothing about others: NaN.
+    """
+    draws = draws[~np.isnan(draws)]
+    if users < 2 or not len(draws):
+        return np.nan, np.nan
+    reach = stats.t.ppf((1 + level) / 2, users - 1) * np.sqrt(users / (users - 1))
+    low, high = np.quantile(draws, stats.norm.cdf([-reach, reach]))
+    return float(low), float(high)
+
+
+def paired(a: Float, b: Float, weights: Weights) -> Difference:
+    """a - b, both (n,), row by row.
+
+    p is Student's t on the bootstrap's standard error, with one degree of freedom less than there
+    are users. The share of resamples beyond zero would be no finer than 1/R, too coarse for Holm
+    over thirty methods, and errs more often than it says where users are few.
+    """
+    change = a - b
+    change[np.abs(change) <= EPSILON] = 0
+    defined = ~np.isnan(change)
+    users = len(np.unique(_owners(weights)[defined]))
+    n = int(defined.sum())
+    mean = float(_ratio(change[defined].sum(), np.asarray(n)))
+    draws = _means(change[:, None], weights)[:, 0]
+    low, high = percentiles(draws, users)
+    error, p = np.nan, np.nan
+    if users > 1:
+        error = float(np.nanstd(draws) * np.sqrt(users / (users - 1)))
+        sure = error <= EPSILON * abs(mean)  # every user changed by the same amount
+        p = float(mean == 0 if sure else 2 * stats.t.sf(abs(mean) / error, users - 1))
+    return Difference(
+        mean=mean,
+        low=low,
+        high=high,
+        p=p,
+        helped=float(_ratio((change > 0).sum(), np.asarray(n))),
+        harmed=float(_ratio((change < 0).sum(), np.asarray(n))),
+        detectable=float(stats.norm.ppf([0.8, 0.975]).sum() * error),  # 2.8 standard errors
+        n=n,
+    )
+
+
+def holm(p: Float) -> Float:
+    """The p-values of a family of tests adjusted so that the chance of any false alarm is kept.
+    A NaN is a test that was not made: it stays NaN and does not count."""
+    adjusted = np.full(p.shape, np.nan)
+    made = np.flatnonzero(~np.isnan(p))
+    order = made[np.argsort(p[made], kind="stable")]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def _means(table: Float, weights: Weights) -> Float:
+    """(R, m) weighted means over the defined rows; NaN where a resample has none."""
+    defined = ~np.isnan(table)
+    both = np.concatenate([np.where(defined, table, 0), defined], 1)  # (n, 2m)
+    size = max(1, BLOCK // max(1, len(table)))
+    parts = [
+        weights[at : at + size].astype(np.float64) @ both for at in range(0, len(weights), size)
+    ]
+    sums, counts = np.hsplit(np.concatenate(parts), 2)
+    return _ratio(sums, counts)
+
+
+def _ratio(sums: Float, counts: Float) -> Float:
+    return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
+
+
+def _owners(weights: Weights) -> NDArray[np.int64]:
+    """(n,) whose row it is: rows that 64 resamples always draw alike are one user's."""
+    return np.unique(weights[:64].T, axis=0, return_inverse=True)[1]

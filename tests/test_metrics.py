@@ -1,0 +1,501 @@
+"""Metrics against other people's code, against every order of the ties, and at their edges."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise, permutations
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from coldbench.errors import UserError
+from coldbench.metrics import (
+    METRICS,
+    Judged,
+    chance,
+    classification,
+    judge,
+    known,
+    mean_defined,
+    names,
+    per_user,
+    pooled,
+)
+
+LIKE_AT = 0.6  # above a 3.4 on a scale from 1 to 5
+RANKING = [
+    name.replace("@k", f"@{k}")
+    for name, metric in METRICS.items()
+    if metric.ranks and metric.per_user
+    for k in ((1, 3, 5, 10) if "@k" in name else (0,))
+]
+ALL = [name.replace("@k", "@3") for name in METRICS]
+
+
+def world(users: int, items: int, *, levels: int = 0, seed: int = 0) -> Judged:
+    """Random users: ratings 1 to 5, scores all different or on so many `levels`."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 5, (users, items)) / 4
+    scores = rng.random((users, items))
+    if levels:
+        scores = np.floor(scores * levels) / levels
+    mask = torch.ones(users, items, dtype=torch.bool)
+    return judge(torch.tensor(scores), torch.tensor(labels), mask, like_at=LIKE_AT, span=4.0)
+
+
+def one(scores: list[float], labels: list[float], *, graded: bool = True) -> Judged:
+    mask = torch.ones(1, len(scores), dtype=torch.bool)
+    score, label = (torch.tensor([row], dtype=torch.float64) for row in (scores, labels))
+    return judge(score, label, mask, like_at=LIKE_AT, graded=graded)
+
+
+def expect(name: str, judged: Judged, values: list[float] | NDArray[Any], *, to: float) -> None:
+    np.testing.assert_allclose(per_user(name, judged).numpy(), values, rtol=0, atol=to)
+
+
+# --- other people's code
+
+
+@pytest.mark.parametrize("levels", [0, 3])
+@pytest.mark.parametrize("k", [1, 5, 10, 30])
+def test_ndcg_is_scikit_learns_with_and_without_ties(k: int, levels: int) -> None:
+    from sklearn.metrics import ndcg_score
+
+    judged = world(30, 20, levels=levels)
+    theirs = [
+        ndcg_score([gains], [scores], k=k)
+        for gains, scores in zip(judged.gains.numpy(), judged.scores.numpy(), strict=True)
+    ]
+    expect(f"ndcg@{k}", judged, theirs, to=1e-12)
+
+
+@pytest.mark.parametrize("levels", [0, 3])
+def test_auc_is_scikit_learns_with_and_without_ties(levels: int) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    judged = world(30, 20, levels=levels)
+    theirs = list(map(roc_auc_score, judged.relevant.numpy(), judged.scores.numpy()))
+    expect("auc", judged, theirs, to=1e-12)
+    everyone = roc_auc_score(judged.relevant.numpy().ravel(), judged.scores.numpy().ravel())
+    assert float(pooled("auc-pooled", judged)) == pytest.approx(everyone, abs=1e-12)
+
+
+def test_classification_and_rating_metrics_are_scikit_learns() -> None:
+    from sklearn import metrics as sk
+
+    judged = world(30, 20)
+    truth, said = judged.relevant.numpy().ravel(), judged.likes.numpy().ravel()
+    for name, theirs in [
+        ("accuracy", sk.accuracy_score),  # users have equally many items: the means agree
+        ("f1", sk.f1_score),
+        ("precision", sk.precision_score),
+        ("recall", sk.recall_score),
+    ]:
+        assert float(pooled(name, judged)) == pytest.approx(theirs(truth, said), abs=1e-12)
+    pairs = list(zip(judged.labels.numpy(), judged.scores.numpy(), strict=True))
+    expect("mae", judged, [4 * sk.mean_absolute_error(*pair) for pair in pairs], to=1e-12)
+    expect("rmse", judged, [4 * sk.root_mean_squared_error(*pair) for pair in pairs], to=1e-12)
+    likes = replace(judged, labels=judged.relevant.double())
+    pairs = list(zip(likes.labels.numpy(), judged.scores.numpy(), strict=True))
+    expect("log-loss", likes, [sk.log_loss(*pair, labels=[0, 1]) for pair in pairs], to=1e-12)
+    assert classification(judged) == sk.classification_report(
+        truth, said, target_names=["dislike", "like"], zero_division=0
+    )
+
+
+def trec(judged: Judged, measure: str, *, graded: bool) -> list[float]:
+    import pytrec_eval
+
+    def table(rows: Tensor, kind: Callable[[float], Any]) -> dict[str, dict[str, Any]]:
+        return {
+            f"u{u}": {f"i{i}": kind(x) for i, x in enumerate(row)}
+            for u, row in enumerate(rows.tolist())
+        }
+
+    truth = table(judged.gains if graded else judged.relevant, int)
+    found = pytrec_eval.RelevanceEvaluator(truth, {measure}).evaluate(table(judged.scores, float))
+    key = measure.replace(".", "_")
+    return [found[f"u{u}"][key] for u in range(len(judged.scores))]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "graded"),
+    [
+        ("ndcg@5", "ndcg_cut.5", True),
+        ("ndcg@20", "ndcg_cut.20", True),
+        ("ndcg-binary@5", "ndcg_cut.5", False),
+        ("mrr", "recip_rank", False),
+        ("hit@5", "success.5", False),
+        ("recall@5", "recall.5", False),
+        ("precision@5", "P.5", False),
+        ("precision@30", "P.30", False),
+    ],
+)
+def test_ranking_metrics_are_trec_evals_on_untied_scores(
+    ours: str, theirs: str, graded: bool
+) -> None:
+    judged = world(40, 20)
+    expect(ours, judged, trec(judged, theirs, graded=graded), to=1e-12)
+
+
+@pytest.mark.slow  # compiles for seconds
+def test_ranking_metrics_are_ranxs_on_untied_scores() -> None:
+    from ranx import Qrels, Run, evaluate
+
+    judged = world(40, 20)
+
+    def table(rows: Tensor) -> dict[str, dict[str, Any]]:
+        return {
+            f"u{u:02}": {f"i{i}": x for i, x in enumerate(row)}
+            for u, row in enumerate(rows.tolist())
+        }
+
+    run = Run(table(judged.scores))
+    grades, likes = Qrels(table(judged.gains.long())), Qrels(table(judged.relevant.long()))
+    for ours, theirs, truth in [
+        ("ndcg@5", "ndcg@5", grades),
+        ("ndcg-binary@10", "ndcg@10", likes),
+        ("mrr@3", "mrr@3", likes),  # trec_eval has no cut here; its other metrics are tested above
+    ]:
+        values = evaluate(truth, run, theirs, return_mean=False)
+        expect(ours, judged, values, to=1e-12)
+
+
+# --- ties
+
+
+def by_hand(name: str, order: list[int], gains: list[float], likes: list[bool]) -> float:
+    """A ranking metric of one strict order, from its definition."""
+    family, _, cut = name.partition("@")
+    k = int(cut) if cut else len(order)
+    worth = [float(x) for x in likes] if family == "ndcg-binary" else gains
+    ranks = [rank for rank, item in enumerate(order, 1) if likes[item]]
+    inside = [rank for rank in ranks if rank <= k]
+    if family.startswith("ndcg"):
+        dcg = sum(worth[item] / math.log2(rank + 1) for rank, item in enumerate(order[:k], 1))
+        best = sorted(worth, reverse=True)[:k]
+        ideal = sum(gain / math.log2(rank + 1) for rank, gain in enumerate(best, 1))
+        return dcg / ideal if ideal else math.nan
+    if family == "precision":
+        return len(inside) / k
+    if not ranks:
+        return math.nan
+    if family == "auc":
+        places = range(1, len(order) + 1)
+        won = sum(like < rank for like in ranks for rank in places if rank not in ranks)
+        pairs = len(ranks) * (len(order) - len(ranks))
+        return won / pairs if pairs else math.nan
+    return {
+        "mrr": 1 / inside[0] if inside else 0.0,
+        "hit": float(bool(inside)),
+        "recall": len(inside) / len(ranks),
+    }[family]
+
+
+def over_all_orders(name: str, judged: Judged) -> float:
+    """The mean over every way to break the ties, each as likely."""
+    scores = judged.scores[0].tolist()
+    gains, likes = judged.gains[0].tolist(), judged.relevant[0].tolist()
+    orders = (list(o) for o in permutations(range(len(scores))))
+    fair = [o for o in orders if all(scores[x] >= scores[y] for x, y in pairwise(o))]
+    return float(np.mean([by_hand(name, order, gains, likes) for order in fair]))
+
+
+rows = st.lists(
+    st.tuples(st.sampled_from([0.2, 0.4, 0.9]), st.sampled_from([0, 0.25, 0.5, 0.75, 1])),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@example([(0.4, 1.0), (0.4, 0.0), (0.4, 0.75), (0.4, 0.0), (0.2, 1.0), (0.9, 0.0)])
+@given(rows)
+def test_ties_count_as_the_mean_over_every_way_to_break_them(
+    row: list[tuple[float, float]],
+) -> None:
+    judged = one([score for score, _ in row], [label for _, label in row])
+    for name in RANKING:
+        expect(name, judged, [over_all_orders(name, judged)], to=1e-12)
+
+
+@pytest.mark.slow  # 5,040 orders a metric
+@pytest.mark.parametrize("name", RANKING)
+def test_seven_tied_items_count_as_the_mean_over_all_orders(name: str) -> None:
+    judged = one([0.5] * 7, [1, 0, 0.25, 0.75, 0, 0.5, 0])
+    expect(name, judged, [over_all_orders(name, judged)], to=1e-12)
+
+
+def test_one_like_among_a_hundred_tied_items_has_the_known_ndcg() -> None:
+    judged = one([0.5] * 100, [1.0] + [0.0] * 99, graded=False)
+    expect(
+        "ndcg@10", judged, [0.04543559338088345], to=1e-12
+    )  # scikit-learn's; others say 0 or .387
+
+
+# --- chance
+
+
+@pytest.mark.parametrize("name", [*RANKING, "auc-pooled"])
+def test_constant_scores_measure_exactly_as_chance(name: str) -> None:
+    judged = world(200, 10, levels=1)
+    assert float(pooled(name, judged)) == chance(name, judged)
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if not math.isnan(chance(n, world(2, 9)))])
+def test_random_scores_measure_near_chance(name: str) -> None:
+    judged = world(5_000, 10)
+    assert float(pooled(name, judged)) == pytest.approx(chance(name, judged), abs=0.02)
+
+
+def test_chance_is_the_published_floor_of_the_metarec_rating_task() -> None:
+    judged = one([0.1 * i for i in range(10)], [1.0] * 5 + [0.0] * 5)
+    assert chance("precision@5", judged) == pytest.approx(0.5)
+    assert chance("ndcg-binary@5", judged) == pytest.approx(0.5)
+    assert chance("mrr@5", judged) == pytest.approx(0.70403, abs=5e-6)
+
+
+def test_chance_of_uniform_scores_is_its_integral() -> None:
+    judged = one([0.5, 0.5], [0.25, 1.0])
+    assert chance("accuracy", judged) == pytest.approx((0.6 + 0.4) / 2, abs=1e-12)
+    assert chance("mae", judged) == pytest.approx((0.3125 + 0.5) / 2, abs=1e-12)
+    assert chance("log-loss", judged) == 1
+
+
+# --- the whole catalogue
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_ranks_in_a_catalogue_that_is_the_query_change_nothing(name: str) -> None:
+    rated = world(20, 12, levels=4)
+    every = judge(
+        rated.scores,
+        rated.labels,
+        rated.mask,
+        like_at=LIKE_AT,
+        span=4.0,
+        ranks=(rated.above, rated.tied),
+        candidates=rated.candidates,
+    )
+    assert torch.equal(pooled(name, every), pooled(name, rated))
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_the_query_in_a_catalogue_is_a_long_query_of_worthless_others(name: str) -> None:
+    long = world(20, 90, levels=30)
+    few = torch.arange(90) < 4
+    long = replace(long, relevant=long.relevant & few, gains=long.gains * few)
+    short = judge(
+        long.scores[:, :4],
+        long.labels[:, :4],
+        long.mask[:, :4],
+        like_at=LIKE_AT,
+        ranks=(long.above[:, :4], long.tied[:, :4]),
+        candidates=long.candidates,
+    )
+    expect(name, short, per_user(name, long).numpy(), to=1e-12)
+    assert chance(name, short) == pytest.approx(chance(name, long), abs=1e-12)
+
+
+def test_long_queries_are_ranked_as_short_ones_are() -> None:
+    long = world(10, 600, levels=2)  # more than a byte can count
+    scores = long.scores
+    assert torch.equal(long.above, (scores[:, None] > scores[:, :, None]).sum(2))
+    assert torch.equal(long.tied, (scores[:, None] == scores[:, :, None]).sum(2))
+
+
+# --- padding and edges
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("width", [4, 80])
+def test_padding_changes_nothing_whatever_it_holds(name: str, width: int) -> None:
+    judged = world(20, 8, levels=4)
+    shape = (20, width)
+    padded = judge(
+        torch.cat([judged.scores, torch.full(shape, torch.nan)], 1),
+        torch.cat([judged.labels, torch.ones(shape)], 1),
+        torch.cat([judged.mask, torch.zeros(shape, dtype=torch.bool)], 1),
+        like_at=LIKE_AT,
+        span=4.0,
+    )
+    torch.testing.assert_close(pooled(name, padded), pooled(name, judged), rtol=0, atol=1e-12)
+    assert chance(name, padded) == pytest.approx(chance(name, judged), abs=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", RANKING)
+def test_the_order_of_items_changes_nothing(name: str) -> None:
+    judged = world(50, 10, levels=3)
+    turned = judge(
+        judged.scores.flip(1), judged.labels.flip(1), judged.mask, like_at=LIKE_AT, span=4.0
+    )
+    expect(name, turned, per_user(name, judged).numpy(), to=1e-12)
+
+
+def test_users_without_likes_are_left_out_and_counted() -> None:
+    both = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    scores, mask = torch.tensor([[0.9, 0.1]] * 3), torch.ones(3, 2, dtype=torch.bool)
+    judged = judge(scores, both, mask, like_at=0.5, graded=False)
+    expected: dict[str, list[float]] = {
+        "auc": [1, math.nan, math.nan],  # nor is there a pair where all are likes
+        "mrr": [1, math.nan, 1],
+        "hit@1": [1, math.nan, 1],
+        "recall@1": [1, math.nan, 0.5],
+        "ndcg@1": [1, math.nan, 1],
+        "ndcg-binary@1": [1, math.nan, 1],
+        "precision@1": [1, 0, 1],
+    }
+    for name, values in expected.items():
+        expect(name, judged, values, to=0)
+    assert mean_defined(per_user("auc", judged)) == (1.0, 1)
+    assert mean_defined(per_user("mrr", judged)) == (1.0, 2)
+    assert float(pooled("mrr", judged)) == 1.0
+
+
+def test_a_user_without_items_is_nowhere_defined() -> None:
+    judged = judge(torch.zeros(1, 3), torch.ones(1, 3), torch.zeros(1, 3) > 0, like_at=0.5)
+    for name, metric in METRICS.items():
+        if metric.per_user:
+            assert per_user(name.replace("@k", "@2"), judged).isnan().all()
+
+
+def test_no_users_give_no_values() -> None:
+    judged = judge(torch.zeros(0, 3), torch.zeros(0, 3), torch.zeros(0, 3) > 0, like_at=0.5)
+    assert per_user("ndcg@10", judged).shape == (0,)
+
+
+def test_a_list_shorter_than_k_keeps_k_places() -> None:
+    judged = one([0.9, 0.1], [1.0, 0.0])
+    expect("precision@10", judged, [0.1], to=1e-15)
+    expect("ndcg@10", judged, [1.0], to=1e-15)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_is_refused_with_the_number_of_users(bad: float) -> None:
+    scores = torch.zeros(5, 3)
+    scores[1, 2] = scores[4, 0] = bad
+    mask = torch.ones(5, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match="2 of 5 users have a score that is not finite"):
+        judge(scores, torch.zeros(5, 3), mask, like_at=0.5)
+
+
+def test_ranks_come_with_the_number_of_candidates() -> None:
+    rated = world(2, 3)
+    with pytest.raises(ValueError, match="give both or none"):
+        judge(rated.scores, rated.labels, rated.mask, like_at=0.5, candidates=rated.candidates)
+
+
+def test_a_score_at_the_threshold_is_no_like_in_any_precision() -> None:
+    for dtype in (torch.float32, torch.float64):
+        at = torch.full((1, 1), 0.6, dtype=dtype)
+        judged = judge(at, at, torch.ones(1, 1, dtype=torch.bool), like_at=0.6)
+        assert not judged.likes.any()
+        assert not judged.relevant.any()
+
+
+def test_a_perfect_calibration_has_no_error_and_a_bold_one_has_its_gap() -> None:
+    labels = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    mask = torch.ones(2, 2, dtype=torch.bool)
+    half = judge(torch.full((2, 2), 0.5), labels, mask, like_at=0.5)
+    bold = judge(torch.full((2, 2), 1.0), labels, mask, like_at=0.5)
+    assert float(pooled("ece", half)) == 0
+    assert float(pooled("ece", bold)) == 0.5
+
+
+# --- weights
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_user_of_weight_two_counts_as_two_users(name: str) -> None:
+    judged = world(5, 12, levels=6)
+    weights = torch.tensor([[2.0, 1, 0, 3, 1], [1, 1, 1, 1, 1]])
+    who = torch.tensor([0, 0, 1, 3, 3, 3, 4])
+    drawn = judge(
+        judged.scores[who], judged.labels[who], judged.mask[who], like_at=LIKE_AT, span=4.0
+    )
+    values = torch.cat([pooled(name, drawn), pooled(name, judged)])
+    torch.testing.assert_close(pooled(name, judged, weights), values, rtol=0, atol=1e-12)
+
+
+def test_the_pooled_auc_is_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged, weights = world(20, 5), torch.randint(0, 3, (50, 20)).double()
+    whole = pooled("auc-pooled", judged, weights)
+    monkeypatch.setattr("coldbench.metrics.MEMORY", 1000)
+    assert torch.equal(pooled("auc-pooled", judged, weights), whole)
+
+
+def test_values_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = {name: per_user(name, world(50, 10, levels=5)) for name in RANKING}
+    monkeypatch.setattr("coldbench.metrics.CHUNK", 30)
+    for name, values in whole.items():
+        assert torch.equal(per_user(name, world(50, 10, levels=5)), values)
+
+
+# --- names
+
+
+def test_a_wrong_name_is_told_the_nearest_one() -> None:
+    for wrong, right in {
+        "ndgc@10": "ndcg@10",
+        "aux": "auc",
+        "hit@x": "hit@10",
+        "ndcg": "ndcg@",
+    }.items():
+        with pytest.raises(UserError, match=f"no metric '{wrong}'; did you mean '{right}"):
+            known(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["ndcg@k", "ndcg@0", "ndcg@-1", "ndcg@", "auc@5", "f1@", ""])
+def test_a_cut_that_is_no_number_is_refused(wrong: str) -> None:
+    with pytest.raises(UserError, match="no metric"):
+        known(wrong)
+
+
+def test_every_metric_listed_is_known_and_says_what_it_is() -> None:
+    for name in names():
+        metric, _ = known(name.replace("@k", "@10"))
+        assert metric.summary
+        assert (metric.per_user is None) != (metric.pooled is None)
+
+
+def test_a_pooled_metric_has_no_value_per_user() -> None:
+    with pytest.raises(ValueError, match="f1 is pooled"):
+        per_user("f1", world(2, 3))
+
+
+# --- devices and precision
+
+
+class NamesItsDevice(TorchFunctionMode):
+    """Fails on a tensor made from nothing without saying where."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        makers = (torch.zeros, torch.ones, torch.empty, torch.full, torch.arange, torch.tensor)
+        assert func not in makers or "device" in (kwargs or {}), f"{func} on the default device"
+        return func(*args, **(kwargs or {}))
+
+
+def test_every_tensor_is_made_on_a_named_device_and_in_float64() -> None:
+    data = world(6, 5, levels=3)
+    with NamesItsDevice():
+        judged = judge(data.scores.float(), data.labels.float(), data.mask, like_at=LIKE_AT)
+        for name in ALL:
+            assert pooled(name, judged).dtype == torch.float64
+            chance(name, judged)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", ALL)
+def test_a_cuda_device_measures_the_same(name: str) -> None:
+    here = world(50, 10, levels=5)
+    there = judge(here.scores.cuda(), here.labels.cuda(), here.mask.cuda(), like_at=LIKE_AT, span=4)
+    torch.testing.assert_close(pooled(name, there).cpu(), pooled(name, here), rtol=0, atol=1e-12)

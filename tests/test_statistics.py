@@ -1,0 +1,194 @@
+"""Intervals and tests: right as often as they say, by simulation, and blind to repeated rows."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from coldbench.statistics import bootstrap_weights, holm, interval, paired, percentiles
+
+Float = NDArray[np.float64]
+
+
+def users(n: int) -> NDArray[np.int64]:
+    return np.arange(n)
+
+
+def normal(*shape: int, seed: int = 0) -> Float:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+# --- right as often as they say
+
+
+@pytest.mark.parametrize("n", [20, 60, 200])
+def test_the_interval_covers_the_truth_95_times_in_a_hundred(n: int) -> None:
+    worlds = np.random.default_rng(1).beta(5, 1.5, (n, 1500))  # skewed as an NDCG is
+    _, low, high = interval(worlds, bootstrap_weights(users(n), 1000))
+    truth = 5 / 6.5
+    assert 0.93 <= np.mean((low <= truth) & (truth <= high)) <= 0.97
+
+
+@pytest.mark.slow  # a thousand experiments
+@pytest.mark.parametrize(("n", "seeds"), [(16, 1), (58, 1), (40, 3)])
+def test_the_paired_test_finds_nothing_95_times_in_a_hundred_where_nothing_is(
+    n: int, seeds: int
+) -> None:
+    who = np.tile(users(n), seeds)
+    weights = bootstrap_weights(who, 500)
+    taste, noise = normal(n, 1000, seed=1), normal(n * seeds, 1000, seed=2)
+    changes = taste[who] + noise  # rows of one user resemble one another
+    none = np.zeros(n * seeds)
+    alarms = np.mean([paired(change, none, weights).p <= 0.05 for change in changes.T])
+    assert alarms <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 1000)  # 99 % of the simulation's own error
+
+
+def test_p_is_the_paired_t_test_where_every_row_is_a_user() -> None:
+    a, b = normal(2, 300)
+    a += 0.15
+    weights = bootstrap_weights(users(300), 20_000)
+    assert paired(a, b, weights).p == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=0.1)
+
+
+def test_the_interval_is_scipys_bootstrap_up_to_the_correction_for_few_users() -> None:
+    values = normal(400)
+    _, low, high = interval(values, bootstrap_weights(users(400), 20_000))
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    np.testing.assert_allclose([low, high], theirs, atol=0.003)
+
+
+def test_the_detectable_difference_is_found_four_times_in_five() -> None:
+    weights = bootstrap_weights(users(100), 500)
+    noise = normal(100, 400)
+    effect = paired(noise[:, 0], np.zeros(100), weights).detectable
+    assert effect == pytest.approx(2.8 / np.sqrt(100), rel=0.2)
+    found = [paired(x + 0.28, np.zeros(100), weights).p <= 0.05 for x in noise.T]
+    assert 0.74 <= np.mean(found) <= 0.86
+
+
+def test_the_interval_of_few_users_is_as_wide_as_students() -> None:
+    worlds = normal(10, 300)
+    _, low, high = interval(worlds, bootstrap_weights(users(10), 4000))
+    students = 2 * stats.t.ppf(0.975, 9) * stats.sem(worlds)
+    assert np.mean(high - low) == pytest.approx(np.mean(students), rel=0.03)
+
+
+# --- users, not rows
+
+
+def test_meeting_the_same_users_again_does_not_narrow_the_interval() -> None:
+    values = normal(80)
+    _, low, high = interval(values, bootstrap_weights(users(80)))
+    again = np.tile(values, 5)
+    _, low5, high5 = interval(again, bootstrap_weights(np.tile(users(80), 5)))
+    np.testing.assert_allclose([low5, high5], [low, high])
+    _, low_rows, high_rows = interval(again, bootstrap_weights(users(400)))
+    assert high_rows - low_rows < 0.6 * (high5 - low5)  # what taking rows for users would claim
+
+
+def test_all_rows_of_a_user_are_drawn_together_and_as_many_users_as_there_are() -> None:
+    weights = bootstrap_weights(np.array([7, 3, 7, 9]), 500)
+    assert weights.shape == (500, 4)
+    assert np.array_equal(weights[:, 0], weights[:, 2])
+    assert np.all(weights[:, [0, 1, 3]].sum(1) == 3)
+    np.testing.assert_allclose(weights.mean(0), 1, atol=0.15)
+
+
+def test_the_same_seed_draws_the_same_users_and_another_does_not() -> None:
+    first = bootstrap_weights(users(50), 10, seed=3)
+    assert np.array_equal(first, bootstrap_weights(users(50), 10, seed=3))
+    assert not np.array_equal(first, bootstrap_weights(users(50), 10, seed=4))
+
+
+# --- what is not defined
+
+
+def test_undefined_rows_are_left_out() -> None:
+    values = normal(60)
+    weights = bootstrap_weights(users(90))
+    padded = np.concatenate([values, np.full(30, np.nan)])
+    mean, low, high = interval(padded, weights)
+    assert mean == pytest.approx(values.mean())
+    assert low < mean < high
+    difference = paired(padded, np.zeros(90), weights)
+    assert difference.n == 60
+    assert difference.mean == pytest.approx(values.mean())
+
+
+def test_columns_are_computed_side_by_side_as_one_by_one() -> None:
+    values = normal(50, 3)
+    values[:9, 1] = np.nan
+    weights = bootstrap_weights(users(50))
+    together = interval(values, weights)
+    for column in range(3):
+        alone = interval(values[:, column], weights)
+        assert [x[column] for x in together] == pytest.approx([float(x) for x in alone])
+
+
+def test_one_user_or_none_says_nothing_about_others() -> None:
+    values = np.array([0.3, 0.5, np.nan])
+    weights = bootstrap_weights(np.array([1, 1, 2]))
+    mean, low, high = interval(values, weights)
+    assert mean == pytest.approx(0.4)
+    assert np.isnan([low, high]).all()
+    alone = paired(values, np.zeros(3), weights)
+    assert np.isnan([alone.low, alone.high, alone.p, alone.detectable]).all()
+    nothing = paired(np.full(3, np.nan), np.zeros(3), weights)
+    assert nothing.n == 0
+    assert np.isnan([nothing.mean, nothing.p, nothing.helped]).all()
+
+
+def test_a_resample_in_which_a_statistic_is_undefined_is_left_out() -> None:
+    draws = np.concatenate([np.linspace(0, 1, 101), [np.nan]])
+    assert percentiles(draws, 10_000) == pytest.approx((0.025, 0.975), abs=1e-4)
+
+
+# --- differences
+
+
+def test_equal_methods_do_not_differ_whatever_their_rounding() -> None:
+    a = normal(30)
+    weights = bootstrap_weights(users(30))
+    for b in (a, a + 1e-15):
+        same = paired(a, b, weights)
+        assert (same.mean, same.p, same.helped, same.harmed) == (0, 1, 0, 0)
+
+
+def test_a_change_that_is_the_same_for_everyone_is_certain() -> None:
+    a = normal(30)
+    gain = paired(a + 0.1, a, bootstrap_weights(users(30)))
+    assert gain.p < 1e-12
+    assert (gain.low, gain.high) == pytest.approx((0.1, 0.1))
+
+
+def test_helped_and_harmed_are_shares_of_the_defined_rows() -> None:
+    a, b = np.array([2.0, 3, 1, 4, np.nan]), np.array([1.0, 1, 2, 4, 0])
+    moved = paired(a, b, bootstrap_weights(users(5)))
+    assert (moved.helped, moved.harmed, moved.n) == (0.5, 0.25, 4)
+
+
+def test_turning_a_difference_round_turns_its_numbers() -> None:
+    a, b = normal(2, 40)
+    weights = bootstrap_weights(users(40))
+    there, back = paired(a, b, weights), paired(b, a, weights)
+    assert (back.mean, back.low, back.high) == pytest.approx((-there.mean, -there.high, -there.low))
+    assert (back.p, back.helped) == pytest.approx((there.p, there.harmed))
+
+
+# --- many tests
+
+
+def test_holm_is_statsmodels() -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.random.default_rng(0).beta(0.3, 2, 30)
+    p[3] = p[8]
+    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], rtol=1e-12)
+
+
+def test_a_test_that_was_not_made_does_not_count_in_holm() -> None:
+    adjusted = holm(np.array([0.01, np.nan, 0.04]))
+    np.testing.assert_allclose(adjusted, [0.02, np.nan, 0.04])
+    assert holm(np.array([])).shape == (0,)
