@@ -1,0 +1,49 @@
+"""Nearest neighbours: an item is liked as the user liked the items of the support that read alike.
+
+Attention with a fixed kernel, softmax(cos(e_Q, e_S) / T)'(y - p_S) over the item prior (Nadaraya
+1964; Watson 1964). One more neighbour that stands for the prior takes part at a similarity chosen
+on valid users, so far neighbours and few of them say little.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import Method, to_unit
+from coldbench.protocol import Seeds
+
+from ._choose import choose, grid
+from ._kernel import inner
+from ._prior import item_prior
+
+
+@dataclass
+class Knn(Method[Feedback]):
+    """Its state is the support itself: there is nothing to work out before an item is asked for."""
+
+    temperature: float = 0.1
+    nearness: float | None = None  # cosine at which the prior stands; None: chosen on valid users
+
+    family = "simple"
+    random = False
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        tried = (0.7, 0.6, 0.8, 0.9) if self.nearness is None else (self.nearness,)
+        self.items = items
+        self.learned = {"prior": item_prior(warm, items)}
+        choose(self, grid(nearness=tried), valid)
+
+    def adapt(self, support: Feedback) -> Feedback:
+        return support
+
+    def score(self, state: Feedback, items: Tensor) -> Tensor:
+        prior = self.learned["prior"]
+        left = state.labels - prior[state.items]  # (B, K)
+        cosine = inner(self.items.features, state.items, items)  # (B, K, Q)
+        near = torch.exp((cosine - 1) / self.temperature) * state.mask[..., None]
+        at_prior = torch.exp((self.learned["nearness"] - 1) / self.temperature)
+        said = (near * left[..., None]).sum(1) / (near.sum(1) + at_prior)
+        return to_unit(prior[items] + said)  # (B, Q)

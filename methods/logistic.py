@@ -1,0 +1,63 @@
+"""Logistic regression from an item's text to the new user's taste, over the log-odds of the prior.
+
+Maximum a posteriori with a Gaussian prior N(0, s^2) on the weights, by Newton's method in the span
+of the support, as the mode of a Gaussian process is found (Rasmussen & Williams 2006, algorithm
+3.1). Small supports are separable: without the prior the weights would grow without end.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import Method, to_unit
+from coldbench.protocol import Seeds
+
+from ._choose import choose, grid
+from ._kernel import Seen, gram, ridge
+from ._prior import item_prior
+
+
+@dataclass
+class Logistic(Method[Seen]):
+    """Its state is one weight for each item of the support."""
+
+    s: float | None = None  # prior standard deviation of a weight; None: chosen on valid users
+    steps: int = 10  # of Newton's method
+    longest: float = (
+        2.0  # change of a log-odds in one step at most: far from the mode it overshoots
+    )
+
+    family = "simple"
+    paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 3.4"
+    random = False
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        self.items = items
+        self.learned = {"prior": torch.logit(to_unit(item_prior(warm, items)), eps=1e-6)}
+        choose(self, grid(s=(1.0, 0.25, 0.5, 2.0) if self.s is None else (self.s,)), valid)
+
+    def adapt(self, support: Feedback) -> Seen:
+        variance = self.learned["s"] ** 2
+        products = variance * gram(self.items.features, support.items, support.mask)  # (B, K, K)
+        start = self.learned["prior"][support.items]  # (B, K) log-odds
+        moved, weights = torch.zeros_like(start), torch.zeros_like(start)
+        one = torch.ones_like(variance)
+        for _ in range(self.steps if start.shape[1] else 0):
+            chance = torch.sigmoid(start + moved)
+            curve = chance * (1 - chance) * support.mask
+            root = curve.sqrt()
+            pull = curve * moved + (support.labels - chance) * support.mask
+            scaled = root[:, :, None] * products * root[:, None]
+            inside = root * (products @ pull[..., None])[..., 0]
+            target = pull - root * ridge(scaled, inside, one)
+            goal = (products @ target[..., None])[..., 0]
+            farthest = (goal - moved).abs().amax(1, keepdim=True)
+            step = (self.longest / farthest.clamp_min(1e-9)).clamp_max(1)
+            weights, moved = torch.lerp(weights, target, step), torch.lerp(moved, goal, step)
+        return Seen(support.items, variance * weights)
+
+    def score(self, state: Seen, items: Tensor) -> Tensor:
+        return torch.sigmoid(self.learned["prior"][items] + state.dot(self.items.features, items))

@@ -1,0 +1,33 @@
+"""Popularity: how many warm users rated the item, whatever they thought of it.
+
+n / (n + mean n) puts the count between 0 and 1 and ties only items with equal counts.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import Method
+from coldbench.protocol import Seeds
+
+from ._prior import Warm
+
+
+@dataclass
+class Popularity(Method[None]):
+    family = "floor"
+    adapts = False
+    random = False
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        counts = Warm.of(warm, items.device).counts.double()
+        self.items = items
+        self.learned = {"share": (counts / (counts + counts.mean())).float()}
+
+    def adapt(self, support: Feedback) -> None:
+        return None
+
+    def score(self, state: None, items: Tensor) -> Tensor:
+        return self.learned["share"][items]  # (B, Q)

@@ -1,0 +1,43 @@
+"""Ridge regression from an item's text to the new user's taste, over the item prior.
+
+Hoerl & Kennard (1970), in the dual: alpha = (E_S E_S' + tau I)^-1 (y - p_S) is one batched K x K
+solve, and score = p_Q + E_Q E_S' alpha. As a few-shot head: Bertinetto et al. (2019), R2-D2.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import Method, to_unit
+from coldbench.protocol import Seeds
+
+from . import _kernel
+from ._choose import choose, grid
+from ._kernel import Seen, gram
+from ._prior import item_prior
+
+
+@dataclass
+class Ridge(Method[Seen]):
+    """Its state is alpha: one weight for each item of the support."""
+
+    tau: float | None = None  # strength of the penalty; None: chosen on valid users
+
+    family = "simple"
+    paper = "Bertinetto et al., Meta-learning with differentiable closed-form solvers (2019)"
+    random = False
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        self.items = items
+        self.learned = {"prior": item_prior(warm, items)}
+        choose(self, grid(tau=(2.0, 0.5, 1.0, 5.0) if self.tau is None else (self.tau,)), valid)
+
+    def adapt(self, support: Feedback) -> Seen:
+        left = (support.labels - self.learned["prior"][support.items]) * support.mask
+        products = gram(self.items.features, support.items, support.mask)
+        return Seen(support.items, _kernel.ridge(products, left, self.learned["tau"]))
+
+    def score(self, state: Seen, items: Tensor) -> Tensor:
+        return to_unit(self.learned["prior"][items] + state.dot(self.items.features, items))

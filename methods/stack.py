@@ -1,0 +1,65 @@
+"""Stack: item prior, the user's level, fold-in and ridge on the text. What a practitioner ships.
+
+The parts are fitted together, not one on what the other leaves: ridge regression on features side
+by side is a Gaussian process whose kernel is the sum of theirs (Rasmussen & Williams 2006, section
+2.7), V_i'V_j / s^2 + e_i'e_j / tau. The weights s^2 and tau are chosen on valid users.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import Learned, Method, to_unit
+from coldbench.protocol import Seeds
+
+from ._als import factorise, residuals, spread
+from ._choose import choose
+from ._kernel import Seen, gram, ridge
+from ._prior import Warm, item_prior
+
+
+@dataclass
+class Stack(Method[Seen]):
+    """Its state is one weight for each item of the support."""
+
+    factors: int = 16  # and one more, the user's level
+    rounds: int = 10  # of alternating least squares
+    ridge: float | None = None  # its penalty; None, here and below: chosen on valid users
+    noise: float | None = None  # s^2 as a share of the residuals' variance
+    tau: float | None = None  # strength of the penalty on the text's weights
+
+    family = "simple"
+    paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 2.7"
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        self.items = items
+        self.learned = {"prior": item_prior(warm, items)}
+        choose(self, self._candidates(warm, seeds), valid)
+
+    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Learned]:
+        """Features in units in which each weight of a new user is N(0, 1), and so is the noise."""
+        left = residuals(warm, self.learned["prior"])
+        counts = Warm.of(warm, self.items.device).counts
+        text = self.items.features
+        text = text - counts @ text / counts.sum().clamp_min(1)  # the level is there already
+        for penalty in (8.0, 4.0, 12.0) if self.ridge is None else (self.ridge,):
+            factors = factorise(left, self.factors, penalty, self.rounds, seeds.init).to(text)
+            for noise in (0.6, 0.3, 1.0) if self.noise is None else (self.noise,):
+                s = noise**0.5 * spread(left) or 1.0
+                for tau in (2.0, 1.0, 5.0, torch.inf) if self.tau is None else (self.tau,):
+                    features = torch.cat([factors / s, text / tau**0.5], 1)
+                    chosen = {"ridge": penalty, "s": s, "tau": tau}
+                    yield {"features": features} | {k: torch.tensor(v) for k, v in chosen.items()}
+
+    def adapt(self, support: Feedback) -> Seen:
+        left = (support.labels - self.learned["prior"][support.items]) * support.mask
+        products = gram(self.learned["features"], support.items, support.mask)
+        return Seen(support.items, ridge(products, left, left.new_ones(())))
+
+    def score(self, state: Seen, items: Tensor) -> Tensor:
+        said = state.dot(self.learned["features"], items)  # (B, Q)
+        return to_unit(self.learned["prior"][items] + said)

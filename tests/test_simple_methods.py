@@ -1,0 +1,410 @@
+"""The simple rows, held to their closed forms on worlds of a few users."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import Ridge
+from torch import Tensor
+
+from coldbench import registry
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.errors import UserError
+from coldbench.interactions import Catalogue, Interactions
+from coldbench.method import Method, to_unit
+from coldbench.protocol import Seeds
+
+FLOOR = ["random", "constant", "popularity"]
+LEVEL = ["user-mean", "user-median"]
+PERSONAL = ["ridge", "logistic", "knn", "fold-in", "ease", "stack"]
+SIMPLE = [*FLOOR, *LEVEL, "item-bias", "content-prior", *PERSONAL]
+N_ITEMS, WIDTH, SHOTS, ASKED = 30, 6, 8, 5
+NOBODY_RATED = N_ITEMS - 1
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Worlds this small only wait for a second one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def log_of(users: int, length: int, rng: np.random.Generator) -> Interactions:
+    items = np.concatenate([rng.permutation(NOBODY_RATED)[:length] for _ in range(users)])
+    who = np.repeat(np.arange(users), length)
+    return Interactions.from_rows(who, items, np.zeros(len(items)), None, N_ITEMS)
+
+
+def labels_of(log: Interactions, features: NDArray[Any], rng: np.random.Generator) -> Users:
+    """Users whose labels follow a taste of their own over the features, to quarters of 0..1."""
+    taste = rng.normal(0, 0.4, (log.n_users, WIDTH))
+    liked = 0.5 + (taste[log.users] * features[log.items]).sum(1)
+    labels = np.clip(np.round(liked * 4) / 4, 0, 1).astype(np.float32)
+    return Users(log, labels, np.arange(log.n_users))
+
+
+def catalogue() -> Items:
+    rng = np.random.default_rng(1)
+    features = torch.from_numpy(rng.normal(size=(N_ITEMS, WIDTH)).astype(np.float32))
+    names = tuple(f"item {i}" for i in range(N_ITEMS))
+    return Items(torch.nn.functional.normalize(features), Catalogue(names, names, ((),) * N_ITEMS))
+
+
+def episodes(users: Users) -> Episodes:
+    rows = np.arange(len(users.log)).reshape(users.log.n_users, SHOTS + ASKED)
+    return Episodes(users, np.arange(len(rows)), rows[:, :SHOTS], rows[:, SHOTS:])
+
+
+@cache
+def world() -> tuple[Users, Episodes, Items]:
+    items, rng = catalogue(), np.random.default_rng(2)
+    features = items.features.numpy()
+    warm = labels_of(log_of(40, 12, rng), features, rng)
+    valid = labels_of(log_of(12, SHOTS + ASKED, rng), features, rng)
+    return warm, episodes(valid), items
+
+
+@cache  # adapt and score change nothing, so tests share it
+def trained(name: str, seed: int = 0, **params: object) -> Method[Any]:
+    warm, valid, items = world()
+    method: Method[Any] = registry.find("methods", name)(**params)
+    method.meta_train(warm, valid, items, Seeds.of(seed))
+    return method
+
+
+def feedback(items: Sequence[Sequence[int]], labels: Sequence[Sequence[float]]) -> Feedback:
+    seen = torch.tensor(items, dtype=torch.int64)
+    said = torch.tensor(labels, dtype=torch.float32)
+    return Feedback(seen, said, torch.zeros_like(said), torch.ones_like(seen, dtype=torch.bool))
+
+
+def some_users(users: int = 7, shots: int = SHOTS) -> tuple[Feedback, Tensor]:
+    rng = np.random.default_rng(3)
+    seen = rng.integers(0, N_ITEMS, (users, shots))
+    support = feedback(seen.tolist(), (rng.integers(0, 5, seen.shape) / 4).tolist())
+    return support, torch.from_numpy(rng.integers(0, N_ITEMS, (users, ASKED)))
+
+
+def scores(method: Method[Any], support: Feedback, asked: Tensor) -> Tensor:
+    return method.score(method.adapt(support), asked)
+
+
+def same(left: Tensor, right: Tensor, within: float = 1e-5) -> None:
+    torch.testing.assert_close(left, right, atol=within, rtol=0)
+
+
+# every simple method
+
+
+@pytest.mark.parametrize("shots", [0, 1, SHOTS])
+@pytest.mark.parametrize("name", SIMPLE)
+def test_users_together_score_as_users_one_by_one(name: str, shots: int) -> None:
+    method, (support, asked) = trained(name), some_users(shots=shots)
+    together = scores(method, support, asked)
+    for user in range(len(asked)):
+        alone = support.map(lambda column, u=user: column[u : u + 1])  # type: ignore[misc]
+        same(scores(method, alone, asked[user : user + 1]), together[user : user + 1])
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_an_item_alone_scores_as_among_others(name: str) -> None:
+    method, (support, asked) = trained(name), some_users()
+    among = scores(method, support, asked)
+    for place in range(ASKED):
+        same(scores(method, support, asked[:, place : place + 1]), among[:, place : place + 1])
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_padding_changes_nothing(name: str) -> None:
+    method, (support, asked) = trained(name), some_users()
+    padded = support.map(lambda column: torch.cat([column, column[:, :3]], 1))
+    padded.mask[:, -3:] = False
+    same(scores(method, padded, asked), scores(method, support, asked))
+    all_padding = replace(support, mask=torch.zeros_like(support.mask))
+    none = support.map(lambda column: column[:, :0])
+    same(scores(method, all_padding, asked), scores(method, none, asked))
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_scores_lie_between_0_and_1_for_one_class_and_duplicate_supports(name: str) -> None:
+    method = trained(name)
+    seen = [[4] * SHOTS, [NOBODY_RATED] * SHOTS, list(range(SHOTS))]
+    for label in (0.0, 1.0):
+        asked = torch.arange(N_ITEMS).expand(3, -1)
+        got = scores(method, feedback(seen, [[label] * SHOTS] * 3), asked)
+        assert got.shape == (3, N_ITEMS)
+        assert got.isfinite().all()
+        assert got.min() >= 0
+        assert got.max() <= 1
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_without_labels_the_score_is_the_item_prior(name: str) -> None:
+    support, asked = some_users(shots=0)
+    prior = trained("content-prior")
+    same(scores(trained(name), support, asked), scores(prior, support, asked))
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_adapts_says_whether_the_support_moves_a_score(name: str) -> None:
+    method, (support, asked) = trained(name), some_users()
+    other = replace(support, labels=1 - support.labels)
+    moved = (scores(method, support, asked) - scores(method, other, asked)).abs().max() > 1e-4
+    assert bool(moved) == method.adapts
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_ranks_says_whether_items_of_a_user_differ(name: str) -> None:
+    method, (support, asked) = trained(name), some_users()
+    got = scores(method, support, asked)
+    assert bool((got - got[:, :1]).abs().max() > 1e-6) == method.ranks
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_random_says_whether_another_seed_gives_other_scores(name: str) -> None:
+    support, asked = some_users()
+    first, again, other = (scores(trained(name, seed), support, asked) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert torch.equal(first, other) != registry.find("methods", name).random
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_a_world_without_valid_users_takes_the_defaults(name: str) -> None:
+    warm, valid, items = world()
+    method = registry.find("methods", name)()
+    method.meta_train(warm, valid.first(0), items, Seeds())
+    assert scores(method, *some_users()).isfinite().all()
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_what_was_learnt_survives_saving(name: str, tmp_path: Path) -> None:
+    method, (support, asked) = trained(name), some_users()
+    method.save(tmp_path)
+    again: Method[Any] = registry.find("methods", name)(**method.params())
+    again.load(tmp_path, method.items)
+    assert torch.equal(scores(method, support, asked), scores(again, support, asked))
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_a_log_of_likes_alone_gives_finite_scores(name: str) -> None:
+    warm, valid, items = world()
+    likes = replace(warm, labels=np.ones_like(warm.labels))
+    method: Method[Any] = registry.find("methods", name)()
+    method.meta_train(likes, valid, items, Seeds())
+    assert scores(method, *some_users()).isfinite().all()
+
+
+# random and the levels
+
+
+def test_random_scores_are_uniform_and_without_ties() -> None:
+    method = trained("random")
+    support, _ = some_users(users=200)
+    got = scores(method, support, torch.arange(N_ITEMS).expand(200, -1)).flatten().sort().values
+    assert len(got.unique()) > 0.999 * len(got)
+    even = (torch.arange(len(got)) + 0.5) / len(got)
+    assert (got - even).abs().max() < 1.36 / len(got) ** 0.5 * 1.2  # Kolmogorov and Smirnov
+
+
+def test_random_users_draw_unrelated_numbers() -> None:
+    support, _ = some_users(users=200)
+    got = scores(trained("random"), support, torch.arange(N_ITEMS).expand(200, -1))
+    between = np.corrcoef(got.numpy())[np.triu_indices(200, 1)]
+    assert abs(between.mean()) < 0.01
+
+
+def test_popularity_ranks_by_count_and_ties_only_equal_counts() -> None:
+    warm, _, _ = world()
+    counts = torch.from_numpy(np.bincount(warm.log.items, minlength=N_ITEMS))
+    support, _ = some_users(users=1)
+    share = scores(trained("popularity"), support, torch.arange(N_ITEMS)[None])[0]
+    assert torch.equal((share[:, None] - share).sign(), (counts[:, None] - counts).sign())
+
+
+def test_mean_and_median_are_those_of_the_real_labels() -> None:
+    support = feedback(
+        [[1, 2, 3, 4, 0]] * 3, [[0, 1, 0.25, 0.5, 9], [1, 0, 0, 9, 9], [0.75, 9, 9, 9, 9]]
+    )
+    real = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]]).bool()
+    support = replace(support, mask=real)
+    asked = torch.zeros(3, 1, dtype=torch.int64)
+    same(scores(trained("user-mean"), support, asked)[:, 0], torch.tensor([1.75 / 4, 1 / 3, 0.75]))
+    same(scores(trained("user-median"), support, asked)[:, 0], torch.tensor([0.375, 0, 0.75]))
+
+
+# closed forms
+
+
+def test_ridge_is_scikit_learns_with_the_prior_as_offset() -> None:
+    method, (support, asked) = trained("ridge", tau=0.7), some_users()
+    prior, e = method.learned["prior"], method.items.features.numpy()
+    for user, got in enumerate(scores(method, support, asked)):
+        seen, query = support.items[user], asked[user]
+        left = (support.labels[user] - prior[seen]).numpy()
+        peer = Ridge(alpha=0.7, fit_intercept=False).fit(e[seen], left)
+        same(got, to_unit(prior[query] + torch.from_numpy(peer.predict(e[query])).float()))
+
+
+@pytest.mark.parametrize("s", [0.3, 1.0, 4.0])
+def test_logistic_is_the_mode_that_an_optimiser_finds(s: float) -> None:
+    method, (support, asked) = trained("logistic", s=s), some_users()
+    support.labels[0] = 1.0  # separable
+    support.items[1] = 5  # one item, eight labels
+    prior, e = method.learned["prior"].double().numpy(), method.items.features.double().numpy()
+    for user, got in enumerate(scores(method, support, asked)):
+        seen, said = support.items[user].numpy(), support.labels[user].double().numpy()
+
+        def loss(w: NDArray[Any], seen: Any = seen, said: Any = said) -> float:
+            odds = prior[seen] + e[seen] @ w
+            return float((np.logaddexp(0, odds) - said * odds).sum() + w @ w / (2 * s * s))
+
+        w = minimize(loss, np.zeros(WIDTH), tol=1e-10).x
+        query = asked[user].numpy()
+        want = 1 / (1 + np.exp(-(prior[query] + e[query] @ w)))
+        same(got, torch.from_numpy(want).float(), within=1e-4)
+
+
+def test_knn_by_hand() -> None:
+    method = trained("knn", nearness=0.5, temperature=0.2)
+    prior, e = method.learned["prior"], method.items.features
+    got = scores(method, feedback([[3, 4]], [[1.0, 0.0]]), torch.tensor([[7]]))
+    near3, near4 = torch.exp((e[7] @ e[3]) / 0.2), torch.exp((e[7] @ e[4]) / 0.2)
+    said = near3 * (1 - prior[3]) + near4 * (0 - prior[4])
+    want = prior[7] + said / (near3 + near4 + torch.exp(torch.tensor(0.5 / 0.2)))
+    same(got[0, 0], to_unit(want))
+
+
+def test_fold_in_is_the_formula_with_the_covariance_of_warm_users() -> None:
+    method = trained("fold-in", factors=3, ridge=4.0, noise=0.5)
+    support, asked = some_users()
+    warm, _, _ = world()
+    als = import_module("coldbench.methods._als")
+    prior = method.learned["prior"]
+    left = als.residuals(warm, prior)
+    unit = als.spread(left)
+    users, v = als.alternate(left / unit, 3, 4.0, 10, Seeds.of(0).init)
+    sigma = np.cov(users.T, bias=True) * unit**2
+    noise = 0.5 * unit**2
+    for user, got in enumerate(scores(method, support, asked)):
+        seen, query = support.items[user].numpy(), asked[user].numpy()
+        r = (support.labels[user] - prior[seen]).double().numpy()
+        precision = v[seen].T @ v[seen] / noise + np.linalg.inv(sigma)
+        w = np.linalg.solve(precision, v[seen].T @ r / noise)
+        want = to_unit(prior[query].double() + torch.from_numpy(v[query] @ w))
+        same(got, want.float(), within=1e-4)
+
+
+def test_alternating_least_squares_find_a_planted_taste() -> None:
+    als = import_module("coldbench.methods._als")
+    rng = np.random.default_rng(0)
+    planted = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 20)) + rng.normal(size=(60, 1))
+    shown = rng.random(planted.shape) < 0.7
+    rows, columns = shown.nonzero()
+    r = csr_matrix((planted[shown], (rows, columns)), planted.shape)
+    users, items = als.alternate(r, 2, 0.01, 50, 0)
+    assert np.median(np.abs(users @ items.T - planted)[~shown]) < 0.02  # of values around 1
+
+
+def test_items_nobody_rated_have_no_factors_but_the_level() -> None:
+    als = import_module("coldbench.methods._als")
+    left = als.residuals(world()[0], trained("fold-in").learned["prior"])
+    _, items = als.alternate(left, 3, 4.0, 10, 0)
+    assert items[NOBODY_RATED].tolist() == [1, 0, 0, 0]
+
+
+def test_ease_is_the_numpy_formula() -> None:
+    method = trained("ease", strength=20.0, gain=2.0)
+    warm, _, _ = world()
+    prior = method.learned["prior"].double().numpy()
+    x, rated = np.zeros((40, N_ITEMS)), np.zeros((40, N_ITEMS))
+    x[warm.log.users, warm.log.items] = warm.labels - prior[warm.log.items]
+    rated[warm.log.users, warm.log.items] = 1
+    strength = 20 * (x**2).sum() / rated.sum()
+    x = (x - x.sum(1, keepdims=True) / (rated.sum(1, keepdims=True) + 3)) * rated
+    inverse = np.linalg.inv(x.T @ x + strength * np.eye(N_ITEMS))
+    votes = np.eye(N_ITEMS) - inverse / np.diag(inverse)
+    same(method.learned["votes"], torch.from_numpy(votes).float())
+
+    got = scores(method, feedback([[3, 4]], [[1.0, 0.0]]), torch.tensor([[7]]))
+    left = np.array([1 - prior[3], 0 - prior[4]])
+    level = left.sum() / 5
+    want = prior[7] + level + 2 * ((left - level) * votes[[3, 4], 7]).sum()
+    same(got[0, 0], to_unit(torch.tensor(want)).float())
+
+
+def test_ease_refuses_a_catalogue_its_matrix_would_not_fit() -> None:
+    warm, valid, items = world()
+    many = Catalogue(("a",) * 20_001, ("a",) * 20_001, ((),) * 20_001)
+    with pytest.raises(UserError, match="20,001 items are more than"):
+        registry.find("methods", "ease")().meta_train(
+            warm, valid, replace(items, catalogue=many), Seeds()
+        )
+
+
+def test_stack_without_text_is_fold_in() -> None:
+    both: dict[str, Any] = {"factors": 3, "ridge": 4.0, "noise": 0.5}
+    support, asked = some_users()
+    stack = scores(trained("stack", tau=float("inf"), **both), support, asked)
+    same(stack, scores(trained("fold-in", **both), support, asked), within=1e-4)
+
+
+# choices
+
+
+class _Watched(Episodes):
+    """Episodes that count how often they are looked at."""
+
+    looks = 0
+
+    def batches(self, shots: int, size: int = 256) -> Any:
+        type(self).looks += 1
+        return super().batches(shots, size)
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_choices_are_made_on_valid_users(name: str) -> None:
+    """Valid users whose labels are noise call for the strongest shrinking there is."""
+    warm, valid, items = world()
+    watched = _Watched(valid.users, valid.who, valid.support, valid.query)
+    _Watched.looks = 0
+    registry.find("methods", name)().meta_train(warm, watched, items, Seeds())
+    assert _Watched.looks > 0
+
+    rng = np.random.default_rng(5)
+    noise = rng.permutation(valid.users.labels)
+    method = registry.find("methods", name)()
+    method.meta_train(
+        warm, replace(valid, users=replace(valid.users, labels=noise)), items, Seeds()
+    )
+    tame = trained(name)
+    support, asked = some_users()
+    prior = scores(trained("content-prior"), support, asked)
+    moved, moved_tame = ((scores(m, support, asked) - prior).abs().mean() for m in (method, tame))
+    assert moved < moved_tame
+
+
+def test_ridge_chooses_what_measures_best_by_hand() -> None:
+    method = trained("ridge")
+    _, valid, _ = world()
+    errors = {}
+    for tau in (0.5, 1.0, 2.0, 5.0):
+        one = trained("ridge", tau=tau)
+        wrong = [
+            ((scores(one, b.support, b.query.items) - b.query.labels) ** 2).mean()
+            for k in (0, 1, 2, 4, 8)
+            for b in valid.batches(k)
+        ]
+        errors[tau] = float(torch.stack(wrong).mean())
+    assert float(method.learned["tau"]) == min(errors, key=errors.__getitem__)
