@@ -35,6 +35,7 @@ Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1")]
 Jobs = Annotated[int, Option("-j", help="Cells side by side; 0: one a core.")]
 Timeout = Annotated[float, Option(help="Seconds that a cell may take.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
+NoTiming = Annotated[bool, Option("--no-timing", help="Leave out what methods cost: quicker.")]
 Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
 Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
 All = Annotated[bool, Option("--all", help="Every method there is.")]
@@ -52,9 +53,6 @@ def main() -> None:
     except UserError as error:
         print(f"coldbench: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\ncoldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
-        sys.exit(130)
 
 
 @app.command("list")
@@ -100,6 +98,7 @@ def run(
     timeout: Timeout = 3600.0,
     dry_run: DryRun = False,
     retry_failed: Retry = False,
+    no_timing: NoTiming = False,
     include: Include = None,
 ) -> None:
     """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
@@ -115,7 +114,8 @@ def run(
         stated["limit"] = limit
     made = Grid.of(stated, change)
     one_a_core = 1 if device_of(device).type == "cuda" else min(os.cpu_count() or 1, 8)
-    how = How(device, jobs or one_a_core, timeout, retry_failed, tuple(map(str, include or [])))
+    files = tuple(map(str, include or []))
+    how = How(device, jobs or one_a_core, timeout, retry_failed, files, not no_timing)
     folder = RUNS / (name or stem)
     specs = resolve(made, device)
     missing = [spec for spec in specs if not (folder / "cells" / spec.fingerprint).exists()]
@@ -127,8 +127,12 @@ def run(
         return
     waiting = len(specs) if retry_failed else len(missing)
     print(f"{folder}: {len(specs)} cells, {len(missing)} to run, {how.jobs} side by side")
-    with Progress(specs, waiting, how.jobs) as tell:
-        cells = run_cells(made, specs, folder, how, tell)
+    try:
+        with Progress(specs, waiting, how.jobs) as tell:
+            cells = run_cells(made, specs, folder, how, tell)
+    except KeyboardInterrupt:
+        print("coldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
     bad = [cell for cell in cells if cell.status != "done"]
     for cell in bad:
         print(f"{cell.status}: {cell.spec.title}: {cell.stage}: {cell.reason}")

@@ -87,7 +87,7 @@ def test_the_support_lies_before_the_query_in_time(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "how"),
-    [*((name, "random") for name in PRESETS), ("user-cold", "time"), ("warm", "time")],
+    [*((name, "random") for name in PRESETS), ("user-cold", "time")],
 )
 def test_no_judged_interaction_is_in_the_warm_log(name: str, how: str) -> None:
     shots = [0, 1] if how == "time" else SHOTS

@@ -1,0 +1,114 @@
+"""The command line: quick help, clear errors with code 2, JSON and nothing else on demand."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
+
+
+def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_help_imports_neither_torch_nor_polars(tmp_path: Path) -> None:
+    code = """
+import sys
+from coldbench.benchmarks import cli
+sys.argv = ["coldbench", "--help"]
+try:
+    cli.main()
+except SystemExit:
+    pass
+print([name for name in ("torch", "polars", "numpy", "transformers") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "Usage: coldbench" in done.stdout
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "room", ["methods", "datasets", "protocols", "metrics", "encoders", "reports"]
+)
+def test_every_list_is_one_json_document_of_named_objects(tmp_path: Path, room: str) -> None:
+    rows = json.loads(ask(tmp_path, "list", room, "--json").stdout)
+    assert rows and all(row["name"] for row in rows)
+    names = [row["name"] for row in rows]
+    assert len(set(names)) == len(names)
+    plain = ask(tmp_path, "list", room).stdout
+    assert all(name in plain for name in names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["list", "method"], "did you mean 'methods'?"),
+        (["run"], "name a grid"),
+        (["run", "nope.toml"], "no grid file nope.toml; ready ones: quick"),
+        (["run", "-d", "ml-100k", "-m", "item-bais"], "did you mean 'item-bias'?"),
+        (["run", "-d", "ml-100", "-m", "ridge"], "did you mean 'ml-100k'?"),
+        (["run", "quick", "--set", "seed=[0]"], "no grid key 'seed'; did you mean 'seeds'?"),
+        (["run", "quick", "--set", "seeds=x"], "seeds must be whole numbers"),
+        (["run", "quick", "--set", "seeds"], "--set takes key=value"),
+        (["run", "quick", "--set", "protocol=user-cld"], "did you mean 'user-cold'?"),
+        (["run", "quick", "--set", "protocol.shot=[0]"], "did you mean 'shots'?"),
+        (["run", "quick", "--set", "params.mml.inner_steps=3"], "did you mean 'maml'?"),
+        (["run", "quick", "--set", "params.maml.inner_step=3"], "did you mean"),
+        (["run", "quick", "--set", "encoder.pool=last"], "did you mean 'pooling'?"),
+        (["run", "quick", "--set", "encoder.pooling=first"], "pooling"),
+        (["run", "quick", "--device", "cuda:99"], "no device 'cuda:99'"),
+        (["run", "quick", "--device", "gpu"], "no device 'gpu'"),
+        (["run", "quick", "--include", "mine.py"], "no file mine.py"),
+        (["run", "quick", "--limit", "0"], "limit must be"),
+        (["report", "nowhere"], "nowhere is no run"),
+        (["report", "nowhere", "--format", "pdf"], "no format 'pdf'"),
+        (["check"], "name methods"),
+        (["fetch", "ml-100m"], "did you mean 'ml-100k'?"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_would_be_right(
+    tmp_path: Path, words: list[str], told: str
+) -> None:
+    done = ask(tmp_path, *words, code=2)
+    assert told in done.stderr
+    assert done.stderr.startswith("coldbench: ") and done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == [], "something was written all the same"
+
+
+@pytest.mark.slow
+def test_a_grid_that_is_no_toml_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("datasets = [\nmethods", encoding="utf-8")
+    done = ask(tmp_path, "run", "bad.toml", code=2)
+    assert "bad.toml" in done.stderr and "line 2" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_dry_run_shows_the_resolved_grid_and_its_cells_and_runs_nothing(tmp_path: Path) -> None:
+    words = ["-d", "synthetic", "-m", "ridge,maml", "--set", "params.maml.inner_steps=3"]
+    said = ask(tmp_path, "run", *words, "--set", "seeds=[0,1]", "--dry-run").stdout
+    assert said.count("to run") == 4
+    assert '"inner_steps" = 3' in said
+    assert list(tmp_path.iterdir()) == []
+    again = tmp_path / "again.toml"
+    again.write_text(said, encoding="utf-8")
+    assert ask(tmp_path, "run", "again.toml", "--dry-run").stdout == said
+
+
+@pytest.mark.slow
+def test_doctor_names_versions_device_and_cache(tmp_path: Path) -> None:
+    said = ask(tmp_path, "doctor").stdout
+    for word in ("torch", "device", "cache", "threads", "ml-100k", "minilm"):
+        assert word in said

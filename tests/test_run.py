@@ -1,0 +1,210 @@
+"""Runs: whatever a method or the machine does, no cell is torn, lost or taken twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from coldbench import registry
+from coldbench.cell import Cell, read_run
+from coldbench.errors import UserError
+
+SMALL = 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}'
+BROKEN = Path(__file__).with_name("broken.py")
+COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
+
+
+def coldbench(
+    folder: Path, *words: str, code: int = 0, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COLDBENCH, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def run_of(methods: str, *more: str, seeds: str = "[0]") -> list[str]:
+    words = ["run", "-d", "synthetic", "-m", methods, "--name", "r", "--no-timing", "--set", SMALL]
+    short = ["--set", "encoder=vectors", "--set", f"seeds={seeds}", "--set", "protocol.shots=[0,4]"]
+    return [*words, *short, *more]
+
+
+def content(run: Path) -> dict[str, bytes]:
+    """Every file of every cell that may not differ between two runs, by name."""
+    files = (path for path in (run / "cells").rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in files
+        if path.name not in ("timing.json", "log.txt")
+    }
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Three methods, two seeds, one process at a time."""
+    folder = tmp_path_factory.mktemp("reference")
+    coldbench(folder, *run_of("item-bias,fold-in,ridge", "-j", "1", seeds="[0,1]"))
+    return content(folder / "runs/r")
+
+
+@pytest.mark.slow
+def test_a_run_does_its_cells_and_a_second_one_nothing(
+    tmp_path: Path, reference: dict[str, bytes]
+) -> None:
+    words = run_of("item-bias,fold-in,ridge", "-j", "2", seeds="[0,1]")
+    coldbench(tmp_path, *words)
+    cells = read_run(tmp_path / "runs/r")
+    assert [cell.status for cell in cells] == ["done"] * 6
+    assert content(tmp_path / "runs/r") == reference, "-j changed a number"
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs/r/cells").rglob("*")}
+    assert "0 to run" in coldbench(tmp_path, *words).stdout
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [2.0, 4.5])
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_bytes(
+    tmp_path: Path, reference: dict[str, bytes], seconds: float
+) -> None:
+    words = run_of("item-bias,fold-in,ridge", "-j", "2", seeds="[0,1]")
+    with (tmp_path / "out").open("w") as out:
+        started = subprocess.Popen(
+            [*COLDBENCH, *words], cwd=tmp_path, stdout=out, stderr=out, start_new_session=True
+        )
+        time.sleep(seconds)
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+    coldbench(tmp_path, *words)
+    assert content(tmp_path / "runs/r") == reference
+    assert not list((tmp_path / "runs/r/cells").glob(".*")), "half a cell was left behind"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_after_the_running_cell_and_says_how_to_go_on(tmp_path: Path) -> None:
+    words = run_of("item-bias,fold-in,ridge", "-j", "1", seeds="[0,1,2,3]")
+    started = subprocess.Popen(
+        [*COLDBENCH, *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert started.stdout and started.stderr
+    for line in started.stdout:
+        if line.startswith("[1/"):
+            os.killpg(started.pid, signal.SIGINT)
+            break
+    _, told = started.communicate(timeout=120)
+    assert started.returncode == 130
+    assert "the same command goes on" in told and "Traceback" not in told
+    statuses = [cell.status for cell in read_run(tmp_path / "runs/r")]
+    assert statuses.count("done") >= 2, "the running cell was lost"
+    assert "missing" in statuses
+
+
+@pytest.mark.slow
+def test_a_method_that_breaks_is_a_row_with_its_reason_and_others_go_on(tmp_path: Path) -> None:
+    reasons = {
+        "raise": ("failed", "meta-train", "ZeroDivisionError: oops"),
+        "out of memory": ("failed", "meta-train", "MemoryError"),
+        "kill": ("failed", "meta-train", "SIGKILL"),
+        "segfault": ("failed", "meta-train", "SIGSEGV"),
+        "exit": ("failed", "meta-train", "code 3"),
+        "no number": ("failed", "evaluate", "nan"),
+        "too high": ("failed", "evaluate", "1.5"),
+        "wrong shape": ("failed", "evaluate", "shape"),
+        "unavailable": ("unavailable", "meta-train", "not installed"),
+    }
+    for how, (status, stage, words) in reasons.items():
+        name = how.replace(" ", "-")
+        more = ["--include", str(BROKEN), "--set", f"params.broken.how={how}", "--name", name]
+        coldbench(tmp_path, *run_of("broken,constant", *more))
+        broken, constant = read_run(tmp_path / "runs" / name)
+        assert (broken.status, broken.stage) == (status, stage), how
+        assert words in broken.reason, how
+        assert constant.status == "done", how
+
+
+@pytest.mark.slow
+def test_a_method_that_hangs_is_ended_and_its_children_with_it(tmp_path: Path) -> None:
+    hang = ["--include", str(BROKEN), "--set", "params.broken.how=hang", "--timeout", "3"]
+    coldbench(tmp_path, *run_of("broken,constant", *hang))
+    broken, constant = read_run(tmp_path / "runs/r")
+    assert broken.reason == "no result within 3 s" and constant.status == "done"
+    fork = ["--include", str(BROKEN), "--set", "params.broken.how=fork", "--name", "fork"]
+    coldbench(tmp_path, *run_of("broken", *fork))
+    assert read_run(tmp_path / "runs/fork")[0].status == "done"
+    left = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "600"]]
+    assert not left, "what the method started was left running"
+
+
+@pytest.mark.slow
+def test_a_flood_of_output_is_cut_and_does_no_harm(tmp_path: Path) -> None:
+    flood = ["--include", str(BROKEN), "--set", "params.broken.how=flood"]
+    said = coldbench(tmp_path, *run_of("broken", *flood)).stdout
+    assert "of no use" not in said
+    (cell,) = read_run(tmp_path / "runs/r")
+    assert cell.status == "done" and 100_000 < len(cell.log()) < 210_000
+
+
+@pytest.mark.slow
+def test_a_failed_cell_is_run_again_only_when_asked(tmp_path: Path) -> None:
+    words = run_of("broken", "--include", str(BROKEN), "--set", "params.broken.how=raise")
+    coldbench(tmp_path, *words)
+    assert "1 cells, 0 to run" in coldbench(tmp_path, *words).stdout
+    again = coldbench(tmp_path, *words, "--retry-failed").stdout
+    assert "broken seed 0: failed" in again
+
+
+@pytest.mark.slow
+def test_two_runs_in_one_folder_do_not_meet(tmp_path: Path) -> None:
+    hang = ["--include", str(BROKEN), "--set", "params.broken.how=hang", "--timeout", "20"]
+    with subprocess.Popen(
+        [*COLDBENCH, *run_of("broken", *hang)], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout
+        first.stdout.readline()
+        time.sleep(1.5)
+        second = coldbench(tmp_path, *run_of("constant"), code=2)
+        assert "another run is at work here" in second.stderr
+        first.send_signal(signal.SIGINT)
+        first.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        first.send_signal(signal.SIGINT)
+        first.wait(60)
+
+
+@pytest.mark.slow
+def test_limit_judges_so_many_users_and_full_ranking_counts_candidates(tmp_path: Path) -> None:
+    coldbench(tmp_path, *run_of("popularity", "--limit", "3", "--set", "protocol.candidates=all"))
+    (cell,) = read_run(tmp_path / "runs/r")
+    scores = cell.scores()
+    assert scores["user"].n_unique() == 3 and cell.spec.limit == 3
+    assert set(scores["candidates"]) == {200 - 4}  # all items but the longest support's
+    assert (scores["above"] + scores["tied"] <= scores["candidates"]).all()
+    assert (scores["tied"] >= 1).all()
+    top = Cell.read(cell.spec, cell.folder).folder / "top.parquet"
+    assert top.is_file()
+
+
+def test_the_code_of_a_method_is_in_its_cells() -> None:
+    files = {path.name for path in registry.code_of("methods", "item-bias")}
+    assert files == {"item_bias.py", "_prior.py"}
+
+
+def test_a_missing_run_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="coldbench run"):
+        read_run(tmp_path)
