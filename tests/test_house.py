@@ -1,0 +1,119 @@
+"""The house: rooms that nobody imports, and one package however it is installed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("benchmarks", "datasets", "methods", "reports")
+
+
+def python(*words: str, cwd: Path, path: Path | None = None) -> str:
+    surroundings = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    if path:
+        surroundings["PYTHONPATH"] = str(path)
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=cwd,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "tests"])
+def test_no_room_is_a_package_of_its_own(room: str) -> None:
+    assert not list((ROOT / room).rglob("__init__.py"))
+    assert not list((ROOT / room).rglob("__main__.py"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A wheel and a source archive of the checkout's files, made without a network."""
+    out, copy = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("checkout")
+    wanted = [ROOT / "coldbench", *(ROOT / room for room in ROOMS)]
+    for path in [p for top in wanted for p in top.rglob("*") if p.is_file()]:
+        if "__pycache__" not in path.parts:
+            target = copy / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (copy / name).write_bytes((ROOT / name).read_bytes())
+    python("-m", "build", "--no-isolation", "--outdir", str(out), str(copy), cwd=out)
+    return {"wheel": next(out.glob("*.whl")), "sdist": next(out.glob("*.tar.gz"))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_an_installed_copy_lists_and_runs_the_same_as_the_checkout(
+    tmp_path: Path, built: dict[str, Path], kind: str
+) -> None:
+    python("-m", "venv", "--without-pip", str(tmp_path / "venv"), cwd=tmp_path)
+    site = next((tmp_path / "venv/lib").glob("python*/site-packages"))
+    needed = next(Path(p) for p in sys.path if (Path(p) / "torch").is_dir())
+    (site / "dependencies.pth").write_text(f"{needed}\n", encoding="utf-8")
+    pip = ["-m", "pip", "--python", str(tmp_path / "venv/bin/python"), "install", "-q"]
+    python(*pip, "--no-deps", "--no-build-isolation", "--no-index", str(built[kind]), cwd=tmp_path)
+
+    def ask(binary: Path, *words: str) -> str:
+        done = subprocess.run(
+            [str(binary), *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    theirs, ours = tmp_path / "venv/bin/coldbench", Path(sys.executable).with_name("coldbench")
+    where = ask(tmp_path / "venv/bin/python", "-c", "import coldbench; print(coldbench.__file__)")
+    assert where.startswith(str(site)), "the wheel is not what was imported"
+    for room in ("methods", "datasets", "reports"):
+        assert json.loads(ask(theirs, "list", room, "--json")) == json.loads(
+            ask(ours, "list", room, "--json")
+        )
+    run = "run -d synthetic -m item-bias,ridge --set encoder=vectors --no-timing --name".split()
+    ask(theirs, *run, "theirs")
+    ask(ours, *run, "ours")
+    scores = {
+        name: {
+            path.parent.name: path.read_bytes()
+            for path in (tmp_path / "runs" / name).rglob("scores.parquet")
+        }
+        for name in ("theirs", "ours")
+    }
+    assert scores["theirs"] == scores["ours"] and len(scores["ours"]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_room_named_datasets_does_not_shadow_hugging_faces(
+    tmp_path: Path, installed: bool
+) -> None:
+    if installed:
+        package = tmp_path / "datasets"
+        package.mkdir()
+        (package / "__init__.py").write_text("__version__ = '3.0.0'\nREAL = True\n")
+        facts = tmp_path / "datasets-3.0.0.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: datasets\nVersion: 3.0.0\n")
+    code = """
+import coldbench, transformers
+from transformers.utils import is_datasets_available
+from transformers import AutoModel, AutoTokenizer, BertConfig
+AutoModel.from_config(BertConfig(num_hidden_layers=1, hidden_size=8, num_attention_heads=1))
+from coldbench import registry
+registry.find("datasets", "synthetic")
+if is_datasets_available():
+    import datasets
+    assert datasets.REAL
+print(is_datasets_available())
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    said = python(str(script), cwd=ROOT, path=tmp_path if installed else None)
+    assert said.strip() == str(installed)
