@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,7 @@ class Interactions:
         ratings: NDArray[np.floating],
         times: NDArray[np.integer] | None,
         n_items: int,
-    ) -> Self:
+    ) -> "Interactions":
         """Rows in any order; users and items are numbered from 0. Of duplicates the last stays.
 
         Linear in the rows but for one sort of whole numbers.

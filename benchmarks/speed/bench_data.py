@@ -27,7 +27,7 @@ def rows() -> dict[str, np.ndarray]:
 
 
 def _cut(log: Interactions) -> int:
-    labels = (log.ratings - 1) / 4
+    labels = ((log.ratings - 1) / 4).astype(np.float32)
     cut = split(log, labels, Protocol.of("user-cold"), Seeds.of(0))
     return sum(len(batch.users) for batch in cut.cold.batches(16, 4096))
 

@@ -1,0 +1,170 @@
+"""The numbers of one dataset under one protocol: levels, paired gains, movement, costs.
+
+Everything a report of the section needs is computed here, as rows ready for a frame.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from coldbench import registry, statistics
+from coldbench.blocks import Blocks, Draws, Float, read_blocks
+from coldbench.cell import Cell
+from coldbench.errors import UserError
+from coldbench.gains import OWN, Row, gains, number, verdict
+from coldbench.metrics import chance, classification, known
+
+HEADLINE = "ndcg@5"  # the metric that verdicts are about
+
+
+def headline(metrics: Sequence[str]) -> str:
+    """The metric that verdicts are about."""
+    users = [name for name in metrics if known(name)[0].per_user]
+    if not users:
+        raise UserError("a report needs a metric per user, such as ndcg@5")
+    return HEADLINE if HEADLINE in users else users[0]
+
+
+class Section:
+    """All methods of one dataset and protocol, judged."""
+
+    def __init__(
+        self, metrics: Sequence[str], resamples: int, methods: dict[str, list[Cell]]
+    ) -> None:
+        self.metrics, self.draws, self.cells = metrics, Draws(resamples), methods
+        self.per_user = [name for name in metrics if known(name)[0].per_user]
+        self.headline = headline(metrics)
+        self.blocks: dict[str, dict[int, Blocks]] = {}
+        first: dict[int, Cell] = {}  # of every seed, to know all the judged users by
+        for method, cells in methods.items():
+            done = [cell for cell in cells if cell.status == "done"]
+            for cell in done:
+                first.setdefault(cell.spec.seed, cell)
+            if len({cell.spec.seed for cell in done}) < len(done):
+                raise UserError(
+                    f"{method} stands twice in this run with one seed (other parameters or another "
+                    "encoder); give each variant a run of its own"
+                )
+            if done:
+                self.blocks[method] = read_blocks(done, self.per_user)
+        self.everyone = read_blocks(list(first.values()), ()) if first else {}
+        self._gains = gains(self.blocks, self.per_user, self.draws)
+
+    def users(self) -> Iterator[pl.DataFrame]:
+        for method, by_shots in self.blocks.items():
+            for shots, blocks in by_shots.items():
+                columns = {
+                    name: pl.Series(values).fill_nan(None)
+                    for name, values in zip(self.per_user, blocks.values.T, strict=True)
+                }
+                yield pl.DataFrame(
+                    {"seed": blocks.seeds, "user": blocks.users, **columns}
+                ).select(
+                    pl.lit(method).alias("method"), "seed", "user", pl.lit(shots).alias("shots"),
+                    *columns,
+                )  # fmt: skip
+
+    def table(self) -> list[Row]:
+        """Levels of every method at every K; then, without numbers, what is not done."""
+        rows = []
+        for shots, blocks in self.everyone.items():
+            for name in self.metrics:
+                value = {"value": number(chance(name, blocks.judged))}
+                if value["value"] is not None:
+                    rows.append(_row("chance", shots, name, blocks, value))
+        for method, cells in self.cells.items():
+            rows += self._levels(method)
+            for status, many in Counter(cell.status for cell in cells).items():
+                if status != "done":
+                    rows.append({"method": method, "seeds": many, "status": status})
+        return rows
+
+    def _levels(self, method: str) -> Iterator[Row]:
+        by_shots = self.blocks.get(method, {})
+        alike: dict[bytes, list[int]] = {}  # K that the same users met: resampled in one go
+        for shots, blocks in by_shots.items():
+            alike.setdefault(blocks.key, []).append(shots)
+        for many in alike.values():
+            values = np.concatenate([by_shots[shots].values for shots in many], 1)
+            found = statistics.interval(values, self.draws.of(by_shots[many[0]]))
+            ends = np.stack(found).reshape(3, len(many), len(self.per_user))
+            for place, shots in enumerate(many):
+                yield from self._level(method, shots, by_shots[shots], ends[:, place])
+
+    def _level(self, method: str, shots: int, blocks: Blocks, per_user: Float) -> Iterator[Row]:
+        limited = self.cells[method][0].spec.limit is not None
+        pooled = self.draws.pooled([m for m in self.metrics if m not in self.per_user], blocks)
+        for name in self.metrics:
+            if name in self.per_user:
+                at = self.per_user.index(name)
+                mean, low, high = per_user[:, at]
+                users = int((~np.isnan(blocks.values[:, at])).sum())
+            else:
+                mean, low, high = pooled[name]
+                users = len(blocks)
+            more = {"value": number(mean), "low": number(low), "high": number(high)}
+            status = "limited" if limited else "done"
+            yield _row(method, shots, name, blocks, more | {"users": users, "status": status})
+
+    def gains(self) -> list[Row]:
+        return self._gains
+
+    def moved(self) -> list[Row]:
+        """How far scores moved from K = 0, and what came of it by the headline metric."""
+        own = {
+            (row["method"], row["shots"]): row
+            for row in self._gains
+            if row["against"] == OWN and row["metric"] == self.headline
+        }
+        rows = []
+        for method, by_shots in self.blocks.items():
+            for shots, blocks in by_shots.items():
+                if shots == 0 or 0 not in by_shots:
+                    continue
+                now, before = blocks.beside(by_shots[0])
+                change = (now.judged.scores - before.judged.scores).abs()[now.judged.mask]
+                moved = number(change.mean())
+                adapts = self.cells[method][0].facts.get("adapts", True)
+                words = verdict(moved if adapts and moved else 0.0, own.get((method, shots)))
+                rows.append({"method": method, "shots": shots, "moved": moved, "verdict": words})
+        return rows
+
+    def costs(self) -> list[Row]:
+        rows = []
+        for method, cells in self.cells.items():
+            timings = [cell.timing() for cell in cells if cell.status == "done"]
+            timed = next((t for t in timings if "adapt_ms_p50" in t), (timings or [{}])[0])
+            facts: dict[str, Any] = next((cell.facts for cell in cells if cell.facts), {})
+            counts = Counter(cell.status for cell in cells)
+            row: Row = {"method": method, "family": facts.get("family") or _family(method)}
+            for key in ("shots adapt_ms_p50 adapt_ms_p95 adapt_users_per_second "
+                        "score_items_per_second state_bytes_per_user peak_memory_bytes "
+                        "meta_train_seconds").split():  # fmt: skip
+                row[key] = timed.get(key)
+            row["by_batch"] = timed.get("adapt_by_batch", [])
+            row["trained_parameters"] = facts.get("trained_parameters")
+            for status in ("done", "failed", "unavailable", "missing"):
+                row[status] = counts[status]
+            rows.append(row)
+        return rows
+
+    def reports(self) -> list[Row]:
+        return [
+            {"method": method, "shots": max(by), "report": classification(by[max(by)].judged)}
+            for method, by in self.blocks.items()
+        ]
+
+
+def _row(method: str, shots: int, metric: str, blocks: Blocks, more: Row) -> Row:
+    seeds = len(np.unique(blocks.seeds))
+    row = {"method": method, "shots": shots, "metric": metric, "status": "done"}
+    return row | {"users": len(blocks), "seeds": seeds} | more
+
+
+def _family(method: str) -> str:
+    """Of a method no cell of which got so far as to say it."""
+    known_here = method in registry.names("methods")
+    return str(registry.entry("methods", method).facts.get("family", "")) if known_here else ""

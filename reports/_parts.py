@@ -1,0 +1,135 @@
+"""One dataset under one protocol, and what its tables are made of: values, not how they are set."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from coldbench.gains import REFERENCE, plain
+from coldbench.results import Results
+
+NAMES = {
+    "auc": "AUC per user", "auc-pooled": "AUC pooled", "accuracy": "accuracy", "f1": "F1",
+    "mae": "MAE", "rmse": "RMSE", "log-loss": "log-loss", "ece": "ECE", "precision": "precision",
+    "recall": "recall",
+}  # fmt: skip
+FLOOR = ("chance", "random", "constant", "popularity", "user-mean", "user-median", REFERENCE)
+FIRST = "reference rows"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A cell: a number with its interval, or words."""
+
+    text: str  # "" where there is nothing to say
+    number: float | None = None  # what it is sorted by
+    interval: str = ""  # "[.775, .803]"
+    mark: str = ""  # "better" or "worse": significant after Holm's correction
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    cells: tuple[Value, ...]
+    note: str = ""  # instead of cells: why the row has none
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str  # for file names and anchors
+    title: str
+    caption: str
+    how: str  # how to read it
+    columns: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[Row, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One dataset under one protocol: its share of the results."""
+
+    results: Results
+    dataset: str
+    protocol: str
+
+    def of(self, frame: pl.DataFrame, **where: object) -> pl.DataFrame:
+        keys = {"dataset": self.dataset, "protocol": self.protocol}
+        return frame.filter(**keys, **where)
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}, {self.protocol}"
+
+    @property
+    def shots(self) -> list[int]:
+        return sorted(self.of(self.results.table)["shots"].drop_nulls().unique().to_list())
+
+    @property
+    def methods(self) -> list[tuple[str, list[str]]]:
+        """(family, methods), reference rows first, else as the grid has them."""
+        costs = self.of(self.results.costs)
+        groups: dict[str, list[str]] = {FIRST: ["chance"]}
+        for method, family in costs.select("method", "family").iter_rows():
+            groups.setdefault(FIRST if method in FLOOR else family or "not run", []).append(method)
+        groups[FIRST].sort(key=FLOOR.index)
+        return list(groups.items())
+
+    @property
+    def note(self) -> str:
+        """What every caption says: protocol, users, seeds, interval, resolution."""
+        levels = self.of(self.results.table, metric=self.results.headline)
+        if levels.is_empty():
+            return f"{self.protocol}; no cell is done."
+        users, seeds = (int(levels[name].max()) for name in ("users", "seeds"))  # type: ignore[arg-type]
+        cold = self.of(self.results.users).get_column("user").n_unique()
+        top = self.of(
+            self.results.gains, metric=self.results.headline, shots=self.shots[-1],
+            against=REFERENCE,
+        ).filter(pl.col("detectable") > 0)  # fmt: skip
+        resolution = ""
+        if not top.is_empty():
+            smallest = plain(float(top["detectable"].median()))  # type: ignore[arg-type]
+            resolution = (
+                f" Smallest difference to {REFERENCE} this run could detect (80 % power at 5 %, "
+                f"median method): {smallest} {metric_name(self.results.headline)}."
+            )
+        return (
+            f"Protocol {self.protocol}; {users:,} meetings of {cold:,} new users over {seeds} "
+            f"{'seed' if seeds == 1 else 'seeds'}; 95 % intervals from a bootstrap over users."
+            f"{resolution}{self.stamp}"
+        )
+
+    @property
+    def stamp(self) -> str:
+        limit = self.results.limit
+        return "" if limit is None else f" LIMITED to {limit} users a seed: a trial, not a result."
+
+
+def parts(results: Results) -> list[Part]:
+    return [Part(results, dataset, protocol) for dataset, protocol in results.sections]
+
+
+def metric_name(metric: str) -> str:
+    family, at, k = metric.partition("@")
+    return NAMES.get(metric) or family.replace("ndcg", "NDCG").replace("mrr", "MRR") + at + k
+
+
+def groups(
+    part: Part, rows: dict[str, tuple[Value, ...]]
+) -> tuple[tuple[str, tuple[Row, ...]], ...]:
+    """The rows by family; a method without numbers says why, and is never dropped."""
+    why: dict[str, str] = {}
+    for cell in part.results.cells:
+        if (cell.spec.dataset, cell.spec.protocol) == (part.dataset, part.protocol):
+            stage = f" in {cell.stage}" if cell.stage else ""
+            reason = f": {cell.reason}" if cell.reason else ""
+            if cell.status != "done":
+                why.setdefault(cell.spec.method, f"{cell.status}{stage}{reason}")
+    made = []
+    for family, methods in part.methods:
+        lines = [
+            Row(m, rows[m]) if m in rows else Row(m, (), why.get(m, ""))
+            for m in methods
+            if m in rows or m in why
+        ]
+        made.append((family, tuple(lines)))
+    return tuple(group for group in made if group[1])

@@ -1,0 +1,96 @@
+"""HTML: index.html, the whole run as one page. No network, and nothing on it runs but its own."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from coldbench.report import Report
+from coldbench.results import Results
+
+from ._draw import inline
+from ._origin import origin
+from ._parts import Part, parts
+from ._pictures import pictures
+from ._safe import slug
+from ._tables import tables
+from ._words import summary
+from .figures import Figures
+
+HERE = Path(__file__).parent
+
+
+class Html(Report):
+    format = "html"
+
+    def write(self, results: Results, folder: Path) -> list[Path]:
+        written = Figures().write(results, folder)  # the page links the data behind them
+        path = folder / "index.html"
+        path.write_text(page(results), encoding="utf-8")
+        return [path, *written]
+
+
+def page(results: Results) -> str:
+    style, script = (_own(f"_page.{end}") for end in ("css", "js"))
+    templates = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,  # select_autoescape would go by the file's name
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    drawings = pictures(results)
+    sections = []
+    for part in parts(results):
+        name = f"{slug(part.dataset)}-{slug(part.protocol)}"
+        made = {table.name: table for table in tables(part)}
+        figures = {
+            drawing.name: {"drawing": drawing, "svg": Markup(inline(drawing.svg))}
+            for drawing in drawings[part.dataset, part.protocol]
+        }
+        sections.append(
+            {
+                "id": name, "part": part, "summary": summary(part), "tables": made,
+                "figures": figures, "methods": list(_methods(part)),
+            }
+        )  # fmt: skip
+    return templates.get_template("_page.html").render(
+        results=results,
+        sections=sections,
+        origin=origin(results),
+        style=Markup(style),
+        script=Markup(script),
+        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'",
+    )
+
+
+def _own(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _methods(part: Part) -> Iterator[dict[str, Any]]:
+    """What is known of every method beside its numbers."""
+    reports = dict(part.of(part.results.reports).select("method", "report").iter_rows())
+    shown = set()
+    for cell in part.results.cells:
+        if (cell.spec.dataset, cell.spec.protocol) != (part.dataset, part.protocol):
+            continue
+        if cell.spec.method in shown:
+            continue
+        shown.add(cell.spec.method)
+        yield {
+            "name": cell.spec.method,
+            "paper": cell.facts.get("paper", ""),
+            "params": json.dumps(cell.spec.params, sort_keys=True),
+            "report": reports.get(cell.spec.method, ""),
+        }

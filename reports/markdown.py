@@ -1,0 +1,62 @@
+"""Markdown: report.md, the tables and the summary as text that reads well unrendered."""
+
+from pathlib import Path
+
+from coldbench.report import Report
+from coldbench.results import Results
+
+from ._origin import origin
+from ._parts import Part, Row, Table, Value, parts
+from ._safe import markdown as safe
+from ._tables import tables
+from ._words import summary
+
+MARKS = {"": "", "better": " ▲", "worse": " ▼"}
+
+
+class Markdown(Report):
+    format = "md"
+
+    def write(self, results: Results, folder: Path) -> list[Path]:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "report.md"
+        lines = [f"# coldbench: {safe(results.name)}", ""]
+        for part in parts(results):
+            lines += _section(part)
+        lines += ["## Where the numbers come from", ""]
+        lines += [f"- {safe(name)}: {safe(value)}" for name, value in origin(results)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return [path]
+
+
+def _section(part: Part) -> list[str]:
+    lines = [f"## {safe(part.title)}", ""]
+    if part.stamp:
+        lines += [f"**{part.stamp.strip()}**", ""]
+    lines += [*(f"{safe(sentence)}  " for sentence in summary(part)), ""]
+    for table in tables(part):
+        lines += [f"### {safe(table.title)}", "", *_table(table), ""]
+        lines += [f"*{safe(table.caption)}*", "", safe(table.how), ""]
+    return lines
+
+
+def _table(table: Table) -> list[str]:
+    head = ["method", *map(safe, table.columns)]
+    align = ["---", *("---:" for _ in table.columns)]
+    rows = [head, align]
+    for family, group in table.groups:
+        if family and len(table.groups) > 1:
+            rows.append([f"**{safe(family)}**", *("" for _ in table.columns)])
+        rows += [_row(row, len(table.columns)) for row in group]
+    return ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _row(row: Row, width: int) -> list[str]:
+    if not row.cells:
+        return [safe(row.name), f"*{safe(row.note)}*", *("" for _ in range(width - 1))]
+    return [safe(row.name), *map(_cell, row.cells)]
+
+
+def _cell(value: Value) -> str:
+    interval = f" {value.interval}" if value.interval else ""
+    return safe(value.text) + interval + MARKS[value.mark]

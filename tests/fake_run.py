@@ -1,0 +1,100 @@
+"""A small run written by hand: what `coldbench run` leaves behind, with scores made up.
+
+Loaded by test_results.py and test_reports.py with runpy: test files import no test file.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from coldbench.cell import Spec, write_plan
+
+METHODS = {  # family, and how much of the user's taste a method finds per label
+    "constant": ("simple", 0.0),
+    "item-bias": ("simple", 0.0),
+    "ridge": ("regression", 0.5),
+    "stuck": ("meta", 0.0),
+}
+
+
+def spec(method: str, seed: int, dataset: str = "toy", limit: int | None = None) -> Spec:
+    return Spec(
+        dataset, {}, "da7a", "user-cold", {"shots": [0, 2], "query": 6}, method, {}, {"name": "e"},
+        "e", seed, limit, "cpu", 1, "c0de", {"torch": "2"},
+    )  # fmt: skip
+
+
+def write_cell(
+    run: Path,
+    which: Spec,
+    status: str,
+    *,
+    reason: str = "",
+    scores: pl.DataFrame | None = None,
+    timing: dict[str, Any] | None = None,
+    **facts: Any,
+) -> None:
+    folder = run / "cells" / which.fingerprint
+    folder.mkdir(parents=True)
+    stage = "" if status == "done" else "meta-train"
+    known = {"like_at": 0.625, "span": 4.0, "graded": True, "adapts": True, "hardware": "a box"}
+    record = {"status": status, "stage": stage, "reason": reason, "facts": known | facts}
+    (folder / "cell.json").write_text(json.dumps(record))
+    if scores is not None:
+        scores.write_parquet(folder / "scores.parquet")
+    if timing is not None:
+        (folder / "timing.json").write_text(json.dumps(timing))
+
+
+def made_up(method: str, seed: int, users: int, shots: tuple[int, ...] = (0, 2)) -> pl.DataFrame:
+    """Six items a user: quality that all see, taste that labels tell, and noise."""
+    rng = np.random.default_rng(seed)
+    who = rng.choice(40 if users <= 40 else 4 * users, users, replace=False)
+    quality, taste, noise = rng.normal(size=(3, users, 6))
+    stars = np.clip(np.round(3.4 + 0.7 * quality + 0.7 * taste + 0.4 * noise), 1, 5)
+    parts = []
+    for k in shots:
+        found = 0.35 * quality + METHODS[method][1] * k * 0.35 * taste
+        score = np.full((users, 6), 0.5) if method == "constant" else 1 / (1 + np.exp(-2 * found))
+        if method == "stuck":
+            score = np.clip(score + 1e-5 * k * noise, 0, 1)
+        columns = {
+            "user": np.repeat(who, 6),
+            "shots": np.full(users * 6, k, np.int16),
+            "item": np.tile(np.arange(6, dtype=np.int32), users),
+            "rating": stars.ravel().astype(np.float32),
+            "label": ((stars - 1) / 4).ravel().astype(np.float32),
+            "score": score.ravel().astype(np.float32),
+        }
+        parts.append(pl.DataFrame(columns))
+    return pl.concat(parts)
+
+
+def build(
+    run: Path, *, users: int = 30, dataset: str = "toy", limit: int | None = None, reason: str = ""
+) -> Path:
+    """Four methods done under two seeds, `broken` failed under both, `late` not run yet."""
+    specs = []
+    run.mkdir(parents=True, exist_ok=True)
+    for method, (family, _) in METHODS.items():
+        for seed in (0, 1):
+            which = spec(method, seed, dataset, limit)
+            specs.append(which)
+            timing: dict[str, Any] = {"meta_train_seconds": 2.5, "peak_memory_bytes": 2**20}
+            if seed == 0:
+                timing |= {
+                    "shots": 2, "adapt_ms_p50": 0.25, "adapt_ms_p95": 0.5,
+                    "adapt_users_per_second": 4e4, "score_items_per_second": 1e6,
+                    "state_bytes_per_user": 64.0,
+                    "adapt_by_batch": [{"users": u, "users_per_second": u * 4e3} for u in (1, 8)],
+                }  # fmt: skip
+            write_cell(run, which, "done", scores=made_up(method, seed, users), timing=timing,
+                       family=family, adapts=family != "simple", trained_parameters=7)  # fmt: skip
+    for seed in (0, 1):
+        specs += [spec("broken", seed, dataset, limit), spec("late", seed, dataset, limit)]
+        write_cell(run, specs[-2], "failed", reason=reason or "ValueError: no", family="meta")
+    write_plan(run, specs)
+    return run

@@ -1,0 +1,194 @@
+"""Every view of a run: it equals the store, does what the reader is promised and no more."""
+
+import re
+import runpy
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from coldbench import registry
+from coldbench.gains import plain
+from coldbench.results import Results, read
+
+fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
+HOSTILE = r"""<script>alert(1)</script> | **bold** $x_1$ \input{/etc/passwd} =1+1 [a](b) %"""
+NAMES = ["csv", "figures", "html", "latex", "markdown"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return read(fake["build"](tmp_path_factory.mktemp("runs") / "toy"), resamples=200)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The dataset's name and the reason of a failure are an attack."""
+    run = tmp_path_factory.mktemp("runs") / "evil"
+    return read(fake["build"](run, dataset=f"={HOSTILE}", reason=HOSTILE, limit=30), resamples=50)
+
+
+def written(name: str, results: Results, folder: Path) -> dict[str, bytes]:
+    paths = registry.find("reports", name)().write(results, folder)
+    assert all(path.is_relative_to(folder) for path in paths)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def shown(results: Results, method: str, metric: str) -> str:
+    """`.789 [.775, .803]` as every text format must show it."""
+    row = results.table.filter(method=method, metric=metric, shots=2).row(0, named=True)
+    return f"{plain(row['value'])} [{plain(row['low'])}, {plain(row['high'])}]"
+
+
+class Page(HTMLParser):
+    """What a reader meets: cells by row, and every tag with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.rows: list[list[str]] = []
+        self.sorts: list[str] = []
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+            self.sorts.append(dict(attrs).get("data-sort") or "")
+
+    def handle_data(self, data: str) -> None:
+        if self.inside in ("td", "th", "small", "span") and self.rows and self.rows[-1]:
+            self.rows[-1][-1] += (" " if self.inside == "small" else "") + data.strip()
+
+
+def test_the_room_holds_the_five_reports() -> None:
+    assert set(NAMES) <= set(registry.names("reports"))
+
+
+def test_csv_is_the_table_number_for_number(results: Results, tmp_path: Path) -> None:
+    written("csv", results, tmp_path)
+    columns = "dataset protocol method shots metric value low high users seeds status".split()
+    back = pl.read_csv(tmp_path / "results.csv", schema=results.table.schema)
+    assert back.columns == columns
+    assert back.equals(results.table)
+    assert pl.read_parquet(tmp_path / "users.parquet").equals(results.users)
+
+
+@pytest.mark.parametrize("method", ["constant", "item-bias", "ridge", "stuck"])
+def test_markdown_shows_the_computed_numbers(results: Results, tmp_path: Path, method: str) -> None:
+    text = written("markdown", results, tmp_path)["report.md"].decode()
+    quality = text.split("### Quality at K = 2")[1].split("###")[0]
+    row = next(line for line in quality.splitlines() if line.startswith(f"| {method} |"))
+    cells = [cell.strip() for cell in row.split("|")]
+    metrics = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
+    assert cells[2:-1] == [shown(results, method, metric) for metric in metrics]
+
+
+def test_latex_shows_the_computed_numbers(results: Results, tmp_path: Path) -> None:
+    text = written("latex", results, tmp_path)["tables/toy-user-cold-quality-k2.tex"].decode()
+    row = next(line for line in text.splitlines() if line.startswith("ridge &"))
+    value = shown(results, "ridge", "ndcg@5")
+    assert row.split(" & ")[2] == value.replace(" ", r" {\scriptsize ", 1) + "}"
+    assert r"\toprule" in text
+    assert r"\bottomrule" in text
+
+
+@pytest.mark.slow
+def test_html_shows_the_computed_numbers(results: Results, tmp_path: Path) -> None:
+    page = Page(written("html", results, tmp_path)["index.html"].decode())
+    ridge = [row for row in page.rows if row and row[0] == "ridge"]
+    assert any(shown(results, "ridge", "ndcg@5") in [cell.strip() for cell in row] for row in ridge)
+    exact = results.table.filter(method="ridge", metric="ndcg@5", shots=2)["value"][0]
+    assert str(exact) in page.sorts
+
+
+def test_a_method_without_numbers_keeps_its_row_and_its_reason(
+    results: Results, tmp_path: Path
+) -> None:
+    text = written("markdown", results, tmp_path)["report.md"].decode()
+    assert "| broken | *failed in meta-train: ValueError: no* |" in text
+    assert "| late | *missing* |" in text
+
+
+def test_the_first_words_name_the_best_method_and_what_is_significant(
+    results: Results, tmp_path: Path
+) -> None:
+    text = written("markdown", results, tmp_path)["report.md"].decode()
+    assert "On toy, user-cold at K = 2, ridge has the best NDCG@5" in text
+    assert "differences were tested at once" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_writing_twice_gives_the_same_bytes(results: Results, tmp_path: Path, name: str) -> None:
+    again = read(results.cells[0].folder.parents[1], resamples=200)
+    assert written(name, results, tmp_path / "a") == written(name, again, tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_the_page_asks_nothing_of_the_network_and_runs_nothing_foreign(
+    hostile: Results, tmp_path: Path
+) -> None:
+    text = written("html", hostile, tmp_path)["index.html"].decode()
+    page = Page(text)
+    for tag, attributes in page.tags:
+        address = attributes.get("src") or attributes.get("href") or ""
+        assert re.match(r"$|#|figures/[\w.-]+$", address), (tag, address)
+        assert "style" not in attributes, tag
+        assert not [name for name in attributes if name.startswith("on")], tag
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    assert "http://" not in re.sub(r'xmlns="http://www.w3.org/2000/svg"', "", text)
+    assert "https://" not in text
+    assert "<script>alert" not in text
+    policy = next(a["content"] for t, a in page.tags if a.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+def test_markdown_and_latex_show_hostile_words_as_they_are_written(
+    hostile: Results, tmp_path: Path
+) -> None:
+    text = written("markdown", hostile, tmp_path)["report.md"].decode()
+    assert "<script" not in text
+    assert r"\*\*bold\*\*" in text
+    tables = written("latex", hostile, tmp_path)
+    assert all(re.fullmatch(r"tables/[\w.-]+\.tex", name) for name in tables)
+    for table in tables.values():
+        assert rb"\input" not in table
+        assert rb" $x" not in table
+
+
+def test_csv_cells_that_begin_like_a_formula_are_inert(hostile: Results, tmp_path: Path) -> None:
+    written("csv", hostile, tmp_path)
+    back = pl.read_csv(tmp_path / "results.csv")
+    assert set(back["dataset"]) == {f"'={HOSTILE}"}
+    assert back["value"].dtype == pl.Float64
+
+
+@pytest.mark.slow
+def test_a_limited_run_is_stamped_everywhere(hostile: Results, tmp_path: Path) -> None:
+    files: dict[str, bytes] = {}
+    for name in NAMES:
+        files |= written(name, hostile, tmp_path)
+    for path, content in files.items():
+        if path.endswith((".html", ".md", ".tex", ".svg")):
+            assert b"LIMITED" in content, path
+    assert set(pl.read_csv(tmp_path / "results.csv")["status"]) >= {"limited"}
+
+
+@pytest.mark.slow
+def test_a_run_without_a_finished_cell_is_still_reported(tmp_path: Path) -> None:
+    from coldbench.cell import write_plan
+
+    write_plan(tmp_path, [fake["spec"]("ridge", 0)])
+    results = read(tmp_path)
+    for name in NAMES:
+        written(name, results, tmp_path / "report")
+    assert "no cell is done yet" in (tmp_path / "report" / "index.html").read_text()

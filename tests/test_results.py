@@ -1,0 +1,217 @@
+"""The numbers of a run, read back from its cells."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from coldbench import metrics, statistics
+from coldbench.blocks import Draws, read_blocks
+from coldbench.cell import read_run, write_plan
+from coldbench.errors import UserError
+from coldbench.gains import paired, plain, verdict
+from coldbench.results import DEFAULT_METRICS, Results, read
+
+fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return read(fake["build"](tmp_path_factory.mktemp("runs") / "toy"), resamples=300)
+
+
+def level(results: Results, method: str, metric: str, shots: int = 2) -> dict[str, Any]:
+    return results.table.filter(method=method, metric=metric, shots=shots).row(0, named=True)
+
+
+def test_a_level_is_the_mean_over_all_judged_users_and_seeds(results: Results) -> None:
+    both = pl.concat([fake["made_up"]("ridge", seed, 30) for seed in (0, 1)]).filter(shots=2)
+    scores, labels = (torch.tensor(both[c].to_numpy()).view(60, 6) for c in ("score", "label"))
+    judged = metrics.judge(scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625)
+    expected = float(metrics.per_user("ndcg@5", judged).nanmean())
+    row = level(results, "ridge", "ndcg@5")
+    assert row["value"] == pytest.approx(expected, abs=1e-6)
+    assert row["low"] < row["value"] < row["high"]
+    assert (row["users"], row["seeds"], row["status"]) == (60, 2, "done")
+
+
+def test_every_metric_of_every_done_method_has_a_row(results: Results) -> None:
+    done = results.table.filter(pl.col("method").is_in(list(fake["METHODS"])))
+    assert len(done) == len(fake["METHODS"]) * 2 * len(DEFAULT_METRICS)
+
+
+@pytest.mark.parametrize("metric", ["ndcg@5", "ndcg@10", "auc", "mrr", "hit@5", "auc-pooled"])
+def test_the_constant_row_is_exactly_chance(results: Results, metric: str) -> None:
+    assert level(results, "constant", metric)["value"] == level(results, "chance", metric)["value"]
+
+
+def test_the_constant_rows_auc_is_one_half_without_spread(results: Results) -> None:
+    row = level(results, "constant", "auc")
+    assert (row["value"], row["low"], row["high"]) == (0.5, 0.5, 0.5)
+
+
+def test_failed_and_missing_methods_are_rows_without_numbers(results: Results) -> None:
+    rows = results.table.filter(pl.col("value").is_null() & pl.col("metric").is_null())
+    assert rows.select("method", "shots", "seeds", "status").rows() == [
+        ("broken", None, 2, "failed"),
+        ("late", None, 2, "missing"),
+    ]
+
+
+def test_a_gain_is_what_statistics_paired_says(results: Results) -> None:
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(12), 2)
+    a, b = rng.random((24, 3)), rng.random((24, 3))
+    a[3, 1], b[:, 2] = np.nan, a[:, 2]
+    weights = statistics.bootstrap_weights(users, 200, 0)
+    for column, found in enumerate(paired(a - b, users, weights)):
+        one = statistics.paired(a[:, column].copy(), b[:, column].copy(), weights)
+        for name in ("mean", "low", "high", "p", "helped", "harmed", "detectable"):
+            assert found[name] == pytest.approx(getattr(one, name), abs=1e-6), name
+        assert found["users"] == one.n
+
+
+def test_labels_that_help_are_a_gain_and_labels_that_do_not_are_none(results: Results) -> None:
+    own = results.gains.filter(metric="ndcg@5", against="K = 0", shots=2)
+    ridge, still = (own.filter(method=name).row(0, named=True) for name in ("ridge", "constant"))
+    assert ridge["mean"] > 0.01
+    assert ridge["p_holm"] < 0.05
+    assert ridge["helped"] > ridge["harmed"]
+    assert (still["mean"], still["p_holm"], still["helped"], still["harmed"]) == (0, 1, 0, 0)
+
+
+def test_for_errors_less_is_a_help(results: Results) -> None:
+    row = results.gains.filter(method="ridge", metric="mae", against="K = 0").row(0, named=True)
+    assert row["mean"] < 0
+    assert row["helped"] > row["harmed"]
+
+
+def test_holm_counts_only_what_is_tested_of_a_metric_at_one_k(results: Results) -> None:
+    rows = results.gains.filter(metric="ndcg@5", shots=2)
+    tested = rows.filter((pl.col("helped") > 0) | (pl.col("harmed") > 0))
+    expected = statistics.holm(tested["p"].to_numpy())
+    assert tested["p_holm"].to_numpy() == pytest.approx(expected, rel=1e-4)
+    assert len(tested) < len(rows)
+
+
+def test_the_audit_says_who_moved(results: Results) -> None:
+    words = dict(results.moved.select("method", "verdict").iter_rows())
+    assert words["ridge"].startswith("gains .")
+    assert words["stuck"] == words["item-bias"] == "does not adapt"
+
+
+def test_a_verdict_has_four_forms() -> None:
+    gain = {"metric": "ndcg@5", "mean": 0.016, "low": 0.008, "high": 0.024, "p_holm": 0.01}
+    loss = {"metric": "ndcg@5", "mean": -0.016, "low": -0.024, "high": -0.008, "p_holm": 0.01}
+    assert verdict(0.1, gain) == "gains .016 [.008, .024]"
+    assert verdict(0.1, loss) == "loses .016 [.008, .024]"
+    assert verdict(0.1, gain | {"p_holm": 0.2}) == "adapts, no gain shown"
+    assert verdict(0.0001, gain | {"p_holm": 0.2}) == "does not adapt"
+
+
+def test_only_blocks_that_both_have_are_paired(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "run")
+    gone = run / "cells" / fake["spec"]("ridge", 1).fingerprint
+    (gone / "cell.json").unlink()
+    results = read(run, ("ndcg@5",), 100)
+    row = results.gains.filter(method="ridge", against="item-bias", shots=2).row(0, named=True)
+    assert (row["users"], row["seeds"]) == (30, 1)
+    assert level(results, "chance", "ndcg@5")["users"] == 60
+
+
+def test_a_limited_run_says_so_in_every_row(tmp_path: Path) -> None:
+    results = read(fake["build"](tmp_path / "run", limit=30), ("ndcg@5",), 100)
+    done = results.table.filter(pl.col("method").is_in(list(fake["METHODS"])))
+    assert results.limit == 30
+    assert set(done["status"]) == {"limited"}
+
+
+def test_costs_come_from_the_timed_cell_and_count_cells(results: Results) -> None:
+    rows = {row["method"]: row for row in results.costs.iter_rows(named=True)}
+    assert (rows["ridge"]["adapt_ms_p50"], rows["ridge"]["trained_parameters"]) == (0.25, 7)
+    assert (rows["ridge"]["done"], rows["broken"]["failed"], rows["late"]["missing"]) == (2, 2, 2)
+    assert rows["broken"]["adapt_ms_p50"] is None
+
+
+def test_users_hold_one_row_a_user_seed_and_k(results: Results) -> None:
+    assert len(results.users) == len(fake["METHODS"]) * 2 * 30 * 2
+    assert results.users.columns[:6] == ["dataset", "protocol", "method", "seed", "user", "shots"]
+
+
+def test_reading_twice_gives_the_same_frames(results: Results, tmp_path: Path) -> None:
+    again = read(fake["build"](tmp_path / "toy"), resamples=300)
+    for name in ("table", "gains", "moved", "users", "reports"):
+        assert getattr(results, name).equals(getattr(again, name)), name
+
+
+def test_the_pooled_auc_of_many_users_is_resampled_almost_exactly(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    which = fake["spec"]("ridge", 0)
+    fake["write_cell"](run, which, "done", scores=fake["made_up"]("ridge", 0, 150))
+    write_plan(run, [which])
+    blocks = read_blocks(read_run(run), ())[2]
+    draws = Draws(500)
+    value, low, high = draws.pooled(["auc-pooled"], blocks)["auc-pooled"]
+    exact = metrics.pooled("auc-pooled", blocks.judged, torch.from_numpy(draws.of(blocks)))
+    bounds = statistics.percentiles(exact.numpy(), 150)
+    assert value == pytest.approx(float(metrics.pooled("auc-pooled", blocks.judged)))
+    assert (low, high) == pytest.approx(bounds, abs=0.05 * (high - low))
+
+
+def test_a_pooled_metric_is_pooled_within_a_seed_and_averaged_over_seeds(tmp_path: Path) -> None:
+    """Constants that differ by seed must not look as if they could rank."""
+    specs = [fake["spec"]("constant", seed) for seed in (0, 1)]
+    for which in specs:
+        scores = fake["made_up"]("constant", which.seed, 20 + 20 * which.seed)
+        scores = scores.with_columns(pl.col("score") + pl.lit(0.1 * which.seed, pl.Float32))
+        fake["write_cell"](tmp_path, which, "done", scores=scores)
+    write_plan(tmp_path, specs)
+    row = level(read(tmp_path, ("auc", "auc-pooled"), 50), "constant", "auc-pooled")
+    assert (row["value"], row["low"], row["high"]) == (0.5, 0.5, 0.5)
+
+
+def test_one_method_twice_with_one_seed_is_refused(tmp_path: Path) -> None:
+    first, second = fake["spec"]("ridge", 0), fake["spec"]("ridge", 0, limit=7)
+    for which in (first, second):
+        fake["write_cell"](tmp_path, which, "done", scores=fake["made_up"]("ridge", 0, 5))
+    write_plan(tmp_path, [first, second])
+    with pytest.raises(UserError, match="ridge stands twice in this run with one seed"):
+        read(tmp_path)
+
+
+def test_where_all_items_are_ranked_the_stored_ranks_count(tmp_path: Path) -> None:
+    """Likes alone, each at the top of 100 candidates."""
+    which = fake["spec"]("ridge", 0)
+    ranks = {"above": pl.col("item"), "tied": pl.lit(1, pl.Int32), "candidates": pl.lit(100)}
+    scores = fake["made_up"]("ridge", 0, 9).with_columns(label=pl.lit(1.0, pl.Float32), **ranks)
+    fake["write_cell"](tmp_path, which, "done", scores=scores, graded=False, like_at=0.5)
+    write_plan(tmp_path, [which])
+    results = read(tmp_path, resamples=50)
+    assert level(results, "ridge", "ndcg@5")["value"] == 1
+    assert level(results, "ridge", "auc")["value"] == 1
+    assert level(results, "ridge", "auc-pooled")["value"] is None
+    assert level(results, "chance", "auc")["value"] == 0.5
+
+
+def test_a_run_without_a_finished_cell_still_reads(tmp_path: Path) -> None:
+    write_plan(tmp_path, [fake["spec"]("ridge", 0)])
+    results = read(tmp_path)
+    assert results.table["status"].to_list() == ["missing"]
+
+
+def test_a_report_needs_a_metric_per_user(tmp_path: Path) -> None:
+    write_plan(tmp_path, [fake["spec"]("ridge", 0)])
+    with pytest.raises(UserError, match="needs a metric per user"):
+        read(tmp_path, ("f1",))
+
+
+@pytest.mark.parametrize(
+    ("x", "text"), [(0.0164, ".016"), (-0.002, "-.002"), (1.2, "1.200"), (-0.0001, ".000")]
+)
+def test_numbers_read_as_in_a_paper(x: float, text: str) -> None:
+    assert plain(x) == text
