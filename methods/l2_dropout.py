@@ -1,0 +1,42 @@
+"""The plain twin of `adversarial-fgm`: dropout on the embeddings and L2 to the start, no adversary.
+
+Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, "Dropout" (2014), and Li, Grandvalet &
+Davoine, "Explicit Inductive Bias for Transfer Learning" (L2-SP, 2018), arXiv:1802.01483. The same
+loop on L(e) + L(e masked) + pull / 2 |theta - theta_0|^2: what an adversary gains must be gained
+over this row. Masks are drawn once and belong to items, so a user's batch changes nothing.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from coldbench.episode import Feedback, Users
+from coldbench.method import Learned
+from coldbench.protocol import Seeds
+
+from ._inner import Adapted, InnerLoop, Rates, beside, descend
+
+
+@dataclass
+class L2Dropout(InnerLoop):
+    dropped: float = 0.1  # share of an embedding's entries
+    masks: int = 64  # different ones; item i has mask i mod masks
+    pull: float = 0.1  # L2 to the start
+
+    family = "robust"
+    paper = "arXiv:1802.01483"
+
+    def fixed(self, warm: Users, seeds: Seeds) -> Learned:
+        rng = torch.Generator().manual_seed((seeds.init + 1) % 2**63)
+        kept = torch.rand(self.masks, self.items.features.shape[1], generator=rng) >= self.dropped
+        return {"masks": kept.to(self.items.features) / (1 - self.dropped)}  # (M, D)
+
+    def adapt(self, support: Feedback) -> Adapted:
+        start, rows, trunk = self.begin(support)
+        seen = self.items.features[support.items]  # (B, K, D)
+        masked = seen * self.learned["masks"][support.items % self.masks]
+        vectors = torch.cat([seen, masked], 1)  # (B, 2 K, D)
+        rates = Rates(self.alpha, self.alpha, self.alpha)
+        doubled = beside(rows, vectors, trunk)
+        head = descend(start, doubled, [rates] * self.inner_steps, pull=self.pull)
+        return Adapted(head, vectors, trunk)

@@ -1,0 +1,26 @@
+"""MAML: a starting head from which a few gradient steps on a user's support lead to a good head.
+
+Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks" (2017),
+arXiv:1703.03400. theta' = theta - alpha grad L_S(theta), inner_steps times; the start theta is
+trained on grad L_Q(theta') over warm users, with the exact second order.
+"""
+
+from dataclasses import dataclass
+
+from coldbench.episode import Feedback
+
+from ._inner import Adapted, InnerLoop, Rates, descend
+
+
+@dataclass
+class Maml(InnerLoop):
+    """`alpha` serves the layer weights and biases alike, as in the paper."""
+
+    family = "meta-learning"
+    paper = "arXiv:1703.03400"
+
+    def adapt(self, support: Feedback) -> Adapted:
+        start, rows, trunk = self.begin(support)
+        rates = Rates(self.alpha, self.alpha, self.alpha)
+        head = descend(start, rows, [rates] * self.inner_steps)
+        return Adapted(head, support.items, trunk)
