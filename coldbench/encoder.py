@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from coldbench.download import home, installed
-from coldbench.errors import UserError
+from coldbench.errors import UserError, unknown
 from coldbench.interactions import Catalogue
 
 PACKAGED = {  # name -> package, a file of the model's folder inside it
@@ -32,7 +32,13 @@ class Encoder:
     name: str = "minilm"  # a packaged name, a folder, a hub name, or "vectors": the dataset's own
     pooling: Literal["mean", "last"] = "mean"  # last: the last real token, for causal models
     max_tokens: int = 64
-    trust_remote_code: bool = False  # by the command line only
+    trust_remote_code: bool = False  # runs the model's own code; noted in every cell
+
+    def __post_init__(self) -> None:
+        if self.pooling not in ("mean", "last"):
+            raise unknown("encoder.pooling", self.pooling, ("mean", "last"), "mean or last")
+        if self.max_tokens < 3:
+            raise UserError(f"encoder.max_tokens must be 3 or more, not {self.max_tokens}")
 
     @cached_property
     def folder(self) -> str:
@@ -54,8 +60,8 @@ class Encoder:
         digest = blake2b(f"{self.pooling} {self.max_tokens}".encode(), digest_size=8)
         folder = Path(self.folder)
         if self.name != "vectors" and folder.is_dir():
-            for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
-                digest.update(path.read_bytes())
+            for path in sorted(path for path in folder.iterdir() if path.is_file()):
+                digest.update(path.name.encode() + path.read_bytes())
         else:
             digest.update(self.name.encode())  # a hub's name is all there is before its download
         return digest.hexdigest()
@@ -83,7 +89,7 @@ class Encoder:
         vectors: list[Tensor] = []
         with torch.inference_mode():
             for at in range(0, len(order), batch):
-                tokens = tokenizer([texts[i] for i in order[at : at + batch]], **self._reading)
+                tokens = _read(tokenizer, [texts[i] for i in order[at : at + batch]], self)
                 hidden = model(**tokens).last_hidden_state  # (b, L, D)
                 vectors.append(pool(hidden, tokens["attention_mask"], self.pooling))
         back = torch.empty(len(order), dtype=torch.int64)
@@ -92,21 +98,12 @@ class Encoder:
 
     def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """((N, L) token ids, (N, L) bool mask), padded to the longest text."""
-        tokens = _load(self)[1](texts, **self._reading)
+        tokens = _read(_load(self)[1], texts, self)
         return tokens["input_ids"], tokens["attention_mask"].bool()
 
     def model(self) -> torch.nn.Module:
         """A fresh copy of the pretrained model in eval mode, the caller's to change."""
         return _model(self)
-
-    @property
-    def _reading(self) -> dict[str, Any]:
-        return {
-            "padding": True,
-            "truncation": True,
-            "max_length": self.max_tokens,
-            "return_tensors": "pt",
-        }
 
 
 @dataclass(frozen=True)
@@ -137,13 +134,31 @@ def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
     return hidden[torch.arange(len(hidden), device=hidden.device), last]
 
 
+def _read(tokenizer: Any, texts: list[str], encoder: Encoder) -> Any:
+    """Token ids and their mask. A text without a token reads as the end of a text."""
+    nothing = "" if tokenizer("")["input_ids"] else tokenizer.eos_token
+    return tokenizer(
+        [text if text.strip() else nothing for text in texts],
+        padding=True,
+        truncation=True,
+        max_length=encoder.max_tokens,
+        return_tensors="pt",
+    )
+
+
 @cache
 def _load(encoder: Encoder) -> tuple[Any, Any]:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(
-        encoder.folder, trust_remote_code=encoder.trust_remote_code
-    )
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            encoder.folder, trust_remote_code=encoder.trust_remote_code
+        )
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(
+            f"no encoder {encoder.name!r} here: {first} (coldbench list encoders)"
+        ) from error
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

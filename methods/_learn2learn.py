@@ -5,7 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 
-from coldbench.errors import UserError
+from coldbench.errors import Unavailable
 
 
 def learn2learn(part: str) -> ModuleType:
@@ -24,7 +24,7 @@ def _without_init() -> None:
         del sys.modules[name]  # parts that the failed import left behind
     spec = find_spec("learn2learn")
     if spec is None:
-        raise UserError(
+        raise Unavailable(
             "learn2learn is not installed (needs a C compiler): "
             "pip install --no-deps -r requirements-nodeps.txt"
         )

@@ -141,7 +141,6 @@ def test_a_last_vector_does_not_depend_on_the_texts_beside_it(causal: Encoder) -
     assert (causal.embed(TEXTS) - alone).abs().max() < 1e-5
 
 
-@pytest.mark.xfail(strict=True, reason="a causal tokenizer makes no token of it; encoder.py")
 def test_an_empty_text_is_a_text_like_any_other_to_a_causal_model(causal: Encoder) -> None:
     alone = causal.embed([""])
     assert torch.isfinite(alone).all()
@@ -211,9 +210,6 @@ def test_another_model_has_another_file(bert: Encoder, empty_cache: Path, tmp_pa
     assert not torch.allclose(first, second)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="Encoder.hash reads *.json and *.safetensors alone"
-)
 def test_another_vocabulary_has_another_file(bert: Encoder, tmp_path: Path) -> None:
     one, two = (shutil.copytree(bert.folder, tmp_path / name) for name in ("one", "two"))
     for folder in (one, two):
@@ -226,7 +222,6 @@ def test_another_vocabulary_has_another_file(bert: Encoder, tmp_path: Path) -> N
     assert first.hash != second.hash
 
 
-@pytest.mark.xfail(strict=True, raises=OSError, reason="transformers' own error; encoder.py")
 def test_a_model_that_is_nowhere_is_a_clear_error(empty_cache: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no-such-model"):
         Encoder(str(tmp_path / "no-such-model")).items(catalogue("a"))

@@ -1,0 +1,138 @@
+"""What every registered method and every registered dataset promises, each promise a test."""
+
+import re
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coldbench import download, registry
+from coldbench.checks import CHECKS
+from coldbench.dataset import Dataset
+from coldbench.errors import Unavailable, UserError
+from coldbench.interactions import Catalogue, Interactions
+from coldbench.testing import Outcome, check_method
+
+QUICK = ("floor", "simple")  # families that are checked in about a second
+
+
+def names(room: str) -> list[Any]:
+    """The registered names, those that take longer marked so."""
+    quick = {e.name for e in registry.entries(room) if e.facts.get("family", "floor") in QUICK}
+    return [
+        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+        for name in registry.names(room)
+    ]
+
+
+@cache
+def outcomes(name: str) -> dict[str, Outcome]:
+    return {o.check: o for o in check_method(registry.find("methods", name))}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.replace(" ", "-"))
+@pytest.mark.parametrize("name", names("methods"))
+def test_a_method_keeps_a_promise(name: str, check: str) -> None:
+    try:
+        outcome = outcomes(name)[check]
+    except Unavailable as error:
+        pytest.skip(f"unavailable: {error}")
+    if outcome.exempt.startswith("unavailable"):
+        pytest.skip(outcome.exempt)
+    assert outcome.ok, outcome.reason or f"passes, though exempt: {outcome.exempt}"
+
+
+@pytest.fixture
+def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "_from_address", lambda *_: None)
+    monkeypatch.setattr(download, "_from_pypi", lambda *_: None)
+
+
+@pytest.fixture(params=names("datasets"))
+def dataset(request: pytest.FixtureRequest, no_download: None) -> Dataset:
+    made: Dataset = registry.find("datasets", request.param)()
+    return made
+
+
+Tables = tuple[Interactions, Catalogue]
+
+
+@pytest.fixture
+def tables(dataset: Dataset) -> Tables:
+    try:
+        return load(dataset)
+    except UserError as error:
+        pytest.skip(f"not on this machine: {error}")
+
+
+@cache
+def load(dataset: Dataset) -> Tables:
+    return dataset.load()
+
+
+def test_a_dataset_says_what_it_is(dataset: Dataset) -> None:
+    for fact in ("domain", "licence", "citation", "size"):
+        assert getattr(dataset, fact).strip(), fact
+    low, high = dataset.scale
+    assert low <= dataset.like_above < high, "a like lies within the scale"
+    for file in dataset.files:
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256), f"{file.name} is not pinned"
+        assert file.url or (file.package and file.inside), f"{file.name} is to be had nowhere"
+        assert "==" in (file.package or "=="), f"{file.package} names no version"
+
+
+def test_a_dataset_loads_twice_to_the_same(dataset: Dataset, tables: Tables) -> None:
+    log, catalogue = dataset.load()
+    assert (log.hash(), catalogue.hash()) == (tables[0].hash(), tables[1].hash())
+
+
+def test_a_dataset_holds_what_its_size_says(dataset: Dataset, tables: Tables) -> None:
+    log, catalogue = tables
+    said = re.search(r"([\d,]+) users, ([\d,]+) items, ([\d,]+) ", dataset.size)
+    assert said, f"size = {dataset.size!r} is not 'N users, N items, N ratings'"
+    counts = [int(number.replace(",", "")) for number in said.groups()]
+    assert [log.n_users, len(catalogue), len(log)] == counts
+
+
+def test_the_ratings_of_a_dataset_lie_within_its_scale(dataset: Dataset, tables: Tables) -> None:
+    log, _ = tables
+    low, high = dataset.scale
+    assert np.isfinite(log.ratings).all()
+    assert (log.ratings.min(), log.ratings.max()) == (low, high), "both ends of it are used"
+    assert log.ratings.dtype == np.float32
+
+
+def test_the_labels_of_a_dataset_lie_in_0_to_1(dataset: Dataset, tables: Tables) -> None:
+    ratings = tables[0].ratings
+    liked, scaled = dataset.labels(ratings, "like"), dataset.labels(ratings, "rating")
+    assert scaled.min() >= 0 and scaled.max() <= 1
+    assert liked.dtype == scaled.dtype == np.float32
+    assert np.array_equal(liked == 1, scaled > dataset.like_at("rating"))
+    assert liked.any()
+    assert not (dataset.explicit and liked.all()), "an explicit log holds dislikes too"
+
+
+def test_a_dataset_has_one_text_an_item(tables: Tables) -> None:
+    log, catalogue = tables
+    assert log.n_items == len(catalogue) == len(set(catalogue.ids))
+    assert log.items.min() >= 0 and log.items.max() < len(catalogue)
+    for text in catalogue.text:
+        assert text.strip() == text != "", text
+        assert "\n" not in text, text
+
+
+def test_the_times_of_a_dataset_rise_within_a_user(tables: Tables) -> None:
+    log, _ = tables
+    if log.times is None:
+        return
+    same_user = np.diff(log.users) == 0
+    assert (np.diff(log.times)[same_user] >= 0).all()
+    year = np.datetime64("1970") + log.times.astype("timedelta64[s]")
+    assert year.min() >= np.datetime64("1990") and year.max() < np.datetime64("2030"), "seconds"
+
+
+def test_no_user_of_a_dataset_rates_an_item_twice(tables: Tables) -> None:
+    log, _ = tables
+    pairs = log.users * log.n_items + log.items
+    assert len(np.unique(pairs)) == len(log)
