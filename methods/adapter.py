@@ -1,0 +1,48 @@
+"""Adapter: a new user is a small bottleneck net after the encoder's top block, h + U s(D h).
+
+Houlsby et al., "Parameter-Efficient Transfer Learning for NLP" (2019), arXiv:1902.00751. U = 0 at
+the start of every user; D's start and the head are learnt on warm users. Above the top block
+nothing else runs, so with one block a user costs no more than this net.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import gelu
+
+from coldbench.method import Learned
+
+from ._tokens import Change, TokenMethod
+
+
+@dataclass
+class Adapter(TokenMethod):
+    bottleneck: int = 8  # r, the net's hidden units
+    inner_steps: int = 5
+    inner_lr: float = 0.05
+    meta_steps: int = 150
+    meta_users: int = 32
+
+    family = "adapters"
+    paper = "arXiv:1902.00751"
+    needs_tokens = True
+    above = True
+
+    def start(self, width: int, generator: torch.Generator) -> Learned:
+        weights = {}
+        for depth in range(self.blocks):
+            down = torch.randn(self.bottleneck, width, generator=generator) / width**0.5
+            weights[f"{depth}.block.down"] = down
+            weights[f"{depth}.block.bias"] = torch.zeros(self.bottleneck)
+            weights[f"{depth}.block.up"] = torch.zeros(width, self.bottleneck)
+        return weights
+
+    def change(self, state: Learned) -> Change:
+        def bottleneck(name: str, x: Tensor, y: Tensor) -> Tensor:
+            if f"{name}.down" not in state:
+                return y
+            down, up = state[f"{name}.down"], state[f"{name}.up"]  # (B, r, D), (B, D, r)
+            return y + gelu(y @ down.mT + state[f"{name}.bias"][:, None]) @ up.mT
+
+        return bottleneck

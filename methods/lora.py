@@ -1,0 +1,45 @@
+"""LoRA: a new user is a low-rank change of the encoder's top attention, W + (a / r) B A on q and v.
+
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021), arXiv:2106.09685. B = 0 at
+the start of every user; A's start and the head are learnt on warm users. The base is never written
+to: users' changes are small batched products beside it, equal to peft's one by one.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from coldbench.method import Learned
+
+from ._tokens import Change, TokenMethod
+
+
+@dataclass
+class Lora(TokenMethod):
+    rank: int = 4
+    alpha: float = 8.0  # the change is scaled by alpha / rank
+
+    family = "adapters"
+    paper = "arXiv:2106.09685"
+    needs_tokens = True
+
+    def start(self, width: int, generator: torch.Generator) -> Learned:
+        weights = {}
+        for depth in range(self.blocks):
+            for part in ("query", "value"):
+                a = torch.randn(self.rank, width, generator=generator) / width**0.5
+                weights[f"{depth}.{part}.A"] = a
+                weights[f"{depth}.{part}.B"] = torch.zeros(width, self.rank)
+        return weights
+
+    def change(self, state: Learned) -> Change:
+        scale = self.alpha / self.rank
+
+        def low_rank(name: str, x: Tensor, y: Tensor) -> Tensor:
+            if f"{name}.A" not in state:
+                return y
+            a, b = state[f"{name}.A"], state[f"{name}.B"]  # (B, r, D), (B, D, r)
+            return y + scale * (x @ a.mT) @ b.mT
+
+        return low_rank

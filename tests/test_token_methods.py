@@ -1,0 +1,251 @@
+"""Token-level methods: exact, frozen where they say so, and the same however users are batched."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench import registry
+from coldbench.encoder import Encoder, Items, pool
+from coldbench.episode import EpisodeBatch, Feedback
+from coldbench.errors import UserError
+from coldbench.protocol import Seeds
+from coldbench.testing import Subject, World, make_world
+
+BRIEF: dict[str, Any] = {"meta_steps": 2, "meta_users": 4, "valid_users": 4}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+def trained(name: str, world: World, **params: Any) -> Any:
+    method = registry.find("methods", name)(**BRIEF | params)
+    method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
+    return method
+
+
+@pytest.fixture(scope="module", params=["lora", "adapter"])
+def method(request: pytest.FixtureRequest, world: World) -> Any:
+    return trained(request.param, world, blocks=2)
+
+
+def some(world: World, users: int = 6, shots: int = 4) -> EpisodeBatch:
+    return next(world.split.cold.batches(shots, users))
+
+
+def predict(method: Any, batch: EpisodeBatch) -> Tensor:
+    with torch.no_grad():
+        return method.score(method.adapt(batch.support), batch.query.items)
+
+
+def of_user(batch: EpisodeBatch, user: int) -> EpisodeBatch:
+    def one(column: Tensor) -> Tensor:
+        return column[user : user + 1]
+
+    return EpisodeBatch(one(batch.users), batch.support.map(one), batch.query.map(one))
+
+
+def with_peft(method: Any, world: World, episode: EpisodeBatch) -> Tensor:
+    """One user as peft would have it: the whole encoder, its layers replaced, plain SGD."""
+    from peft import LoraConfig, get_peft_model
+
+    learned, encoder = method.learned, world.items.encoder
+    layers: Any = encoder.model()
+    depth = len(layers.encoder.layer)
+    changed = list(range(depth - method.blocks, depth))
+    config = LoraConfig(
+        r=method.rank,
+        lora_alpha=method.alpha,
+        lora_dropout=0.0,
+        target_modules=["query", "value"],
+        layers_to_transform=changed,
+    )
+    model: Any = get_peft_model(layers, config).eval()
+    inner = model.base_model.model.encoder.layer
+    for place, at in enumerate(changed):
+        for part in ("query", "value"):
+            module = getattr(inner[at].attention.self, part)
+            start = f"start.{place}.{part}"
+            module.lora_A["default"].weight.data = learned[f"{start}.A"].clone()
+            module.lora_B["default"].weight.data = learned[f"{start}.B"].clone()
+
+    def logits(items: Tensor) -> Tensor:
+        ids, mask = encoder.tokens([world.items.catalogue.text[i] for i in items[0].tolist()])
+        hidden = model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        vectors = torch.nn.functional.normalize(pool(hidden, mask, encoder.pooling), dim=1)
+        moved = vectors - world.items.features[items[0]]
+        return learned["prior"][items[0]] + moved @ learned["head"]
+
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    sgd = torch.optim.SGD(weights, float(learned["rate"]))
+    support = episode.support
+    for _ in range(method.inner_steps):
+        sgd.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits(support.items), support.labels[0], reduction="sum"
+        )
+        (loss / (support.items.shape[1] + method.damping)).backward()
+        sgd.step()
+    return torch.sigmoid(logits(episode.query.items)).detach()
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_batched_lora_is_what_peft_does_one_user_at_a_time(world: World, blocks: int) -> None:
+    lora = trained("lora", world, blocks=blocks)
+    batch = some(world, users=3)
+    batched = predict(lora, batch)
+    moved = (batched - predict(lora, some(world, users=3, shots=0))).abs()
+    assert moved.max() > 1e-3, "nothing moved: equality would say nothing"
+    for user in range(3):
+        alone = with_peft(lora, world, of_user(batch, user))
+        torch.testing.assert_close(batched[user], alone, atol=1e-5, rtol=0)
+
+
+def test_users_batched_are_users_one_by_one(method: Any, world: World) -> None:
+    batch = some(world)
+    alone = torch.cat([predict(method, of_user(batch, user)) for user in range(6)])
+    torch.testing.assert_close(predict(method, batch), alone, atol=1e-5, rtol=0)
+
+
+def test_users_are_met_in_chunks_without_a_difference(
+    method: Any, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = predict(method, some(world))
+    monkeypatch.setitem(type(method).logits.__globals__, "AT_ONCE", 1)
+    torch.testing.assert_close(predict(method, some(world)), together, atol=1e-5, rtol=0)
+
+
+def test_the_trunk_and_the_top_blocks_make_the_plain_vectors(method: Any, world: World) -> None:
+    items = torch.arange(len(world.items)).view(6, -1)
+    packed = method.trunk.pack(items, torch.ones_like(items).bool())
+    torch.testing.assert_close(
+        method.trunk.read(packed), world.items.features[items], atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_both_poolings_are_read_as_the_encoder_reads_them(world: World, pooling: Any) -> None:
+    encoder = replace(world.items.encoder, pooling=pooling)
+    items = encoder.items(world.items.catalogue)
+    lora = trained("lora", replace(world, items=items))
+    asked = torch.arange(10)[None]
+    packed = lora.trunk.pack(asked, torch.ones_like(asked).bool())
+    torch.testing.assert_close(lora.trunk.read(packed)[0], items.features[:10], atol=1e-5, rtol=0)
+
+
+def test_without_support_it_is_the_item_prior(method: Any, world: World) -> None:
+    batch = some(world, shots=0)
+    prior = torch.sigmoid(method.learned["prior"][batch.query.items])
+    torch.testing.assert_close(predict(method, batch), prior, atol=1e-5, rtol=0)
+
+
+def test_a_support_moves_predictions(method: Any, world: World) -> None:
+    moved = predict(method, some(world, shots=8)) - predict(method, some(world, shots=0))
+    assert moved.abs().mean() > 1e-3
+
+
+def test_masked_labels_change_nothing(method: Any, world: World) -> None:
+    batch = some(world)
+    wrong = torch.full((6, 2), 7)
+    extra = Feedback(wrong, torch.ones(6, 2), torch.zeros(6, 2), torch.zeros(6, 2).bool())
+    seen = batch.support
+    padded = Feedback(
+        torch.cat([extra.items, seen.items], 1),
+        torch.cat([extra.labels, seen.labels], 1),
+        torch.cat([extra.ages, seen.ages], 1),
+        torch.cat([extra.mask, seen.mask], 1),
+    )
+    same = predict(method, replace(batch, support=padded))
+    torch.testing.assert_close(same, predict(method, batch), atol=1e-5, rtol=0)
+
+
+def test_a_support_that_is_all_masked_is_no_support(method: Any, world: World) -> None:
+    batch = some(world)
+    empty = replace(batch.support, mask=torch.zeros_like(batch.support.mask))
+    same = predict(method, replace(batch, support=empty))
+    torch.testing.assert_close(same, predict(method, some(world, shots=0)), atol=1e-5, rtol=0)
+
+
+def test_a_score_does_not_hang_on_the_other_items_asked_for(method: Any, world: World) -> None:
+    state = method.adapt(some(world).support)
+    every = torch.arange(60).expand(6, -1)  # more than run at once
+    with torch.no_grad():
+        together = method.score(state, every)
+        torch.testing.assert_close(
+            method.score(state, every[:, 33:34]), together[:, 33:34], atol=1e-5, rtol=0
+        )
+
+
+def test_adapting_writes_nothing_into_the_encoder(method: Any, world: World) -> None:
+    top = [layer for layer in method.trunk.top if layer is not None]
+    before = [weight.clone() for layer in top for weight in layer.state_dict().values()]
+    learned = {name: value.clone() for name, value in method.learned.items()}
+    predict(method, some(world))
+    after = [weight for layer in top for weight in layer.state_dict().values()]
+    assert all(map(torch.equal, before, after))
+    assert all(torch.equal(method.learned[name], learned[name]) for name in learned)
+    assert not any(layer.training for layer in top)
+
+
+def test_the_state_is_the_change_alone(world: World) -> None:
+    state = trained("lora", world, rank=4).adapt(some(world).support)
+    assert {name: tuple(value.shape) for name, value in state.items()} == {
+        "0.query.A": (6, 4, 32),
+        "0.query.B": (6, 32, 4),
+        "0.value.A": (6, 4, 32),
+        "0.value.B": (6, 32, 4),
+    }
+
+
+def test_the_trunk_is_read_from_disk_the_second_time(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLDBENCH_CACHE", str(tmp_path))
+    first = trained("lora", world).trunk
+    assert [path.suffix for path in (tmp_path / "tokens").iterdir()] == [".safetensors"]
+    monkeypatch.setattr(Encoder, "tokens", None)  # reading once more would call it
+    second = trained("lora", world).trunk
+    assert torch.equal(first.states, second.states)
+
+
+@pytest.mark.parametrize("name", ["lora", "adapter", "domain-finetune"])
+def test_vectors_are_refused_with_what_to_use(world: World, name: str) -> None:
+    items = Items(world.items.features, world.items.catalogue, Encoder("vectors"))
+    method = registry.find("methods", name)()
+    with pytest.raises(UserError, match="use 'minilm'"):
+        method.meta_train(world.split.warm, world.split.valid, items, Seeds.of(0))
+
+
+def test_more_blocks_than_there_are_is_an_error(world: World) -> None:
+    with pytest.raises(UserError, match="blocks must be 1 to 2 for this encoder, not 3"):
+        trained("lora", world, blocks=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["lora", "adapter"])
+def test_with_a_pretrained_encoder_it_learns_a_planted_taste(name: str, tmp_path: Path) -> None:
+    subject = Subject(registry.find("methods", name), tmp_path)
+    try:
+        items = Encoder().items(subject.planted.items.catalogue)
+    except UserError as error:
+        pytest.skip(str(error))
+    world = World(subject.planted.split, items)
+    method = subject.trained(world, short=False)
+    none, many = (float(subject.auc(method, world, k).mean()) for k in (0, 12))
+    assert none > 0.6  # the planted quality of items
+    assert many > none + 0.02, f"AUC is {none:.3f} at K = 0 and {many:.3f} at K = 12"
+
+
+def test_domain_finetune_changes_its_own_copy_and_reads_text_alone(world: World) -> None:
+    method = registry.find("methods", "domain-finetune")(epochs=1)
+    method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
+    plain = world.items.encoder.model().state_dict()
+    tuned = {name[6:]: w for name, w in method.learned.items() if name.startswith("model.")}
+    assert tuned.keys() == plain.keys()
+    assert not all(torch.equal(tuned[name], plain[name]) for name in plain)
+    assert torch.equal(predict(method, some(world)), predict(method, some(world, shots=0)))
