@@ -162,6 +162,14 @@ def report(folder: Run, formats: Formats = "", open_: Open = False) -> None:
 
 
 @app.command()
+def compare(folder: Run, one: str, other: str) -> None:
+    """Two methods of a run, paired by user: difference, interval, p, who is better off."""
+    from .compare import compare as compared
+
+    print(compared(_run(folder), one, other))
+
+
+@app.command()
 def check(
     methods: Checked = None, all_: All = False, output: Output = None, as_json: Json = False
 ) -> None:
