@@ -129,6 +129,8 @@ class Section:
                 moved = number(change.mean())
                 adapts = self.cells[method][0].facts.get("adapts", True)
                 words = verdict(moved if adapts and moved else 0.0, own.get((method, shots)))
+                if method == "random":
+                    words = "moves by lot"  # its scores change with K, and not because it learns
                 rows.append({"method": method, "shots": shots, "moved": moved, "verdict": words})
         return rows
 

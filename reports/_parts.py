@@ -95,7 +95,19 @@ class Part:
         return (
             f"Protocol {self.protocol}; {users:,} meetings of {cold:,} new users over {seeds} "
             f"{'seed' if seeds == 1 else 'seeds'}; 95 % intervals from a bootstrap over users."
-            f"{resolution}{self.stamp}"
+            f"{self._fewer(levels, seeds)}{resolution}{self.stamp}"
+        )
+
+    @staticmethod
+    def _fewer(levels: pl.DataFrame, seeds: int) -> str:
+        """Which rows have fewer seeds, and so other users."""
+        few = levels.filter(pl.col("seeds") < seeds).unique("method", maintain_order=True)
+        if few.is_empty():
+            return ""
+        names = ", ".join(f"{m} ({n})" for m, n in few.select("method", "seeds").iter_rows())
+        return (
+            f" With fewer seeds, so on fewer users: {names}; read their paired differences, which "
+            "are on the users that both rows have, not their levels."
         )
 
     @property

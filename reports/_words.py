@@ -95,8 +95,8 @@ def _own(part: Part, best: str, row: dict[str, Any] | None) -> str:
         return f"It does not adapt: the {row['shots']} labels leave its scores where they were."
     if not _certain(row):
         return (
-            f"The {row['shots']} labels move its scores, but no gain over its own K = 0 is shown: "
-            f"{_change(row)}."
+            f"Against its own K = 0 the {row['shots']} labels make {_change(row)}, which is not "
+            "significant after Holm's correction."
         )
     return (
         f"Its {row['shots']} labels are worth {_change(row)} over its own K = 0; they help "
