@@ -12,18 +12,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
+from ._kernel import inner
 from ._prior import item_prior
 from ._trained import Trained, log_odds
-
-SMALL = 4_000  # items of a catalogue whose Gram matrix is kept: 64 MB
-_grams: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -120,13 +117,8 @@ def read(head: Head, hidden: Tensor) -> Tensor:
 
 
 def gram(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """(B, N, M) e'e + 1 between (B, N) and (B, M) items; looked up where the catalogue is small."""
-    if len(features) > SMALL:
-        return 1 + features[left] @ features[right].transpose(1, 2)
-    if features not in _grams:
-        with torch.no_grad():
-            _grams[features] = 1 + features @ features.T
-    return _grams[features].take(left[:, :, None] * len(features) + right[:, None])
+    """(B, N, M) e'e + 1 between (B, N) and (B, M) items; the 1 is the bias."""
+    return 1 + inner(features, left, right)
 
 
 def project(features: Tensor, weight: Tensor, items: Tensor) -> Tensor:

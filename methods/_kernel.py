@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding
+from torch.utils.weak import WeakTensorKeyDictionary
 
+SMALL = 4_000  # items of a catalogue whose products are kept, as long as its features are: 64 MB
+_grams: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 SLICE = 2**20  # numbers gathered at once: larger blocks leave the cache and are a third slower
 
 
@@ -26,8 +29,14 @@ class Seen:
 
 
 def inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """(B, N), (B, M) item numbers -> (B, N, M) inner products of their features."""
+    """(B, N), (B, M) item numbers -> (B, N, M) inner products of their features; looked up where
+    the catalogue is small."""
     n_items, width = features.shape
+    if n_items <= SMALL:
+        if features not in _grams:
+            with torch.no_grad():
+                _grams[features] = features @ features.T
+        return _grams[features].take(left[:, :, None] * n_items + right[:, None])
     if left.shape[1] * right.shape[1] == 0:
         return features.new_zeros(*left.shape, right.shape[1])
     whole = right.shape[1] > n_items // 8  # then a product with the catalogue costs less
