@@ -1,5 +1,6 @@
 """The command line. Prints; the library returns. Heavy packages are imported by the verbs alone."""
 
+import errno
 import json
 import os
 import sys
@@ -50,8 +51,13 @@ def main() -> None:
     """The console script: a UserError is one line and code 2."""
     try:
         app()
-    except UserError as error:
+    except (UserError, PermissionError) as error:
         print(f"coldbench: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS):
+            raise
+        print(f"coldbench: {error}; make room or choose another folder", file=sys.stderr)
         sys.exit(2)
 
 
@@ -112,6 +118,8 @@ def run(
     stated, stem = _stated(grid, dataset, method)
     if limit is not None:
         stated["limit"] = limit
+    if jobs < 0 or timeout <= 0:
+        raise UserError("-j must be 0 or more, and --timeout more than 0 seconds")
     made = Grid.of(stated, change)
     one_a_core = 1 if device_of(device).type == "cuda" else min(os.cpu_count() or 1, 8)
     files = tuple(map(str, include or []))

@@ -45,10 +45,17 @@ class Grid:
             ready = ", ".join(sorted(p.stem for p in Path(__file__).parent.glob("*.toml")))
             raise UserError(f"no grid file {path}; ready ones: {ready}")
         try:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
+            stated = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             fix = "a grid is TOML, like benchmarks/quick.toml"
             raise UserError(f"{path}: {error}; fix: {fix}") from None
+        reader = stated.get("encoder")
+        if isinstance(reader, dict) and reader.get("trust_remote_code"):
+            raise UserError(  # a file from elsewhere must not be able to run code
+                f"{path}: a grid cannot trust a model's own code; if you do, say so yourself: "
+                "--set encoder.trust_remote_code=true"
+            )
+        return stated
 
     @classmethod
     def of(cls, stated: Mapping[str, Any], changes: list[str] | None = None) -> Self:

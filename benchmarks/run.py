@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -70,16 +71,28 @@ def run(grid: Grid, specs: list[Spec], folder: Path, how: How, tell: Tell) -> li
 
 def _warm(grid: Grid) -> None:
     """Encode the catalogues once, in a process of its own, so that no two cells do it at once."""
-    process = _context().Process(target=_encode, args=(grid,))
+    context = _context()
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_encode, args=(grid, there))
     process.start()
+    there.close()
+    try:
+        wrong = here.recv()
+    except EOFError:
+        wrong = "its process died"
     process.join()
-    if process.exitcode:
-        raise UserError(f"the encoder {grid.encoder} could not read the catalogue; see above")
+    if wrong:
+        raise UserError(f"the encoder {grid.encoder} could not read the catalogue: {wrong}")
 
 
-def _encode(grid: Grid) -> None:
-    for name in grid.datasets:
-        encoder(grid).items(dataset(grid, name).load()[1])
+def _encode(grid: Grid, there: Connection) -> None:
+    wrong = ""
+    try:
+        for name in grid.datasets:
+            encoder(grid).items(dataset(grid, name).load()[1])
+    except Exception as error:  # whatever a model does, the user gets one line
+        wrong = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    there.send(wrong)
 
 
 def _context() -> ForkServerContext | SpawnContext:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from coldbench import statistics
 from coldbench.cell import Cell
-from coldbench.metrics import Judged, judge, per_user, pooled
+from coldbench.judged import Judged, judge
+from coldbench.metrics import per_user, pooled
 
 EXACT = 100  # blocks of a seed up to which the pooled AUC is resampled exactly
 SEED = 0  # of the resampling

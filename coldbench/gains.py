@@ -1,24 +1,22 @@
 """Paired differences: a method beside its own K = 0 and beside the row to beat, user by user.
 
-The same arithmetic as statistics.paired, for many differences at once.
+The arithmetic is that of statistics.differences; here it is said which pairs, and in words.
 """
 
 from collections import defaultdict
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
 
 from coldbench import statistics
-from coldbench.blocks import Blocks, Draws, Float, Int
+from coldbench.blocks import Blocks, Draws, Float
 from coldbench.metrics import known
 
 REFERENCE = "item-bias"  # the row to beat
 OWN = "K = 0"  # what a method is beside itself
 STILL = 1e-3  # scores that move by less than this share of the scale have not adapted
 CERTAIN = 0.05  # a Holm-adjusted p below this is shown as real
-POWER = float(stats.norm.ppf([0.8, 0.975]).sum())  # standard errors seen with 80 % power at 5 %
 DIGITS = 6  # kept of every number, so that the order of a sum cannot be seen
 
 Row = dict[str, Any]
@@ -55,7 +53,7 @@ def gains(methods: dict[str, dict[int, Blocks]], metrics: list[str], draws: Draw
     for pairs in waiting.values():
         blocks = pairs[0][1]
         changes = np.concatenate([change for _, _, change in pairs], 1)
-        differences = paired(changes, blocks.users, draws.of(blocks))
+        differences = paired(changes, draws.of(blocks))
         for (at, _, _), some in zip(pairs, _chunks(differences, len(metrics)), strict=True):
             for row, more in zip(rows[at : at + len(metrics)], some, strict=True):
                 row.update(more)
@@ -65,45 +63,12 @@ def gains(methods: dict[str, dict[int, Blocks]], metrics: list[str], draws: Draw
     return [row for row in rows if row["users"]]
 
 
-def paired(changes: Float, users: Int, weights: statistics.Weights) -> list[Row]:
-    """statistics.paired of every column of `changes` (n, m), NaN where one has no meaning."""
-    changes = np.where(np.abs(changes) <= statistics.EPSILON, 0, changes)
-    defined = ~np.isnan(changes)
-    draws = _means(changes, defined, weights)  # (R, m)
-    counts: dict[bytes, int] = {}  # users behind a column, by which of its rows are defined
-    rows: list[Row] = []
-    for column, draw, here in zip(changes.T, draws.T, defined.T, strict=True):
-        n = int(here.sum())
-        if here.tobytes() not in counts:
-            counts[here.tobytes()] = len(np.unique(users[here]))
-        count = counts[here.tobytes()]
-        mean = float(column[here].mean()) if n else np.nan
-        low, high, p, error = mean, mean, 1.0, 0.0
-        if count < 2:
-            low = high = p = error = np.nan
-        elif column[here].any():
-            low, high = statistics.percentiles(draw, count)
-            error = float(np.nanstd(draw)) * (count / (count - 1)) ** 0.5
-            sure = error <= statistics.EPSILON * abs(mean)
-            p = float(mean == 0 if sure else 2 * stats.t.sf(abs(mean) / error, count - 1))
-        rows.append(
-            {
-                "mean": number(mean), "low": number(low), "high": number(high),
-                "p": None if np.isnan(p) else p,
-                "helped": number((column > 0).sum() / max(1, n)),
-                "harmed": number((column < 0).sum() / max(1, n)),
-                "detectable": number(POWER * error), "users": n,
-            }
-        )  # fmt: skip
-    return rows
-
-
-def _means(changes: Float, defined: NDArray[np.bool_], weights: statistics.Weights) -> Float:
-    """(R, m) of (n, m): weighted means over the defined rows."""
-    wide = weights.astype(np.float64)
-    counts = wide @ defined.astype(np.float64)
-    sums = wide @ np.where(defined, changes, 0)
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+def paired(changes: Float, weights: statistics.Weights) -> list[Row]:
+    """statistics.differences of (n, m) changes as rows: rounded, None where one has no meaning."""
+    return [
+        {name: number(x) for name, x in asdict(found).items() if name != "n"} | {"users": found.n}
+        for found in statistics.differences(changes, weights)
+    ]
 
 
 def _chunks(rows: list[Row], size: int) -> list[list[Row]]:

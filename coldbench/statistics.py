@@ -93,25 +93,40 @@ def percentiles(draws: Float, users: int, level: float = 0.95) -> tuple[float, f
 
 
 def paired(a: Float, b: Float, weights: Weights) -> Difference:
-    """a - b, both (n,), row by row.
+    """a - b, both (n,), row by row: one column of `differences`."""
+    return differences((a - b)[:, None], weights)[0]
+
+
+def differences(changes: Float, weights: Weights) -> list[Difference]:
+    """What each column of (n, m) changes comes to over its defined rows.
 
     p is Student's t on the bootstrap's standard error, with one degree of freedom less than there
     are users. The share of resamples beyond zero would be no finer than 1/R, too coarse for Holm
     over thirty methods, and errs more often than it says where users are few.
     """
-    change = a - b
-    change[np.abs(change) <= EPSILON] = 0
-    defined = ~np.isnan(change)
-    users = len(np.unique(_owners(weights)[defined]))
-    n = int(defined.sum())
-    mean = float(_ratio(change[defined].sum(), np.asarray(n)))
-    draws = _means(change[:, None], weights)[:, 0]
+    changes = np.where(np.abs(changes) <= EPSILON, 0, changes)
+    defined, owners = ~np.isnan(changes), _owners(weights)
+    many: dict[bytes, int] = {}  # users behind a column, by which of its rows are defined
+    found = []
+    for change, draws, here in zip(changes.T, _means(changes, weights).T, defined.T, strict=True):
+        key = here.tobytes()
+        if key not in many:
+            many[key] = len(np.unique(owners[here]))
+        found.append(_difference(change[here], draws, many[key]))
+    return found
+
+
+def _difference(change: Float, draws: Float, users: int) -> Difference:
+    n = len(change)
+    mean = float(_ratio(change.sum(), np.asarray(n)))
+    if users > 1 and not change.any():  # nothing changed for anybody
+        return Difference(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, n)
     low, high = percentiles(draws, users)
     error, p = np.nan, np.nan
     if users > 1:
         error = float(np.nanstd(draws) * np.sqrt(users / (users - 1)))
         sure = error <= EPSILON * abs(mean)  # every user changed by the same amount
-        p = float(mean == 0 if sure else 2 * stats.t.sf(abs(mean) / error, users - 1))
+        p = 0.0 if sure else float(2 * stats.t.sf(abs(mean) / error, users - 1))
     return Difference(
         mean=mean,
         low=low,

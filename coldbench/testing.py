@@ -26,8 +26,9 @@ from coldbench.encoder import Encoder, Items
 from coldbench.episode import EpisodeBatch, Users
 from coldbench.errors import Unavailable
 from coldbench.interactions import Catalogue
+from coldbench.judged import judge
 from coldbench.method import Method, from_params
-from coldbench.metrics import judge, per_user
+from coldbench.metrics import per_user
 from coldbench.protocol import Protocol, Seeds, Split, split
 
 ODD_TEXTS = ("", "word " * 2_000, "🎬🍿👍", "שלום עולם", "a\x00b\n\tc", "'; DROP TABLE users; --")

@@ -62,7 +62,7 @@ def _against(best: str, gains: dict[tuple[str, str], dict[str, Any]]) -> str:
         )
     row = gains.get((best, REFERENCE))
     if row is None:
-        return f"Without a {REFERENCE} row nothing can be said of what personalisation adds."
+        return f"Without the row {REFERENCE} nothing can be said of what personalisation adds."
     if _certain(row):
         return f"That is {_change(row)} over {REFERENCE}, significant after Holm's correction."
     return (
@@ -123,6 +123,11 @@ def _field(part: Part, gains: dict[tuple[str, str], dict[str, Any]], methods: in
     ]
     own = [m for (m, a), row in gains.items() if a == OWN and _certain(row) and row["mean"] > 0]
     tested = sum(bool(row["helped"] or row["harmed"]) for row in gains.values())
+    if not any(against == REFERENCE for _, against in gains):
+        return (
+            f"Of {methods} methods, {_many(own)} significantly better for the labels than without; "
+            f"{tested} differences were tested at once."
+        )
     return (
         f"Of {methods} methods, {_many(above)} significantly better than {REFERENCE} and "
         f"{_many(own)} significantly better for the labels than without; {tested} differences were "

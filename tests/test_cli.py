@@ -72,6 +72,7 @@ def test_every_list_is_one_json_document_of_named_objects(tmp_path: Path, room: 
         (["run", "quick", "--device", "gpu"], "no device 'gpu'"),
         (["run", "quick", "--include", "mine.py"], "no file mine.py"),
         (["run", "quick", "--limit", "0"], "limit must be"),
+        (["run", "quick", "-j", "-1"], "-j must be 0 or more"),
         (["report", "nowhere"], "nowhere is no run"),
         (["report", "nowhere", "--format", "pdf"], "no format 'pdf'"),
         (["check"], "name methods"),
@@ -93,6 +94,26 @@ def test_a_grid_that_is_no_toml_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("datasets = [\nmethods", encoding="utf-8")
     done = ask(tmp_path, "run", "bad.toml", code=2)
     assert "bad.toml" in done.stderr and "line 2" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_grid_file_cannot_trust_a_models_own_code_and_its_reader_can(tmp_path: Path) -> None:
+    grid = 'datasets = ["synthetic"]\nmethods = ["ridge"]\n'
+    trusting = '[encoder]\nname = "minilm"\ntrust_remote_code = true\n'
+    (tmp_path / "theirs.toml").write_text(grid + trusting, encoding="utf-8")
+    told = ask(tmp_path, "run", "theirs.toml", "--dry-run", code=2).stderr
+    assert "--set encoder.trust_remote_code=true" in told
+    (tmp_path / "mine.toml").write_text(grid, encoding="utf-8")
+    words = ["run", "mine.toml", "--set", "encoder.trust_remote_code=true", "--dry-run"]
+    assert '"trust_remote_code" = true' in ask(tmp_path, *words).stdout
+
+
+@pytest.mark.slow
+def test_an_encoder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+    words = ["run", "-d", "synthetic", "-m", "ridge", "--set", "encoder=no/such"]
+    told = ask(tmp_path, *words, code=2).stderr
+    assert told.startswith("coldbench: the encoder") and "'no/such'" in told
+    assert told.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -16,12 +16,11 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from coldbench.errors import UserError
+from coldbench.judged import Judged, judge
 from coldbench.metrics import (
     METRICS,
-    Judged,
     chance,
     classification,
-    judge,
     known,
     mean_defined,
     names,
@@ -433,7 +432,7 @@ def test_the_pooled_auc_is_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPa
 
 def test_values_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {name: per_user(name, world(50, 10, levels=5)) for name in RANKING}
-    monkeypatch.setattr("coldbench.metrics.CHUNK", 30)
+    monkeypatch.setattr("coldbench.judged.CHUNK", 30)
     for name, values in whole.items():
         assert torch.equal(per_user(name, world(50, 10, levels=5)), values)
 

@@ -14,6 +14,7 @@ from coldbench.blocks import Draws, read_blocks
 from coldbench.cell import read_run, write_plan
 from coldbench.errors import UserError
 from coldbench.gains import paired, plain, verdict
+from coldbench.judged import judge
 from coldbench.results import DEFAULT_METRICS, Results, read
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
@@ -31,7 +32,7 @@ def level(results: Results, method: str, metric: str, shots: int = 2) -> dict[st
 def test_a_level_is_the_mean_over_all_judged_users_and_seeds(results: Results) -> None:
     both = pl.concat([fake["made_up"]("ridge", seed, 30) for seed in (0, 1)]).filter(shots=2)
     scores, labels = (torch.tensor(both[c].to_numpy()).view(60, 6) for c in ("score", "label"))
-    judged = metrics.judge(scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625)
+    judged = judge(scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625)
     expected = float(metrics.per_user("ndcg@5", judged).nanmean())
     row = level(results, "ridge", "ndcg@5")
     assert row["value"] == pytest.approx(expected, abs=1e-6)
@@ -68,7 +69,7 @@ def test_a_gain_is_what_statistics_paired_says(results: Results) -> None:
     a, b = rng.random((24, 3)), rng.random((24, 3))
     a[3, 1], b[:, 2] = np.nan, a[:, 2]
     weights = statistics.bootstrap_weights(users, 200, 0)
-    for column, found in enumerate(paired(a - b, users, weights)):
+    for column, found in enumerate(paired(a - b, weights)):
         one = statistics.paired(a[:, column].copy(), b[:, column].copy(), weights)
         for name in ("mean", "low", "high", "p", "helped", "harmed", "detectable"):
             assert found[name] == pytest.approx(getattr(one, name), abs=1e-6), name

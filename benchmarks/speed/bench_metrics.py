@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldbench.metrics import judge, per_user
+from coldbench.judged import judge
+from coldbench.metrics import per_user
 
 ITEMS = 20
 LIKE_AT = 0.6

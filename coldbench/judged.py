@@ -1,0 +1,99 @@
+"""What a method predicted beside the truth, and who stands above whom: what metrics are made of.
+
+Shapes: B users, Q query items; short queries are padded and `mask` is True where an item is real.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+CHUNK = 1 << 17  # entries worked on at a time: a few columns of them stay in the cache
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a method predicted for B users, beside the truth. Padding holds zeros, and tied 1."""
+
+    scores: Tensor  # (B, Q) what the method predicted, in 0..1
+    labels: Tensor  # (B, Q) the truth, in 0..1
+    gains: Tensor  # (B, Q) 2^g - 1 with g the rating from 1 to 5; where labels are likes, the label
+    relevant: Tensor  # (B, Q) bool, the label is above the like threshold
+    mask: Tensor  # (B, Q) bool
+    above: Tensor  # (B, Q) int64, candidates of this user that score strictly higher
+    tied: Tensor  # (B, Q) int64, candidates that score the same, itself included
+    candidates: Tensor  # (B,) int64, how many items were ranked
+    like_at: float  # a score above this predicts a like
+    span: float  # width of the rating scale: MAE and RMSE are in rating units
+
+    @property
+    def likes(self) -> Tensor:
+        """(B, Q) bool, the items of which a like is predicted."""
+        return (self.scores > self.like_at) & self.mask
+
+    def parts(self) -> Iterator["Judged"]:
+        """The same, a few users at a time; the parts share memory with the whole."""
+        columns = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
+        for part in slices(self.mask):
+            yield replace(self, **{name: getattr(self, name)[part] for name in columns})
+
+
+def judge(  # noqa: PLR0913
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor,
+    *,
+    like_at: float,
+    span: float = 1.0,
+    graded: bool = True,
+    ranks: tuple[Tensor, Tensor] | None = None,
+    candidates: Tensor | None = None,
+) -> Judged:
+    """Lay (B, Q) scores beside their labels and count who stands above whom.
+
+    The query's items are ranked among themselves; where `ranks` = (above, tied), each (B, Q), and
+    `candidates` (B,) are given, they stand in a longer list whose other items are worth nothing.
+    `graded`: labels are ratings, not likes. A score that is not finite has no rank: a ValueError.
+    """
+    if (ranks is None) != (candidates is None):
+        raise ValueError("ranks and candidates are two halves of one ranking: give both or none")
+    score, label, gain = (torch.empty_like(scores, dtype=torch.float64) for _ in range(3))
+    above, tied = (torch.empty_like(scores, dtype=torch.int64) for _ in range(2))
+    broken = 0
+    for part in slices(mask):  # a whole column at a time would run at the speed of memory
+        padding = ~mask[part]
+        score[part] = scores[part].masked_fill(padding, 0)
+        label[part] = labels[part].masked_fill(padding, 0)
+        worth = torch.exp2(1 + 4 * label[part]) - 1 if graded else label[part]
+        gain[part] = worth.masked_fill(padding, 0)
+        places = (ranks[0][part], ranks[1][part]) if ranks else _rank(scores[part], padding)
+        above[part] = places[0].masked_fill(padding, 0)
+        tied[part] = places[1].masked_fill(padding, 1)
+        broken += int((~score[part].isfinite()).any(1).sum())
+    if broken:
+        raise ValueError(f"{broken} of {len(scores)} users have a score that is not finite")
+    # a float32 score of .6 is above .6 in float64, yet it is the threshold itself
+    like_at = torch.tensor(like_at, dtype=scores.dtype, device="cpu").item()
+    relevant = (labels > like_at) & mask
+    count = mask.sum(1) if candidates is None else candidates
+    return Judged(score, label, gain, relevant, mask, above, tied, count, like_at, span)
+
+
+def slices(mask: Tensor) -> Iterator[slice]:
+    size = max(1, CHUNK // max(1, mask.shape[1]))
+    return (slice(at, at + size) for at in range(0, len(mask), size))
+
+
+def _rank(scores: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
+    scores = scores.masked_fill(padding, -torch.inf).contiguous()  # padding comes last
+    if scores.shape[1] <= 64:  # for short lists comparing all pairs beats sorting
+        across = scores.T.contiguous()  # (Q, b)
+        above, tied = (torch.zeros_like(across, dtype=torch.uint8) for _ in range(2))
+        for one in across:
+            above += (one > across).view(torch.uint8)
+            tied += (one == across).view(torch.uint8)
+        return above.T.long(), tied.T.long()
+    order = scores.sort(1).values
+    upto = torch.searchsorted(order, scores, right=True)
+    return scores.shape[1] - upto, upto - torch.searchsorted(order, scores)

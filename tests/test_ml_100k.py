@@ -1,0 +1,79 @@
+"""ml-100k's two editions: GroupLens's zip in its published format, made here from RecBole's tables."""
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from coldbench import registry
+from coldbench.download import here, sha256
+from coldbench.errors import UserError
+
+ml: Any = import_module("coldbench.datasets.ml_100k")
+
+
+@pytest.fixture(scope="module")
+def tables() -> tuple[Path, Path]:
+    found = here("ml-100k", ml.RATINGS), here("ml-100k", ml.MOVIES)
+    assert found[0] and found[1], "recbole is in requirements-nodeps.txt"
+    return found[0], found[1]
+
+
+@pytest.fixture(scope="module")
+def zipped(tables: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """u.data with tabs and u.item with bars and 19 flags, in Latin-1."""
+    ratings, movies = tables
+    log = pl.read_csv(ratings, separator="\t")
+    lines = ["\t".join(str(int(x)) for x in row) for row in log.iter_rows()]
+    path = tmp_path_factory.mktemp("grouplens") / "ml-100k.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("ml-100k/u.data", "\n".join(lines) + "\n")
+        archive.writestr("ml-100k/u.item", "\n".join(_movies(movies)).encode("latin-1"))
+    return path
+
+
+def _movies(path: Path) -> Iterator[str]:
+    rows = pl.read_csv(path, separator="\t", infer_schema=False, quote_char=None).fill_null("")
+    for number, title, year, genres in rows.iter_rows():
+        flags = ["1" if genre in genres.split() else "0" for genre in ml.GENRES]
+        dated = f"{title} ({year})" if year else title
+        yield "|".join([number, dated, f"01-Jan-{year}", "", "http://address", *flags])
+
+
+def test_both_editions_are_the_same_log_and_the_same_films(
+    tables: tuple[Path, Path], zipped: Path
+) -> None:
+    (log, films), (other_log, other_films) = ml.read_recbole(*tables), ml.read_grouplens(zipped)
+    assert (log.n_users, len(films), len(log)) == (943, 1682, 100_000)
+    assert other_log.hash() == log.hash()
+    assert other_films.text == films.text
+    assert [set(tags) for tags in other_films.tags] == [set(tags) for tags in films.tags]
+
+
+def test_titles_read_as_they_are_spoken(tables: tuple[Path, Path]) -> None:
+    _, films = ml.read_recbole(*tables)
+    assert films.text[0] == "Toy Story (1995): Animation, Children's, Comedy"
+    assert not [text for text in films.text if ", The (" in text]
+
+
+def test_a_zip_in_the_cache_is_preferred_and_one_of_another_hash_refused(
+    zipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = tmp_path / "ml-100k"
+    shelf.mkdir()
+    (shelf / "ml-100k.zip").write_bytes(zipped.read_bytes())
+    monkeypatch.setenv("COLDBENCH_DATA", str(tmp_path))
+    dataset = registry.find("datasets", "ml-100k")()
+    with pytest.raises(
+        UserError, match=r"SHA-256 is [0-9a-f]+, expected 50d2a982.*coldbench fetch"
+    ):
+        dataset.load()
+    monkeypatch.setattr(ml, "ZIP", replace(ml.ZIP, sha256=sha256(zipped)))
+    log, _ = dataset.load()
+    assert np.bincount(log.ratings.astype(int)).tolist() == [0, 6110, 11370, 27145, 34174, 21201]
