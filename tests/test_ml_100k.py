@@ -1,4 +1,4 @@
-"""ml-100k's two editions: GroupLens's zip in its published format, made here from RecBole's tables."""
+"""ml-100k's two editions: GroupLens's zip as published, made here from RecBole's tables."""
 
 import zipfile
 from collections.abc import Iterator
