@@ -10,8 +10,9 @@ from ._parts import Part, metric_name
 
 def kshot(part: Part) -> Drawing:
     metric = part.results.headline
-    table = part.of(part.results.table, metric=metric).drop_nulls("value")
-    table = table.select("method", "shots", "value", "low", "high", "users", "seeds")
+    table = part.levels.select(
+        "method", "shots", "value", "low", "high", "users", "seeds", "placed"
+    )
     bright, shots = colours(part), part.shots
     best = next((method for method in bright if method != REFERENCE), "")
     outside: list[str] = []

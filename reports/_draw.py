@@ -91,19 +91,17 @@ def _attributes(style: str) -> str:
 
 def colours(part: Part) -> dict[str, str]:
     """The best five methods at the largest K have colours of their own, in every figure."""
-    results = part.results
     if not part.shots:
         return {}
-    levels = part.of(results.table, metric=results.headline, shots=part.shots[-1])
-    ranked = levels.drop_nulls("value").sort("value", descending=True, maintain_order=True)
+    levels = part.levels.filter(shots=part.shots[-1])
+    ranked = levels.sort("value", descending=True, maintain_order=True)
     best = [m for m in ranked["method"] if m not in FLOOR][: len(COLOURS) - 1]
     return {REFERENCE: INK} | dict(zip(best, COLOURS, strict=False))
 
 
 def frame(part: Part) -> tuple[float, float]:
     """The range of the headline metric worth the room: around item-bias and what is above it."""
-    results = part.results
-    levels = part.of(results.table, metric=results.headline).drop_nulls("value")
+    levels = part.levels
     near = levels.filter(~pl.col("method").is_in([m for m in FLOOR if m != REFERENCE]))
     near = near if len(near) else levels
     top = float(near.select(pl.coalesce("high", "value").max()).item())

@@ -74,6 +74,27 @@ class Part:
         return list(groups.items())
 
     @property
+    def levels(self) -> pl.DataFrame:
+        """The headline metric of every row at every K, fit to stand side by side.
+
+        A row with fewer seeds met other users, so its own level is not beside the others'. It is
+        `placed`: at item-bias's level plus its paired difference to it.
+        """
+        metric, keys = self.results.headline, ["method", "shots"]
+        table = self.of(self.results.table, metric=metric).drop_nulls("value")
+        base = table.filter(method=REFERENCE).select("shots", base="value")
+        gap = self.of(self.results.gains, metric=metric, against=REFERENCE)
+        table = table.join(base, "shots", "left", maintain_order="left")
+        table = table.join(gap.select(*keys, gap="mean"), keys, "left", maintain_order="left")
+        other = pl.col("seeds") < pl.col("seeds").max()
+        step = pl.when(other).then(pl.col("base") + pl.col("gap") - pl.col("value"))
+        table = table.with_columns(step=step)
+        moved = [pl.col(c) + pl.col("step").fill_null(0) for c in ("value", "low", "high")]
+        return table.with_columns(*moved, placed=pl.col("step").is_not_null()).drop(
+            "base", "gap", "step"
+        )
+
+    @property
     def note(self) -> str:
         """What every caption says: protocol, users, seeds, interval, resolution."""
         levels = self.of(self.results.table, metric=self.results.headline)
@@ -107,7 +128,8 @@ class Part:
         names = ", ".join(f"{m} ({n})" for m, n in few.select("method", "seeds").iter_rows())
         return (
             f" With fewer seeds, so on fewer users: {names}; read their paired differences, which "
-            "are on the users that both rows have, not their levels."
+            f"are on the users that both rows have, not their levels. Figures place them at "
+            f"{REFERENCE}'s level plus that difference."
         )
 
     @property

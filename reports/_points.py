@@ -14,11 +14,11 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top, in points
 
 def pareto(part: Part) -> Drawing | None:
     metric = part.results.headline
-    levels = part.of(part.results.table, metric=metric, shots=part.shots[-1] if part.shots else 0)
+    levels = part.levels.filter(shots=part.shots[-1] if part.shots else 0)
     costs = part.of(part.results.costs).select(
         "method", "adapt_ms_p50", "adapt_ms_p95", "state_bytes_per_user"
     )
-    table = levels.select("method", "value", "low", "high").join(
+    table = levels.select("method", "value", "low", "high", "placed").join(
         costs.drop_nulls("adapt_ms_p50"), "method", maintain_order="left"
     )
     if table.is_empty():

@@ -11,7 +11,7 @@ from ._parts import FLOOR, Part, metric_name
 def summary(part: Part) -> list[str]:
     """One sentence or two a point; empty numbers are said to be empty."""
     results, metric = part.results, part.results.headline
-    levels = part.of(results.table, metric=metric).drop_nulls("value")
+    levels = part.levels
     real = levels.filter(levels["method"] != "chance")
     if real.is_empty():
         return [f"On {part.title} no cell is done yet: there is nothing to compare."]

@@ -1,8 +1,10 @@
 """Every view of a run: it equals the store, does what the reader is promised and no more."""
 
+import json
 import re
 import runpy
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +194,24 @@ def test_a_run_without_a_finished_cell_is_still_reported(tmp_path: Path) -> None
     for name in NAMES:
         written(name, results, tmp_path / "report")
     assert "no cell is done yet" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_a_row_with_fewer_seeds_is_placed_by_its_paired_difference(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "few")
+    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    fewer = [spec for spec in plan if (spec["method"], spec["seed"]) != ("ridge", 1)]
+    (run / "plan.json").write_text(json.dumps(fewer), encoding="utf-8")
+    results = read(run, resamples=100)
+    part = import_module("coldbench.reports._parts").parts(results)[0]
+    own = results.table.filter(method="ridge", metric=results.headline, shots=2).row(0, named=True)
+    base = results.table.filter(method="item-bias", metric=results.headline, shots=2)["value"][0]
+    gap = results.gains.filter(
+        method="ridge", metric=results.headline, shots=2, against="item-bias"
+    )["mean"][0]
+    placed = part.levels.filter(method="ridge", shots=2).row(0, named=True)
+    assert placed["placed"] and own["seeds"] == 1
+    assert placed["value"] == pytest.approx(base + gap) != own["value"]
+    assert placed["high"] - placed["low"] == pytest.approx(own["high"] - own["low"])
+    others = part.levels.filter(pl.col("method") != "ridge")
+    assert not others["placed"].any()
+    assert "ridge (1)" in part.note
