@@ -40,7 +40,9 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
             "data": f"{log.hash()}-{catalogue.hash()}",
         }
         for preset, asked in grid.protocols():
-            protocol = asked.suited_to(timed=log.times is not None, explicit=source.explicit)
+            protocol = asked.suited_to(
+                timed=log.times is not None, explicit=source.explicit, ordered=source.ordered
+            )
             cut: dict[str, Any] = {"protocol": preset, "protocol_fields": as_dict(protocol)}
             for method in grid.methods:
                 params = grid.params.get(method, {})

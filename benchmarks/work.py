@@ -114,7 +114,8 @@ def _measure(job: Job, partial: Partial, facts: dict[str, Any]) -> None:
     protocol = Protocol(**spec.protocol_fields | {"shots": tuple(spec.protocol_fields["shots"])})
     seeds = Seeds.of(spec.seed)
     log, catalogue = dataset.load()
-    cut = split(log, dataset.labels(log.ratings, protocol.labels), protocol, seeds)
+    labels = dataset.labels(log.ratings, protocol.labels)
+    cut = split(log, labels, protocol, seeds, explicit=dataset.explicit)
     if spec.limit:
         cut = replace(cut, cold=cut.cold.first(spec.limit))
     items = Encoder(**spec.encoder).items(catalogue).to(device)

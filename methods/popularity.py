@@ -5,14 +5,13 @@ n / (n + mean n) puts the count between 0 and 1 and ties only items with equal c
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method
 from coldbench.protocol import Seeds
-
-from ._prior import Warm
 
 
 @dataclass
@@ -23,7 +22,7 @@ class Popularity(Method[None]):
     exempt = {"learns a planted taste better than popularity": "it is popularity"}  # noqa: RUF012
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        counts = Warm.of(warm, items.device).counts.double()
+        counts = torch.from_numpy(warm.seen()).double().to(items.device)
         self.items = items
         self.learned = {"share": (counts / (counts + counts.mean())).float()}
 

@@ -1,0 +1,160 @@
+"""What a column may hold: the rule for one value, and the same rule for millions at once."""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import polars as pl
+
+LONGEST = 100_000  # bytes of a value
+BLANK = " \t"  # around a number, and no matter
+LATEST = 4_102_444_800  # seconds: the year 2100
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+BENT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]\d+", re.ASCII)  # 12.0, 1e+05
+ABSENT = ("nan", "null", "none", "<na>", "inf", "-inf")  # what programs write for no value
+SECONDS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6}
+
+
+class Wrong(ValueError):
+    """A value that a column cannot hold: what would be right, and how to mend it."""
+
+    def __init__(self, expected: str, fix: str) -> None:
+        super().__init__(expected)
+        self.expected, self.fix = expected, fix
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    kind: Literal["id", "text", "number", "whole", "time"] = "text"
+    low: float = -math.inf
+    high: float = math.inf
+    empty: bool = False  # a number may be absent; a text always may
+    unit: str = "seconds"  # of a time since 1970, or milliseconds, microseconds, "%Y-%m-%d"
+
+    @property
+    def raw(self) -> type[pl.DataType]:
+        """What the file's text is parsed as."""
+        if self.kind == "number" or (self.kind == "time" and self.unit in SECONDS):
+            return pl.Float64
+        return pl.Int64 if self.kind == "whole" else pl.String
+
+    @property
+    def dtype(self) -> type[pl.DataType]:
+        """What the value is read as; a time is whole seconds since 1970."""
+        return pl.Int64 if self.kind == "time" else self.raw
+
+    def parse(self, value: str) -> str | float | int | None:
+        """The value as it is meant. Raises Wrong."""
+        if len(value.encode("utf-8", "surrogatepass")) > LONGEST:
+            raise Wrong(f"at most {LONGEST:,} bytes", "shorten the value")
+        if self.kind == "text":
+            return value
+        if self.kind == "id":
+            return _id(value)
+        if self.kind == "time":
+            return _time(value, self.unit)
+        return self._number(value.strip(BLANK))
+
+    def _number(self, value: str) -> float | int | None:
+        whole = self.kind == "whole"
+        expected = f"a {'whole ' if whole else ''}number{self._range()}"
+        if not value and self.empty:
+            return None
+        if not (WHOLE if whole else NUMBER).fullmatch(value):
+            raise Wrong(expected, "write a number, with a point for decimals")
+        number = int(value) if whole else float(value)
+        if not (math.isfinite(number) and self.low <= number <= self.high):
+            raise Wrong(expected, "mend the value, or state another scale")
+        if abs(number) >= 2**63 and whole:
+            raise Wrong("a whole number of 64 bits", "number from 0")
+        return number
+
+    def _range(self) -> str:
+        if self.low == -math.inf and self.high == math.inf:
+            return ""
+        return f" from {self.low:g} to {self.high:g}"
+
+    def checked(self, values: pl.Series) -> pl.Series | None:
+        """(N,) values of `raw` as they are meant, or None where any is wrong."""
+        if self.kind == "text":
+            values = values.fill_null("")
+            return None if (values.str.len_bytes() > LONGEST).any() else values
+        if self.kind == "id" or (self.kind == "time" and self.raw == pl.String):
+            return self._one_by_one(values)
+        if not self.empty and values.null_count():
+            return None
+        low, high = self.low, self.high
+        if self.kind == "time":
+            values, low, high = values / SECONDS[self.unit], 0, LATEST
+        known = values.drop_nulls()
+        if self.raw == pl.Float64 and not known.is_finite().all():
+            return None
+        if len(known) and not (known.min() >= low and known.max() <= high):  # type: ignore[operator]
+            return None
+        return values.floor().cast(pl.Int64) if self.kind == "time" else values
+
+    def _one_by_one(self, values: pl.Series) -> pl.Series | None:
+        """Different values are few: each is parsed once."""
+        if values.null_count():
+            return None
+        different = values.unique()
+        try:
+            meant = [self.parse(value) for value in different]
+        except Wrong:
+            return None
+        if self.kind == "id":
+            return values
+        return values.replace_strict(different, pl.Series(meant, dtype=pl.Int64))
+
+
+def fine(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | None:
+    """The columns' values as they are meant, or None where any is wrong."""
+    meant: dict[str, Any] = {}
+    for column in columns:
+        values = column.checked(frame[column.name])
+        if values is None:
+            return None
+        meant[column.name] = values
+    return pl.DataFrame(meant)
+
+
+def _id(value: str) -> str:
+    if not value or value.lower() in ABSENT:
+        raise Wrong("an id", "remove the row, or write whose it is")
+    if value != value.strip() or not value.isprintable():
+        raise Wrong("an id without spaces around it or control characters", "remove them")
+    if BENT.fullmatch(value):
+        fix = "write 12, not 12.0: a program took the ids for measurements"
+        raise Wrong("an id that is a whole number or a name", fix)
+    if WHOLE.fullmatch(value) and abs(int(value)) >= 2**63:
+        raise Wrong("an id of 64 bits, or a name", "put a letter before it")
+    return value
+
+
+def _time(value: str, unit: str) -> int:
+    if unit not in SECONDS:
+        try:
+            moment = datetime.strptime(value, unit)
+        except ValueError:
+            raise Wrong(f"a date like {unit}", "write the date so, or state its form") from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = math.floor(moment.timestamp())
+        if not 0 <= seconds <= LATEST:
+            raise Wrong("a date from 1970 to 2100", "mend the date")
+        return seconds
+    expected = f"a time in {unit} since 1970, up to the year 2100"
+    if not NUMBER.fullmatch(value.strip(BLANK)):
+        raise Wrong(expected, "write a number, or state the form of the date")
+    number = float(value)
+    if not 0 <= number / SECONDS[unit] <= LATEST:
+        near = [u for u, s in SECONDS.items() if 31_536_000 <= number / s <= LATEST]
+        fix = f"these look like {near[0]}: state it" if near else "mend the time"
+        raise Wrong(expected, fix)
+    return math.floor(number / SECONDS[unit])

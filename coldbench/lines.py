@@ -1,0 +1,103 @@
+"""A table's text as rows that know where they stand, and what keeps a line from being read."""
+
+import csv
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ODD = re.compile("[\0\r\udc80-\udcff]")  # what no line of a table holds; the last: no UTF-8
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row, its values as text."""
+
+    line: int  # of the file, from 1: where the row begins
+    fields: list[str]
+    raw: str  # as it stands there
+    separator: str
+    quoted: bool
+
+    def place(self, field: int) -> tuple[int, int]:
+        """Line and column, from 1, where a field begins."""
+        at = inside = 0
+        while field and at < len(self.raw):
+            inside ^= self.quoted and self.raw[at] == '"'
+            step = len(self.separator)
+            if not inside and self.raw.startswith(self.separator, at):
+                field -= 1
+                at += step
+            else:
+                at += 1
+        before = self.raw[:at]
+        return self.line + before.count("\n"), at - (before.rfind("\n") + 1) + 1
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A place where the text stops being a table."""
+
+    line: int
+    column: int
+    value: str
+    expected: str
+    fix: str
+
+
+def rows_of(
+    content: bytes, separator: str, *, quoted: bool, encoding: str
+) -> Iterator[Row | Unreadable]:
+    """Rows in order. Blank lines at the end, `\\r\\n` and a byte-order mark do not matter."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or content[:400].count(b"\0") > 100:
+        yield Unreadable(1, 1, "UTF-16", "UTF-8", "iconv -f UTF-16 -t UTF-8 FILE > NEW")
+        return
+    text = content.removeprefix(b"\xef\xbb\xbf").decode(encoding, "surrogateescape")
+    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    sound: list[tuple[int, str]] = []
+    for number, line in enumerate(lines, 1):
+        odd = ODD.search(line)
+        if odd:
+            yield _odd(number, line, odd.start())
+        else:
+            sound.append((number, line))
+    if lines == [""]:
+        return
+    if quoted:
+        yield from _quoted(sound, separator)
+    else:
+        for number, line in sound:
+            yield Row(number, line.split(separator), line, separator, False)
+
+
+def _odd(number: int, line: str, at: int) -> Unreadable:
+    letter = line[at]
+    if letter == "\0":
+        return Unreadable(number, at + 1, letter, "text without NUL", "write the file again")
+    if letter == "\r":
+        return Unreadable(number, at + 1, letter, r"lines that end in \n", "tr '\\r' '\\n'")
+    byte = chr(ord(letter) - 0xDC00)
+    fix = "iconv -f latin1 -t UTF-8 FILE > NEW, or state the encoding"
+    return Unreadable(number, at + 1, byte, "UTF-8", fix)
+
+
+def _quoted(lines: list[tuple[int, str]], separator: str) -> Iterator[Row | Unreadable]:
+    """Rows whose values may stand in quotes, with separators and line ends inside (RFC 4180)."""
+    at = 0
+    while at < len(lines):
+        first = at
+        feed = (lines[n][1] + "\n" for n in range(first, len(lines)))
+        reader = csv.reader(feed, delimiter=separator, strict=True)
+        try:
+            for fields in reader:
+                end = first + reader.line_num
+                raw = "\n".join(line for _, line in lines[at:end])
+                yield Row(lines[at][0], fields or [""], raw, separator, True)
+                at = end
+        except csv.Error as error:
+            number, line = lines[at]
+            column = line.find('"') + 1 or 1
+            what = "a shorter value" if "limit" in str(error) else "quotes in pairs around a value"
+            yield Unreadable(
+                number, column, line[column - 1 :], what, 'close it by "; write " as ""'
+            )
+            at += 1  # the next line may be sound
