@@ -26,6 +26,12 @@ Include = Annotated[
 ]
 GridFile = Annotated[str | None, Argument(help="A TOML file, or the name of a ready one: quick")]
 Datasets = Annotated[str | None, Option("-d", help="Without a grid: datasets, by commas.")]
+With = Annotated[
+    list[str] | None, Option("--with", help="key=value: a parameter of the dataset; repeatable.")
+]
+Named = Annotated[str, Argument(metavar="NAME-or-FILE")]
+Files = Annotated[list[str], Argument(metavar="FILE...")]
+Figure = Annotated[Path | None, Option("--figure", help="Draw it too: FILE.png, .svg or .pdf.")]
 Methods = Annotated[str | None, Option("-m", help="Without a grid: methods, by commas.")]
 Name = Annotated[str | None, Option(help="Of the run: its folder below runs/.")]
 Change = Annotated[
@@ -38,6 +44,7 @@ Timeout = Annotated[float, Option(help="Seconds that a cell may take.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
 NoTiming = Annotated[bool, Option("--no-timing", help="Leave out what methods cost: quicker.")]
 Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
+Offline = Annotated[bool, Option("--offline", help="Ask no address: what is here must do.")]
 Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
 All = Annotated[bool, Option("--all", help="Every method there is.")]
 Output = Annotated[Path | None, Option(help="Write the table here too, as Markdown.")]
@@ -75,20 +82,47 @@ def list_(room: Room, as_json: Json = False, include: Include = None) -> None:
 
 
 @app.command()
-def fetch(names: list[str], offline: bool = False) -> None:
-    """Find datasets on this machine or download them; shows source and licence."""
-    from coldbench import registry
-    from coldbench.download import here
+def fetch(names: list[str], offline: Offline = False, as_json: Json = False) -> None:
+    """Find datasets on this machine or download them; shows licence and source before."""
+    from .fetch import fetch as fetched
 
-    for name in names:
-        dataset = registry.find("datasets", name)()
-        log, catalogue = dataset.load()
-        print(f"{name}: {log.n_users:,} users, {len(catalogue):,} items, {len(log):,} interactions")
-        print(f"  licence: {dataset.licence}; cite: {dataset.citation}")
-        for file in dataset.files:
-            found = here(name, file)
-            if found:
-                print(f"  {found}")
+    if not fetched(names, offline=offline, as_json=as_json):
+        sys.exit(2)
+
+
+@app.command()
+def describe(name: Named, with_: With = None, as_json: Json = False, figure: Figure = None) -> None:
+    """What a dataset or your own file holds: `describe ml-100k`, `describe ratings.csv`."""
+    from . import describe as about
+    from .source import dataset, label, options
+
+    found = dataset(name, options(with_))
+    told = about.describe(label(name), found)
+    print(json.dumps(told, indent=1)) if as_json else about.show(told)
+    if figure:
+        about.draw(label(name), found, figure)
+        print(figure, file=sys.stderr)
+
+
+@app.command()
+def validate(files: Files, with_: With = None) -> None:
+    """Every problem of your own files, a line each; ends with 2 where there is one."""
+    from coldbench.reader import MOST
+
+    from .source import dataset, options
+    from .validate import problems_of, summary
+
+    bad = 0
+    for name in files:
+        found = dataset(name, options(with_))
+        wrong = problems_of(found)
+        for problem in wrong:
+            print(problem)
+        more = " or more" if len(wrong) >= MOST else ""
+        print(f"{name}: {len(wrong):,} problems{more}" if wrong else summary(name, found))
+        bad += bool(wrong)
+    if bad:
+        sys.exit(2)
 
 
 @app.command()
@@ -96,6 +130,7 @@ def run(
     grid: GridFile = None,
     dataset: Datasets = None,
     method: Methods = None,
+    with_: With = None,
     name: Name = None,
     change: Change = None,
     limit: Limit = None,
@@ -116,6 +151,7 @@ def run(
 
     _take(include)
     stated, stem = _stated(grid, dataset, method)
+    _lay_options(stated, with_)
     if limit is not None:
         stated["limit"] = limit
     if jobs < 0 or timeout <= 0:
@@ -217,6 +253,19 @@ def cell(spec: Path) -> None:
     work(job, Path(words["cells"]))
 
 
+def _lay_options(stated: dict[str, Any], with_: list[str] | None) -> None:
+    """`--with` goes to the one dataset there is."""
+    from .source import options
+
+    if not with_:
+        return
+    names = stated.get("datasets", [])
+    if len(names) != 1:
+        raise UserError("--with is for one dataset; state several in a grid, as dataset_params")
+    own = stated.setdefault("dataset_params", {}).setdefault(names[0], {})
+    own.update(options(with_))
+
+
 def _take(include: list[Path] | None) -> None:
     from coldbench import registry
 
@@ -234,6 +283,7 @@ def _stated(
 ) -> tuple[dict[str, Any], str]:
     """What the grid file or the options state, and the run's name."""
     from .grid import Grid
+    from .source import label
 
     stated: dict[str, Any] = {}
     if grid is not None:
@@ -241,7 +291,8 @@ def _stated(
         path = ready if ready.is_file() else Path(grid)
         stated, stem = Grid.read(path), path.stem
     elif dataset and method:
-        stem = f"{dataset}-{method}".replace(",", "+")[:60]
+        stem = "+".join([*(label(d.strip()) for d in dataset.split(",")), method])
+        stem = stem.replace(",", "+")[:60]
     else:
         raise UserError("name a grid (`coldbench run quick`), or datasets by -d and methods by -m")
     for key, given in (("datasets", dataset), ("methods", method)):

@@ -22,6 +22,8 @@ from coldbench import registry
 from coldbench.errors import UserError, unknown
 from coldbench.protocol import Protocol
 
+from .source import label
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -76,12 +78,8 @@ class Grid:
         known = registry.names("methods")
         if grid.methods == ("all",):
             grid = replace(grid, methods=tuple(known))
-        for room, chosen in (("datasets", grid.datasets), ("methods", grid.methods)):
-            for name in chosen:
-                if name not in registry.names(room):
-                    kind, where = room.removesuffix("s"), f"coldbench list {room}"
-                    raise unknown(kind, name, registry.names(room), where)
-        for name in (*grid.seeds_for, *grid.params):
+        _datasets(grid)
+        for name in (*grid.methods, *grid.seeds_for, *grid.params):
             if name not in known:
                 raise unknown("method", name, known, "coldbench list methods")
         return grid
@@ -101,6 +99,16 @@ class Grid:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _datasets(grid: Grid) -> None:
+    labels = [label(name) for name in grid.datasets]
+    for one in labels:
+        if labels.count(one) > 1:
+            raise UserError(f"two datasets would be called {one!r} in a report: rename a file")
+    for name in grid.dataset_params:
+        if name not in grid.datasets:
+            raise unknown("dataset of this grid", name, grid.datasets, "dataset_params")
 
 
 _NAME_OF = {"protocol": "preset", "encoder": "name"}

@@ -8,7 +8,6 @@ import torch
 
 from coldbench import registry
 from coldbench.cell import GROUND, Spec, code_hash
-from coldbench.dataset import Dataset
 from coldbench.encoder import Encoder
 from coldbench.errors import UserError, unknown
 from coldbench.method import from_params
@@ -16,6 +15,7 @@ from coldbench.protocol import as_dict
 
 from . import origin
 from .grid import Grid
+from .source import dataset, label, loader_of
 
 
 def resolve(grid: Grid, device: str) -> list[Spec]:
@@ -32,12 +32,15 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
     }
     specs = []
     for name in grid.datasets:
-        source = dataset(grid, name)
+        source = dataset(name, grid.dataset_params.get(name, {}))
         log, catalogue = source.load()
+        params = {f.name: getattr(source, f.name) for f in fields(source)}
         own: dict[str, Any] = {
-            "dataset": name,
-            "dataset_params": grid.dataset_params.get(name, {}),
+            "dataset": label(name),
+            "dataset_params": {key: v for key, v in params.items() if key not in source.paths},
             "data": f"{log.hash()}-{catalogue.hash()}",
+            "loader": loader_of(name),
+            "files": {key: params[key] for key in source.paths if params[key]},
         }
         for preset, asked in grid.protocols():
             protocol = asked.suited_to(
@@ -47,21 +50,13 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
             for method in grid.methods:
                 params = grid.params.get(method, {})
                 made = from_params(registry.find("methods", method), method, params)
-                files = registry.code_of("datasets", name) + registry.code_of("methods", method)
+                files = registry.code_of("datasets", own["loader"])
+                files += registry.code_of("methods", method)
                 row: dict[str, Any] = {"method": method, "params": made.params()}
                 row["code"] = code_hash(ground + files)
                 for seed in grid.seeds_for.get(method, grid.seeds):
                     specs.append(Spec(**common, **own, **cut, **row, seed=seed))
     return specs
-
-
-def dataset(grid: Grid, name: str) -> Dataset:
-    cls = registry.find("datasets", name)
-    params = grid.dataset_params.get(name, {})
-    for key in params:
-        if key not in cls.__dataclass_fields__:
-            raise unknown(f"parameter of {name}", key, cls.__dataclass_fields__, "dataset_params")
-    return cls(**params)
 
 
 def encoder(grid: Grid) -> Encoder:

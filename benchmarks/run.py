@@ -27,7 +27,8 @@ from coldbench.errors import UserError
 
 from . import origin
 from .grid import Grid
-from .plan import dataset, device_of, encoder
+from .plan import device_of, encoder
+from .source import dataset
 from .work import Job, finish, work
 
 PRELOAD = ["torch", "transformers.models.bert.modeling_bert", "coldbench.benchmarks.work"]
@@ -89,7 +90,7 @@ def _encode(grid: Grid, there: Connection) -> None:
     wrong = ""
     try:
         for name in grid.datasets:
-            encoder(grid).items(dataset(grid, name).load()[1])
+            encoder(grid).items(dataset(name, grid.dataset_params.get(name, {})).load()[1])
     except Exception as error:  # whatever a model does, the user gets one line
         wrong = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     there.send(wrong)

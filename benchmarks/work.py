@@ -24,6 +24,7 @@ from coldbench.errors import Unavailable, UserError
 from coldbench.method import Method, from_params
 from coldbench.protocol import Protocol, Seeds, Split, split
 
+from . import source
 from .loop import BATCH, evaluate, meta_train
 from .timing import cost, now, peak_memory
 
@@ -110,7 +111,7 @@ def _measure(job: Job, partial: Partial, facts: dict[str, Any]) -> None:
     for path in job.include:
         registry.include(Path(path))
     device = torch.device(job.device)
-    dataset: Dataset = registry.find("datasets", spec.dataset)(**spec.dataset_params)
+    dataset = source.dataset(spec.files.get("path", spec.dataset), spec.dataset_params | spec.files)
     protocol = Protocol(**spec.protocol_fields | {"shots": tuple(spec.protocol_fields["shots"])})
     seeds = Seeds.of(spec.seed)
     log, catalogue = dataset.load()

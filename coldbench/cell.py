@@ -8,7 +8,7 @@ Its folder `runs/<name>/cells/<fingerprint>/` holds `cell.json`, `scores.parquet
 import ast
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -41,10 +41,12 @@ class Spec:
     threads: int  # of torch; another number sums in another order
     code: str  # hash of the files the numbers come from
     versions: dict[str, str]  # of the libraries that compute
+    loader: str = ""  # the registered dataset that reads it, where `dataset` is a user's own file
+    files: dict[str, str] = field(default_factory=dict)  # where that lies: in no fingerprint
 
     @cached_property
     def fingerprint(self) -> str:
-        words = json.dumps(asdict(self), sort_keys=True)
+        words = json.dumps(asdict(self) | {"files": None}, sort_keys=True)
         return blake2b(words.encode(), digest_size=8).hexdigest()
 
     @property

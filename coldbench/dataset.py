@@ -37,6 +37,10 @@ class Dataset(ABC):
     ordered: ClassVar[bool] = False  # True: without times, yet a user's rows are in time order
     size: ClassVar[str] = ""  # "943 users, 1,682 items, 100,000 ratings"
     files: ClassVar[tuple[File, ...]] = ()
+    paths: ClassVar[
+        tuple[str, ...]
+    ] = ()  # parameters that say where files lie: no number hangs on it
+    suffixes: ClassVar[tuple[str, ...]] = ()  # of users' own files that it reads
 
     @abstractmethod
     def load(self) -> tuple[Interactions, Catalogue]:

@@ -63,11 +63,17 @@ def content_of(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def header_of(content: bytes, separator: str, encoding: str = "utf-8") -> list[str]:
-    """The names in the first line."""
-    first = content[:LONGEST].split(b"\n")[0]
-    row = next(rows_of(first, separator, quoted=True, encoding=encoding), None)
-    return row.fields if isinstance(row, Row) else []
+def header_of(
+    path: Path, separator: str, *, quoted: bool = True, encoding: str = "utf-8"
+) -> list[str]:
+    """The names in a file's first line. Raises BadFile where it is none."""
+    first = content_of(path)[:LONGEST].split(b"\n")[0]
+    row = next(rows_of(first, separator, quoted=quoted, encoding=encoding), None)
+    if isinstance(row, Row):
+        return row.fields
+    if row is None:
+        row = Unreadable(1, 1, "", "a first line with the columns' names", "add it")
+    raise BadFile([Problem(str(path), row.line, row.column, row.value, row.expected, row.fix)])
 
 
 def _at_once(table: Table, content: bytes) -> pl.DataFrame | None:

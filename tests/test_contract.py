@@ -78,7 +78,7 @@ def test_a_dataset_says_what_it_is(dataset: Dataset) -> None:
     assert low <= dataset.like_above < high, "a like lies within the scale"
     for file in dataset.files:
         assert re.fullmatch("[0-9a-f]{64}", file.sha256), f"{file.name} is not pinned"
-        assert file.url or (file.package and file.inside), f"{file.name} is to be had nowhere"
+        assert file.urls or file.archive or (file.package and file.inside), f"{file.name} is to be had nowhere"
         assert "==" in (file.package or "=="), f"{file.package} names no version"
 
 

@@ -1,0 +1,26 @@
+"""Your own Parquet file: `-d ratings.parquet`, with columns by their usual names or named."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from coldbench import parquet
+from coldbench.column import Column
+from coldbench.errors import Problem
+
+from ._own import Own
+
+
+@dataclass(frozen=True)
+class Parquet(Own):
+    suffixes = (".parquet", ".pq")
+
+    def columns_of(self, path: Path) -> list[str]:
+        return parquet.names_of(path)
+
+    def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
+        return parquet.read(columns, path)
+
+    def problems(self, path: Path, columns: tuple[Column, ...]) -> list[Problem]:
+        return parquet.problems(columns, path)

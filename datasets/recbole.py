@@ -1,0 +1,56 @@
+"""Your own RecBole atomic files: `-d shop.inter`, with `shop.item` beside it where there is one.
+
+Tabs, and a first line of typed names such as `user_id:token`, `rating:float`, `title:token_seq`;
+nothing is quoted (https://recbole.io/docs/user_guide/data/atomic_files.html). A column is named
+without its type.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from coldbench.column import Column
+from coldbench.errors import BadFile, Problem
+from coldbench.reader import Table, header_of, problems, read
+
+from ._own import Own
+
+KINDS = ("token", "token_seq", "float", "float_seq")
+
+
+@dataclass(frozen=True)
+class RecBole(Own):
+    suffixes = (".inter",)
+
+    def __post_init__(self) -> None:
+        beside = Path(self.path).with_suffix(".item")
+        if self.path and not self.items and beside.is_file():
+            object.__setattr__(self, "items", str(beside))
+
+    def columns_of(self, path: Path) -> list[str]:
+        return list(_typed(path))
+
+    def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
+        named = _with_types(path, columns)
+        return read(Table(named, "\t"), path).rename(
+            {typed.name: column.name for typed, column in zip(named, columns, strict=True)}
+        )
+
+    def problems(self, path: Path, columns: tuple[Column, ...]) -> list[Problem]:
+        return problems(Table(_with_types(path, columns), "\t"), path)
+
+
+def _typed(path: Path) -> dict[str, str]:
+    """The file's columns: name -> name:type."""
+    header = header_of(path, "\t", quoted=False)
+    for name in header:
+        if name.partition(":")[2] not in KINDS:
+            fix = f"write its type, one of {', '.join(KINDS)}"
+            raise BadFile([Problem(str(path), 1, 1, name, "a name like user_id:token", fix)])
+    return {name.partition(":")[0]: name for name in header}
+
+
+def _with_types(path: Path, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    typed = _typed(path)
+    return tuple(replace(column, name=typed[column.name]) for column in columns)
