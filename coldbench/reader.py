@@ -67,7 +67,7 @@ def header_of(
     path: Path, separator: str, *, quoted: bool = True, encoding: str = "utf-8"
 ) -> list[str]:
     """The names in a file's first line. Raises BadFile where it is none."""
-    first = content_of(path)[:LONGEST].split(b"\n")[0]
+    first = content_of(path)[:LONGEST].split(b"\n")[0].removesuffix(b"\r")
     row = next(rows_of(first, separator, quoted=quoted, encoding=encoding), None)
     if isinstance(row, Row):
         return row.fields

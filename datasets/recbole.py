@@ -48,7 +48,11 @@ def _typed(path: Path) -> dict[str, str]:
         if name.partition(":")[2] not in KINDS:
             fix = f"write its type, one of {', '.join(KINDS)}"
             raise BadFile([Problem(str(path), 1, 1, name, "a name like user_id:token", fix)])
-    return {name.partition(":")[0]: name for name in header}
+    typed = {name.partition(":")[0]: name for name in header}
+    for name in header:
+        if typed[name.partition(":")[0]] != name:
+            raise BadFile([Problem(str(path), 1, 1, name, "each name once", "rename one")])
+    return typed
 
 
 def _with_types(path: Path, columns: tuple[Column, ...]) -> tuple[Column, ...]:
