@@ -1,15 +1,20 @@
 """Made-up users whose taste is a hidden direction in a known item space: the right answer is known.
 
 Every item has a place in the space (its vector) and a title made of the words that name its
-strongest directions, so that a text encoder can find the taste too. Any size, no download.
+strongest directions, so that a text encoder can find the taste too. Any size, to 100 million
+interactions and beyond: the log is made a stretch at a time. No download.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldbench.dataset import Dataset
-from coldbench.interactions import Catalogue, Interactions
+from coldbench.errors import UserError
+from coldbench.interactions import Catalogue, Int, Interactions
+
+ROWS = 1_000_000  # made at a time
 
 WORDS = (
     "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple nettle onyx pearl "
@@ -36,31 +41,47 @@ class Synthetic(Dataset):
     size = "any; 300 users, 200 items, 12,000 ratings by default"
 
     def load(self) -> tuple[Interactions, Catalogue]:
+        if not 1 <= self.per_user <= self.n_items:
+            raise UserError(f"per_user = {self.per_user} is not within 1 to {self.n_items} items")
         rng = np.random.default_rng(self.seed)
         places = rng.normal(size=(self.n_items, self.n_directions)).astype(np.float32)
         quality = rng.normal(size=self.n_items).astype(np.float32)
-        taste = rng.normal(size=(self.n_users, self.n_directions)).astype(np.float32)
-        taste /= np.linalg.norm(taste, axis=1, keepdims=True)
+        steps = np.flatnonzero(np.gcd(np.arange(1, self.n_items + 1), self.n_items) == 1) + 1
+        n = self.n_users * self.per_user
+        items, ratings = np.empty(n, np.int32), np.empty(n, np.float32)
+        times = np.empty(n, np.int64)
+        some = max(1, ROWS // self.per_user)
+        for first in range(0, self.n_users, some):
+            part = self._stretch(min(some, self.n_users - first), places, quality, steps, rng)
+            rows = slice(first * self.per_user, first * self.per_user + len(part))
+            items[rows], ratings[rows], times[rows] = part.items, part.ratings, part.times
+        offsets = np.arange(self.n_users + 1) * self.per_user
+        log = Interactions(offsets, items, ratings, times, self.n_items)
+        return log, self._catalogue(places)
 
-        users = np.repeat(np.arange(self.n_users, dtype=np.int32), self.per_user)
-        items = self._choices(rng)
+    def _stretch(
+        self,
+        n_users: int,
+        places: NDArray[np.float32],
+        quality: NDArray[np.float32],
+        steps: Int,
+        rng: np.random.Generator,
+    ) -> Interactions:
+        """The rows of some users, so that a long log is made in the memory of a short one."""
+        taste = rng.normal(size=(n_users, self.n_directions)).astype(np.float32)
+        taste /= np.linalg.norm(taste, axis=1, keepdims=True)
+        users = np.repeat(np.arange(n_users, dtype=np.int32), self.per_user)
+        start = rng.integers(0, self.n_items, (n_users, 1))
+        step = rng.choice(steps, (n_users, 1))  # prime to n_items: a walk that meets no item twice
+        walk = (start + step * np.arange(self.per_user)) % self.n_items
+        items = walk.astype(np.int32).ravel()
         liking = np.einsum("nd,nd->n", taste[users], places[items], dtype=np.float32)
         liking += self.popularity * quality[items]
         liking += self.noise * rng.standard_normal(len(users), np.float32)
         ratings = np.clip(np.round(3.3 + 1.2 * liking), 1, 5).astype(np.float32)
-        hours = rng.integers(0, 10_000, self.n_users)[users] + rng.integers(0, 100, len(users))
+        hours = rng.integers(0, 10_000, n_users)[users] + rng.integers(0, 100, len(users))
         times = 1_000_000_000 + 3_600 * hours  # a user comes and stays for four days
-        log = Interactions.from_rows(users, items, ratings, times, self.n_items)
-        return log, self._catalogue(places)
-
-    def _choices(self, rng: np.random.Generator) -> np.ndarray:
-        """(n_users * per_user,) different items a user: a walk whose step is prime to n_items."""
-        if self.per_user > self.n_items:
-            raise ValueError(f"{self.per_user} different items a user of {self.n_items}")
-        start = rng.integers(0, self.n_items, (self.n_users, 1))
-        steps = np.array([s for s in range(1, self.n_items + 1) if np.gcd(s, self.n_items) == 1])
-        step = rng.choice(steps, (self.n_users, 1))
-        return ((start + step * np.arange(self.per_user)) % self.n_items).astype(np.int32).ravel()
+        return Interactions.from_rows(users, items, ratings, times, self.n_items)
 
     def _catalogue(self, places: np.ndarray) -> Catalogue:
         ids, text, tags = [], [], []

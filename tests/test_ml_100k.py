@@ -13,7 +13,7 @@ import pytest
 
 from coldbench import registry
 from coldbench.download import here, sha256
-from coldbench.errors import UserError
+from coldbench.errors import BadFile, UserError
 
 ml: Any = import_module("coldbench.datasets.ml_100k")
 
@@ -38,6 +38,13 @@ def zipped(tables: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) 
     return path
 
 
+@pytest.fixture
+def unzipped(zipped: Path, tmp_path: Path) -> tuple[Path, Path]:
+    with zipfile.ZipFile(zipped) as archive:
+        archive.extractall(tmp_path)
+    return tmp_path / "ml-100k" / "u.data", tmp_path / "ml-100k" / "u.item"
+
+
 def _movies(path: Path) -> Iterator[str]:
     rows = pl.read_csv(path, separator="\t", infer_schema=False, quote_char=None).fill_null("")
     for number, title, year, genres in rows.iter_rows():
@@ -47,13 +54,18 @@ def _movies(path: Path) -> Iterator[str]:
 
 
 def test_both_editions_are_the_same_log_and_the_same_films(
-    tables: tuple[Path, Path], zipped: Path
+    tables: tuple[Path, Path], unzipped: tuple[Path, Path]
 ) -> None:
-    (log, films), (other_log, other_films) = ml.read_recbole(*tables), ml.read_grouplens(zipped)
+    (log, films), (other_log, other_films) = ml.read_recbole(*tables), ml.read_grouplens(*unzipped)
     assert (log.n_users, len(films), len(log)) == (943, 1682, 100_000)
     assert other_log.hash() == log.hash()
     assert other_films.text == films.text
     assert [set(tags) for tags in other_films.tags] == [set(tags) for tags in films.tags]
+
+
+def test_the_log_and_the_films_are_those_of_the_first_results(tables: tuple[Path, Path]) -> None:
+    log, films = ml.read_recbole(*tables)
+    assert (log.hash(), films.hash()) == ("681dc5d5360382f9", "4cbfe90f60dadfbb")
 
 
 def test_titles_read_as_they_are_spoken(tables: tuple[Path, Path]) -> None:
@@ -74,6 +86,28 @@ def test_a_zip_in_the_cache_is_preferred_and_one_of_another_hash_refused(
         UserError, match=r"SHA-256 is [0-9a-f]+, expected 50d2a982.*coldbench fetch"
     ):
         dataset.load()
-    monkeypatch.setattr(ml, "ZIP", replace(ml.ZIP, sha256=sha256(zipped)))
+    pinned = replace(ml.ZIP, sha256=sha256(zipped))
+    for name in ("DATA", "ITEM"):
+        monkeypatch.setattr(ml, name, replace(getattr(ml, name), archive=pinned))
     log, _ = dataset.load()
     assert np.bincount(log.ratings.astype(int)).tolist() == [0, 6110, 11370, 27145, 34174, 21201]
+    assert (shelf / "u.data").is_file(), "the zip was not what was read"
+
+
+@pytest.mark.parametrize(
+    ("file", "wrong", "said"),
+    [
+        (0, "7\t3\t6\t881250949", r"u\.data:2:5: value '6', expected a whole number from 1 to 5"),
+        (0, "7\t3\t5", r"u\.data:2:5: value '5', expected 4 fields, found 3"),
+        (0, "7\t3\t5\t-1", r"u\.data:2:7: value '-1', expected a time in seconds"),
+        (1, "2|Made Up (1990)|0|1", r"u\.item:2:20: value '1', expected 24 fields, found 4"),
+    ],
+)
+def test_a_damaged_row_of_grouplens_is_named(
+    unzipped: tuple[Path, Path], file: int, wrong: str, said: str
+) -> None:
+    lines = unzipped[file].read_text(encoding="latin-1").split("\n")[:20]
+    lines[1] = wrong
+    unzipped[file].write_text("\n".join(lines), encoding="latin-1")
+    with pytest.raises(BadFile, match=said):
+        ml.read_grouplens(*unzipped)

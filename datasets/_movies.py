@@ -1,0 +1,42 @@
+"""What the MovieLens sets share: a log of stars and times, and a film's text on one line."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from coldbench.column import Column
+from coldbench.reader import Table, read
+
+STARS = Column("rating", "whole", 1, 5)
+HALF_STARS = Column("rating", "number", 0.5, 5)
+ARTICLE = re.compile(r"^(.*), (The|A|An|Les?|La|Il|Das|Der|Die|El|L')(:.*| \(.*)?$")
+
+
+def read_log(path: Path, separator: str, stars: Column, header: str = "") -> pl.DataFrame:
+    """A row a rating: user, item, rating, time. header: their names in the file, if it has any."""
+    columns = (Column("user", "id"), Column("item", "id"), stars, Column("time", "time"))
+    if not header:
+        return read(Table(columns, separator, header=False), path)
+    named = [replace(c, name=name) for c, name in zip(columns, header.split(), strict=True)]
+    log = read(Table(tuple(named), separator), path)
+    return log.rename({there.name: c.name for there, c in zip(named, columns, strict=True)})
+
+
+def items_of(
+    ids: Iterable[str], titles: Iterable[str], genres: Iterable[list[str]]
+) -> pl.DataFrame:
+    """A row a film: item, text, tags."""
+    genres = list(genres)
+    text = [line(title, known) for title, known in zip(titles, genres, strict=True)]
+    tags = pl.Series(genres, dtype=pl.List(pl.String))
+    return pl.DataFrame({"item": list(ids), "text": text, "tags": tags})
+
+
+def line(title: str, genres: Iterable[str] = ()) -> str:
+    """ "Matrix, The (1999)" reads as "The Matrix (1999): Action, Sci-Fi"."""
+    title = ARTICLE.sub(r"\2 \1\3", " ".join(title.split()))
+    known = [genre for genre in genres if genre != "unknown"]
+    return f"{title}: {', '.join(known)}" if known else title

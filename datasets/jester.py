@@ -1,0 +1,78 @@
+"""Jester: 5,000 people say how funny they find 100 jokes, from -9.95 to 9.9, 36 jokes or more each.
+
+Goldberg, Roeder, Gupta & Perkins, "Eigentaste: A Constant Time Collaborative Filtering Algorithm"
+(2001), doi:10.1023/A:1011419012209; the sample that comes with the R package recommenderlab. No
+times: a user's rows are in the order of the jokes' numbers.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from scipy.sparse import csc_matrix
+
+from coldbench.column import Column, fine
+from coldbench.dataset import Dataset, File
+from coldbench.download import locate
+from coldbench.errors import Unavailable, UserError
+from coldbench.frames import from_frames
+from coldbench.interactions import Catalogue, Interactions
+
+RDA = File(
+    "Jester5k.rda",
+    "9266775e16958212359c777fcb5812dd520f1ca222913af7724c5ed54c4958f1",
+    urls=(
+        "https://raw.githubusercontent.com/mhahsler/recommenderlab/"
+        "c737fca94bc58652e750b03a3737ac7d9952f71b/data/Jester5k.rda",
+    ),
+    size=921_189,
+)
+LOG = (Column("user", "id"), Column("item", "id"), Column("rating", "number", -9.95, 9.9))
+ITEMS = (Column("item", "id"), Column("text"))
+KEPT: dict[str | bytes, Any] = dict.fromkeys(  # classes of R, as the parts they are made of
+    ("realRatingMatrix", "dgCMatrix"), lambda value, _: value
+)
+
+
+@dataclass(frozen=True)
+class Jester(Dataset):
+    domain = "jokes"
+    licence = "research use, with the citation"
+    citation = "Goldberg et al. 2001, doi:10.1023/A:1011419012209"
+    scale = (-9.95, 9.9)
+    like_above = 0.0
+    size = "5,000 users, 100 items, 363,209 ratings"
+    files = (RDA,)
+
+    def load(self) -> tuple[Interactions, Catalogue]:
+        try:
+            import rdata
+        except ImportError:
+            raise Unavailable(
+                "jester is read by a package that is not installed: pip install 'coldbench[jester]'"
+            ) from None
+        path = locate("jester", RDA)
+        try:
+            objects = rdata.read_rda(path, constructor_dict=KEPT)
+            log, items = _tables(objects["Jester5k"].data, objects["JesterJokes"])
+        except Exception as error:  # rdata says in many ways that a file is damaged
+            what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise UserError(f"{path}: not R's {RDA.name} ({what}); fix: get it again") from error
+        sound = fine(log, LOG), fine(items, ITEMS)
+        if sound[0] is None or sound[1] is None:
+            raise UserError(
+                f"{path}: holds an id that is none or a rating outside of {self.scale[0]} to "
+                f"{self.scale[1]}; fix: get it again"
+            )
+        return from_frames(sound[0], sound[1])
+
+
+def _tables(ratings: Any, jokes: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The log and the jokes, from a sparse matrix of users by jokes as R keeps one."""
+    matrix = csc_matrix((ratings.x, ratings.i, ratings.p), ratings.Dim)
+    matrix.check_format()
+    users, items = (pl.Series([str(name) for name in names]) for names in ratings.Dimnames)
+    cells = matrix.tocoo()
+    log = pl.DataFrame({"user": users[cells.row], "item": items[cells.col], "rating": cells.data})
+    text = [" ".join(str(joke).split()) for joke in jokes]
+    return log, pl.DataFrame({"item": items, "text": text})
