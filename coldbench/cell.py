@@ -19,7 +19,10 @@ import polars as pl
 from coldbench.errors import UserError
 
 # the files of the ground that make numbers
-GROUND = ("interactions", "episode", "protocol", "unseen", "dataset", "encoder", "method")
+GROUND = (
+    *("interactions", "episode", "protocol", "unseen", "dataset", "encoder", "method"),
+    *("augment", "wordnet", "resample"),
+)
 
 
 @dataclass(frozen=True)

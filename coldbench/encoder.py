@@ -124,6 +124,17 @@ class Items:
     def to(self, device: torch.device) -> "Items":
         return replace(self, features=self.features.to(device))
 
+    def tags(self) -> tuple[tuple[str, ...], Tensor]:
+        """What is known of the items beforehand (genres, sectors, price bands): the T different
+        tags in alphabetical order, and (n_items, T) float32, 1 where an item has the tag."""
+        names = sorted({tag for own in self.catalogue.tags for tag in own})
+        column = {name: n for n, name in enumerate(names)}
+        pairs = [(item, column[tag]) for item, own in enumerate(self.catalogue.tags) for tag in own]
+        rows, columns = torch.tensor(pairs, dtype=torch.int64, device=self.device).reshape(-1, 2).T
+        has = torch.zeros(len(self), len(names), device=self.device)
+        has[rows, columns] = 1
+        return tuple(names), has
+
 
 def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
     """(N, L, D) hidden states -> (N, D): the mean of real tokens, or the last one."""

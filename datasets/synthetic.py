@@ -54,6 +54,7 @@ class Synthetic(Dataset):
         for first in range(0, self.n_users, some):
             part = self._stretch(min(some, self.n_users - first), places, quality, steps, rng)
             rows = slice(first * self.per_user, first * self.per_user + len(part))
+            assert part.times is not None
             items[rows], ratings[rows], times[rows] = part.items, part.ratings, part.times
         offsets = np.arange(self.n_users + 1) * self.per_user
         log = Interactions(offsets, items, ratings, times, self.n_items)

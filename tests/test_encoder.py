@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from coldbench import encoder as module
 from coldbench.checks import _watched
 from coldbench.download import home
-from coldbench.encoder import Encoder, pool
+from coldbench.encoder import Encoder, Items, pool
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
 from coldbench.testing import ODD_TEXTS, tiny_encoder
@@ -285,3 +285,12 @@ def test_the_packaged_model_knows_what_words_mean() -> None:
     crown, king, tyre = encoder.embed(["a queen", "a king", "a flat tyre"])
     assert crown.shape == (384,)
     assert crown @ king > 0.5 > crown @ tyre
+
+
+def test_tags_reach_a_method_as_a_matrix() -> None:
+    catalogue = Catalogue(("a", "b", "c"), ("A", "B", "C"), (("war", "drama"), (), ("drama",)))
+    names, has = Items(torch.ones(3, 2), catalogue).tags()
+    assert names == ("drama", "war")
+    assert has.tolist() == [[1, 1], [0, 0], [1, 0]]
+    bare = Catalogue(("a",), ("A",), ((),))
+    assert Items(torch.ones(1, 2), bare).tags()[1].shape == (1, 0)

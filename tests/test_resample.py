@@ -1,0 +1,162 @@
+"""Warm users drawn anew: balanced or evened out, in order, and nobody else is touched."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldbench import registry
+from coldbench.episode import Episodes, Users
+from coldbench.errors import UserError
+from coldbench.interactions import Interactions
+from coldbench.protocol import Protocol, Seeds, split
+from coldbench.resample import balanced, by_activity
+
+N_ITEMS = 50
+
+
+def users_of(labels: list[list[float]], *, timed: bool = True) -> Users:
+    """A user a list; items and times rise within each."""
+    counts = np.array([len(own) for own in labels], np.int64)
+    flat = np.array([label for own in labels for label in own], np.float32)
+    items = np.array([n for own in labels for n in range(len(own))], np.int32)
+    times = 100 + items.astype(np.int64) if timed else None
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    log = Interactions(offsets, items, 1 + 4 * flat, times, N_ITEMS)
+    return Users(log, flat, 7 + np.arange(len(labels)))
+
+
+def rows_of(users: Users) -> list[tuple[int, list[tuple[float, ...]]]]:
+    """Each user's number and rows: item, label, rating, time."""
+    log = users.log
+    times = np.zeros(len(log)) if log.times is None else log.times
+    table = np.stack([log.items, users.labels, log.ratings, times], 1)
+    assert log.offsets[0] == 0 and log.offsets[-1] == len(log) == len(users.labels)
+    stretches = np.split(table, log.offsets[1:-1]) if log.n_users else []
+    own = [[tuple(row) for row in stretch.tolist()] for stretch in stretches]
+    return list(zip(users.ids.tolist(), own, strict=True))
+
+
+histories = st.lists(
+    st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), max_size=12), max_size=6
+)
+MIXED = users_of([[1, 0, 1, 1, 0, 1, 1, 0.75], [0, 0.5, 1, 0.25], [1, 1], [], [0, 1]])
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories, st.integers(0, 9), st.booleans())
+def test_every_balanced_user_has_likes_and_dislikes_alike_and_all_of_the_rarer_in_order(
+    labels: list[list[float]], seed: int, timed: bool
+) -> None:
+    both = {7 + n for n, own in enumerate(labels) if 0 < sum(x > 0.5 for x in own) < len(own)}
+    before = users_of(labels, timed=timed)
+    if not both:
+        with pytest.raises(UserError, match="nothing to balance"):
+            balanced(before, seed)
+        return
+    after = balanced(before, seed)
+    assert set(after.ids.tolist()) == both
+    was = dict(rows_of(before))
+    for number, rows in rows_of(after):
+        liked = [row for row in rows if row[1] > 0.5]
+        others = [row for row in was[number] if row[1] > 0.5]
+        rarer = min(len(others), len(was[number]) - len(others))
+        assert len(liked) == len(rows) - len(liked) == rarer
+        assert set(rows) <= set(was[number])
+        assert rows == sorted(rows)  # by item, which rises with time
+
+
+def test_every_row_of_the_more_frequent_kind_stays_equally_often() -> None:
+    before = users_of([[1, 1, 0, 1, 1]])
+    kept = np.zeros(5)
+    for seed in range(400):
+        kept[balanced(before, seed).log.items] += 1
+    assert kept[2] == 400
+    assert np.abs(kept[[0, 1, 3, 4]] - 100).max() < 35  # four standard deviations
+
+
+def test_what_counts_as_a_like_can_be_said() -> None:
+    before = users_of([[0.25, 0.75, 1.0, 0.9]])
+    assert balanced(before, 0, like_above=0.8).labels.tolist() == pytest.approx(
+        [0.25, 0.75, 1, 0.9]
+    )
+    assert len(balanced(before, 0).labels) == 2
+
+
+def test_a_log_of_likes_alone_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match="nothing to balance") as caught:
+        balanced(users_of([[1, 1], [1]]), 0)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories, st.sampled_from([0.0, 0.5, 1.0, 500.0]), st.integers(0, 9), st.booleans())
+def test_a_drawn_user_is_there_with_the_whole_history(
+    labels: list[list[float]], power: float, seed: int, timed: bool
+) -> None:
+    before = users_of(labels, timed=timed)
+    after = by_activity(before, power, seed)
+    was = dict(rows_of(before))
+    if any(labels):
+        assert after.log.n_users == sum(map(bool, labels))
+        assert after.log.counts.min() > 0
+    for number, rows in rows_of(after):
+        assert rows == was[number]
+
+
+@pytest.mark.parametrize(("power", "share"), [(0, 0.5), (1, 1 / 11), (0.5, 1 / (1 + 10**0.5))])
+def test_heavy_users_are_drawn_by_a_power_of_their_count(power: float, share: float) -> None:
+    before = users_of([[1.0] * 40, [0.0] * 4] * 1_000)
+    after = by_activity(before, power, 3)
+    assert (after.log.counts == 40).mean() == pytest.approx(share, abs=0.045)
+
+
+def test_at_power_1_users_of_any_activity_hold_like_numbers_of_rows() -> None:
+    before = users_of([[1.0] * 40, [0.0] * 4] * 1_000)
+    after = by_activity(before, 1, 0)
+    assert before.labels.mean() > 0.9
+    assert after.labels.mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_however_great_the_power_the_least_active_are_drawn() -> None:
+    after = by_activity(users_of([[1.0] * 40, [0.0] * 4, [1.0] * 5]), 1e6, 0)
+    assert after.ids.tolist() == [8, 8, 8]
+
+
+def test_the_same_seed_draws_the_same_and_another_seed_otherwise() -> None:
+    for draw in (balanced, lambda users, seed: by_activity(users, 0.5, seed)):
+        assert rows_of(draw(MIXED, 1)) == rows_of(draw(MIXED, 1))
+        assert len({str(rows_of(draw(MIXED, seed))) for seed in range(8)}) > 1
+
+
+def test_cold_and_valid_users_and_the_warm_ones_given_are_left_as_they_were() -> None:
+    dataset = registry.find("datasets", "synthetic")(n_users=60, n_items=60, per_user=30)
+    log, _ = dataset.load()
+    cut = split(log, dataset.labels(log.ratings, "rating"), Protocol.of("user-cold"), Seeds.of(0))
+
+    def content(users: Users) -> tuple[object, ...]:
+        return users.log.hash(), users.labels.tobytes(), users.ids.tobytes()
+
+    def all_of(judged: Episodes) -> tuple[object, ...]:
+        return *content(judged.users), judged.support.tobytes(), judged.query.tobytes()
+
+    before = content(cut.warm), all_of(cut.valid), all_of(cut.cold)
+    judged = {*cut.cold.users.ids.tolist(), *cut.valid.users.ids.tolist()}
+    for after in (balanced(cut.warm, 0), by_activity(cut.warm, 1, 0)):
+        assert not judged & set(after.ids.tolist())
+        for column in (after.log.items, after.log.ratings, after.labels, after.ids):
+            column[:] = 0
+    assert (content(cut.warm), all_of(cut.valid), all_of(cut.cold)) == before
+
+
+def test_no_episode_of_resampled_users_asks_for_an_item_of_its_support() -> None:
+    for users in (balanced(MIXED, 0), by_activity(MIXED, 1, 0)):
+        for batch in users.sample(20, 8, shots=(1, 2, 4), query=3, seed=0):
+            seen = batch.support.items[:, :, None] == batch.query.items[:, None]
+            assert not (seen & batch.support.mask[:, :, None] & batch.query.mask[:, None]).any()
+
+
+def test_a_log_of_likes_alone_is_balanced_already() -> None:
+    log = Interactions.from_rows(np.array([0, 0]), np.array([1, 2]), np.ones(2), None, 3)
+    paired = Users(log, np.array([1, 0], np.float32), np.array([0]), unseen=1)
+    assert balanced(paired, 0) is paired
