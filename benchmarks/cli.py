@@ -287,7 +287,7 @@ def _stated(
 
     stated: dict[str, Any] = {}
     if grid is not None:
-        ready = Path(__file__).with_name(f"{grid}.toml")
+        ready = Path(__file__).parent / f"{grid}.toml"
         path = ready if ready.is_file() else Path(grid)
         stated, stem = Grid.read(path), path.stem
     elif dataset and method:

@@ -85,10 +85,12 @@ class Grid:
         return grid
 
     def protocols(self) -> Iterator[tuple[str, Protocol]]:
+        """Each with its name in reports: the preset's, and whatever is changed of it."""
         for table in self.protocol:
             changes = {key: value for key, value in table.items() if key != "preset"}
             name = table.get("preset", "user-cold")
-            yield name, Protocol.of(name, changes)
+            stated = ", ".join(f"{key} = {_toml(value)}" for key, value in changes.items())
+            yield f"{name} ({stated})" if stated else name, Protocol.of(name, changes)
 
     def toml(self) -> str:
         """The grid as resolved, as a file that `read` takes."""

@@ -32,7 +32,7 @@ class Spec:
     dataset: str
     dataset_params: dict[str, Any]
     data: str  # hash of the log and the catalogue
-    protocol: str  # the preset's name
+    protocol: str  # its name: the preset's, and what is changed of it
     protocol_fields: dict[str, Any]  # all of them, as they came out on this dataset
     method: str
     params: dict[str, Any]  # all of them

@@ -32,6 +32,13 @@ class Judged:
         """(B, Q) bool, the items of which a like is predicted."""
         return (self.scores > self.like_at) & self.mask
 
+    @property
+    def likes_alone(self) -> bool:
+        """Whether the catalogue is ranked by likes alone: then a score itself, as against its rank,
+        is not tested, since to predict a like of everything would always be right."""
+        ranked = bool((self.candidates > self.mask.sum(1)).any())
+        return ranked and bool((self.relevant | ~self.mask).all())
+
     def parts(self) -> Iterator["Judged"]:
         """The same, a few users at a time; the parts share memory with the whole."""
         columns = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]

@@ -232,10 +232,13 @@ def known(name: str) -> tuple[Metric, int]:
 
 def per_user(name: str, judged: Judged) -> Tensor:
     """(B,) NaN for a user on whom the metric is not defined: no like, for AUC nothing but likes,
-    for NDCG no gain, no item at all. A pooled metric has no such value: a ValueError."""
+    for NDCG no gain, no item at all; for a metric of the scores themselves, a ranked catalogue of
+    which likes alone are known. A pooled metric has no such value: a ValueError."""
     metric, k = known(name)
     if metric.per_user is None:
         raise ValueError(f"{name} is pooled over all users and has no value per user")
+    if not metric.ranks and judged.likes_alone:
+        return judged.scores.new_full((len(judged.scores),), torch.nan)
     measured = [metric.per_user(part, k) for part in judged.parts()]
     return torch.cat(measured) if measured else judged.scores.new_empty(0)
 
@@ -257,6 +260,8 @@ def pooled(name: str, judged: Judged, weights: Tensor | None = None) -> Tensor:
         weights = judged.scores.new_ones(1, len(judged.mask))
     weights = weights.double()
     if metric.pooled is not None:
+        if judged.likes_alone:
+            return weights.new_full((len(weights),), torch.nan)
         return metric.pooled(judged, weights)
     values = per_user(name, judged)
     return (weights @ values.nan_to_num(0)) / (weights @ (~values.isnan()).double())
@@ -277,7 +282,9 @@ def chance(name: str, judged: Judged) -> float:
             tied=torch.where(judged.mask, judged.candidates[:, None], 1),
         )
         return float(pooled(name, level))
-    return mean_defined(metric.uniform(judged))[0] if metric.uniform else float("nan")
+    if metric.uniform is None or judged.likes_alone:
+        return float("nan")
+    return mean_defined(metric.uniform(judged))[0]
 
 
 def classification(judged: Judged) -> str:

@@ -33,22 +33,31 @@ class Unseen:
         return cls(seen, log.n_items, pool, weights)
 
     def draw(self, users: Int, rng: np.random.Generator) -> Int:
-        """(N,) one item for each of the users' numbers."""
+        """(N,) one item for each of the users' numbers, different ones for the same user."""
         items = self._any(len(users), rng)
         for _ in range(ROUNDS):
-            again = np.flatnonzero(self._is_seen(users, items))
+            again = self._to_draw_again(users, items)
             if not len(again):
                 return items
             items[again] = self._any(len(again), rng)
-        for row in again:
-            left = self.pool[~self._is_seen(users[row], self.pool)]
-            if not len(left):
+        for user in np.unique(users[again]):
+            rows = np.flatnonzero(users == user)
+            left = self.pool[~self._is_seen(user, self.pool)]
+            if len(left) < len(rows):
                 raise UserError(
-                    f"user {users[row]} has seen all {len(self.pool):,} items: in a log of likes "
-                    "alone nothing is left that they may dislike; leave the user out"
+                    f"user {user} leaves {len(left):,} of {len(self.pool):,} items unseen, and "
+                    f"{len(rows):,} are to be drawn: in a log of likes alone nothing else stands "
+                    "for dislikes; leave the user out, or lower protocol.unseen"
                 )
-            items[row] = rng.choice(left)
+            items[rows] = rng.permutation(left)[: len(rows)]
         return items
+
+    def _to_draw_again(self, users: Int, items: Int) -> Int:
+        """Rows whose item the user has seen, or that an earlier row of the user has drawn."""
+        key = users * self.n_items + items
+        again = np.ones(len(key), bool)
+        again[np.unique(key, return_index=True)[1]] = False
+        return np.flatnonzero(again | self._is_seen(users, items))
 
     def _any(self, count: int, rng: np.random.Generator) -> Int:
         if self.weights is None:
@@ -78,8 +87,24 @@ def with_unseen(users: Users, unseen: Unseen, count: int, seed: int) -> Users:
 
 
 def ask_unseen(episodes: Episodes, unseen: Unseen, count: int, seed: int) -> Episodes:
-    """The same supports, all likes; each query with `count` unseen items after every like."""
-    each = 1 + count
-    query = (episodes.query[:, :, None] * each + np.arange(each)).reshape(len(episodes), -1)
-    users = with_unseen(episodes.users, unseen, count, seed)
-    return replace(episodes, users=users, support=episodes.support * each, query=query)
+    """The same supports, all likes; in a query `count` unseen items follow every like."""
+    users, (n, s), q = episodes.users, episodes.support.shape, episodes.query_size
+    drawn = unseen.draw(
+        np.repeat(users.ids[episodes.who], q * count), np.random.default_rng(seed)
+    ).reshape(n, q, count)
+    place = np.concatenate([episodes.query[:, :, None], np.full(drawn.shape, -1)], 2)
+    rows = np.concatenate([episodes.support, place.reshape(n, -1)], 1)  # (E, S + Q (1 + count))
+    like = np.concatenate([episodes.support, np.repeat(episodes.query, 1 + count, 1)], 1)
+    items, real = users.log.items[like], rows >= 0
+    items[~real] = drawn.ravel()
+    log = Interactions(
+        np.arange(n + 1) * rows.shape[1],
+        items.ravel(),
+        np.where(real, users.log.ratings[like], 0).astype(np.float32).ravel(),
+        None if users.log.times is None else users.log.times[like].ravel(),
+        users.log.n_items,
+    )
+    labels = np.where(real, users.labels[like], 0).astype(np.float32).ravel()
+    own = np.arange(rows.size).reshape(rows.shape)
+    asked = Users(log, labels, users.ids[episodes.who])
+    return Episodes(asked, np.arange(n), own[:, :s], own[:, s:])

@@ -22,6 +22,8 @@ def tables(part: Part) -> list[Table]:
 def quality(part: Part, shots: int) -> Table:
     metrics = [m for m in QUALITY if m in part.results.metrics] or list(part.results.metrics)
     levels = _levels(part, part.of(part.results.table, shots=shots), "metric")
+    there = {m for by in levels.values() for m, value in by.items() if value != Value("")}
+    metrics = [m for m in metrics if m in there] or metrics  # of likes alone some say nothing
     arrows = [("↑" if known(m)[0].higher_is_better else "↓") for m in metrics]
     return Table(
         f"quality-k{shots}",

@@ -133,3 +133,11 @@ def test_doctor_names_versions_device_and_cache(tmp_path: Path) -> None:
     said = ask(tmp_path, "doctor").stdout
     for word in ("torch", "device", "cache", "threads", "ml-100k", "minilm"):
         assert word in said
+
+
+def test_a_grid_file_may_lie_in_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "grids").mkdir()
+    grid = tmp_path / "grids" / "mine.toml"
+    grid.write_text('datasets = ["synthetic"]\nmethods = ["constant"]\nencoder = "vectors"\n')
+    for path in (str(grid), "grids/mine.toml"):
+        assert "to run" in ask(tmp_path, "run", path, "--dry-run").stdout

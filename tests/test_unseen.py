@@ -105,14 +105,14 @@ def test_the_judged_query_of_a_full_ranking_is_likes_and_nothing_else() -> None:
 
 
 def test_popular_candidates_are_drawn_as_often_as_they_are_liked() -> None:
-    log, part = cut(candidates="popular", unseen=6)
+    log, part = cut(candidates="popular", unseen=2)
     drawn = np.zeros(N_ITEMS)
     for batch in part.cold.batches(4):
-        assert batch.query.items.shape[1] == 4 * 7
+        assert batch.query.items.shape[1] == 4 * 3
         for user, items, labels in zip(
             batch.users.tolist(), batch.query.items, batch.query.labels, strict=True
         ):
-            assert labels.view(4, 7).tolist() == [[1.0] + [0.0] * 6] * 4
+            assert labels.view(4, 3).tolist() == [[1.0, 0.0, 0.0]] * 4
             unseen = items[labels == 0].tolist()
             assert not set(unseen) & liked_by(log, user)
             np.add.at(drawn, unseen, 1)
@@ -120,7 +120,7 @@ def test_popular_candidates_are_drawn_as_often_as_they_are_liked() -> None:
 
 
 def test_popular_candidates_are_the_same_for_every_k_and_seed_of_a_method() -> None:
-    _, part = cut(candidates="popular")
+    _, part = cut(candidates="popular", unseen=5)
     asked = [torch.cat([b.query.items for b in part.cold.batches(k)]) for k in (0, 4)]
     assert torch.equal(*asked)
 
@@ -133,13 +133,13 @@ def test_popular_candidates_are_refused_where_dislikes_are_known() -> None:
 
 def test_a_user_who_has_seen_nearly_everything_gets_what_is_left_and_else_a_clear_error() -> None:
     log = Interactions.from_rows(
-        np.zeros(999, int), np.arange(999), np.ones(999), None, n_items=1000
+        np.zeros(999, int), np.arange(999), np.ones(999), None, n_items=2000
     )
     users = Users(log, np.ones(999, np.float32), np.array([7]))
-    pool = np.arange(1000)
+    pool = np.arange(1998)
     drawn = with_unseen(users, Unseen.of(users, pool), 1, seed=0)
-    assert set(drawn.log.items[drawn.labels == 0].tolist()) == {999}
-    with pytest.raises(UserError, match="user 7 has seen all 999 items"):
+    assert sorted(drawn.log.items[drawn.labels == 0]) == list(range(999, 1998))
+    with pytest.raises(UserError, match="user 7 leaves 0 of 999 items unseen, and 999 are to be"):
         with_unseen(users, Unseen.of(users, pool[:999]), 1, seed=0)
 
 
@@ -147,3 +147,11 @@ def test_the_order_of_a_log_without_times_is_kept_where_its_rows_are_in_order() 
     protocol = Protocol.of("user-cold")
     assert protocol.suited_to(timed=False, explicit=False, ordered=True).order == "time"
     assert protocol.suited_to(timed=False, explicit=False).order == "random"
+
+
+@pytest.mark.parametrize("candidates", ["all", "popular"])
+def test_no_item_is_drawn_twice_for_one_user(candidates: str) -> None:
+    _, part = cut(candidates=candidates, unseen=6)
+    for users in (part.warm, part.valid.users, part.cold.users):
+        pairs = users.ids[users.log.users] * N_ITEMS + users.log.items
+        assert len(np.unique(pairs)) == len(pairs)
