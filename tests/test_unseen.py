@@ -104,9 +104,8 @@ def test_the_judged_query_of_a_full_ranking_is_likes_and_nothing_else() -> None:
         assert batch.query.labels.shape[1] == 4 and (batch.query.labels == 1).all()
 
 
-def test_popular_candidates_are_drawn_as_often_as_they_are_liked() -> None:
+def test_each_like_among_popular_candidates_stands_beside_unseen_items() -> None:
     log, part = cut(candidates="popular", unseen=2)
-    drawn = np.zeros(N_ITEMS)
     for batch in part.cold.batches(4):
         assert batch.query.items.shape[1] == 4 * 3
         for user, items, labels in zip(
@@ -115,8 +114,6 @@ def test_popular_candidates_are_drawn_as_often_as_they_are_liked() -> None:
             assert labels.view(4, 3).tolist() == [[1.0, 0.0, 0.0]] * 4
             unseen = items[labels == 0].tolist()
             assert not set(unseen) & liked_by(log, user)
-            np.add.at(drawn, unseen, 1)
-    assert drawn[:10].mean() > 1.2 * drawn[10:].mean()
 
 
 def test_popular_candidates_are_the_same_for_every_k_and_seed_of_a_method() -> None:
@@ -155,3 +152,11 @@ def test_no_item_is_drawn_twice_for_one_user(candidates: str) -> None:
     for users in (part.warm, part.valid.users, part.cold.users):
         pairs = users.ids[users.log.users] * N_ITEMS + users.log.items
         assert len(np.unique(pairs)) == len(pairs)
+
+
+def test_items_are_drawn_by_their_weights() -> None:
+    nobody = Users(likes().rows(np.zeros(N_USERS * EACH, bool)), np.zeros(0), np.arange(N_USERS))
+    weights = np.where(np.arange(N_ITEMS) < 10, 8, 1)
+    unseen = Unseen.of(nobody, np.arange(N_ITEMS), weights)
+    drawn = unseen.draw(np.arange(20_000), np.random.default_rng(0))
+    assert abs((drawn < 10).mean() - 80 / 120) < 0.02
