@@ -33,6 +33,7 @@ compare: $(READY)  ## two methods, paired by user (RUN=quick A=stack B=item-bias
 	$(BIN)/coldbench compare $(RUN) $(A) $(B)
 
 speed: $(READY)  ## ratios against named peers in one run: runs/speed.json
+	$(PIP) --no-deps -r requirements-peers.txt || echo "LensKit could not be installed: its rows are left out"
 	$(BIN)/python -m pytest -q benchmarks/speed -o python_files='bench_*.py'
 
 check: $(READY)  ## the conformance table of every method

@@ -43,10 +43,11 @@ def _version(package: str) -> str:
 
 
 def _dataset(name: str) -> str:
-    files = registry.find("datasets", name).files
+    dataset = registry.find("datasets", name)
+    files, folder = (*dataset.files, *dataset.or_else), dataset.folder or name
     if not files:
         return "made here"
-    found = [file.name for file in files if here(name, file)]
+    found = [file.name for file in files if here(folder, file)]
     return f"here: {', '.join(found)}" if found else f"not here; coldbench fetch {name}"
 
 

@@ -63,8 +63,10 @@ def _here(name: str) -> bool:
     """Whether it can be loaded without a download."""
     from coldbench.download import here
 
-    files = registry.find("datasets", name).files
-    return not files or any(here(name, file) for file in files)
+    dataset = registry.find("datasets", name)
+    editions = [edition for edition in (dataset.files, dataset.or_else) if edition]
+    folder = dataset.folder or name
+    return not editions or any(all(here(folder, f) for f in files) for files in editions)
 
 
 def show(room: str, found: list[dict[str, Any]]) -> None:

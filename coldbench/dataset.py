@@ -37,6 +37,8 @@ class Dataset(ABC):
     ordered: ClassVar[bool] = False  # True: without times, yet a user's rows are in time order
     size: ClassVar[str] = ""  # "943 users, 1,682 items, 100,000 ratings"
     files: ClassVar[tuple[File, ...]] = ()
+    or_else: ClassVar[tuple[File, ...]] = ()  # another edition of the same, read where files lack
+    folder: ClassVar[str] = ""  # of the files, on a shelf; "": the dataset's name
     paths: ClassVar[
         tuple[str, ...]
     ] = ()  # parameters that say where files lie: no number hangs on it

@@ -58,7 +58,8 @@ class MovieLens100K(Dataset):
     scale = (1.0, 5.0)
     like_above = 3.5  # 4 and 5 stars
     size = "943 users, 1,682 items, 100,000 ratings"
-    files = (RATINGS, MOVIES, DATA, ITEM)
+    files = (RATINGS, MOVIES)
+    or_else = (DATA, ITEM)
 
     def load(self) -> tuple[Interactions, Catalogue]:
         zipped = here("ml-100k", DATA) and here("ml-100k", ITEM)

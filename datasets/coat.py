@@ -1,0 +1,116 @@
+"""Coat: 290 people shop for a coat online, then rate 24 coats they chose and 16 drawn by lot.
+
+Schnabel, Swaminathan, Singh, Chandak & Joachims, "Recommendations as Treatments: Debiasing Learning
+and Evaluation" (2016), arXiv:1602.05352. No times: rows are in no order. Of 366 coats that a person
+rated twice the rating under lot is kept. A coat's text is made of its attributes; whether the shop
+showed it on its front page is left out, which says nothing of the coat.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from coldbench.column import Column
+from coldbench.dataset import Dataset, File
+from coldbench.download import locate
+from coldbench.errors import BadFile, Problem
+from coldbench.frames import from_frames
+from coldbench.interactions import Catalogue, Interactions
+from coldbench.reader import Table, read
+
+ZIP = File("coat.zip", urls=("https://www.cs.cornell.edu/~schnabts/mnar/coat.zip",))
+CHOSEN = File(
+    "train.ascii",
+    "a87bd9e7eaf3b89f976df3f25d4aa5d5d871be8a00b58947df9e6e015559bd37",
+    archive=ZIP,
+    inside="coat/train.ascii",
+    size=174_290,
+)
+DRAWN = File(
+    "test.ascii",
+    "de6714ab105a5e0be8166be7fd313901b29f9a09c3bea307901457d1d71847e6",
+    archive=ZIP,
+    inside="coat/test.ascii",
+    size=174_290,
+)
+FLAGS = File(
+    "item_features.ascii",
+    "edea8217ec5606779b4d3bf819f7591dc63bcd5194d619e8048c2322d07630b1",
+    archive=ZIP,
+    inside="coat/user_item_features/item_features.ascii",
+    size=20_100,
+)
+NAMES = File(
+    "item_features_map.txt",
+    "2675dfaa38b89a9cbb1997f0cfcd46ed7e0e366dc515d12d95508d1f356e5d25",
+    archive=ZIP,
+    inside="coat/user_item_features/item_features_map.txt",
+    size=498,
+)
+GROUPS = ("gender", "jackettype", "color")
+SAID = {  # attributes that read otherwise than "bomber jacket" and "navy"
+    "jackettype:other": "jacket",
+    "jackettype:parkas": "parka",
+    "jackettype:pea": "pea coat",
+    "jackettype:shells": "shell",
+    "jackettype:trench": "trench coat",
+    "jackettype:vests": "vest",
+    "color:multi": "many colours",
+    "color:other": "",
+}
+
+
+@dataclass(frozen=True)
+class Coat(Dataset):
+    domain = "e-commerce"
+    licence = "research use"
+    citation = "Schnabel et al. 2016, arXiv:1602.05352"
+    scale = (1.0, 5.0)
+    like_above = 3.5  # 4 and 5
+    size = "290 users, 300 items, 11,234 ratings"
+    files = (CHOSEN, DRAWN, FLAGS, NAMES)
+
+    def load(self) -> tuple[Interactions, Catalogue]:
+        coats = read_coats(locate("coat", FLAGS), locate("coat", NAMES))
+        chosen = read_ratings(locate("coat", CHOSEN), coats.height)
+        drawn = read_ratings(locate("coat", DRAWN), coats.height)
+        return from_frames(pl.concat([chosen, drawn]), coats)
+
+
+def read_ratings(path: Path, n_items: int) -> pl.DataFrame:
+    """A row a rating: user, item, rating. The file: a line a user, a number a coat, 0 for none."""
+    coats = tuple(Column(str(number), "whole", 0, 5) for number in range(n_items))
+    matrix = read(Table(coats, " ", header=False), path).to_numpy()  # (U, n_items)
+    users, items = np.nonzero(matrix)
+    columns = {"user": users, "item": items, "rating": matrix[users, items]}
+    return pl.DataFrame(columns).with_columns(pl.col("user", "item").cast(pl.String))
+
+
+def read_coats(flags: Path, names: Path) -> pl.DataFrame:
+    """A row a coat: item, text, "men's parka, navy", and tags, its gender, type and colour."""
+    parts = read(Table((Column("group"), Column("value")), ":", header=False), names)
+    attributes = [":".join(part) for part in parts.iter_rows()]
+    columns = tuple(Column(attribute, "whole", 0, 1) for attribute in attributes)
+    table = read(Table(columns, " ", header=False), flags)
+    text, tags = [], []
+    for number, row in enumerate(table.iter_rows(), 1):
+        there = [attribute for attribute, flag in zip(attributes, row, strict=True) if flag]
+        gender, kind, colour = (_one(there, group, flags, number) for group in GROUPS)
+        told = f"{gender}'s {SAID.get(f'jackettype:{kind}', f'{kind} jacket')}"
+        text.append(", ".join(filter(None, (told, SAID.get(f"color:{colour}", colour)))))
+        tags.append([tag for tag in (gender, kind, colour) if tag != "other"])
+    ids = [str(number) for number in range(table.height)]
+    return pl.DataFrame(
+        {"item": ids, "text": text, "tags": pl.Series(tags, dtype=pl.List(pl.String))}
+    )
+
+
+def _one(there: list[str], group: str, path: Path, line: int) -> str:
+    """What a coat's one attribute of a group is."""
+    found = [name.removeprefix(f"{group}:") for name in there if name.startswith(f"{group}:")]
+    if len(found) != 1:
+        expected = f"one flag of {group}, found {len(found)}"
+        raise BadFile([Problem(str(path), line, 1, ", ".join(there), expected, "mend the row")])
+    return found[0]

@@ -1,0 +1,114 @@
+"""Senate trades: what 51 United States senators told of buying and selling, from 2012 to 2020.
+
+Their public disclosures (https://efdsearch.senate.gov) as the Senate Stock Watcher project gathered
+them, 8,350 rows of 66 names. To buy is a like, to sell, wholly or in part, is none; of several
+trades of an asset by a senator the last counts, and within a day the lowest row. Left out are
+filings on paper (463 rows that name no asset), exchanges (86, neither bought nor sold), and options
+(84, bought to bet on a fall more often than not). An asset is its ticker, or what is said of it
+where it has none. Users are numbers in the order of their first row: no name is kept, not even in
+the name of an asset.
+"""
+
+import html
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from coldbench.column import Column, Wrong
+from coldbench.dataset import Dataset, File
+from coldbench.download import locate
+from coldbench.frames import from_frames
+from coldbench.interactions import Catalogue, Interactions
+from coldbench.reader import Table, read
+
+TRADES = File(
+    "all_transactions.csv",
+    "2527073fa24ec77154da1a553bd4bae6918d10f051fe95edcb35d50baf1a0044",
+    urls=(
+        "https://raw.githubusercontent.com/timothycarambat/senate-stock-watcher-data/"
+        "384e08e84d809477cdfba7d52479147fbe5e6bd7/aggregate/all_transactions.csv",
+    ),
+    size=1_705_500,
+)
+RATINGS = {"Purchase": 1.0, "Sale (Partial)": 0.0, "Sale (Full)": 0.0}
+NEITHER = ("Exchange", "N/A")  # N/A: a filing on paper
+OPTION = "Stock Option"
+UNKNOWN = ("--", "N/A")  # no ticker
+MARKUP = re.compile(r"<[^<>]*>")
+NAMES = re.compile(r"[^\W\d_]{3,}")
+
+
+class TradeType(Column):
+    """What a trade does."""
+
+    def parse(self, value: str) -> str:
+        known = (*RATINGS, *NEITHER)
+        if value not in known:
+            raise Wrong(f"one of {', '.join(known)}", "mend the value")
+        return value
+
+
+@dataclass(frozen=True)
+class SenateTrades(Dataset):
+    domain = "finance"
+    licence = "public record"
+    citation = "github.com/timothycarambat/senate-stock-watcher-data"
+    scale = (0.0, 1.0)
+    like_above = 0.5
+    size = "51 users, 2,088 items, 2,971 trades"
+    files = (TRADES,)
+    folder = "senate"
+
+    def load(self) -> tuple[Interactions, Catalogue]:
+        rows = read_trades(locate(self.folder, TRADES))
+        trades = rows.filter(pl.col("type").is_in(RATINGS) & (pl.col("asset_type") != OPTION))
+        log = trades.with_columns(rating=pl.col("type").replace_strict(RATINGS))
+        return from_frames(log, assets_of(trades.select("item", "text", "asset_type").iter_rows()))
+
+
+def read_trades(path: Path) -> pl.DataFrame:
+    """A row a row of the file: user, item, text, asset_type, type, time; no names."""
+    columns = (
+        Column("transaction_date", "time", unit="%m/%d/%Y"),
+        *map(Column, ("ticker", "asset_description", "asset_type")),
+        TradeType("type", "id"),
+        Column("senator", "id"),
+    )
+    table = read(Table(columns, quoted=True), path)
+    numbers = {name: str(n) for n, name in enumerate(table["senator"].unique(maintain_order=True))}
+    told = table.select("asset_description", "senator").iter_rows()
+    return table.with_columns(text=pl.Series([_text(asset, name) for asset, name in told])).select(
+        "text",
+        "asset_type",
+        "type",
+        user=pl.col("senator").replace_strict(numbers),
+        item=pl.when(pl.col("ticker").is_in(UNKNOWN)).then("text").otherwise("ticker"),
+        time="transaction_date",
+    )
+
+
+def assets_of(trades: Iterable[tuple[str, str, str]]) -> pl.DataFrame:
+    """A row an asset: item, what is said of it most often, and as tag its type where one is told.
+
+    trades: item, text and type of the asset.
+    """
+    texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    types: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for item, told, kind in trades:
+        texts[item][told] += 1
+        types[item].update([kind] if kind else [])
+    text = [told.most_common(1)[0][0] for told in texts.values()]
+    tags = [[kind for kind, _ in types[item].most_common(1)] for item in texts]
+    column = pl.Series(tags, dtype=pl.List(pl.String))
+    return pl.DataFrame({"item": list(texts), "text": text, "tags": column})
+
+
+def _text(asset: str, senator: str) -> str:
+    """One line without markup, and without the names of who trades in it."""
+    line = " ".join(html.unescape(MARKUP.sub(" ", asset)).split())
+    names = "|".join(name for name in NAMES.findall(senator) if name != "III")
+    return re.sub(rf"\b({names})\b", "...", line, flags=re.IGNORECASE) if names else line

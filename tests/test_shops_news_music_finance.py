@@ -1,0 +1,468 @@
+"""Loaders of shops, portals, news, music and finance, on made-up files of the published form.
+
+With COLDBENCH_TEST_DATA, a folder of the originals, the counts of the originals too.
+"""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from coldbench import registry
+from coldbench.dataset import File
+from coldbench.download import here, sha256
+from coldbench.errors import BadFile, UserError
+from coldbench.interactions import Catalogue, Interactions
+
+Row = tuple[int, str, float, int | None]  # user, item, rating, time
+DAY = 86_400
+NAMED = "transaction_date,owner,ticker,asset_description,asset_type,type,amount,comment,senator"
+PUBLISHED = {
+    "coat": {
+        "coat/train.ascii": "0 4 0\r\n5 0 0\r\n",
+        "coat/test.ascii": "1 2 0\r\n0 3 0\r\n",
+        "coat/propensities.ascii": "0.1 0.1 0.1\r\n0.1 0.1 0.1\r\n",
+        "coat/user_item_features/item_features.ascii": (
+            "1 0 0 0 1 1 0 0 1 0\r\n0 1 1 0 0 0 0 1 0 1\r\n0 1 0 1 0 0 1 0 0 1\r\n"
+        ),
+        "coat/user_item_features/item_features_map.txt": (
+            "gender:men\ngender:women\njackettype:bomber\njackettype:other\njackettype:parkas\n"
+            "color:navy\ncolor:multi\ncolor:other\nonfrontpage:yes\nonfrontpage:no\n"
+        ),
+    },
+    "amazon-beauty": {
+        "user_sequence.txt": "A9USER B0PEAR B0MINT B0FERN\nA10USER B0FERN B0PEAR\n",
+        "item_generative_indexing_phase_0.txt": (
+            "B0FERN fern soap bar 3 oz\nB0MINT \nB0NONE never bought\nB0PEAR pear hand cream\n"
+        ),
+    },
+    "msweb": {
+        "anonymous-msweb.data": (
+            'I,4,"www.microsoft.com","created by getlog.pl"\n'
+            'T,1,"VRoot",0,0,"VRoot"\nN,0,"0"\nN,1,"1"\n'
+            'T,2,"Hide1",0,0,"Hide"\nN,0,"0"\nN,1,"1"\n'
+            'A,1012,1,"Ponds,  Reeds and ""Moss""","/ponds"\n'
+            'A,1003,1,"Never Seen","/never"\nA,1007,1,"Boats","/boats"\n'
+            'C,"10002",10002\nV,1007,1\nC,"10001",10001\nV,1012,1\nV,1007,1\n'
+        ),
+    },
+    "lastfm": {
+        "user_artists.dat": (
+            "userID\tartistID\tweight\r\n7\t21\t900\r\n7\t20\t5\r\n7\t22\t5\r\n"
+            "30\t20\t4\r\n30\t21\t1\r\n"
+        ),
+        "artists.dat": (
+            "id\tname\turl\tpictureURL\n20\tThe  Quiet Pond\thttp://a\thttp://p\n"
+            '21\t"Été" 三船\thttp://a\t\n22\tReed & Moss\thttp://a\thttp://p\n'
+            "23\tNever Played\thttp://a\thttp://p\n"
+        ),
+        "tags.dat": "tagID\ttagValue\r\n1\tpond\r\n",
+    },
+    "far-trans": {
+        "FAR-Trans/transactions.csv": (
+            "customerID,ISIN,transactionID,transactionType,timestamp,totalValue,units,channel,"
+            "marketID\n"
+            "00AB12,GR01,5,Buy,2019-03-02,1200.5,100.0,Internet Banking,XATH\n"
+            "00AB12,XS03,6,Buy,2019-03-01,900.0,9.0,Branch,XLUX\n"
+            "00AB12,GR01,7,Sell,2019-03-09,1300.0,100.0,Phone Banking,XATH\n"
+            "F00C34,GR02,8,Sell,2018-01-02,10.0,1.0,Branch,AEDAK\n"
+            "F00C34,XS03,9,Buy,2018-01-02,10.0,1.0,Branch,XLUX\n"
+            "F00C34,XS03,10,Sell,2018-01-02,10.0,1.0,Branch,XLUX\n"
+        ),
+        "FAR-Trans/asset_information.csv": (
+            "ISIN,assetName,assetShortName,assetCategory,assetSubCategory,marketID,sector,"
+            "industry,timestamp\n"
+            "GR01,POND  S.A. (CR),ΛΙΜΝΗ,Stock,,XATH,Basic Materials,Water,2020-07-15\n"
+            "GR01,OLD POND S.A.,ΛΙΜΝΗ,Stock,,ENAX,Technology,Water,2018-01-02\n"
+            '"GR02","ΛΙΜΝΗ ""ΔΙΕΘΝΕΣ"", ΟΜΟΛΟΓΙΑΚΟ",LIMNI,Stock,,AEDAK,,,2018-01-02\n'
+            '"GR02","ΛΙΜΝΗ ""ΔΙΕΘΝΕΣ"", ΟΜΟΛΟΓΙΑΚΟ",LIMNI,MTF,Bond,AEDAK,,,2018-01-02\n'
+            "XS03,,MOSS23,Bond,Corporate,XLUX,Corporate,Real Estate - Development,2018-01-02\n"
+            "XS04,Never Traded,NEVER,Bond,,XLUX,,,2018-01-02\n"
+        ),
+        "FAR-Trans/markets.csv": "exchangeID,marketID\nXATH,XATH\n",
+    },
+    "mind-small": {
+        "behaviors.tsv": (
+            "1\tU20\t11/12/2019 2:14:46 PM\tN9 N9\tN3-0 N1-1\n"
+            "2\tU3\t11/9/2019 12:00:00 AM\t\tN1-0\n"
+            "3\tU20\t11/12/2019 2:14:45 AM\tN9\tN2-0 N1-0\n"
+        ),
+        "news.tsv": (
+            'N1\tsports\tpond_polo\tFrogs "Win"\tThe frogs   won.\thttps://n\t[{"L": "F"}]\t[]\n'
+            "N2\tnews\tnewsus\tIs It Late?\tNo.\thttps://n\t[]\t[]\n"
+            "N3\tweather\tweather\tRain   Today\t\thttps://n\t[]\t[]\n"
+            "N4\tnews\tnewsus\tNever Shown\tNo.\thttps://n\t[]\t[]\n"
+        ),
+        "entity_embedding.vec": "Q1\t0.1\n",
+    },
+    "senate-trades": {
+        "all_transactions.csv": (
+            f"{NAMED},ptr_link\n"
+            "11/10/2020,Self,POND,Pond & Reed Inc.,Stock,Purchase,$1 - $2,,Zed Q Fernweh III,https://1\n"
+            '11/12/2020,Self,--,"Fernweh Farms, LLC <div class=""muted"">(Moss,&nbsp;ME)</div>",'
+            "Non-Public Stock,Purchase,$1 - $2,,Zed Q Fernweh III,https://1\n"
+            "11/10/2020,Joint,POND,Pond &amp; Reed Company,Stock,Sale (Partial),$1 - $2,--,"
+            "Ann Zweig,https://2\n"
+            "11/11/2020,Joint,POND,Pond &amp; Reed Company,,Exchange,$1 - $2,--,Ann Zweig,https://2\n"
+            "11/11/2020,Joint,POND,Pond Put <br>$9,Stock Option,Purchase,$1 - $2,--,Ann Zweig,h\n"
+            "10/01/2012,N/A,N/A,This filing was disclosed via scanned PDF.,PDF Disclosed Filing,"
+            "N/A,Unknown,,Bo Paper,https://3\n"
+            "11/09/2020,Spouse,POND,Pond & Reed Inc.,,Sale (Full),$1 - $2,--,Zed Q Fernweh III,h\n"
+            "12/31/2012,Spouse,REED,Reed Corp. (NYSE),,Sale (Full),$1 - $2,--,Ann Zweig,https://2\n"
+            "12/31/2012,Spouse,REED,Reed Corp. (NYSE),,Purchase,$1 - $2,--,Ann Zweig,https://2\n"
+        ),
+    },
+}
+SHELVES = {"senate-trades": "senate"}  # folders of another name than the dataset's
+
+
+@pytest.fixture(autouse=True)
+def shelves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLDBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("COLDBENCH_OFFLINE", "1")
+
+
+def module(name: str) -> Any:
+    return import_module(f"coldbench.datasets.{name.replace('-', '_')}")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Put a dataset's files, changed a little, where its loader finds them, and pin them."""
+
+    def placed(name: str, *changes: tuple[str, str], folder: str = "") -> None:
+        shelf = tmp_path / (folder or name)
+        shelf.mkdir()
+        files = dict(PUBLISHED[name])
+        for old, new in changes:
+            assert any(old in text for text in files.values())
+            files = {path: text.replace(old, new) for path, text in files.items()}
+        loader = module(name)
+        zipped = getattr(loader, "ZIP", None)
+        if zipped:
+            with zipfile.ZipFile(shelf / zipped.name, "w", zipfile.ZIP_DEFLATED) as archive:
+                for path, text in files.items():
+                    archive.writestr(path, text.encode("utf-8", "surrogateescape"))
+            zipped = replace(zipped, md5="", sha256=sha256(shelf / zipped.name))
+        else:
+            for path, text in files.items():
+                (shelf / path).write_bytes(text.encode("utf-8", "surrogateescape"))
+        for attribute, file in list(vars(loader).items()):
+            if isinstance(file, File) and file.archive:
+                monkeypatch.setattr(loader, attribute, replace(file, archive=zipped, sha256=""))
+            elif isinstance(file, File) and (shelf / file.name).is_file():
+                pinned = replace(file, sha256=sha256(shelf / file.name))
+                monkeypatch.setattr(loader, attribute, pinned)
+
+    return placed
+
+
+def load(name: str, **parameters: object) -> tuple[Interactions, Catalogue]:
+    log, items = registry.find("datasets", name)(**parameters).load()
+    return log, items
+
+
+def rows(log: Interactions, items: Catalogue) -> list[Row]:
+    times: Sequence[int | None] = [None] * len(log) if log.times is None else log.times.tolist()
+    names = [items.ids[item] for item in log.items]
+    return list(zip(log.users.tolist(), names, log.ratings.tolist(), times, strict=True))
+
+
+def test_of_a_coat_rated_twice_the_rating_under_lot_is_kept(place: Any) -> None:
+    place("coat")
+    log, coats = load("coat")
+    assert rows(log, coats) == [
+        (0, "0", 1.0, None),
+        (0, "1", 2.0, None),
+        (1, "0", 5.0, None),
+        (1, "1", 3.0, None),
+    ]
+    assert log.duplicates == 1
+    assert not registry.find("datasets", "coat").ordered
+
+
+def test_a_coat_is_told_by_its_attributes_but_not_by_where_the_shop_showed_it(place: Any) -> None:
+    place("coat", ("0 4 0", "0 4 2"))
+    _, coats = load("coat")
+    assert coats.text == (
+        "men's parka, navy",
+        "women's bomber jacket",
+        "women's jacket, many colours",
+    )
+    assert coats.tags == (("men", "parkas", "navy"), ("women", "bomber"), ("women", "multi"))
+
+
+def test_amazon_beauty_keeps_a_shoppers_order_and_has_likes_alone(place: Any) -> None:
+    place("amazon-beauty")
+    log, products = load("amazon-beauty")
+    assert rows(log, products) == [
+        (0, "B0FERN", 1.0, None),
+        (0, "B0PEAR", 1.0, None),
+        (1, "B0PEAR", 1.0, None),
+        (1, "B0MINT", 1.0, None),
+        (1, "B0FERN", 1.0, None),
+    ], "A10USER stands before A9USER, as text"
+    dataset = registry.find("datasets", "amazon-beauty")
+    assert dataset.ordered and not dataset.explicit
+
+
+def test_a_product_without_a_name_is_called_by_its_id(place: Any) -> None:
+    place("amazon-beauty")
+    _, products = load("amazon-beauty")
+    assert products.ids == ("B0FERN", "B0MINT", "B0PEAR"), "what nobody bought is left out"
+    assert products.text == ("fern soap bar 3 oz", "B0MINT", "pear hand cream")
+
+
+def test_msweb_is_read_line_by_line_visitors_above_their_visits(place: Any) -> None:
+    place("msweb")
+    log, areas = load("msweb")
+    assert rows(log, areas) == [
+        (0, "1012", 1.0, None),
+        (0, "1007", 1.0, None),
+        (1, "1007", 1.0, None),
+    ]
+    assert areas.text == ('Ponds, Reeds and "Moss" (/ponds)', "Boats (/boats)")
+    dataset = registry.find("datasets", "msweb")
+    assert not dataset.explicit and not dataset.ordered
+
+
+def test_an_artist_of_lastfm_is_liked_where_played_above_the_users_own_median(place: Any) -> None:
+    place("lastfm")
+    log, artists = load("lastfm")
+    assert rows(log, artists) == [
+        (0, "21", 1.0, None),
+        (0, "20", 0.0, None),
+        (0, "22", 0.0, None),
+        (1, "20", 1.0, None),
+        (1, "21", 0.0, None),
+    ]
+    assert artists.text == ("The Quiet Pond", '"Été" 三船', "Reed & Moss")
+    assert registry.find("datasets", "lastfm")().explicit
+
+
+def test_lastfm_can_be_a_log_of_likes_alone(place: Any) -> None:
+    place("lastfm")
+    log, _ = load("lastfm", positive_only=True)
+    assert log.ratings.tolist() == [1.0] * 5
+    assert not registry.find("datasets", "lastfm")(positive_only=True).explicit
+
+
+def test_of_several_trades_of_far_trans_the_last_counts(place: Any) -> None:
+    place("far-trans")
+    log, assets = load("far-trans")
+    march_2019, january_2018 = 17_956 * DAY, 17_533 * DAY
+    assert rows(log, assets) == [
+        (0, "XS03", 1.0, march_2019),
+        (0, "GR01", 0.0, march_2019 + 8 * DAY),
+        (1, "GR02", 0.0, january_2018),
+        (1, "XS03", 0.0, january_2018),
+    ]
+    assert log.duplicates == 2
+
+
+def test_an_asset_of_far_trans_is_told_by_its_latest_record(place: Any) -> None:
+    place("far-trans")
+    _, assets = load("far-trans")
+    told = dict(zip(assets.ids, zip(assets.text, assets.tags, strict=True), strict=True))
+    assert told == {
+        "GR01": ("POND S.A. (CR): stock, Basic Materials, Water", ("stock", "Basic Materials")),
+        "GR02": ('ΛΙΜΝΗ "ΔΙΕΘΝΕΣ", ΟΜΟΛΟΓΙΑΚΟ: mutual fund, Bond', ("mutual fund", "Bond")),
+        "XS03": ("MOSS23: bond, Corporate, Real Estate - Development", ("bond", "Corporate")),
+    }
+
+
+def test_news_of_mind_is_clicked_or_passed_over_and_the_last_time_counts(place: Any) -> None:
+    place("mind-small")
+    log, news = load("mind-small")
+    noon = 18_212 * DAY + 12 * 3600  # of November 12, 2019
+    assert rows(log, news) == [
+        (0, "N2", 0.0, noon - 35_115),
+        (0, "N3", 0.0, noon + 8_086),
+        (0, "N1", 1.0, noon + 8_086),
+        (1, "N1", 0.0, 18_209 * DAY),
+    ], "clicks of the history have no time: N9 is not there"
+    assert log.duplicates == 1
+
+
+def test_news_of_mind_is_its_title_and_abstract_on_one_line(place: Any) -> None:
+    place("mind-small")
+    _, news = load("mind-small")
+    assert news.text == ('Frogs "Win". The frogs won.', "Is It Late? No.", "Rain Today")
+    assert news.tags == (("sports", "pond_polo"), ("news", "newsus"), ("weather",))
+
+
+def test_a_fragment_of_mind_is_not_taken_for_mind_small(place: Any) -> None:
+    place("mind-small", folder="mind")
+    with pytest.raises(UserError, match=r"MINDsmall_train\.zip is not to be had"):
+        load("mind-small")
+
+
+@pytest.mark.parametrize("folder", ["senate", "senate-trades"])
+def test_a_senator_who_sold_last_does_not_like_and_paper_exchanges_and_options_say_nothing(
+    place: Any, folder: str
+) -> None:
+    place("senate-trades", folder=folder)
+    log, assets = load("senate-trades")
+    november, december_2012 = 18_576 * DAY, 15_705 * DAY
+    farm = "... Farms, LLC (Moss, ME)"
+    assert rows(log, assets) == [
+        (0, "POND", 1.0, november),
+        (0, farm, 1.0, november + 2 * DAY),
+        (1, "REED", 1.0, december_2012),
+        (1, "POND", 0.0, november),
+    ], "Zed stands first in the file"
+    assert log.duplicates == 2
+    assert assets.text == ("Pond & Reed Inc.", farm, "Reed Corp. (NYSE)")
+    assert assets.tags == (("Stock",), ("Non-Public Stock",), ())
+
+
+def test_no_senators_name_is_kept(place: Any) -> None:
+    place("senate-trades")
+    log, assets = load("senate-trades")
+    for name in ("Fernweh", "Zed", "Zweig", "Ann", "Paper"):
+        assert name not in repr((log, assets))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("coat", "5 0 0", "5 0 6", r"train\.ascii:2:5: value '6', .*from 0 to 5"),
+        ("coat", "1 2 0", "1 2", r"test\.ascii:1:3: .*3 fields, found 2"),
+        (
+            "coat",
+            "0 1 1 0 0 0 0",
+            "0 2 1 0 0 0 0",
+            r"item_features\.ascii:2:3: value '2', .*from 0 to 1",
+        ),
+        ("coat", "1 0 0 0 1 1", "1 0 0 1 1 1", r"features\.ascii:1:1: .*one flag of jackettype"),
+        ("coat", "gender:women", "women", r"features_map\.txt:2:1: .*2 fields, found 1"),
+        ("amazon-beauty", "B0MINT B0FERN", "B0MINT  B0FERN", r"sequence\.txt:1:22: .*an id"),
+        (
+            "amazon-beauty",
+            "A10USER B0FERN B0PEAR",
+            "A10USER",
+            r"sequence\.txt:2:1: value 'A10USER'",
+        ),
+        ("amazon-beauty", "B0MINT \n", "\n", r"phase_0\.txt:2:1: value '', expected an id"),
+        ("amazon-beauty", "pear hand", "p\udce9ar", r"phase_0\.txt:4:9: .*expected UTF-8"),
+        ("msweb", "V,1012,1", "V,1013,1", r"msweb\.data:14:3: value '1013', .*an area"),
+        ("msweb", "V,1012,1", "V,1012", r"msweb\.data:14:1: value 'V', expected fields I and 3"),
+        ("msweb", 'C,"10002"', 'D,"10002"', r"msweb\.data:11:1: value 'D'"),
+        ("msweb", 'C,"10002",10002\n', "", r"msweb\.data:11:3: value '1007', .*a visitor"),
+        ("msweb", 'A,1003,1,"Never', 'A,1012,1,"Never', r"msweb\.data:9:3: .*an area once"),
+        ("msweb", 'C,"10001"', 'C,""', r"msweb\.data:13:3: value '', expected an id"),
+        ("msweb", '"/boats"', '"/boats', r"msweb\.data:10:10: .*quotes in pairs"),
+        ("lastfm", "\t900", "\t0", r"user_artists\.dat:2:6: value '0', .*from 1 to inf"),
+        ("lastfm", "\t900", "\t9.5", r"user_artists\.dat:2:6: value '9\.5', .*a whole number"),
+        ("lastfm", "23\tNever", "Never", r"artists\.dat:5:23: .*4 fields, found 3"),
+        ("far-trans", "5,Buy", "5,buy", r"transactions\.csv:2:15: value 'buy', .*one of Buy, Sell"),
+        ("far-trans", "2019-03-01", "01/03/2019", r"transactions\.csv:3:19: .*date like %Y-%m-%d"),
+        ("far-trans", ",2020-07-15", "", r"asset_information\.csv:2:56: .*9 fields, found 8"),
+        ("far-trans", "OLD", "\udcceLD", r"asset_information\.csv:3:6: .*expected UTF-8"),
+        ("mind-small", "N2-0 N1-0", "N2 N1", r"behaviors\.tsv:3:32: .*not 'N2'; .*no clicks"),
+        ("mind-small", "N3-0 N1-1", "N3-0  N1-1", r"behaviors\.tsv:1:35: .*N7-0, not ''"),
+        ("mind-small", "N3-0 N1-1", "N3-0 N1-2", r"behaviors\.tsv:1:35: .*not 'N1-2'"),
+        ("mind-small", "11/9/2019", "2019-11-09", r"behaviors\.tsv:2:6: .*date like %m/%d/%Y"),
+        (
+            "mind-small",
+            "\tNo.\thttps://n\t[]\t[]\nN3",
+            "\nN3",
+            r"news\.tsv:2:16: .*8 fields, found 4",
+        ),
+        ("senate-trades", "Purchase,$1 - $2,,Zed", "Gift,$1 - $2,,Zed", r"csv:2:45: value 'Gift'"),
+        ("senate-trades", "10/01/2012", "2012-10-01", r"csv:7:1: value '2012-10-01', .*%m/%d/%Y"),
+        ("senate-trades", ",Bo Paper,", ",,", r"all_transactions\.csv:7:97: value '', .*an id"),
+    ],
+)
+def test_a_damaged_row_is_named(place: Any, name: str, old: str, new: str, said: str) -> None:
+    place(name, (old, new))
+    with pytest.raises(BadFile, match=said):
+        load(name)
+
+
+def test_an_item_that_no_table_tells_of_is_named(place: Any) -> None:
+    place("mind-small", ("N3-0", "N77-0"))
+    with pytest.raises(UserError, match="'N77' among them"):
+        load("mind-small")
+
+
+@pytest.mark.parametrize("name", ["amazon-beauty", "msweb"])
+def test_an_empty_file_is_named(place: Any, name: str) -> None:
+    place(name, *((text, "") for text in PUBLISHED[name].values()))
+    with pytest.raises(BadFile, match=r":1:1: value '', expected at least one"):
+        load(name)
+
+
+ORIGINALS = ["coat", "amazon-beauty", "msweb", "lastfm", "senate-trades"]
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_a_file_of_another_hash_is_not_opened(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    for file in registry.find("datasets", name).files:
+        (tmp_path / name / file.name).write_bytes(b"another")
+    with pytest.raises(UserError, match=r"SHA-256 is [0-9a-f]{64}, expected [0-9a-f]{64}; fix"):
+        load(name)
+
+
+@pytest.fixture
+def originals(tmp_path: Path) -> Any:
+    """Put a dataset's originals where its loader finds them; skip where they are not at hand."""
+
+    def linked(name: str) -> Path:
+        folder = os.environ.get("COLDBENCH_TEST_DATA")
+        if not folder:
+            pytest.skip("COLDBENCH_TEST_DATA names no folder of originals")
+        shelf = SHELVES.get(name, name)
+        (tmp_path / shelf).mkdir()
+        for path in Path(folder, shelf).glob("*"):  # beside links, archives are unpacked here
+            (tmp_path / shelf / path.name).symlink_to(path.resolve())
+        return tmp_path / shelf
+
+    return linked
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+def test_the_original_has_the_counts_that_are_said_of_it(originals: Any, name: str) -> None:
+    shelf = originals(name)
+    dataset = registry.find("datasets", name)()
+    absent = [file.name for file in dataset.files if not here(shelf.name, file)]
+    if absent:
+        pytest.skip(f"{shelf.name} has no {', '.join(absent)}")
+    log, items = dataset.load()
+    counts = f"{log.n_users:,} users, {len(items):,} items, {len(log):,}"
+    assert dataset.size.rpartition(" ")[0].removesuffix(" play") == counts
+    twice = {"coat": 366, "senate-trades": 4_746}
+    assert log.duplicates == twice.get(name, 0)
+    low = dataset.scale[0] if dataset.explicit else dataset.scale[1]
+    assert (log.ratings.min(), log.ratings.max()) == (low, dataset.scale[1])
+    assert all(text == " ".join(text.split()) != "" for text in items.text)
+
+
+def test_the_original_of_the_senate_has_66_names_and_27_who_trade_in_10_assets(
+    originals: Any,
+) -> None:
+    path = originals("senate-trades") / "all_transactions.csv"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    rows = module("senate-trades").read_trades(path)
+    assert (rows.height, rows["user"].n_unique()) == (8_350, 66)
+    traded = rows.filter(pl.col("type") != "N/A")
+    assert (traded["user"].n_unique(), traded["item"].n_unique()) == (51, 2_122)
+    assets = traded.group_by("user").agg(pl.col("item").n_unique())["item"]
+    assert (assets >= 10).sum() == 27
+
+
+def test_the_original_of_far_trans_has_806_assets(originals: Any) -> None:
+    path = originals("far-trans") / "asset_information.csv"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    assets = module("far-trans").read_assets(path)
+    assert assets.height == assets["item"].n_unique() == 806
+    assert all(text == " ".join(text.split()) != "" for text in assets["text"])
