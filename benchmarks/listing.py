@@ -1,6 +1,7 @@
 """`coldbench list`: what a room holds, without importing it."""
 
 import json
+import re
 from typing import Any
 
 from coldbench import registry
@@ -9,7 +10,7 @@ from coldbench.errors import unknown
 ROOMS = ("methods", "datasets", "protocols", "metrics", "encoders", "reports")
 COLUMNS = {  # beside the name, and before what it is
     "methods": ("family", "adapts", "paper"),
-    "datasets": ("domain", "size", "licence", "here"),
+    "datasets": ("domain", "users", "items", "interactions", "likes", "licence", "here"),
     "protocols": ("fields",),
     "reports": ("format",),
     "metrics": ("scope", "better"),
@@ -53,10 +54,25 @@ def rows(room: str) -> list[dict[str, Any]]:
     ]
     if room == "methods":
         found = [{"family": "yours", "adapts": True, "paper": ""} | row for row in found]
-    if room == "datasets":
-        for row in found:
-            row["here"] = _here(row["name"])
-    return found
+    return [_dataset(row) for row in found] if room == "datasets" else found
+
+
+def _dataset(row: dict[str, Any]) -> dict[str, Any]:
+    """What a dataset says of itself, its size as numbers where it is of one size."""
+    dataset = registry.find("datasets", row["name"])
+    told = re.match(r"([\d,]+) \w+, ([\d,]+) \w+, ([\d,]+) ", dataset.size)
+    counts = [int(number.replace(",", "")) for number in told.groups()] if told else [None] * 3
+    (low, high), above = dataset.scale, dataset.like_above
+    alone = dataset.explicit is False
+    return row | {
+        "domain": dataset.domain,
+        "size": dataset.size,
+        **dict(zip(("users", "items", "interactions"), counts, strict=True)),
+        "likes": "likes alone" if alone else f"above {above:g} of {low:g} to {high:g}",
+        "licence": dataset.licence,
+        "citation": dataset.citation,
+        "here": _here(row["name"]),
+    }
 
 
 def _here(name: str) -> bool:
@@ -74,7 +90,7 @@ def show(room: str, found: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = ("name", *COLUMNS[room], "summary")
+    columns = ("name", *COLUMNS[room], *(() if room == "datasets" else ("summary",)))
     for column in columns:
         table.add_column(column, no_wrap=column == "name")
     for row in found:
@@ -85,4 +101,8 @@ def show(room: str, found: list[dict[str, Any]]) -> None:
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value is None:
+        return "any"
+    if isinstance(value, int):
+        return f"{value:,}"
     return value if isinstance(value, str) else json.dumps(value)
