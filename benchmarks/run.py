@@ -28,7 +28,7 @@ from coldbench.errors import UserError
 from . import origin
 from .grid import Grid
 from .plan import device_of, encoder
-from .source import dataset
+from .source import dataset, label
 from .work import Job, finish, work
 
 PRELOAD = ["torch", "transformers.models.bert.modeling_bert", "coldbench.benchmarks.work"]
@@ -90,7 +90,12 @@ def _encode(grid: Grid, there: Connection) -> None:
     wrong = ""
     try:
         for name in grid.datasets:
-            encoder(grid).items(dataset(name, grid.dataset_params.get(name, {})).load()[1])
+            _, catalogue = dataset(name, grid.dataset_params.get(name, {})).load()
+            reader = encoder(grid)
+            if reader.name != "vectors" and not reader.kept(catalogue).is_file():
+                told = f"{label(name)}: {len(catalogue):,} texts are read by {reader.name}, once"
+                print(told, file=sys.stderr, flush=True)
+            reader.items(catalogue)
     except Exception as error:  # whatever a model does, the user gets one line
         wrong = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     there.send(wrong)

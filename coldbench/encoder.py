@@ -72,7 +72,7 @@ class Encoder:
             if catalogue.vectors is None:
                 raise UserError("encoder = 'vectors', but this dataset brings none; use 'minilm'")
             return Items(normalize(torch.from_numpy(catalogue.vectors)), catalogue, self)
-        kept = home() / "embeddings" / f"{self.hash}-{catalogue.hash()}.npy"
+        kept = self.kept(catalogue)
         if kept.is_file():
             return Items(torch.from_numpy(np.load(kept)), catalogue, self)
         features = self.embed(list(catalogue.text))
@@ -81,6 +81,10 @@ class Encoder:
         np.save(partial, features.numpy())
         partial.rename(kept)
         return Items(features, catalogue, self)
+
+    def kept(self, catalogue: Catalogue) -> Path:
+        """Where a catalogue's vectors lie once they are made."""
+        return home() / "embeddings" / f"{self.hash}-{catalogue.hash()}.npy"
 
     def embed(self, texts: list[str], batch: int = 64) -> Tensor:
         """(N, D) float32 unit vectors on the CPU. Texts of like length are read together."""
