@@ -22,7 +22,7 @@ class Progress:
         self._ended: dict[tuple[str, str, str], Counter[str]] = {}
         self._running: dict[str, float] = {}
         self._waiting, self._jobs, self._count = waiting, jobs, waiting
-        self._begun = time.monotonic()
+        self._begun = 0.0  # of the first cell: texts are read before it
         self._live = Live(console=self._console, refresh_per_second=2, get_renderable=self._table)
 
     def __enter__(self) -> Self:
@@ -41,6 +41,7 @@ class Progress:
 
     def __call__(self, event: str, spec: Spec, seconds: float) -> None:
         if event == "start":
+            self._begun = self._begun or time.monotonic()
             self._running[spec.title] = time.monotonic()
             return
         self._running.pop(spec.title, None)
@@ -64,7 +65,7 @@ class Progress:
 
     def _table(self) -> Table:
         ended = self._count - self._waiting
-        spent = time.monotonic() - self._begun
+        spent = time.monotonic() - self._begun if self._begun else 0.0
         table = Table(title=f"{ended} of {self._count} cells, {spent:.0f} s, {self._left()} left")
         for column in ("dataset", "protocol", "method", "cells"):
             table.add_column(column)
