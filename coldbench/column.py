@@ -11,8 +11,8 @@ import polars as pl
 LONGEST = 100_000  # bytes of a value
 BLANK = " \t"  # around a number, and no matter
 LATEST = 4_102_444_800  # seconds: the year 2100
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+WHOLE = re.compile(r"[+-]?[0-9]+")  # polars takes it too, which knows more digits than these ten
 BENT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]\d+", re.ASCII)  # 12.0, 1e+05
 ABSENT = ("nan", "null", "none", "<na>", "inf", "-inf")  # what programs write for no value
 SECONDS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6}
@@ -68,10 +68,10 @@ class Column:
             return None
         if not (WHOLE if whole else NUMBER).fullmatch(value):
             raise Wrong(expected, "write a number, with a point for decimals")
-        number = int(value) if whole else float(value)
+        number = _whole(value) if whole else float(value)
         if not (math.isfinite(number) and self.low <= number <= self.high):
             raise Wrong(expected, "mend the value, or state another scale")
-        if abs(number) >= 2**63 and whole:
+        if not -(2**63) <= number < 2**63 and whole:
             raise Wrong("a whole number of 64 bits", "number from 0")
         return number
 
@@ -124,6 +124,13 @@ def fine(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | Non
     return pl.DataFrame(meant)
 
 
+def _whole(value: str) -> int:
+    """The number; what has 20 digits or more as 2^64, since Python refuses thousands of them."""
+    digits = value.lstrip("+-").lstrip("0")
+    number = int(digits or "0") if len(digits) < 20 else 2**64
+    return -number if value.startswith("-") else number
+
+
 def _id(value: str) -> str:
     if not value or value.lower() in ABSENT:
         raise Wrong("an id", "remove the row, or write whose it is")
@@ -132,7 +139,7 @@ def _id(value: str) -> str:
     if BENT.fullmatch(value):
         fix = "write 12, not 12.0: a program took the ids for measurements"
         raise Wrong("an id that is a whole number or a name", fix)
-    if WHOLE.fullmatch(value) and abs(int(value)) >= 2**63:
+    if WHOLE.fullmatch(value) and abs(_whole(value)) >= 2**63:
         raise Wrong("an id of 64 bits, or a name", "put a letter before it")
     return value
 

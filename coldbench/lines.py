@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+IN_VAIN = 10_000_000  # letters read for quotes that do not close, before the rest is left unread
 ODD = re.compile("[\0\r\udc80-\udcff]")  # what no line of a table holds; the last: no UTF-8
 
 
@@ -82,8 +83,8 @@ def _odd(number: int, line: str, at: int) -> Unreadable:
 
 def _quoted(lines: list[tuple[int, str]], separator: str) -> Iterator[Row | Unreadable]:
     """Rows whose values may stand in quotes, with separators and line ends inside (RFC 4180)."""
-    at = 0
-    while at < len(lines):
+    at = in_vain = 0
+    while at < len(lines) and in_vain < IN_VAIN:
         first = at
         feed = (lines[n][1] + "\n" for n in range(first, len(lines)))
         reader = csv.reader(feed, delimiter=separator, strict=True)
@@ -100,4 +101,7 @@ def _quoted(lines: list[tuple[int, str]], separator: str) -> Iterator[Row | Unre
             yield Unreadable(
                 number, column, line[column - 1 :], what, 'close it by "; write " as ""'
             )
-            at += 1  # the next line may be sound
+            # the next line may be sound; but where each line opens a quote that runs to the end,
+            # the end would be read once for each
+            in_vain += sum(len(line) + 1 for _, line in lines[at : first + reader.line_num])
+            at += 1

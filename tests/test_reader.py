@@ -113,6 +113,13 @@ def test_a_separator_inside_quotes_is_a_part_of_the_value() -> None:
     assert read(TABLES["quoted"], Path("f"), content)["title"].to_list() == ['Up, up "and" away']
 
 
+def test_a_file_with_every_value_in_quotes_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_closely", None)
+    content = b'"user","item","rating","time","title"\n"u1","1","5","0",""\n"u2",2,"1",0,"a b"\n'
+    expected = [("u1", 1, 5.0, 0, ""), ("u2", 2, 1.0, 0, "a b")]
+    assert read(TABLES["quoted"], Path("f"), content).rows() == expected
+
+
 def test_without_quoting_a_quote_is_a_letter() -> None:
     content = b'user,item,rating,time,title\nu1,1,5,0,"Up\n'
     assert read(TABLES["comma"], Path("f"), content)["title"].to_list() == ['"Up']
