@@ -8,10 +8,10 @@ RUN ?= quick
 A ?= stack
 B ?= item-bias
 .DEFAULT_GOAL := help
-.PHONY: help setup benchmark test report plots compare speed check clean
+.PHONY: help setup benchmark test report plots compare speed check fuzz-short nightly clean
 
 help:       ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## a virtual environment with pinned versions in .venv
 
@@ -38,6 +38,14 @@ speed: $(READY)  ## ratios against named peers in one run: runs/speed.json
 
 check: $(READY)  ## the conformance table of every method
 	$(BIN)/coldbench check --all
+
+fuzz-short: $(READY)  ## each parser against hostile bytes, 30 seconds each: runs/fuzz
+	$(PIP) -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py --seconds 30
+
+nightly: $(READY)  ## the same, 10 minutes each
+	$(PIP) -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py --seconds 600
 
 clean:      ## remove the environment, the runs and what tools leave behind
 	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis

@@ -1,16 +1,24 @@
 """`coldbench describe`: what a log holds, and how many of its users can be met at which K."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from coldbench.dataset import Dataset
+from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.protocol import Protocol
 
 PARTS = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
+TOPS = (1, 10, 50)  # percent of the items
+FEW = 20  # different ratings that are told one by one
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#b4bcc5"
+STYLE: Any = {
+    "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.color": "#dfe3e8", "axes.axisbelow": True,
+    "text.parse_math": False,  # a file may be called $x
+}  # fmt: skip
 
 
 def describe(name: str, dataset: Dataset) -> dict[str, Any]:
@@ -55,17 +63,19 @@ def _can_be_met(counts: np.ndarray) -> dict[str, Any]:
 
 
 def _labels(dataset: Dataset, log: Interactions) -> dict[str, Any]:
+    if not dataset.explicit:
+        return {"kind": "likes alone"}
     values, times = np.unique(log.ratings, return_counts=True)
     liked = dataset.labels(log.ratings, "like")
     shares = np.bincount(log.users, liked, log.n_users) / np.maximum(log.counts, 1)
     known: dict[str, Any] = {
-        "kind": "ratings" if dataset.explicit else "likes alone",
+        "kind": "ratings",
         "scale": list(dataset.scale),
         "like_above": dataset.like_above,
         "likes": float(liked.mean()) if len(liked) else None,
         "users_of_one_label": int(((shares == 0) | (shares == 1)).sum()),
     }
-    if len(values) <= 20:
+    if len(values) <= FEW:
         known["ratings"] = {f"{v:g}": int(n) for v, n in zip(values, times, strict=True)}
     return known
 
@@ -84,8 +94,7 @@ def _popularity(counts: np.ndarray) -> dict[str, float]:
     ordered = np.sort(counts)[::-1].astype(float)
     n, total = len(ordered), max(1.0, ordered.sum())
     shares = {
-        f"top_{part}%": float(ordered[: max(1, n * part // 100)].sum() / total)
-        for part in (1, 10, 50)
+        f"top_{part}%": float(ordered[: max(1, n * part // 100)].sum() / total) for part in TOPS
     }
     gini = float((n + 1 - 2 * (np.cumsum(ordered[::-1]).sum() / total)) / n) if n else 0.0
     return shares | {"gini": gini}
@@ -109,49 +118,129 @@ def show(found: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    for key, value in found.items():
-        if isinstance(value, dict):
-            for at, (inner, each) in enumerate(value.items()):
-                table.add_row("" if at else key.replace("_", " "), f"{inner}: {_word(each)}")
-        else:
-            table.add_row(key.replace("_", " "), _word(value))
-    Console().print(table)
+    for key, value in _in_words(found).items():
+        table.add_row(key, value)
+    Console(markup=False, highlight=False).print(table)
 
 
-def _word(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_word(each)}" for key, each in value.items())
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return value if isinstance(value, str) else json.dumps(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+def _in_words(found: dict[str, Any]) -> dict[str, str]:
+    met, text, popular = (found[key] for key in ("can_be_met", "text", "popularity"))
+    tops = {f"top {part}%": popular[f"top_{part}%"] for part in TOPS}
+    return {
+        "name": f"{found['name']} ({found['domain']}; licence: {found['licence']})",
+        "users": f"{found['users']:,}",
+        "items": f"{found['items']:,}",
+        "interactions": f"{found['interactions']:,}: {found['density']:.2%} of all pairs",
+        "duplicates dropped": f"{found['duplicates_dropped']:,}",
+        "interactions per user": _row(found["interactions_per_user"]),
+        "interactions per item": _row(found["interactions_per_item"]),
+        "users long enough": _row({f"K = {k}": n for k, n in met["at_k"].items()}),
+        "users too short": f"{met['users_too_short']:,}: {met['why']}",
+        "labels": _labels_in_words(found["labels"]),
+        "times": _times_in_words(found["times"]),
+        "popularity": f"{_row(tops, '.0%')} of the interactions; Gini {popular['gini']:.2f}",
+        "characters of text": _row(text["characters"]),
+        "items without text": f"{text['items_without_text']:,}",
+        "different tags": f"{text['tags']:,}",
+    }
+
+
+def _row(values: dict[str, float], form: str = "") -> str:
+    return ", ".join(
+        f"{name}: {value:{form or (',.1f' if value % 1 else ',.0f')}}"
+        for name, value in values.items()
+    )
+
+
+def _labels_in_words(labels: dict[str, Any]) -> str:
+    if labels["kind"] != "ratings":
+        return str(labels["kind"])
+    low, high = labels["scale"]
+    rule = f"above {labels['like_above']:g} of {low:g} to {high:g}"
+    counts = f"; {_row(labels['ratings'])}" if "ratings" in labels else ""
+    one = f"{labels['users_of_one_label']:,} users like all or nothing"
+    return f"{labels['likes']:.0%} likes, rated {rule}; {one}{counts}"
+
+
+def _times_in_words(times: dict[str, Any]) -> str:
+    if not times["known"]:
+        return f"none; order of a user's interactions: {times['order']}"
+    tied = f"{times['at_once']:.0%} at the same second as the user's one before"
+    return f"{times['first']} to {times['last']}; {tied}"
 
 
 def draw(name: str, dataset: Dataset, path: Path) -> None:
-    """One figure: interactions per user and what K asks for, popularity, ratings."""
+    """One figure: what K asks of users, how unequal items are, and ratings where there are some."""
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--figure {path}: end its name in .png, .svg or .pdf")
     log, _ = dataset.load()
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10 if dataset.explicit else 7, 3.2), layout="constrained")
+        panels = figure.subplots(1, 3 if dataset.explicit else 2)
+        _draw_users(panels[0], log.counts)
+        _draw_items(panels[1], np.bincount(log.items, minlength=log.n_items))
+        if dataset.explicit:
+            _draw_ratings(panels[2], dataset, log.ratings)
+        for axes in panels:
+            axes.yaxis.set_major_formatter(_percent)
+        figure.suptitle(
+            f"{name}: {log.n_users:,} users, {log.n_items:,} items, {len(log):,} interactions"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
+
+
+def _percent(share: float, _: object) -> str:
+    return f"{100 * share:.3g}%"
+
+
+def _draw_users(axes: Any, counts: np.ndarray) -> None:
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+    numbers, users = np.unique(counts, return_counts=True)
+    left = np.cumsum(users[::-1])[::-1] / len(counts)  # with as many or more
+    x, y = [1, *numbers, numbers[-1]], [1, *left, 0]
+    axes.step(x, y, where="pre", color=BLUE)
     protocol = Protocol.of("user-cold")
-    figure = Figure(figsize=(10, 3), layout="constrained")
-    users, items, ratings = figure.subplots(1, 3)
-    counts = np.sort(log.counts)[::-1]
-    users.plot(counts, np.arange(1, len(counts) + 1) / len(counts))
-    for k in (0, protocol.shots[-1]):
-        users.axvline(k + protocol.query, color="0.6", lw=0.8)
-        users.annotate(f"K = {k}", (k + protocol.query, 1), rotation=90, va="top", fontsize=8)
-    users.set(xscale="log", xlabel="interactions", ylabel="share of users with as many or more")
-    popular = np.sort(np.bincount(log.items, minlength=log.n_items))[::-1]
-    items.plot(np.arange(1, len(popular) + 1), popular)
-    items.set(xscale="log", yscale="log", xlabel="item, by popularity", ylabel="interactions")
-    values, times = np.unique(log.ratings, return_counts=True)
-    if len(values) <= 20:
-        ratings.bar([f"{v:g}" for v in values], times / len(log), color="C0")
-    else:
-        ratings.hist(log.ratings, bins=40, weights=np.full(len(log), 1 / len(log)))
-        ratings.axvline(dataset.like_above, color="0.6", lw=0.8)
-    ratings.set(xlabel=f"rating; a like is above {dataset.like_above:g}", ylabel="share")
-    figure.suptitle(
-        f"{name}: {log.n_users:,} users, {log.n_items:,} items, {len(log):,} interactions"
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    for k in (protocol.shots[0], protocol.shots[-1]):
+        needed = k + protocol.query
+        axes.axvline(needed, color=ORANGE, lw=0.8, ls="--")
+        word = f"K = {k}: {(counts >= needed).mean():.0%} "
+        axes.text(needed, 0.02, word, rotation=90, ha="right", va="bottom")
+    most = max(numbers[-1], needed)
+    axes.set(title="Users long enough for K", xlabel="interactions", xscale="log")
+    axes.set(ylabel="users with as many or more", xlim=(1, 1.3 * most), ylim=(0, 1.03))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 1000 else (1,)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter("")
+
+
+def _draw_items(axes: Any, counts: np.ndarray) -> None:
+    reached = np.append(0, np.cumsum(np.sort(counts)[::-1]) / counts.sum())
+    axes.plot(np.linspace(0, 1, len(reached)), reached, color=BLUE)
+    axes.plot([0, 1], [0, 1], color=GREY, ls=":")
+    axes.set(title=f"Popularity, Gini {_popularity(counts)['gini']:.2f}", ylim=(0, 1.03))
+    axes.set(xlabel="items, the most popular first", ylabel="of all interactions", xlim=(0, 1))
+    axes.xaxis.set_major_formatter(_percent)
+
+
+def _draw_ratings(axes: Any, dataset: Dataset, ratings: np.ndarray) -> None:
+    values, liked = np.unique(ratings), dataset.labels(ratings, "like") > 0
+    for chosen, word, colour in ((~liked, "no like", GREY), (liked, "like", BLUE)):
+        label = f"{word}: {chosen.mean():.0%}"
+        if len(values) <= FEW:
+            shares = [(ratings[chosen] == value).sum() / len(ratings) for value in values]
+            axes.bar([f"{value:g}" for value in values], shares, color=colour, label=label)
+        else:
+            edges, weights = (
+                np.linspace(*dataset.scale, 41),
+                np.full(chosen.sum(), 1 / len(ratings)),
+            )
+            axes.hist(ratings[chosen], edges, weights=weights, color=colour, label=label)
+    axes.set(title="Ratings", xlabel=f"rating; a like is above {dataset.like_above:g}")
+    axes.set_ylabel("of all interactions")
+    axes.margins(y=0.3)  # room for the legend
+    axes.legend(frameon=False)

@@ -1,5 +1,6 @@
 """What `-d NAME` and `-d FILE` mean: a registered dataset, or a user's own file by its ending."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,31 @@ def dataset(name: str, params: dict[str, Any]) -> Dataset:
         if key not in fields:
             raise unknown(f"parameter of {name}", key, fields, ", ".join(fields) or "it has none")
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()}
-    if loader_of(name) != name:
-        given["path"] = name
+    for key, value in given.items():
+        default = fields[key].default
+        if not _is_like(value, default):
+            right = json.dumps(str(value) if isinstance(default, str) else default)
+            raise UserError(f"{name}: {key} must be like {right}, not {value!r}")
+    if loader_of(name) != name and given.setdefault("path", name) != name:
+        raise UserError(f"{name}: path says {given['path']!r}; leave it out")
     try:
         made: Dataset = cls(**given)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, UserError) as error:
         raise UserError(f"{name}: {error}") from None
     return made
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value has the kind of a field's default; a whole number is a number, too."""
+    if isinstance(default, tuple):
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(default)
+            and all(map(_is_like, value, default))
+        )
+    if type(default) is float:
+        return type(value) in (int, float)
+    return type(value) is type(default) or type(default) not in (bool, int, str)
 
 
 def options(given: list[str] | None) -> dict[str, Any]:

@@ -9,15 +9,25 @@ from coldbench.errors import BadFile, Problem, UserError
 def problems_of(dataset: Dataset) -> list[Problem | str]:
     """All problems of a user's own files, or of a registered dataset the first."""
     try:
-        every: Any = getattr(dataset, "all_problems", list)
-        found: list[Problem | str] = every()
-        if not found:
-            dataset.load()
-    except BadFile as error:
-        return [*error.problems]
+        dataset.load()  # quick where all is well
     except UserError as error:
-        return [str(error)]
+        return _every(dataset) or _told(error)
+    return []
+
+
+def _every(dataset: Dataset) -> list[Problem | str]:
+    every: Any = getattr(dataset, "all_problems", list)
+    found: list[Problem | str] = []
+    try:
+        for problem in every():
+            found.append(problem)
+    except UserError as error:  # the second file cannot even be looked at
+        found += _told(error)
     return found
+
+
+def _told(error: UserError) -> list[Problem | str]:
+    return [*error.problems] if isinstance(error, BadFile) else [str(error)]
 
 
 def summary(name: str, dataset: Dataset) -> str:

@@ -14,6 +14,7 @@ LATEST = 4_102_444_800  # seconds: the year 2100
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?[0-9]+")  # polars takes it too, which knows more digits than these ten
 BENT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]\d+", re.ASCII)  # 12.0, 1e+05
+CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")  # ends a line, or moves a cursor
 ABSENT = ("nan", "null", "none", "<na>", "inf", "-inf")  # what programs write for no value
 SECONDS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6}
 

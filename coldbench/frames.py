@@ -16,10 +16,13 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
 
     log: a row an interaction: user and item (String), rating, and time (Int64) where there is one.
     items: a row an item: item (String), text (String), and tags (List of String) where there are
-    some; in the catalogue's order. An item that nobody rated is left out. Users are numbered in the
-    order of their ids, as numbers where all are numbers, so that the order of the file's rows says
-    nothing. Raises UserError where an item of the log is not among the items, or is there twice.
+    some; in the catalogue's order. An item that nobody rated is left out, one without text is
+    called by its id. Users are numbered in the order of their ids, as numbers where all are
+    numbers, so that the order of the file's rows says nothing. Raises UserError where the log is
+    empty, or an item of it is not among the items, or is there twice.
     """
+    if not log.height:
+        raise UserError("the log holds no interaction")
     if items["item"].n_unique() < items.height:
         twice = items.filter(items["item"].is_duplicated())["item"][0]
         raise UserError(f"item {twice!r} stands twice in the table of items; keep one")
@@ -40,10 +43,13 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
         times,
         items.height,
     )
+    ids = tuple(items["item"])
+    text = (" ".join(line.split()) or item for line, item in zip(items["text"], ids, strict=True))
     tags: Iterable[tuple[str, ...]] = ((),) * items.height
     if "tags" in items.columns:
-        tags = map(tuple, items["tags"].to_list())
-    return interactions, Catalogue(tuple(items["item"]), tuple(items["text"]), tuple(tags))
+        stripped = (map(str.strip, own) for own in items["tags"].to_list())
+        tags = (tuple(filter(None, own)) for own in stripped)
+    return interactions, Catalogue(ids, tuple(text), tuple(tags))
 
 
 def numbered(values: pl.Series, names: pl.Series) -> NDArray[np.int32]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 IN_VAIN = 10_000_000  # letters read for quotes that do not close, before the rest is left unread
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 ODD = re.compile("[\0\r\udc80-\udcff]")  # what no line of a table holds; the last: no UTF-8
 
 
@@ -49,7 +50,7 @@ def rows_of(
     content: bytes, separator: str, *, quoted: bool, encoding: str
 ) -> Iterator[Row | Unreadable]:
     """Rows in order. Blank lines at the end, `\\r\\n` and a byte-order mark do not matter."""
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff") or content[:400].count(b"\0") > 100:
+    if content.startswith(UTF_16) or content[:400].count(b"\0") > 100:
         yield Unreadable(1, 1, "UTF-16", "UTF-8", "iconv -f UTF-16 -t UTF-8 FILE > NEW")
         return
     text = content.removeprefix(b"\xef\xbb\xbf").decode(encoding, "surrogateescape")

@@ -1,13 +1,34 @@
-"""Parquet files, held to the same rules as text: a row number stands for the line."""
+"""Parquet files, held to the same rules as text: a row number stands for the line.
 
+A column that says one thing over and over packs to nothing, so a file is refused that would unpack
+to 200 times its size, as an archive is. And since polars ends the whole process on some damaged
+files, each is read once by a process that may end.
+"""
+
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import SECONDS, Column, Wrong, fine
+from coldbench.column import CONTROL, SECONDS, Column, Wrong, fine
 from coldbench.errors import BadFile, Problem, UserError
+from coldbench.members import LIMITS
 
 MOST = 1000  # problems of one file that are told
+VALUE = 16  # bytes of one in memory, those of a text not counted
+SPARE = 8 * 2**30  # bytes that polars may take beside those of the values
+PATIENCE = 600  # seconds
+TRIAL = """
+import sys
+from contextlib import suppress
+with suppress(ImportError):  # Windows
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
+import polars
+polars.read_parquet(sys.argv[2], columns=sys.argv[3:], glob=False)
+"""
+DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
 def names_of(path: Path) -> list[str]:
@@ -15,10 +36,14 @@ def names_of(path: Path) -> list[str]:
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        return list(pl.read_parquet_schema(path))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).splitlines()[0][:80]
-        raise BadFile([_no_parquet(path, reason)]) from None
+        names = list(pl.read_parquet_schema(path))
+    except DAMAGED as error:
+        raise _no_parquet(path, error) from None
+    odd = [(n, name) for n, name in enumerate(names, 1) if CONTROL.search(name)]
+    if odd:
+        expected, fix = "a name without control characters", "rename the column"
+        raise BadFile([Problem(str(path), 1, *odd[0], expected, fix)])
+    return names
 
 
 def read(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
@@ -51,14 +76,44 @@ def _raw(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
     ]
     if absent:
         raise BadFile(absent)
+    names = [column.name for column in columns]
     try:
-        return pl.read_parquet(path, columns=[column.name for column in columns])
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise BadFile([_no_parquet(path, str(error).splitlines()[0][:80])]) from None
+        rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+        size = rows * len(columns) * VALUE
+        _bounded(path, size)
+        _tried(path, names, SPARE + 4 * size)
+        frame = pl.read_parquet(path, columns=names, glob=False)
+        texts = frame.select(pl.selectors.string().str.len_bytes().sum())
+        _bounded(path, sum(n or 0 for row in texts.iter_rows() for n in row))
+    except DAMAGED as error:
+        raise _no_parquet(path, error) from None
+    return frame
 
 
-def _no_parquet(path: Path, reason: str) -> Problem:
-    return Problem(str(path), 1, 1, reason, "a whole Parquet file", "write or copy it again")
+def _tried(path: Path, names: list[str], memory: int) -> None:
+    """Raises OSError where reading the columns in so many bytes ends a process, or does not end."""
+    command = [sys.executable, "-P", "-c", TRIAL, str(memory), str(path), *names]
+    try:
+        trial = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise OSError(f"reading takes more than {PATIENCE} seconds") from None
+    if trial.returncode:
+        said = trial.stderr.decode("utf-8", "replace").strip().splitlines()
+        ended = f"reading it ended a process by {-trial.returncode}"
+        raise OSError(said[-1] if said and trial.returncode > 0 else ended)
+
+
+def _bounded(path: Path, size: int) -> None:
+    allowed = LIMITS.bytes_of(path)
+    if size > allowed:
+        expected = f"a file that unpacks to at most {allowed:,} bytes"
+        raise BadFile([Problem(str(path), 1, 1, f"{size:,} bytes", expected, "write it as CSV")])
+
+
+def _no_parquet(path: Path, error: BaseException) -> BadFile:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+    expected, fix = "a whole Parquet file", "write or copy it again"
+    return BadFile([Problem(str(path), 1, 1, reason, expected, fix)])
 
 
 def _typed(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | None:

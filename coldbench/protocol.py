@@ -54,6 +54,12 @@ class Protocol:
                 raise unknown(
                     f"protocol.{field}", getattr(self, field), allowed, f"one of {allowed}"
                 )
+        for field in ("query", "unseen", *_SHARES):
+            value, kind = getattr(self, field), float if field in _SHARES else int
+            if type(value) is not int and type(value) is not kind:
+                raise UserError(f"protocol.{field} must be a number, not {value!r}")
+        if not isinstance(self.shots, tuple) or any(type(k) is not int for k in self.shots):
+            raise UserError(f"protocol.shots must be whole numbers, not {self.shots!r}")
         if not self.shots or list(self.shots) != sorted(set(self.shots)) or self.shots[0] < 0:
             raise UserError(f"protocol.shots must rise from 0 or more, not {list(self.shots)}")
         for field in ("query", "unseen"):
@@ -97,6 +103,7 @@ class Protocol:
         )
 
 
+_SHARES = ("cold_users", "valid_users", "cold_items")
 _CHOICES = {
     "cold": ("user", "item", "both", "nothing"),
     "split": ("random", "time"),

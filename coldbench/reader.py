@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from coldbench.column import LONGEST, Column, Wrong, fine
+from coldbench.column import CONTROL, LONGEST, Column, Wrong, fine
 from coldbench.errors import BadFile, Problem, UserError
-from coldbench.lines import Row, Unreadable, rows_of
+from coldbench.lines import UTF_16, Row, Unreadable, rows_of
 
 MOST = 1000  # problems of one file that are told
 BOM = b"\xef\xbb\xbf"
+PACKED = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"(\xb5/\xfd")  # polars unpacks it
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ def header_of(
     first = content_of(path)[:LONGEST].split(b"\n")[0].removesuffix(b"\r")
     row = next(rows_of(first, separator, quoted=quoted, encoding=encoding), None)
     if isinstance(row, Row):
-        return row.fields
+        odd = [field for field, name in enumerate(row.fields) if CONTROL.search(name)]
+        if not odd:
+            return row.fields
+        place, expected = row.place(odd[0]), "a name without control characters"
+        row = Unreadable(*place, row.fields[odd[0]], expected, "rename the column")
     if row is None:
         row = Unreadable(1, 1, "", "a first line with the columns' names", "add it")
     raise BadFile([Problem(str(path), row.line, row.column, row.value, row.expected, row.fix)])
@@ -80,26 +85,15 @@ def header_of(
 
 def _at_once(table: Table, content: bytes) -> pl.DataFrame | None:
     """The table in whole columns, or None where anything calls for a closer look."""
-    content = content.removeprefix(BOM)
-    if table.encoding != "utf-8":
-        content = content.decode(table.encoding).encode()
-    if b"\r" in content:
-        content = content.replace(b"\r\n", b"\n")
-    separator = table.separator.encode()
-    if table.quoted and b'"' in content:
-        content = _unquoted(content, separator)
-    if b"\0" in content or b"\r" in content or not content:
-        return None
-    if len(separator) > 1:  # polars takes one byte: one that stands in no text
-        if b"\x1f" in content:
-            return None
-        content, separator = content.replace(separator, b"\x1f"), b"\x1f"
+    content, separator = _plain(table, content)
     names = [column.name for column in table.columns]
     if table.header:
         first, _, content = content.partition(b"\n")
-        names = first.decode("utf-8", "replace").split(separator.decode())
+        names = first.decode("utf-8", "surrogateescape").split(separator.decode())
         if _header_problems(table, "", names):
             return None
+    if not content or content.startswith(PACKED):
+        return None
     content += b"" if content.endswith(b"\n") else b"\n"
     raw = {column.name: column.raw for column in table.columns}
     try:
@@ -110,7 +104,7 @@ def _at_once(table: Table, content: bytes) -> pl.DataFrame | None:
             quote_char=None,
             schema={name: raw.get(name, pl.String) for name in names},
         )
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, UnicodeEncodeError):
         return None
     # polars refuses a row with more fields and fills up one with fewer: where all separators
     # together are as many as they should be, no row had fewer
@@ -118,6 +112,25 @@ def _at_once(table: Table, content: bytes) -> pl.DataFrame | None:
     if frame.height != lines or content.count(separator) != lines * (len(names) - 1):
         return None
     return fine(frame, table.columns)
+
+
+def _plain(table: Table, content: bytes) -> tuple[bytes, bytes]:
+    """The content as UTF-8 with line ends alone, without quotes, and its separator in one byte;
+    empty where that cannot be had."""
+    separator = table.separator.encode()
+    if content.startswith(UTF_16):
+        return b"", separator
+    content = content.removeprefix(BOM)
+    if table.encoding != "utf-8":
+        content = content.decode(table.encoding).encode()
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n")
+    if table.quoted and b'"' in content:
+        content = _unquoted(content, separator)
+    odd = b"\0" in content or b"\r" in content or (len(separator) > 1 and b"\x1f" in content)
+    if len(separator) > 1:  # polars takes one byte: one that stands in no text
+        content, separator = content.replace(separator, b"\x1f"), b"\x1f"
+    return b"" if odd else content, separator
 
 
 def _unquoted(content: bytes, separator: bytes) -> bytes:
@@ -146,12 +159,14 @@ def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, lis
             break
         if isinstance(row, Unreadable):
             found.append(Problem(path, row.line, row.column, row.value, row.expected, row.fix))
+            if names is None and row.line == 1:
+                break  # without a header nothing else can be said
             continue
         if names is None:
             names = row.fields
             found += _header_problems(table, path, names)
             if found:
-                break  # nothing else can be said
+                break
             continue
         places = places or [(names.index(column.name), column) for column in table.columns]
         if len(row.fields) != len(names):

@@ -39,4 +39,4 @@ def line(title: str, genres: Iterable[str] = ()) -> str:
     """ "Matrix, The (1999)" reads as "The Matrix (1999): Action, Sci-Fi"."""
     title = ARTICLE.sub(r"\2 \1\3", " ".join(title.split()))
     known = [genre for genre in genres if genre != "unknown"]
-    return f"{title}: {', '.join(known)}" if known else title
+    return ": ".join(filter(None, (title, ", ".join(known))))

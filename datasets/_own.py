@@ -6,15 +6,18 @@ template, `--with "text={title} by {author}"`, tags by a column, `--with tags=ge
 
 import re
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 
-from coldbench.column import Column
+from coldbench.column import SECONDS, Column
 from coldbench.dataset import Dataset
-from coldbench.errors import Problem, UserError, unknown
+from coldbench.errors import BadFile, Problem, UserError, unknown
 from coldbench.frames import from_frames
 from coldbench.interactions import Catalogue, Interactions
 
@@ -24,7 +27,6 @@ USUAL = {  # without case, spaces and underscores
     "rating": "rating ratings stars score overall bookrating",
     "time": "timestamp time unixtime unixreviewtime",
 }
-BETWEEN_TAGS = re.compile(r"\s*[|;,]\s*")
 NAMED = re.compile(r"\{([^{}]+)\}")
 
 
@@ -49,6 +51,22 @@ class Own(Dataset):
     citation = "your own"
     size = "any"
     paths = ("path", "items")
+    between_tags: ClassVar[re.Pattern[str]] = re.compile(r"[|;,]")
+
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        if not -inf < low <= self.like_above < high < inf:
+            raise UserError(
+                f"like_above = {self.like_above} is not within the scale {low} to {high}"
+            )
+        if self.time_unit not in SECONDS and "%" not in self.time_unit:
+            raise unknown(
+                "time_unit", self.time_unit, SECONDS, f"{', '.join(SECONDS)}, or %Y-%m-%d"
+            )
+        if (self.text or self.tags) and not self.items:
+            raise UserError("text and tags are made of the table of items: name it by items=FILE")
+        if self.text and not NAMED.search(self.text):
+            raise UserError(f"text = {self.text!r} names no column; write it in braces, {{title}}")
 
     @abstractmethod
     def columns_of(self, path: Path) -> list[str]:
@@ -69,16 +87,14 @@ class Own(Dataset):
     @cached_property
     def log_columns(self) -> dict[str, Column]:
         """What each column of the log is."""
-        low, high = self.scale
-        if not low <= self.like_above < high:
-            raise UserError(
-                f"like_above = {self.like_above} is not within the scale {low} to {high}"
-            )
+        if not self.path:
+            raise UserError("name the log: -d ratings.csv, or path in dataset_params")
+        there = self.columns_of(Path(self.path))
         kinds = {
-            "user": Column(self._named("user"), "id"),
-            "item": Column(self._named("item"), "id"),
-            "rating": Column(self._named("rating"), "number", low, high),
-            "time": Column(self._named("time"), "time", unit=self.time_unit),
+            "user": Column(self._named("user", there), "id"),
+            "item": Column(self._named("item", there), "id"),
+            "rating": Column(self._named("rating", there), "number", *self.scale),
+            "time": Column(self._named("time", there), "time", unit=self.time_unit),
         }
         return {key: column for key, column in kinds.items() if column.name}
 
@@ -87,9 +103,11 @@ class Own(Dataset):
         """What is read of the table of items: its id, then what makes text and tags."""
         there = self.columns_of(Path(self.items))
         name = self.log_columns["item"].name
-        own = name if name in there else _usual("item", there)
-        if not own:
-            raise UserError(f"{self.items}: no column {name!r} among {', '.join(there)}")
+        found = [name] if name in there else _usual("item", there)
+        if len(found) != 1:
+            fix = f"rename the column of ids to {name}"
+            raise _bad_header(self.items, there, "one column of items, named as in the log", fix)
+        own = found[0]
         wanted = [*NAMED.findall(self._template(there, own)), *([self.tags] if self.tags else [])]
         for column in wanted:
             if column not in there:
@@ -102,14 +120,17 @@ class Own(Dataset):
         log = rows.select(pl.col(column.name).alias(key) for key, column in named.items())
         if "rating" not in named:
             log = log.with_columns(rating=pl.lit(self.scale[1]))
-        return from_frames(log, self._items(log))
+        items = self._items(log)
+        try:
+            return from_frames(log, items)
+        except UserError as error:
+            raise UserError(f"{self.items}: {error}") from None
 
-    def all_problems(self) -> list[Problem]:
-        """All that is wrong with the log and the table of items."""
-        found = self.problems(Path(self.path), tuple(self.log_columns.values()))
+    def all_problems(self) -> Iterator[Problem]:
+        """All that is wrong with the log and then with the table of items."""
+        yield from self.problems(Path(self.path), tuple(self.log_columns.values()))
         if self.items:
-            found += self.problems(Path(self.items), self.item_columns)
-        return found
+            yield from self.problems(Path(self.items), self.item_columns)
 
     def _items(self, log: pl.DataFrame) -> pl.DataFrame:
         if not self.items:
@@ -121,40 +142,40 @@ class Own(Dataset):
         text, tags = [], []
         for row in table.iter_rows(named=True):
             line = NAMED.sub(lambda found, row=row: row[found[1]], template)  # type: ignore[misc]
-            text.append(" ".join(line.split()).strip(" ,:;|") or row[own])
-            words = BETWEEN_TAGS.split(row[self.tags].strip()) if self.tags else []
-            tags.append([word for word in words if word])
+            text.append(line.strip(" \t\n,:;|"))
+            tags.append(self.between_tags.split(row[self.tags]) if self.tags else [])
         kind = pl.List(pl.String)
         return pl.DataFrame({"item": table[own], "text": text, "tags": pl.Series(tags, dtype=kind)})
 
     def _template(self, there: list[str], own: str) -> str:
         if self.text:
             return self.text
-        title = [c for c in there if _plain(c) in ("title", "name", "producttitle")]
-        rest = [c for c in there if c not in (own, self.tags)]
-        return ", ".join(f"{{{column}}}" for column in title[:1] or rest or [own])
+        readable = [c for c in there if NAMED.fullmatch(f"{{{c}}}")]  # not "" or with braces
+        title = [c for c in readable if _plain(c) in ("title", "name", "producttitle")]
+        rest = [c for c in readable if c not in (own, self.tags)]
+        return ", ".join(f"{{{column}}}" for column in title[:1] or rest)
 
-    def _named(self, what: str) -> str:
+    def _named(self, what: str, there: list[str]) -> str:
         """The log's column for this; "" where there is none and need not be one."""
-        if not self.path:
-            raise UserError("name the log: -d ratings.csv, or path in dataset_params")
-        there, named = self.columns_of(Path(self.path)), getattr(self, what)
-        if named == "none" and what in ("rating", "time"):
+        named, may_lack = getattr(self, what), what in ("rating", "time")
+        if named == "none" and may_lack:
             return ""
         if named and named not in there:
             raise unknown(f"column of {self.path}", named, there, f"it has {', '.join(there)}")
-        found = named or _usual(what, there)
-        if not found and what in ("user", "item"):
-            raise UserError(
-                f"{self.path}:1:1: value {', '.join(there)!r}, expected a column of {what}s; "
-                f"fix: say which it is, --with {what}=COLUMN"
-            )
-        return found
+        found = [named] if named else _usual(what, there)
+        if len(found) > 1 or not (found or may_lack):
+            expected = f"one column of {what}s, found {' and '.join(found) or 'none'}"
+            fix = f"say which it is, --with {what}=COLUMN"
+            raise _bad_header(self.path, there, expected, fix)
+        return found[0] if found else ""
 
 
-def _usual(what: str, there: list[str]) -> str:
-    found = [column for column in there if _plain(column) in USUAL[what].split()]
-    return found[0] if len(found) == 1 else ""
+def _usual(what: str, there: list[str]) -> list[str]:
+    return [column for column in there if _plain(column) in USUAL[what].split()]
+
+
+def _bad_header(path: str, there: list[str], expected: str, fix: str) -> BadFile:
+    return BadFile([Problem(path, 1, 1, ", ".join(there), expected, fix)])
 
 
 def _plain(name: str) -> str:

@@ -17,6 +17,7 @@ import polars as pl
 from coldbench.column import Column
 from coldbench.dataset import Dataset, File
 from coldbench.download import locate
+from coldbench.errors import UserError
 from coldbench.frames import from_frames
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.reader import Table, content_of, read
@@ -71,7 +72,11 @@ def read_books(path: Path) -> pl.DataFrame:
         *map(Column, ("Book-Title", "Book-Author", "Publisher")),
         Column("Year-Of-Publication", "whole", 0, 2100),
     )
-    books = read(Table(columns, "\t"), path, repaired(content_of(path)))
+    try:
+        content = repaired(content_of(path))
+    except ValueError as error:  # html knows no letter of 4,300 digits
+        raise UserError(f"{path}: no HTML ({error}); fix: get the file again") from None
+    books = read(Table(columns, "\t"), path, content)
     text = [_line(*map(str, row[1:])) for row in books.iter_rows()]
     return pl.DataFrame({"item": books["Book_ID"], "text": text})
 

@@ -9,18 +9,27 @@ from pathlib import Path
 import polars as pl
 
 from coldbench.column import Column
-from coldbench.errors import Problem
+from coldbench.errors import Problem, UserError, unknown
 from coldbench.reader import Table, header_of, problems, read
 
 from ._own import Own
 
+ENCODINGS = ("utf-8", "latin-1")
+
 
 @dataclass(frozen=True)
 class Csv(Own):
-    separator: str = ""  # "": a tab where the name ends in .tsv, else a comma
-    encoding: str = "utf-8"  # or "latin-1"
+    separator: str = ""  # of both files; "": a tab in .tsv, else a comma
+    encoding: str = "utf-8"  # of both files, or "latin-1"
 
     suffixes = (".csv", ".tsv")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.separator) > 1 or self.separator in ('"', "\n", "\r"):
+            raise UserError(f"separator must be one character, like ; not {self.separator!r}")
+        if self.encoding not in ENCODINGS:
+            raise unknown("encoding", self.encoding, ENCODINGS, " or ".join(ENCODINGS))
 
     def columns_of(self, path: Path) -> list[str]:
         return header_of(path, self._separator(path), encoding=self.encoding)
@@ -35,5 +44,5 @@ class Csv(Own):
         return Table(columns, self._separator(path), quoted=True, encoding=self.encoding)
 
     def _separator(self, path: Path) -> str:
-        tabs = ".tsv" in path.suffixes
+        tabs = path.name.removesuffix(".gz").endswith(".tsv")
         return self.separator or ("\t" if tabs else ",")

@@ -73,6 +73,7 @@ def read_shelves(tags: Path, book_tags: Path) -> pl.DataFrame:
     Shelves that hold more than half of the books ("to-read", "owned") tell nothing of a book.
     """
     names = read(Table((Column("tag_id", "id"), Column("tag_name")), quoted=True), tags)
+    names = names.unique("tag_id", maintain_order=True)  # else a join may grow without end
     columns = (
         Column("goodreads_book_id", "id"),
         Column("tag_id", "id"),

@@ -48,12 +48,13 @@ def read_plots(path: Path) -> dict[str, str]:
     """A film's number -> "title (year): plot", from a list of [[number, title, imdb], {record}]."""
     try:
         records = json.loads(content_of(path).decode("utf-8"))
+        json.dumps(records, ensure_ascii=False).encode()  # JSON can spell letters that are none
     except json.JSONDecodeError as error:
         value = error.doc[error.pos : error.pos + 20]
         place = (str(path), error.lineno, error.colno, value)
         raise BadFile([Problem(*place, f"JSON ({error.msg})", "get the file again")]) from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{path}: no JSON in UTF-8 ({error}); fix: get the file again") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: no sound JSON ({error}); fix: get the file again") from None
     if not isinstance(records, list):
         raise UserError(f"{path}: holds one {type(records).__name__}, expected a list of records")
     text = {}

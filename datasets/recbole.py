@@ -5,6 +5,7 @@ nothing is quoted (https://recbole.io/docs/user_guide/data/atomic_files.html). A
 without its type.
 """
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,11 +23,14 @@ KINDS = ("token", "token_seq", "float", "float_seq")
 @dataclass(frozen=True)
 class RecBole(Own):
     suffixes = (".inter",)
+    between_tags = re.compile(r"[|;,\s]")  # a token_seq is words set apart by spaces
 
     def __post_init__(self) -> None:
-        beside = Path(self.path).with_suffix(".item")
-        if self.path and not self.items and beside.is_file():
-            object.__setattr__(self, "items", str(beside))
+        if self.path and not self.items:
+            beside = Path(self.path.removesuffix(".gz")).with_suffix(".item")
+            there = [str(path) for path in (beside, Path(f"{beside}.gz")) if path.is_file()]
+            object.__setattr__(self, "items", there[0] if there else "")
+        super().__post_init__()
 
     def columns_of(self, path: Path) -> list[str]:
         return list(_typed(path))

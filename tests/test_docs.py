@@ -1,12 +1,21 @@
 """The pages of docs/ do what they say."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+
+from coldbench import registry
+from coldbench.download import sha256
+from coldbench.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
@@ -40,6 +49,91 @@ def test_the_method_of_the_page_is_listed_checked_run_and_reported(tmp_path: Pat
     report = tmp_path / "runs/mine/report"
     for name in ("report.md", "results.csv", "index.html"):
         assert "taste" in (report / name).read_text(encoding="utf-8")
+
+
+def test_the_dataset_of_the_page_reads_its_files_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLDBENCH_DATA", str(tmp_path))
+    code, shelf = code_of("add-a-dataset.md"), tmp_path / "my-shop"
+    shelf.mkdir()
+    for name, text in (
+        ("ratings.csv", "user,product,stars,seconds\nann,7,4.5,1600000000\nbob,7,1,1600000000\n"),
+        ("products.csv", 'product,title\n7,"Lamp, small"\n'),
+    ):
+        (shelf / name).write_text(text, encoding="utf-8")
+        code = code.replace(f"<of {name}>", sha256(shelf / name))
+    (tmp_path / "my_shop.py").write_text(code, encoding="utf-8")
+    spec = spec_from_file_location("my_shop", tmp_path / "my_shop.py")
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    log, items = module.MyShop().load()
+    assert log.ratings.tolist() == [4.5, 1] and items.text == ("Lamp, small",)
+    (shelf / "ratings.csv").write_text("another", encoding="utf-8")
+    with pytest.raises(UserError, match="SHA-256"):
+        module.MyShop().load()
+
+
+def blocks_of(page: str) -> list[tuple[str, str]]:
+    """What stands between fences, with its language, in order."""
+    return re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.S)
+
+
+def shown(console: str) -> Iterator[tuple[str, list[str]]]:
+    """Each command of a console, and the lines that the page says it prints."""
+    for part in re.split(r"^\$ ", console, flags=re.M)[1:]:
+        joined = part.replace("\\\n", " ")
+        command, _, told = joined.partition("\n")
+        yield command, told.splitlines()
+
+
+@pytest.mark.slow
+def test_the_page_on_your_data_can_be_followed_from_its_file_to_its_reports(tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def bash(command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-euc", command], cwd=tmp_path, env={**os.environ, "PATH": path},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    kinds = [kind for kind, _ in blocks_of("your-data.md")]
+    assert kinds.count("python") == kinds.count("toml") == 1 and kinds.count("console") == 3
+    for kind, text in blocks_of("your-data.md"):
+        if kind == "python":
+            subprocess.run([sys.executable, "-c", text], cwd=tmp_path, check=True)
+        elif kind == "toml":
+            (tmp_path / "shop.toml").write_text(text, encoding="utf-8")
+        elif kind == "sh":
+            done = bash(text)
+            assert done.returncode == 0, done.stdout + done.stderr
+        else:
+            for command, told in shown(text):
+                done = bash(command)
+                assert told and "Traceback" not in done.stderr
+                for line in told:
+                    assert line in done.stdout, f"{command} says {done.stdout}{done.stderr}"
+    report = (tmp_path / "runs/shop/report/report.md").read_text(encoding="utf-8")
+    assert "fold-in has the best" in report or "ridge has the best" in report
+    scores = list((tmp_path / "runs").rglob("scores.parquet"))
+    assert len(scores) == 8 + 6 and (tmp_path / "shop.png").is_file()
+
+
+def test_the_page_on_your_data_names_every_option_and_every_usual_column() -> None:
+    page = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
+    own = import_module("coldbench.datasets._own")
+    options = page.partition("## Options")[2].partition("## ")[0]
+    told = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|(.*?)\|", options, re.M)))
+    known = [
+        field.name
+        for name in ("csv", "parquet", "recbole")
+        for field in fields(registry.find("datasets", name))
+    ]
+    assert set(told) == set(known) - {"path"}
+    for what, names in own.USUAL.items():
+        row = re.search(rf"^\| {what}\b.*?\| (.*) \|$", page, re.M)
+        assert row and {name.replace(" ", "") for name in row[1].split(", ")} == set(names.split())
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -205,6 +205,9 @@ def test_sampling_repeats_with_its_seed() -> None:
         ({"cold_users": 0.95}, "no warm user"),
         ({"labels": "stars"}, "one of"),
         ({"shot": [0]}, "did you mean 'shots'"),
+        ({"query": "20"}, "query must be a number, not '20'"),
+        ({"shots": ["0", 4]}, "must be whole numbers"),
+        ({"cold_users": True}, "cold_users must be a number"),
     ],
 )
 def test_a_wrong_protocol_field_is_named(changes: dict[str, object], words: str) -> None:

@@ -155,7 +155,8 @@ def test_no_item_is_drawn_twice_for_one_user(candidates: str) -> None:
 
 
 def test_items_are_drawn_by_their_weights() -> None:
-    nobody = Users(likes().rows(np.zeros(N_USERS * EACH, bool)), np.zeros(0), np.arange(N_USERS))
+    empty = likes().rows(np.zeros(N_USERS * EACH, bool))
+    nobody = Users(empty, np.zeros(0, np.float32), np.arange(N_USERS))
     weights = np.where(np.arange(N_ITEMS) < 10, 8, 1)
     unseen = Unseen.of(nobody, np.arange(N_ITEMS), weights)
     drawn = unseen.draw(np.arange(20_000), np.random.default_rng(0))

@@ -1,0 +1,229 @@
+"""What fuzzing starts from: small made-up files of every format that coldbench reads, all sound.
+
+Loaded by targets.py with runpy, since test files import no test file.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import polars as pl
+
+MARK = b"\n\x1d\x1d\n"  # stands between two files of one input
+WORDS = (  # what is rare at random, and meant by someone
+    *"1e400 -inf nan NULL 1.0 -1 0x1 1_0 99999999999999999999 １ é ,, :: | ../".split(" "),
+    *('""', '"\n"', "\t\t", "/tmp/x", "\\ud800", '"', "'", "00000000", "1969-12-31", "[[", "]]"),
+    *("\0", "\r", "\r\n", "\x1f", "\x85", "\u2028", "\x1b[31m", "&#10;", "&#x110000;", "<b>", "{}"),
+    *("9" * 5000, " " * 200, "a," * 100, "\ufeff", "\u202e"),
+)
+ODD_BYTES = (b"\xff", b"\xff\xfe", b"\xef\xbb\xbf", b"\x1f\x8b", MARK, b"\x7f\xff\xff\xff", b"\x80")
+TOKENS = (*(word.encode() for word in WORDS), *ODD_BYTES)
+
+LOG = "user,item,rating,time\nu1,1,4.5,1260759144\nu2,2,1,1260759145\nu1,2,5,1260759150\nu1,1,3,9\n"
+ITEMS = 'item,title,genres\n1,"Salt, or Rope",Drama|Sea\n2,Ein Teich,\n3,Nobody Rated,Sea\n'
+FLAGS = "|".join("0100000000000000001")
+IMAGES = "\thttp://s\thttp://m\thttp://l\t\n"
+SENSE = "02 salt 0 brine 0 001 @ 00001740 n 0000 | a gloss"
+RATINGS_1M = "1::10::5::978300760\n2::7::1::978300300\n"
+MOVIES_1M = "7::Lantern of Ghent, The (1971)::Drama|Fantasy\n10::L'Été (1960)::Children's\n"
+NEWS = "N12\tnews\tweather\tRain\tIt rains.\thttps://n\t[]\t[]\nN7\tfood\tsoup\tSoup\t\thttps://n\t[]\t[]\n"
+
+# A dataset (behind a dot: which of its editions) -> its files; where no folder is named, its own
+TEXTS: dict[str, dict[str, str]] = {
+    "csv": {"log.csv": LOG, "items.csv": ITEMS},
+    "recbole": {
+        "log.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        "a\t1\t4.5\t1260759144\nb\t2\t1\t1260759145\n",
+        "log.item": "item_id:token\ttitle:token_seq\n1\tSalt and Rope\n2\tPond\n",
+    },
+    "ml-100k": {
+        "u.data": "1\t2\t3\t881250949\n1\t1\t5\t881250900\n2\t1\t1\t881250000\n",
+        "u.item": f"1|Quiet Pond, The (1990)|01-Jan-1990||http://a|{FLAGS}\n2|Été||||{FLAGS}\n",
+    },
+    "ml-100k.recbole": {
+        "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+        "1\t2\t3\t881250949\n2\t1\t5\t881250000\n",
+        "ml-100k.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\t"
+        "class:token_seq\n1\tQuiet Pond, The\t1990\tDrama Sci-Fi\n2\tMoss\t\t\n",
+    },
+    "ml-100k-plots": {
+        "ml-100k_omdb_metadata.json": '[[[1, "Pond, The (1990)", "01"], {"Plot": "A \\ud83d\\udc38'
+        '\\n sits."}], [[2, "Moss", "02"], {"Plot": "N/A"}]]',
+        "ml-100k/u.data": "1\t2\t3\t881250949\n2\t1\t5\t881250900\n",
+        "ml-100k/u.item": f"1|Pond, The (1990)||||{FLAGS}\n2|Moss||||{FLAGS}\n",
+    },
+    "ml-1m": {"ratings.dat": RATINGS_1M, "movies.dat": MOVIES_1M},
+    "ml-latest-small": {
+        "ratings.csv": "userId,movieId,rating,timestamp\n11,10,5.0,1000000200\n"
+        "2,7,0.5,1000000100\n",
+        "movies.csv": 'movieId,title,genres\n7,"Lantern, The (1971)",Drama|Fantasy\n'
+        '10,"""Quoted"" Pond (1999)",(no genres listed)\n',
+    },
+    "book-crossing": {
+        "book_ratings.dat": "user\titem\trating\n3\t1\t8.000000\n20\t2\t1.000000\n",
+        "items_info.dat": "Book_ID\tISBN\tBook-Title\tBook-Author\tYear-Of-Publication\tPublisher"
+        "\tImage-URL-S\tImage-URL-M\tImage-URL-L\n"
+        f"1\t000000001X\tSalt &amp\t Rope\tAnn Fen\t1991\tOar &amp\t Sons{IMAGES}"
+        f"2\t0000000020\tPonds  (Waters\t Vol. 2)\tLi  Ó Moss\t0\tHeron{IMAGES}",
+    },
+    "goodbooks-10k": {
+        "ratings.csv": "user_id,book_id,rating\n1,2,5\n2,1,4\n1,1,1\n",
+        "books.csv": "book_id,goodreads_book_id,authors,original_publication_year,title\n"
+        '1,70,"Ann Fen, Li Ó Moss",2008.0,"Pond  (Waters, #1)"\n2,80,,-750.0,Moss\n',
+        "tags.csv": "tag_id,tag_name\n5,to-read\n6,fantasy\n7,ponds\n",
+        "book_tags.csv": "goodreads_book_id,tag_id,count\n70,5,900\n70,7,20\n80,5,800\n80,6,-1\n",
+    },
+    "coat": {
+        "train.ascii": "5 0 1\n0 2 0\n",
+        "test.ascii": "0 3 1\n0 2 4\n",
+        "item_features.ascii": "1 0 1 0 1 0\n0 1 0 1 0 1\n1 0 0 1 1 0\n",
+        "item_features_map.txt": "gender:men\ngender:women\njackettype:parkas\njackettype:other\n"
+        "color:navy\ncolor:other\n",
+    },
+    "amazon-beauty": {
+        "user_sequence.txt": "A1 B01 B02\nA2 B02 B01 B02\n",
+        "item_generative_indexing_phase_0.txt": "B01 raw mango butter 16 oz\nB02 \n",
+    },
+    "msweb": {
+        "anonymous-msweb.data": 'I,4,"www","by getlog.pl"\nT,1,"VRoot",0,0,"VRoot"\nN,0,"0"\n'
+        'A,1287,1,"International AutoRoute","/autoroute"\nA,1288,1,"library","/library"\n'
+        'C,"10001",10001\nV,1287,1\nV,1288,1\nC,"10002",10002\nV,1288,1\n',
+    },
+    "mind-small": {
+        "behaviors.tsv": "1\tU7\t11/11/2019 9:05:58 AM\tN3 N4\tN12-1 N7-0\n"
+        "2\tU8\t11/12/2019 12:00:00 PM\t\tN7-1\n",
+        "news.tsv": NEWS,
+    },
+    "lastfm": {
+        "user_artists.dat": "userID\tartistID\tweight\n2\t51\t13883\n2\t52\t11690\n4\t51\t1\n",
+        "artists.dat": "id\tname\turl\tpictureURL\n51\tPond  Été\thttp://a\thttp://p\n"
+        "52\tMoss\thttp://a\t\n",
+    },
+    "far-trans": {
+        "transactions.csv": "customerID,ISIN,transactionID,transactionType,timestamp,totalValue\n"
+        "00AB12,GR01,5,Buy,2019-03-02,1200.5\n00AB12,XS03,6,Sell,2019-03-01,9\n",
+        "asset_information.csv": "ISIN,assetName,assetShortName,assetCategory,assetSubCategory,"
+        "marketID,sector,industry,timestamp\nGR01,ΔΗΛΟΣ OTE,DELPOIB,MTF,Balanced,AEDAK,,,2018-01-02"
+        '\nXS03,"Moss, Inc.",MOSS,Stock,,X,Energy,Peat,2018-01-02\n',
+    },
+    "senate-trades": {
+        "senate/all_transactions.csv": "transaction_date,owner,ticker,asset_description,asset_type,"
+        "type,amount,comment,senator,ptr_link\n"
+        "11/10/2020,Self,POND,Pond & Reed Inc.,Stock,Purchase,$1 - $2,,Zed Q Fernweh III,https://1\n"
+        '11/12/2020,Self,--,"Fernweh Farms <div class=""muted"">(Moss,&nbsp;ME)</div>",Stock,'
+        "Sale (Full),$1 - $2,,Zed Q Fernweh III,https://1\n"
+        "11/13/2020,Self,N/A,,,N/A,$1 - $2,,Ann Fen,https://1\n",
+    },
+    "wordnet": {
+        "data.noun": f"  1 licence\n00000080 03 n {SENSE}\n",
+        "index.noun": "  1 licence\nsalt n 1 2 @ ~ 1 1 00000080\nbrine n 1 1 @ 1 0 00000080\n",
+        "data.adj": "00000080 00 a 02 large 0 big(a) 0 000 | a gloss\n",
+        "index.adj": "big a 1 0 1 5 00000080\n",
+    },
+    "grid": {
+        "grid.toml": 'datasets = ["synthetic"]\nmethods = ["item-bias", "maml"]\nseeds = [0, 1]\n'
+        'protocol = {preset = "user-cold", query = 20, shots = [0, 1]}\nencoder = "minilm"\n'
+        "limit = 9\n[seeds_for]\nmaml = [0]\n[params.maml]\ninner_steps = 5\n",
+        "changes": "params.maml.inner_steps=3\nprotocol.query=5\nencoder=vectors\nseeds=[2]",
+    },
+}
+LATIN_1 = ("ml-1m", "ml-100k", "ml-100k-plots")
+
+
+def _flags(kind: int, *, attributes: bool = False, tag: bool = False) -> bytes:
+    return struct.pack(">i", kind | (kind == 25) << 8 | attributes << 9 | tag << 10)
+
+
+def _char(text: str) -> bytes:
+    return struct.pack(">ii", 9 | 8 << 12, len(text.encode())) + text.encode()
+
+
+def _strings(texts: Sequence[str], **attributes: bytes) -> bytes:
+    head = _flags(16, attributes=bool(attributes)) + struct.pack(">i", len(texts))
+    return head + b"".join(map(_char, texts)) + (_pairs(attributes) if attributes else b"")
+
+
+def _numbers(kind: str, *values: float) -> bytes:
+    head = _flags({"i": 13, "d": 14}[kind]) + struct.pack(">i", len(values))
+    return head + struct.pack(f">{len(values)}{kind}", *values)
+
+
+def _pairs(parts: Mapping[str, bytes]) -> bytes:
+    named = (_flags(2, tag=True) + _flags(1) + _char(n) + value for n, value in parts.items())
+    return b"".join(named) + _flags(254)
+
+
+def _s4(kind: str, **parts: bytes) -> bytes:
+    named = parts | {"class": _strings([kind], package=_strings(["p"]))}
+    return _flags(25, attributes=True) + _pairs(named)
+
+
+def rda() -> bytes:
+    """Jester's file in R's binary form: a sparse matrix of users by jokes, and the jokes."""
+    names = _strings(["j1", "j2"])
+    cells = {"i": _numbers("i", 0, 1, 1), "p": _numbers("i", 0, 2, 3), "Dim": _numbers("i", 2, 2)}
+    both = _flags(19) + struct.pack(">i", 2) + _strings(["u20", "u3"]) + names
+    matrix = _s4("dgCMatrix", **cells, Dimnames=both, x=_numbers("d", -9.95, 0.0, 9.9))
+    ratings = _s4("realRatingMatrix", data=matrix, normalize=_flags(254))
+    jokes = _strings(["Why a frog?\n Because.", "A pond walks in."], names=names)
+    head = b"RDX3\nX\n" + struct.pack(">4i", 3, 0x40100, 0x30500, 5) + b"UTF-8"
+    return head + _pairs({"Jester5k": ratings, "JesterJokes": jokes})
+
+
+def parquet(dated: bool, **options: str) -> bytes:
+    log = pl.read_csv(LOG.encode(), schema_overrides={"user": pl.Categorical} if dated else {})
+    if dated:
+        log = log.with_columns(pl.lit(datetime(2009, 12, 14)).alias("time"))
+    files = []
+    for frame in (log, pl.read_csv(ITEMS.encode())):
+        frame.write_parquet(written := io.BytesIO(), **options)  # type: ignore[arg-type]
+        files.append(written.getvalue())
+    return MARK.join(files)
+
+
+def archives() -> list[bytes]:
+    """The same two files in every form that is unpacked."""
+    made = []
+    for packing in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(written := io.BytesIO(), "w") as zipped:
+            for name, text in TEXTS["ml-1m"].items():
+                zipped.writestr(zipfile.ZipInfo(f"ml-1m/{name}"), text, packing)
+        made.append(written.getvalue())
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        with tarfile.open(fileobj=(written := io.BytesIO()), mode="w", format=form) as tar:
+            for name, text in TEXTS["ml-1m"].items():
+                member = tarfile.TarInfo(f"ml-1m/{'long' * 30}/{name}")
+                member.size = len(text.encode())
+                tar.addfile(member, io.BytesIO(text.encode()))
+        plain = written.getvalue()
+        packed = bz2.compress(plain), lzma.compress(plain), gzip.compress(plain, mtime=0)
+        made += [plain, *packed]
+    return made
+
+
+def seeds() -> dict[str, list[bytes]]:
+    """Of each target's name, inputs that it must take as sound."""
+    made = {}
+    for name, files in TEXTS.items():
+        encoding = "latin-1" if name in LATIN_1 else "utf-8"
+        made[name] = [MARK.join(text.encode(encoding) for text in files.values())]
+    dated = "user\ttime\tyear\né\t01/31/2020\t\nb\t02/01/2020\t1.5e3\n".encode("latin-1")
+    sound = [LOG.encode(), LOG.replace(",", "::").partition("\n")[2].encode(), dated]
+    made["reader"] = [bytes([n]) + content for n, content in zip((0, 2, 3), sound, strict=True)]
+    made["reader"].append(b"\1" + LOG.replace("u1", '"u1"').encode())
+    made["gzip"] = [gzip.compress(content, mtime=0) for content in sound[:1]]
+    made["parquet"] = [
+        parquet(False, compression="uncompressed"),
+        parquet(True, compression="uncompressed"),
+        parquet(False, compression="zstd"),
+        parquet(False, compression="snappy"),
+    ]
+    made["archive"] = archives()
+    made["jester"] = [rda(), gzip.compress(rda(), mtime=0)]
+    return made

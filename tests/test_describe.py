@@ -1,0 +1,253 @@
+"""`coldbench describe` and `validate`: counts that can be checked by eye, and every problem."""
+
+import json
+import struct
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from coldbench import registry
+
+cli: Any = import_module("coldbench.benchmarks.cli")
+about: Any = import_module("coldbench.benchmarks.describe")
+
+LOG = """\
+user,item,rating,time
+ann,p1,5,10
+ann,p2,4,20
+ann,p3,1,20
+bob,p1,2,10
+bob,p1,3,20
+"""
+ITEMS = "item,title,kind\np1,Lamp,a|b\np2,Chair,a\np3,,c\n"
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("log.csv").write_text(LOG)
+    return tmp_path
+
+
+class Ask:
+    """Runs the command line in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *words: str, code: int = 0) -> tuple[str, str]:
+        self.monkeypatch.setattr(sys, "argv", ["coldbench", *words])
+        ended: int | str | None = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            ended = end.code or 0
+        out, err = self.capsys.readouterr()
+        assert ended == code, out + err
+        return out, err
+
+    def json(self, *words: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self("describe", *words, "--json")[0])
+        return found
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    return Ask(monkeypatch, capsys)
+
+
+def test_a_small_log_is_described_as_by_eye(ask: Ask) -> None:
+    Path("items.csv").write_text(ITEMS)
+    found = ask.json("log.csv", "--with", "items=items.csv", "--with", "tags=kind")
+    per_user = found.pop("interactions_per_user")
+    assert [per_user[part] for part in ("least", "median", "most", "mean")] == [1, 2, 3, 2]
+    per_item = found.pop("interactions_per_item")
+    assert [per_item[part] for part in ("least", "median", "most")] == [1, 1, 2]
+    letters = found["text"].pop("characters")
+    assert [letters[part] for part in ("least", "median", "most")] == [2, 4, 5]
+    assert found == {
+        "name": "log",
+        "domain": "yours",
+        "licence": "yours",
+        "users": 2,
+        "items": 3,
+        "interactions": 4,
+        "duplicates_dropped": 1,
+        "density": 4 / 6,
+        "can_be_met": {
+            "query": 10,
+            "at_k": {"0": 0, "1": 0, "2": 0, "4": 0, "8": 0, "16": 0},
+            "users_too_short": 2,
+            "why": "fewer than 16 + 10 = 26 interactions",
+        },
+        "labels": {
+            "kind": "ratings",
+            "scale": [1, 5],
+            "like_above": 3.5,
+            "likes": 0.5,
+            "users_of_one_label": 1,
+            "ratings": {"1": 1, "3": 1, "4": 1, "5": 1},
+        },
+        "times": {
+            "known": True,
+            "first": "1970-01-01T00:00:10",
+            "last": "1970-01-01T00:00:20",
+            "at_once": 0.25,
+        },
+        "popularity": {
+            "top_1%": 0.5,
+            "top_10%": 0.5,
+            "top_50%": 0.5,
+            "gini": pytest.approx(1 / 6),
+        },
+        "text": {
+            "items_without_text": 1,
+            "tags": 3,
+            "vectors": None,
+        },
+    }
+
+
+def test_users_can_be_met_at_k_who_have_as_many_interactions_and_a_query(ask: Ask) -> None:
+    lengths = {"a": 9, "b": 10, "c": 13, "d": 14, "e": 25, "f": 26}
+    rows = [f"{user},p{i},3,{i}" for user, length in lengths.items() for i in range(length)]
+    Path("log.csv").write_text("\n".join(["user,item,rating,time", *rows]))
+    met = ask.json("log.csv")["can_be_met"]
+    assert met["at_k"] == {"0": 5, "1": 4, "2": 4, "4": 3, "8": 2, "16": 1}
+    assert met["users_too_short"] == 5
+
+
+def test_likes_alone_have_no_scale_and_a_log_may_have_no_times(ask: Ask) -> None:
+    found = ask.json("log.csv", "--with", "rating=none", "--with", "time=none")
+    assert found["labels"] == {"kind": "likes alone"}
+    assert found["times"] == {"known": False, "order": "unknown: by lot"}
+    assert found["text"]["items_without_text"] == 3
+    out, _ = ask("describe", "log.csv", "--with", "rating=none", "--with", "time=none")
+    assert "likes alone" in out and "by lot" in out and "3.5" not in out
+
+
+def test_many_different_ratings_are_not_told_one_by_one(ask: Ask) -> None:
+    rows = [f"a,p{i},{1 + i / 10},{i}" for i in range(21)]
+    Path("log.csv").write_text("\n".join(["user,item,rating,time", *rows]))
+    assert "ratings" not in ask.json("log.csv")["labels"]
+    ask("describe", "log.csv", "--figure", "log.png")
+
+
+def test_popularity_knows_all_alike_from_one_for_all() -> None:
+    assert about._popularity(np.full(100, 7))["gini"] == pytest.approx(0)
+    assert about._popularity(np.full(100, 7))["top_10%"] == pytest.approx(0.1)
+    one = about._popularity(np.eye(100, dtype=int)[0])
+    assert one["gini"] == pytest.approx(0.99) and one["top_1%"] == 1
+
+
+def test_json_is_one_document_and_nothing_else_with_a_figure_too(ask: Ask) -> None:
+    out, err = ask("describe", "log.csv", "--json", "--figure", "figures/log.png")
+    assert json.loads(out)["users"] == 2
+    assert err == "figures/log.png\n"
+
+
+def test_people_are_told_the_same_in_words(ask: Ask) -> None:
+    out = " ".join(ask("describe", "log.csv")[0].split())
+    for words in (
+        "users 2 items 3",
+        "interactions 4: 66.67% of all pairs",
+        "duplicates dropped 1",
+        "users too short 2: fewer than 16 + 10 = 26 interactions",
+        "50% likes, rated above 3.5 of 1 to 5; 1 users like all or nothing",
+        "1970-01-01T00:00:10 to 1970-01-01T00:00:20",
+    ):
+        assert words in out
+
+
+@pytest.mark.parametrize("options", [[], ["--with", "rating=none"]])
+def test_the_figure_is_a_png_of_a_sane_size_with_something_on_it(
+    ask: Ask, options: list[str]
+) -> None:
+    Path("$x^$.csv").write_text(LOG)  # no formula
+    ask("describe", "$x^$.csv", *options, "--figure", "log.png")
+    content = Path("log.png").read_bytes()
+    assert content.startswith(b"\x89PNG\r\n\x1a\n") and len(content) < 1_000_000
+    width, height = struct.unpack(">2I", content[16:24])
+    assert 900 <= width <= 2000 and 400 <= height <= 800
+    pixels = imread("log.png")[..., :3]
+    blue = (pixels[..., 2] - pixels[..., 0] > 0.5).mean(0)
+    panels = 2 if options else 3
+    for panel in range(panels):
+        assert blue[panel * width // panels : (panel + 1) * width // panels].any(), "empty panel"
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf"])
+def test_the_figure_may_be_svg_or_pdf(ask: Ask, ending: str) -> None:
+    ask("describe", "log.csv", "--figure", f"log.{ending}")
+    assert Path(f"log.{ending}").read_bytes()[:5] in (b"<?xml", b"%PDF-")
+
+
+def test_a_figure_of_another_ending_is_told(ask: Ask) -> None:
+    _, err = ask("describe", "log.csv", "--figure", "log.xyz", code=2)
+    assert "--figure log.xyz: end its name in .png, .svg or .pdf" in err
+    assert not Path("log.xyz").exists()
+
+
+def test_registered_datasets_are_described_too(ask: Ask) -> None:
+    found = ask.json("synthetic", "--with", "n_users=5", "--with", "per_user=7")
+    assert (found["name"], found["users"], found["interactions"]) == ("synthetic", 5, 35)
+    facts = registry.find("datasets", "synthetic")
+    assert (found["domain"], found["licence"]) == (facts.domain, facts.licence)
+    assert found["text"]["vectors"] == 8
+
+
+def test_a_sound_file_is_told_with_its_counts_and_duplicates(ask: Ask) -> None:
+    out, err = ask("validate", "log.csv", "--with", "scale=[1, 5]")
+    told = "log.csv: sound: 2 users, 3 items, 4 interactions, 1 duplicates dropped"
+    assert out == f"{told} (the last was kept)\n" and err == ""
+    Path("log.csv").write_text(LOG.replace("bob,p1,2,10\n", ""))
+    assert ask("validate", "log.csv")[0] == "log.csv: sound: 2 users, 3 items, 4 interactions\n"
+
+
+def test_every_problem_of_both_files_is_told_and_the_end_is_2(ask: Ask) -> None:
+    Path("log.csv").write_text(LOG.replace(",5,", ",6,").replace("ann,p3", "ann,"))
+    Path("items.csv").write_text(ITEMS.replace("p2,", " p2,").replace(",c", ""))
+    out, err = ask("validate", "log.csv", "--with", "items=items.csv", code=2)
+    lines = out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "log.csv:2:8",
+        "log.csv:4:5",
+        "items.csv:3:1",
+        "items.csv:4:4",
+        "log.csv",
+    ]
+    assert lines[-1] == "log.csv: 4 problems" and err == ""
+
+
+def test_the_logs_problems_are_told_where_the_table_of_items_cannot_be_looked_at(ask: Ask) -> None:
+    Path("log.csv").write_text(LOG.replace(",5,", ",6,"))
+    Path("items.csv").write_text(ITEMS)
+    words = ["--with", "items=items.csv", "--with", "text={titel}"]
+    out, _ = ask("validate", "log.csv", *words, code=2)
+    first, second, last = out.splitlines()
+    assert first.startswith("log.csv:2:8: value '6'") and "did you mean 'title'?" in second
+    assert last == "log.csv: 2 problems"
+
+
+def test_what_is_wrong_between_two_sound_files_is_told(ask: Ask) -> None:
+    Path("items.csv").write_text(ITEMS.replace("p2,", "p9,"))
+    out, _ = ask("validate", "log.csv", "--with", "items=items.csv", code=2)
+    assert "items.csv: 1 items of the log are not in the table of items, 'p2' among them" in out
+
+
+def test_of_several_files_each_is_told_and_one_that_is_bad_makes_the_end_2(ask: Ask) -> None:
+    Path("bad.csv").write_text("user,item\nann,\n")
+    out, _ = ask("validate", "bad.csv", "log.csv", code=2)
+    assert "bad.csv:2:5: value ''" in out and "bad.csv: 1 problems" in out
+    assert "log.csv: sound" in out
+
+
+def test_a_thousand_problems_are_told_and_that_there_may_be_more(ask: Ask) -> None:
+    Path("log.csv").write_text("user,item\n" + "ann,\n" * 1500)
+    out, _ = ask("validate", "log.csv", code=2)
+    assert len(out.splitlines()) == 1001 and out.endswith("log.csv: 1,000 problems or more\n")
