@@ -111,7 +111,7 @@ def _measure(job: Job, partial: Partial, facts: dict[str, Any]) -> None:
     for path in job.include:
         registry.include(Path(path))
     device = torch.device(job.device)
-    dataset = source.dataset(spec.files.get("path", spec.dataset), spec.dataset_params | spec.files)
+    dataset = source.dataset(spec.loader or spec.dataset, spec.dataset_params | spec.files)
     protocol = Protocol(**spec.protocol_fields | {"shots": tuple(spec.protocol_fields["shots"])})
     seeds = Seeds.of(spec.seed)
     log, catalogue = dataset.load()

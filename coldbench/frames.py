@@ -27,7 +27,7 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
         twice = items.filter(items["item"].is_duplicated())["item"][0]
         raise UserError(f"item {twice!r} stands twice in the table of items; keep one")
     rated = log["item"].unique()
-    unknown = rated.filter(~rated.is_in(items["item"].implode()))
+    unknown = rated.filter(~rated.is_in(items["item"].implode())).sort()
     if len(unknown):
         raise UserError(
             f"{len(unknown):,} items of the log are not in the table of items, {unknown[0]!r} "

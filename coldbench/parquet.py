@@ -121,7 +121,7 @@ def _typed(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | N
     changed = []
     for column in columns:
         values = frame[column.name]
-        if column.kind == "time" and values.dtype.is_temporal():
+        if column.kind == "time" and isinstance(values.dtype, pl.Date | pl.Datetime):
             seconds = values.cast(pl.Datetime("ms")).dt.timestamp("ms") / 1e3
             values = seconds * SECONDS.get(column.unit, 1.0)
         elif column.raw == pl.String and values.dtype not in (pl.String, pl.Categorical):

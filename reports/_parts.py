@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from coldbench.cell import Cell
 from coldbench.gains import REFERENCE, plain
 from coldbench.results import Results
 
@@ -114,10 +115,26 @@ class Part:
                 f"median method): {smallest} {metric_name(self.results.headline)}."
             )
         return (
-            f"Protocol {self.protocol}; {users:,} meetings of {cold:,} new users over {seeds} "
-            f"{'seed' if seeds == 1 else 'seeds'}; 95 % intervals from a bootstrap over users."
+            f"Protocol {self.protocol}{self._ranked}; {users:,} meetings of {cold:,} new users "
+            f"over {seeds} {'seed' if seeds == 1 else 'seeds'}; 95 % intervals from a bootstrap "
+            f"over users."
             f"{self._fewer(levels, seeds)}{resolution}{self.stamp}"
         )
+
+    def cells(self) -> list[Cell]:
+        here = (self.dataset, self.protocol)
+        return [c for c in self.results.cells if (c.spec.dataset, c.spec.protocol) == here]
+
+    @property
+    def _ranked(self) -> str:
+        """What a query was ranked among, where it is not its own items."""
+        asked = {c.spec.protocol_fields.get("candidates") for c in self.cells()}
+        words = {
+            "all": ", ranked among all items but the support",
+            "popular": ", ranked among unseen items drawn by their popularity: a sample, in which "
+            "methods may stand in another order than in the catalogue",
+        }
+        return "".join(words[one] for one in words if one in asked)
 
     @staticmethod
     def _fewer(levels: pl.DataFrame, seeds: int) -> str:
@@ -152,12 +169,11 @@ def groups(
 ) -> tuple[tuple[str, tuple[Row, ...]], ...]:
     """The rows by family; a method without numbers says why, and is never dropped."""
     why: dict[str, str] = {}
-    for cell in part.results.cells:
-        if (cell.spec.dataset, cell.spec.protocol) == (part.dataset, part.protocol):
-            stage = f" in {cell.stage}" if cell.stage else ""
-            reason = f": {cell.reason}" if cell.reason else ""
-            if cell.status != "done":
-                why.setdefault(cell.spec.method, f"{cell.status}{stage}{reason}")
+    for cell in part.cells():
+        stage = f" in {cell.stage}" if cell.stage else ""
+        reason = f": {cell.reason}" if cell.reason else ""
+        if cell.status != "done":
+            why.setdefault(cell.spec.method, f"{cell.status}{stage}{reason}")
     made = []
     for family, methods in part.methods:
         lines = [

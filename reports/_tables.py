@@ -143,9 +143,8 @@ def costs(part: Part) -> Table:
 
 def failures(part: Part) -> list[Table]:
     rows = []
-    for cell in part.results.cells:
-        here = (cell.spec.dataset, cell.spec.protocol) == (part.dataset, part.protocol)
-        if here and cell.status != "done":
+    for cell in part.cells():
+        if cell.status != "done":
             words = str(cell.spec.seed), cell.status, cell.stage, cell.reason
             rows.append(Row(cell.spec.method, tuple(Value(word) for word in words)))
     how = "`coldbench run` does what is missing; `--retry-failed` runs failed cells again."

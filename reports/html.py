@@ -82,9 +82,7 @@ def _methods(part: Part) -> Iterator[dict[str, Any]]:
     """What is known of every method beside its numbers."""
     reports = dict(part.of(part.results.reports).select("method", "report").iter_rows())
     shown = set()
-    for cell in part.results.cells:
-        if (cell.spec.dataset, cell.spec.protocol) != (part.dataset, part.protocol):
-            continue
+    for cell in part.cells():
         if cell.spec.method in shown:
             continue
         shown.add(cell.spec.method)

@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -606,3 +607,10 @@ def test_likes_alone_are_ranked_in_the_catalogue_or_among_popular_items_as_table
     captions = [line for line in text.splitlines() if line.startswith("*Protocol")]
     popular = [line for line in captions if 'candidates = "popular"' in line]
     assert popular and len(popular) == len(captions) / 2
+
+
+def test_a_span_of_time_is_no_time() -> None:
+    spans = {"user": ["u"], "item": ["i"], "rating": [3], "time": [timedelta(days=1)]}
+    pl.DataFrame(spans).write_parquet("log.parquet")
+    with pytest.raises(BadFile, match="expected a time"):
+        own("log.parquet").load()
