@@ -36,6 +36,7 @@ class Column:
     low: float = -math.inf
     high: float = math.inf
     empty: bool = False  # a number may be absent; a text always may
+    among: tuple[str, ...] = ()  # an id is one of these
     unit: str = "seconds"  # of a time since 1970, or milliseconds, microseconds, "%Y-%m-%d"
 
     @property
@@ -57,6 +58,8 @@ class Column:
         if self.kind == "text":
             return value
         if self.kind == "id":
+            if self.among and value not in self.among:
+                raise Wrong(f"one of {', '.join(self.among)}", "mend the value")
             return _id(value)
         if self.kind == "time":
             return _time(value, self.unit)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import Column, Wrong
+from coldbench.column import Column
 from coldbench.dataset import Dataset, File
 from coldbench.download import locate
 from coldbench.frames import from_frames
@@ -35,15 +35,6 @@ RATINGS = {"Buy": 1.0, "Sell": 0.0}
 CATEGORIES = {"Stock": "stock", "Bond": "bond", "MTF": "mutual fund"}
 
 
-class Side(Column):
-    """Whether a trade buys or sells."""
-
-    def parse(self, value: str) -> str:
-        if value not in RATINGS:
-            raise Wrong(f"one of {', '.join(RATINGS)}", "mend the value")
-        return value
-
-
 @dataclass(frozen=True)
 class FARTrans(Dataset):
     domain = "finance"
@@ -61,7 +52,12 @@ class FARTrans(Dataset):
 
 def read_trades(path: Path) -> pl.DataFrame:
     """A row a trade: user, item, rating, time."""
-    columns = Column("customerID", "id"), Column("ISIN", "id"), Side("transactionType", "id"), DAY
+    columns = (
+        Column("customerID", "id"),
+        Column("ISIN", "id"),
+        Column("transactionType", "id", among=tuple(RATINGS)),
+        DAY,
+    )
     trades = read(Table(columns, quoted=True), path)
     rating = pl.col("transactionType").replace_strict(RATINGS)
     return trades.select(user="customerID", item="ISIN", rating=rating, time="timestamp")

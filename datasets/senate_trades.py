@@ -18,7 +18,7 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import Column, Wrong
+from coldbench.column import Column
 from coldbench.dataset import Dataset, File
 from coldbench.download import locate
 from coldbench.frames import from_frames
@@ -40,16 +40,6 @@ OPTION = "Stock Option"
 UNKNOWN = ("--", "N/A")  # no ticker
 MARKUP = re.compile(r"<[^<>]*>")
 NAMES = re.compile(r"[^\W\d_]{3,}")
-
-
-class TradeType(Column):
-    """What a trade does."""
-
-    def parse(self, value: str) -> str:
-        known = (*RATINGS, *NEITHER)
-        if value not in known:
-            raise Wrong(f"one of {', '.join(known)}", "mend the value")
-        return value
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,7 @@ def read_trades(path: Path) -> pl.DataFrame:
     columns = (
         Column("transaction_date", "time", unit="%m/%d/%Y"),
         *map(Column, ("ticker", "asset_description", "asset_type")),
-        TradeType("type", "id"),
+        Column("type", "id", among=(*RATINGS, *NEITHER)),
         Column("senator", "id"),
     )
     table = read(Table(columns, quoted=True), path)
