@@ -94,7 +94,7 @@ def _encode(grid: Grid, there: Connection) -> None:
             reader = encoder(grid)
             if reader.name != "vectors" and not reader.kept(catalogue).is_file():
                 told = f"{label(name)}: {len(catalogue):,} texts are read by {reader.name}, once"
-                print(told, file=sys.stderr, flush=True)
+                print(told, flush=True)
             reader.items(catalogue)
     except Exception as error:  # whatever a model does, the user gets one line
         wrong = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
