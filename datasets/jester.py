@@ -5,6 +5,7 @@ Goldberg, Roeder, Gupta & Perkins, "Eigentaste: A Constant Time Collaborative Fi
 times: a user's rows are in the order of the jokes' numbers.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,11 @@ def _objects(path: Path) -> Any:
     wrapped = {b"wrap_string": DEFAULT_ALTREP_MAP[b"wrap_string"]}
     view = memoryview(content)[7:]
     parser = Bounded(view, expand_altrep=True, altrep_constructor_dict=wrapped)
-    parsed = parser.parse_all()
-    parser.check_complete()
-    return convert(parsed, KEPT, default_encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # rdata goes on where it should not
+        parsed = parser.parse_all()
+        parser.check_complete()
+        return convert(parsed, KEPT, default_encoding="utf-8")
 
 
 def _tables(ratings: Any, jokes: Any) -> tuple[pl.DataFrame, pl.DataFrame]:

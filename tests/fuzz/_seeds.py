@@ -164,16 +164,20 @@ def _s4(kind: str, **parts: bytes) -> bytes:
     return _flags(25, attributes=True) + _pairs(named)
 
 
-def rda() -> bytes:
-    """Jester's file in R's binary form: a sparse matrix of users by jokes, and the jokes."""
+def rda(another: bytes = b"", x: bytes = b"") -> bytes:
+    """Jester's file in R's binary form: a sparse matrix of users by jokes, and the jokes.
+
+    another: an object before them; x: the matrix's ratings instead of three sound ones.
+    """
     names = _strings(["j1", "j2"])
     cells = {"i": _numbers("i", 0, 1, 1), "p": _numbers("i", 0, 2, 3), "Dim": _numbers("i", 2, 2)}
     both = _flags(19) + struct.pack(">i", 2) + _strings(["u20", "u3"]) + names
-    matrix = _s4("dgCMatrix", **cells, Dimnames=both, x=_numbers("d", -9.95, 0.0, 9.9))
+    matrix = _s4("dgCMatrix", **cells, Dimnames=both, x=x or _numbers("d", -9.95, 0.0, 9.9))
     ratings = _s4("realRatingMatrix", data=matrix, normalize=_flags(254))
     jokes = _strings(["Why a frog?\n Because.", "A pond walks in."], names=names)
     head = b"RDX3\nX\n" + struct.pack(">4i", 3, 0x40100, 0x30500, 5) + b"UTF-8"
-    return head + _pairs({"Jester5k": ratings, "JesterJokes": jokes})
+    own = {"Jester5k": ratings, "JesterJokes": jokes}
+    return head + _pairs({"Another": another} | own if another else own)
 
 
 def parquet(dated: bool, **options: str) -> bytes:

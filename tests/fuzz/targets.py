@@ -48,6 +48,7 @@ TABLES = (
     Table(COLUMNS, quoted=True),
     Table(COLUMNS, "::", header=False),
     Table(DATED, "\t", encoding="latin-1"),
+    Table(DATED, "\t", header=False, encoding="latin-1"),
 )
 
 
@@ -67,8 +68,8 @@ def own(name: str, ending: str, content: bytes, place: Path) -> None:
     paths = [place / f"log.{ending}", place / ("log.item" if ending == "inter" else f"i.{ending}")]
     for path, part in zip(paths, parts, strict=False):
         path.write_bytes(part)
-    items = str(paths[1]) if parts[1:] else ""
-    dataset = registry.find("datasets", name)(path=str(paths[0]), items=items)
+    named = {"items": str(paths[1])} | ({"tags": "genres"} if b"genres" in parts[1] else {})
+    dataset = registry.find("datasets", name)(path=str(paths[0]), **named)
     check(dataset)
     assert not list(dataset.all_problems())
 
