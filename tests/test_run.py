@@ -105,8 +105,10 @@ def test_ctrl_c_ends_after_the_running_cell_and_says_how_to_go_on(tmp_path: Path
     assert started.stdout and started.stderr
     for line in started.stdout:
         if line.startswith("[1/"):
-            os.killpg(started.pid, signal.SIGINT)
             break
+    while not list((tmp_path / "runs/r/cells").glob(".*")):  # until the next one has begun
+        time.sleep(0.01)
+    os.killpg(started.pid, signal.SIGINT)
     _, told = started.communicate(timeout=120)
     assert started.returncode == 130
     assert "the same command goes on" in told and "Traceback" not in told
