@@ -15,7 +15,7 @@ import polars as pl
 from coldbench.column import Column
 from coldbench.dataset import Dataset, File
 from coldbench.download import locate
-from coldbench.errors import BadFile, Problem
+from coldbench.errors import BadFile, Problem, UserError
 from coldbench.frames import from_frames
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.reader import Table, read
@@ -92,6 +92,9 @@ def read_coats(flags: Path, names: Path) -> pl.DataFrame:
     """A row a coat: item, text, "men's parka, navy", and tags, its gender, type and colour."""
     parts = read(Table((Column("group"), Column("value")), ":", header=False), names)
     attributes = [":".join(part) for part in parts.iter_rows()]
+    if len(set(attributes)) < len(attributes):
+        twice = next(name for name in attributes if attributes.count(name) > 1)
+        raise UserError(f"{names}: attribute {twice!r} stands twice; fix: get the file again")
     columns = tuple(Column(attribute, "whole", 0, 1) for attribute in attributes)
     table = read(Table(columns, " ", header=False), flags)
     text, tags = [], []

@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+grids: Any = import_module("coldbench.benchmarks.grid")
 COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
 
 
@@ -141,3 +145,13 @@ def test_a_grid_file_may_lie_in_another_folder(tmp_path: Path) -> None:
     grid.write_text('datasets = ["synthetic"]\nmethods = ["constant"]\nencoder = "vectors"\n')
     for path in (str(grid), "grids/mine.toml"):
         assert "to run" in ask(tmp_path, "run", path, "--dry-run").stdout
+
+
+def test_a_grid_is_written_as_it_was_read_whatever_its_values(tmp_path: Path) -> None:
+    odd = 'datasets = ["synthetic"]\nmethods = ["ridge"]\nencoder = "\U0001f600\\u007f"\n'
+    odd += "[params.ridge]\ntau = nan\n"
+    (tmp_path / "odd.toml").write_text(odd, encoding="utf-8")
+    grid = grids.Grid.of(grids.Grid.read(tmp_path / "odd.toml"))
+    written = tomllib.loads(grid.toml())
+    assert written["encoder"] == {"name": "\U0001f600\x7f"}
+    assert str(written["params"]["ridge"]["tau"]) == "nan"
