@@ -25,6 +25,8 @@ from coldbench.protocol import Protocol
 
 from .source import label
 
+LARGEST = 20_000  # bytes of a file: tomllib takes for ever over keys of many dots
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -47,9 +49,11 @@ class Grid:
         if not path.is_file():
             ready = ", ".join(sorted(p.stem for p in Path(__file__).parent.glob("*.toml")))
             raise UserError(f"no grid file {path}; ready ones: {ready}")
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"{path}: has more than {LARGEST:,} bytes; a grid is a page of TOML")
         try:
             stated = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # TOML, UTF-8, numbers of 4,300 digits
             fix = "a grid is TOML, like benchmarks/quick.toml"
             raise UserError(f"{path}: {error}; fix: {fix}") from None
         reader = stated.get("encoder")
@@ -63,7 +67,10 @@ class Grid:
     @classmethod
     def of(cls, stated: Mapping[str, Any], changes: list[str] | None = None) -> Self:
         """A grid from what is stated, with changes such as "params.maml.inner_steps=3"."""
-        settings = json.loads(json.dumps(stated))  # the caller's is left alone
+        try:
+            settings = json.loads(json.dumps(stated))  # the caller's is left alone
+        except (TypeError, RecursionError) as error:  # dates, or tables in tables
+            raise UserError(f"a grid holds words, numbers, lists and tables ({error})") from None
         for key in ("protocol", "encoder"):  # a name alone is short for a table
             if isinstance(settings.get(key), str):
                 settings[key] = {_NAME_OF[key]: settings[key]}
@@ -130,8 +137,8 @@ def _lay(settings: dict[str, Any], change: str) -> None:
         if not isinstance(place, dict):
             raise UserError(f"--set {key}: {table} is not a table here, so it has no {last}")
     try:
-        place[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        place[last] = json.loads(json.dumps(tomllib.loads(f"value = {value}")["value"]))
+    except (ValueError, TypeError, RecursionError):  # no TOML, or a date
         place[last] = value
     if not tables and last in _NAME_OF and isinstance(place[last], str):
         place[last] = {_NAME_OF[last]: place[last]}
@@ -144,8 +151,6 @@ def _shape(settings: dict[str, Any]) -> None:
             settings[key] = _tuple(settings[key], str, key, 'names, like ["maml"]')
     if "seeds" in settings:
         settings["seeds"] = _tuple(settings["seeds"], int, "seeds", "whole numbers, like [0, 1]")
-    for name, seeds in settings.get("seeds_for", {}).items():
-        settings["seeds_for"][name] = _tuple(seeds, int, f"seeds_for.{name}", "whole numbers")
     if "protocol" in settings:
         given = settings["protocol"]
         several = given if isinstance(given, list) else [given]
@@ -154,6 +159,8 @@ def _shape(settings: dict[str, Any]) -> None:
     for key in ("encoder", "params", "dataset_params", "seeds_for"):
         if not isinstance(settings.get(key, {}), dict):
             raise UserError(f"{key} must be a table, not {settings[key]!r}")
+    for name, seeds in settings.get("seeds_for", {}).items():
+        settings["seeds_for"][name] = _tuple(seeds, int, f"seeds_for {name!r}", "whole numbers")
     for key in ("limit", "threads"):
         value = settings.get(key)
         if value is not None and (not isinstance(value, int) or value < 1):

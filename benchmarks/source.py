@@ -72,7 +72,7 @@ def options(given: list[str] | None) -> dict[str, Any]:
             raise UserError(f"--with takes key=value, like user=customer_id, not {one!r}")
         try:
             params[key.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             params[key.strip()] = value
     return params
 

@@ -18,7 +18,7 @@ from coldbench.members import LIMITS
 MOST = 1000  # problems of one file that are told
 VALUE = 16  # bytes of one in memory, those of a text not counted
 SPARE = 8 * 2**30  # bytes that polars may take beside those of the values
-PATIENCE = 600  # seconds
+PATIENCE = 60  # seconds, and one more for each 10 MB
 TRIAL = """
 import sys
 from contextlib import suppress
@@ -92,11 +92,12 @@ def _raw(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
 
 def _tried(path: Path, names: list[str], memory: int) -> None:
     """Raises OSError where reading the columns in so many bytes ends a process, or does not end."""
+    patience = PATIENCE + path.stat().st_size / 1e7
     command = [sys.executable, "-P", "-c", TRIAL, str(memory), str(path), *names]
     try:
-        trial = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+        trial = subprocess.run(command, capture_output=True, timeout=patience, check=False)
     except subprocess.TimeoutExpired:
-        raise OSError(f"reading takes more than {PATIENCE} seconds") from None
+        raise OSError(f"reading takes more than {patience:.0f} seconds") from None
     if trial.returncode:
         said = trial.stderr.decode("utf-8", "replace").strip().splitlines()
         ended = f"reading it ended a process by {-trial.returncode}"

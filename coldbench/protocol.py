@@ -52,7 +52,7 @@ class Protocol:
         for field, allowed in _CHOICES.items():
             if getattr(self, field) not in allowed:
                 raise unknown(
-                    f"protocol.{field}", getattr(self, field), allowed, f"one of {allowed}"
+                    f"protocol.{field}", str(getattr(self, field)), allowed, f"one of {allowed}"
                 )
         for field in ("query", "unseen", *_SHARES):
             value, kind = getattr(self, field), float if field in _SHARES else int
@@ -73,6 +73,8 @@ class Protocol:
     @classmethod
     def of(cls, name: str, changes: Mapping[str, object] | None = None) -> Self:
         """A preset by name, with some fields changed."""
+        if not isinstance(name, str):
+            raise UserError(f"protocol.preset must be a name, not {name!r}")
         if name not in PRESETS:
             raise unknown("protocol", name, PRESETS, "coldbench list protocols")
         fields = dict(changes or {})

@@ -90,6 +90,7 @@ def test_without_atheris_one_line_says_what_to_install(
 
 CSV = b"user,item,rating,time\n"
 PLOTS, BOOKS = SEEDS["ml-100k-plots"][0], SEEDS["book-crossing"][0]
+GRID = b'datasets = ["synthetic"]\nmethods = ["item-bias"]\n'
 TRADES = b"transaction_date,ticker,asset_description,asset_type,type,senator\n"
 FOUND: dict[str, tuple[str, bytes]] = {  # each ended in another exception, or in an unsound result
     "an id of 5,000 digits": ("csv", CSV + b"9" * 5000 + b",1,1,1\n"),
@@ -106,6 +107,16 @@ FOUND: dict[str, tuple[str, bytes]] = {  # each ended in another exception, or i
     "half a letter in JSON": ("ml-100k-plots", PLOTS.replace(b"\\ud83d", b"")),
     "5,000 digits in JSON": ("ml-100k-plots", b"[" + b"9" * 5000 + b"]"),
     "5,000 digits in HTML": ("book-crossing", BOOKS.replace(b"Salt", b"&#" + b"9" * 5000)),
+    "a list of seeds by method": ("grid", GRID + b"seeds_for = [1]"),
+    "a date in a grid": ("grid", GRID + b"limit = 1979-05-27"),
+    "a list for a preset": ("grid", GRID + b"protocol = {preset = [1]}"),
+    "a number for a choice": ("grid", GRID + b"protocol = {labels = 5}"),
+    "tables in tables": ("grid", GRID + b"limit = " + b"[" * 900 + b"]" * 900),
+    "5,000 digits in TOML": ("grid", GRID + b"limit = " + b"9" * 5000),
+    "5,000 digits in a change": ("grid", GRID + MARK + b"limit=" + b"9" * 5000),
+    "nan in a grid": ("grid", GRID + b"[params.maml]\nx = nan"),
+    "a rare letter in a grid": ("grid", GRID + '[params.maml]\nx = "😀\\u007f"'.encode()),
+    "a method in two lines": ("grid", GRID + b'[seeds_for]\n"a\\nb" = [1.5]'),
     "true and false for ratings": ("jester", given["rda"](x=struct.pack(">5i", 10, 3, 1, 0, 1))),
 }
 
@@ -120,6 +131,7 @@ LONG: dict[str, tuple[str, bytes]] = {  # each took 20 seconds or more
     "digits and a letter": ("csv", CSV + b"u,1," + b"9" * 90_000 + b"x,1\n"),
     "a header of 90,000 columns": ("csv", CSV[:-1] + b"," * 90_000 + b"\n1,1,1,1\n"),
     "quotes that do not close": ("reader", b"\1" + CSV + b'a","\n' * 90_000),
+    "dots in a grid": ("grid", b"a" + b".a" * 45_000 + b" = 1\n"),
     "spaces between tags": ("csv", CSV + MARK + b"item,genres\n1,a" + b" " * 90_000 + b"b\n"),
 }
 
@@ -177,8 +189,9 @@ def test_a_parquet_file_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
         ("import os; os.abort()", "reading it ended a process by 6"),
         (parquet.TRIAL.replace("int(sys.argv[1])", "10**8"), ""),
         ("raise SystemExit('damaged')", "damaged"),
+        ("import time; time.sleep(60)", "takes more than 1 seconds"),
     ],
-    ids=["abort", "memory", "error"],
+    ids=["abort", "memory", "error", "hang"],
 )
 def test_a_parquet_file_that_ends_its_reader_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: str, said: str
@@ -186,6 +199,7 @@ def test_a_parquet_file_that_ends_its_reader_is_told(
     path = tmp_path / "log.parquet"
     pl.DataFrame({"user": ["u"]}).write_parquet(path)
     monkeypatch.setattr(parquet, "TRIAL", trial)
+    monkeypatch.setattr(parquet, "PATIENCE", 0.6 if "sleep" in trial else 60)
     with pytest.raises(BadFile, match=f"{said}.*expected a whole Parquet file"):
         parquet.read((Column("user", "id"),), path)
 

@@ -52,7 +52,8 @@ def main() -> int:
         names = said.names or list(known["TARGETS"])
         ends = pool.map(lambda name: fuzz(name, known, said.seconds, Path(place)), names)
         broken = [name for name, is_sound in zip(names, ends, strict=True) if not is_sound]
-    print(f"{len(names) - len(broken)} of {len(names)} parsers held", *broken[:1] and [broken])
+    lost = f"; broken: {', '.join(broken)}" if broken else ""
+    print(f"{len(names) - len(broken)} of {len(names)} parsers held{lost}")
     return 1 if broken else 0
 
 
@@ -89,9 +90,9 @@ def fuzz(name: str, known: dict[str, Any], seconds: int, place: Path) -> bool:
         return True
     why = re.findall(r"Python exception: ===\n(.+)|ERROR: libFuzzer: (.+)", told) or [("", "")]
     saved = re.findall(r"Test unit written to (\S+)", told)
-    again = f"--replay {saved[-1]}" if saved else f"see {kept / 'log.txt'}"
+    again = f"again: {__file__} --replay {saved[-1]}" if saved else f"see {kept / 'log.txt'}"
     reason = "".join(why[0])[:200] or f"ended with {code.returncode}"
-    print(f"{name}: BROKEN, {figures}: {reason}; again: {__file__} {again}", flush=True)
+    print(f"{name}: BROKEN, {figures}: {reason}; {again}", flush=True)
     return False
 
 
