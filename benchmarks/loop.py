@@ -3,7 +3,7 @@
 The loop owns the labels: a method sees a support and the numbers of the items it is asked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Scores:
 
     query: pl.DataFrame  # user, shots, item, rating, label, score (and above, tied, candidates)
     top: pl.DataFrame | None  # user, shots, rank, item, score: the catalogue's first 100
+    swapped: pl.DataFrame | None  # as query, at the largest K: each met with another's support
 
 
 @torch.no_grad()
@@ -43,28 +44,49 @@ def evaluate(method: Method[Any], split: Split, protocol: Protocol, device: torc
 
     Raises ValueError where a score is not finite or not in 0..1, naming K and how many users.
     """
-    real = split.cold.query >= 0
-    ratings = split.cold.users.log.ratings[split.cold.query[real]]
+    met = [_meet(method, split, split.cold, protocol, k, device) for k in protocol.shots]
+    tops = [top for _, top in met if top is not None]
+    most, swapped = protocol.shots[-1], None
+    if most and len(split.cold) > 1:
+        swapped, _ = _meet(method, split, swap(split.cold), protocol, most, device)
+    return Scores(pl.concat([rows for rows, _ in met]), pl.concat(tops) if tops else None, swapped)
+
+
+def swap(cold: Episodes) -> Episodes:
+    """A control that no honest method gains by: each user is met with the next one's support,
+    less what this user is asked for."""
+    log, support = cold.users.log, np.roll(cold.support, -1, 0)  # (E, S)
+    asked = np.where(cold.query >= 0, log.items[cold.query], -1)  # (E, Q)
+    known = (log.items[support][:, :, None] == asked[:, None]).any(2)
+    return replace(cold, support=np.where(known, -1, support))
+
+
+def _meet(
+    method: Method[Any],
+    split: Split,
+    cold: Episodes,
+    protocol: Protocol,
+    shots: int,
+    device: torch.device,
+) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+    """What is said of each cold user's query, and the catalogue's first where it is ranked."""
+    real = cold.query >= 0
+    ratings = cold.users.log.ratings[cold.query[real]]
     asked, tops = [], []
-    for shots in protocol.shots:
-        parts = []
-        for batch in split.cold.batches(shots, BATCH):
-            there = batch.to(device)
-            state = method.adapt(there.support)
-            columns = {"score": checked(method.score(state, there.query.items), batch, shots)}
-            if protocol.candidates == "all":
-                ranked = _Ranked.of(method, state, batch, split, device)
-                columns |= ranked.places
-                tops.append(ranked.top.with_columns(shots=pl.lit(shots, pl.Int16)))
-            parts.append(_rows(batch, columns))
-        asked.append(
-            pl.concat(parts).with_columns(
-                shots=pl.lit(shots, pl.Int16), rating=pl.Series(ratings, dtype=pl.Float32)
-            )
-        )
+    for batch in cold.batches(shots, BATCH):
+        there = batch.to(device)
+        state = method.adapt(there.support)
+        columns = {"score": checked(method.score(state, there.query.items), batch, shots)}
+        if protocol.candidates == "all":
+            ranked = _Ranked.of(method, state, batch, split, device)
+            columns |= ranked.places
+            tops.append(ranked.top.with_columns(shots=pl.lit(shots, pl.Int16)))
+        asked.append(rows_of(batch, columns))
+    rows = pl.concat(asked).with_columns(
+        shots=pl.lit(shots, pl.Int16), rating=pl.Series(ratings, dtype=pl.Float32)
+    )
     first = ["user", "shots", "item", "rating", "label", "score"]
-    query = pl.concat(asked).select(*first, pl.exclude(first))
-    return Scores(query, pl.concat(tops) if tops else None)
+    return rows.select(*first, pl.exclude(first)), pl.concat(tops) if tops else None
 
 
 def checked(scores: Tensor, batch: EpisodeBatch, shots: int) -> Tensor:
@@ -83,7 +105,7 @@ def checked(scores: Tensor, batch: EpisodeBatch, shots: int) -> Tensor:
     return scores
 
 
-def _rows(batch: EpisodeBatch, columns: dict[str, Tensor]) -> pl.DataFrame:
+def rows_of(batch: EpisodeBatch, columns: dict[str, Tensor]) -> pl.DataFrame:
     """One row for each real item of each query."""
     real = batch.query.mask
     users = batch.users[:, None].expand_as(real)

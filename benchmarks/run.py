@@ -29,6 +29,7 @@ from . import origin
 from .grid import Grid
 from .plan import device_of, encoder
 from .source import dataset, label
+from .splits import keep
 from .work import Job, finish, work
 
 PRELOAD = ["torch", "transformers.models.bert.modeling_bert", "coldbench.benchmarks.work"]
@@ -64,17 +65,24 @@ def run(grid: Grid, specs: list[Spec], folder: Path, how: How, tell: Tell) -> li
             if cell.status in ("failed", "unavailable") and how.retry_failed:
                 shutil.rmtree(cell.folder)
         jobs = list(_jobs(specs, folder / "cells", how))
+        new = {spec.split_key: spec for spec in specs if not _split(folder, spec).exists()}
+        if jobs or new:
+            _warm(grid, folder, list(new.values()))
         if jobs:
-            _warm(grid)
             _do(jobs, folder / "cells", how, tell)
     return [Cell.read(spec, folder / "cells" / spec.fingerprint) for spec in specs]
 
 
-def _warm(grid: Grid) -> None:
-    """Encode the catalogues once, in a process of its own, so that no two cells do it at once."""
+def _split(folder: Path, spec: Spec) -> Path:
+    return folder / "splits" / spec.split_key
+
+
+def _warm(grid: Grid, folder: Path, new: list[Spec]) -> None:
+    """Encode the catalogues and note the splits once, in a process of its own, so that no two
+    cells do it at once."""
     context = _context()
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_encode, args=(grid, there))
+    process = context.Process(target=_encode, args=(grid, folder, new, there))
     process.start()
     there.close()
     try:
@@ -86,11 +94,15 @@ def _warm(grid: Grid) -> None:
         raise UserError(f"the encoder {grid.encoder} could not read the catalogue: {wrong}")
 
 
-def _encode(grid: Grid, there: Connection) -> None:
+def _encode(grid: Grid, folder: Path, new: list[Spec], there: Connection) -> None:
     wrong = ""
     try:
         for name in grid.datasets:
-            _, catalogue = dataset(name, grid.dataset_params.get(name, {})).load()
+            source = dataset(name, grid.dataset_params.get(name, {}))
+            log, catalogue = source.load()
+            for spec in new:
+                if spec.dataset == label(name):
+                    keep(spec, source, log, _split(folder, spec))
             reader = encoder(grid)
             if reader.name != "vectors" and not reader.kept(catalogue).is_file():
                 told = f"{label(name)}: {len(catalogue):,} texts are read by {reader.name}, once"

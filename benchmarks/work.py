@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import traceback
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -22,11 +22,12 @@ from coldbench.dataset import Dataset
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
 from coldbench.method import Method, from_params
-from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.protocol import Protocol, Seeds, Split
 
-from . import source
+from . import source, splits
 from .loop import BATCH, evaluate, meta_train
 from .timing import cost, now, peak_memory
+from .trace import trace
 
 LOG_BYTES = 200_000  # of a cell's log that are kept: the end
 
@@ -112,13 +113,9 @@ def _measure(job: Job, partial: Partial, facts: dict[str, Any]) -> None:
         registry.include(Path(path))
     device = torch.device(job.device)
     dataset = source.dataset(spec.loader or spec.dataset, spec.dataset_params | spec.files)
-    protocol = Protocol(**spec.protocol_fields | {"shots": tuple(spec.protocol_fields["shots"])})
-    seeds = Seeds.of(spec.seed)
     log, catalogue = dataset.load()
-    labels = dataset.labels(log.ratings, protocol.labels)
-    cut = split(log, labels, protocol, seeds, explicit=dataset.explicit)
-    if spec.limit:
-        cut = replace(cut, cold=cut.cold.first(spec.limit))
+    protocol, cut = splits.cut(spec, dataset, log)
+    seeds = Seeds.of(spec.seed, protocol.vary)
     items = Encoder(**spec.encoder).items(catalogue).to(device)
     found = registry.find("methods", spec.method)
     method: Method[Any] = from_params(found, spec.method, spec.params)
@@ -137,8 +134,13 @@ def _measure(job: Job, partial: Partial, facts: dict[str, Any]) -> None:
     scores.query.write_parquet(partial.folder / "scores.parquet")
     if scores.top is not None:
         scores.top.write_parquet(partial.folder / "top.parquet")
+    if scores.swapped is not None:
+        scores.swapped.write_parquet(partial.folder / "swapped.parquet")
 
     if job.timed:
+        partial.stage("trace")
+        if (steps := trace(method, cut.cold, device)) is not None:
+            steps.write_parquet(partial.folder / "trace.parquet")
         partial.stage("timing")
         batch = next(cut.cold.batches(protocol.shots[-1], BATCH))
         timing |= cost(method, batch, device)

@@ -23,6 +23,7 @@ GROUND = (
     *("interactions", "episode", "protocol", "unseen", "dataset", "encoder", "method"),
     *("augment", "wordnet", "resample"),
 )
+SPLIT = ("dataset", "dataset_params", "data", "loader", "protocol_fields", "seed", "limit")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,12 @@ class Spec:
     def fingerprint(self) -> str:
         words = json.dumps(asdict(self) | {"files": None}, sort_keys=True)
         return blake2b(words.encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def split_key(self) -> str:
+        """Of what a cell's users and items are: the same for every method and device."""
+        own = {name: value for name, value in asdict(self).items() if name in SPLIT}
+        return blake2b(json.dumps(own, sort_keys=True).encode(), digest_size=8).hexdigest()
 
     @property
     def title(self) -> str:

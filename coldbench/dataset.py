@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from coldbench.interactions import Catalogue, Interactions
@@ -47,6 +48,13 @@ class Dataset(ABC):
     @abstractmethod
     def load(self) -> tuple[Interactions, Catalogue]:
         """The log and its items, numbered from 0."""
+
+    def people(self) -> pl.DataFrame | None:
+        """What is known of users, a row each in the order of the log's numbers; else None.
+
+        Columns are groups to look at apart (String), such as gender; no method sees them.
+        """
+        return None
 
     def labels(
         self, ratings: NDArray[np.float32], kind: Literal["rating", "like"]

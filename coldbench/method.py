@@ -33,6 +33,7 @@ class Method(ABC, Generic[State]):
     ranks: ClassVar[bool] = True  # False: every item of a user scores the same
     random: ClassVar[bool] = True  # False: another seed gives the same numbers
     needs_tokens: ClassVar[bool] = False  # True: it fine-tunes the encoder, frozen vectors won't do
+    traced: ClassVar[str] = ""  # the parameter that says how many steps `adapt` takes, for a trace
     needs: ClassVar[str] = ""  # an optional package without which the row is unavailable
     exempt: ClassVar[dict[str, str]] = {}  # a check of coldbench.testing it fails -> why it may
 

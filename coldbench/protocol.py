@@ -1,7 +1,7 @@
 """What counts as cold, and who is learnt from, chosen by and judged on."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -25,10 +25,11 @@ class Seeds:
     order: int = 0  # the order in which a method sees warm users
 
     @classmethod
-    def of(cls, seed: int) -> Self:
-        """Four unrelated seeds from one."""
-        axes = np.random.SeedSequence(seed).generate_state(4)
-        return cls(*(int(axis) for axis in axes))
+    def of(cls, seed: int, vary: str = "all") -> Self:
+        """Four unrelated seeds from one. vary: the one axis that moves; the others stay at 0's."""
+        axes, still = (np.random.SeedSequence(s).generate_state(4).tolist() for s in (seed, 0))
+        moving = [vary in ("all", field.name) for field in fields(cls)]
+        return cls(*(a if moves else b for a, b, moves in zip(axes, still, moving, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Protocol:
     # catalogue, or (a log of likes) the query's among unseen items drawn by their popularity
     shots: tuple[int, ...] = (0, 1, 2, 4, 8, 16)  # K: the last K interactions before the query
     query: int = 10  # interactions a user is judged on, the same for every K
+    vary: Literal["all", "split", "draw", "init", "order"] = "all"  # which chance a seed moves
     unseen: int = 9  # items drawn for each like of the query, where candidates = "popular"
     cold_users: float = 0.2  # share of the users who are judged
     valid_users: float = 0.1  # share of the users kept to choose by
@@ -77,14 +79,14 @@ class Protocol:
             raise UserError(f"protocol.preset must be a name, not {name!r}")
         if name not in PRESETS:
             raise unknown("protocol", name, PRESETS, "coldbench list protocols")
-        fields = dict(changes or {})
-        for key in fields:
+        changed = dict(changes or {})
+        for key in changed:
             if key not in cls.__dataclass_fields__:
                 raise unknown("protocol field", key, cls.__dataclass_fields__, "docs/protocols.md")
-        if "shots" in fields:
-            shots = fields["shots"]
-            fields["shots"] = tuple(shots) if isinstance(shots, list | tuple) else (shots,)
-        return replace(cls(**PRESETS[name]), **fields)  # type: ignore[arg-type]
+        if "shots" in changed:
+            shots = changed["shots"]
+            changed["shots"] = tuple(shots) if isinstance(shots, list | tuple) else (shots,)
+        return replace(cls(**PRESETS[name]), **changed)  # type: ignore[arg-type]
 
     def suited_to(self, *, timed: bool, explicit: bool, ordered: bool = False) -> "Protocol":
         """The protocol as it can be run on a log: where neither times nor the rows' order tell what
@@ -112,6 +114,7 @@ _CHOICES = {
     "order": ("time", "random"),
     "labels": ("rating", "like"),
     "candidates": ("rated", "all", "popular"),
+    "vary": ("all", "split", "draw", "init", "order"),
 }
 PRESETS: dict[str, dict[str, object]] = {
     "user-cold": {"cold": "user"},  # new users, known items: anchors.md D

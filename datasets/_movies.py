@@ -40,3 +40,9 @@ def line(title: str, genres: Iterable[str] = ()) -> str:
     title = ARTICLE.sub(r"\2 \1\3", " ".join(title.split()))
     known = [genre for genre in genres if genre != "unknown"]
     return ": ".join(filter(None, (title, ", ".join(known))))
+
+
+def band(ages: pl.Series) -> pl.Series:
+    """Years of age as groups of about as many people each."""
+    names = ["under 25", "25 to 34", "35 to 49", "50 and more"]
+    return ages.cut([24, 34, 49], labels=names).cast(pl.String)

@@ -14,7 +14,7 @@ import polars as pl
 
 from coldbench.column import Column
 from coldbench.dataset import Dataset, File
-from coldbench.download import locate
+from coldbench.download import here, locate
 from coldbench.errors import BadFile, Problem, UserError
 from coldbench.frames import from_frames
 from coldbench.interactions import Catalogue, Interactions
@@ -41,6 +41,20 @@ FLAGS = File(
     archive=ZIP,
     inside="coat/user_item_features/item_features.ascii",
     size=20_100,
+)
+PEOPLE = File(
+    "user_features.ascii",
+    "d8f9531b601c54a7272602f8b21fa6cb4652cbf122e35d8615ea9645ebbf1b1f",
+    archive=ZIP,
+    inside="coat/user_item_features/user_features.ascii",
+    size=8_410,
+)
+TRAITS = File(
+    "user_features_map.txt",
+    "3b8c825ad4445d4a46a400629c5fb43c805ff5a7982b2e436b69e7262c8a013a",
+    archive=ZIP,
+    inside="coat/user_item_features/user_features_map.txt",
+    size=211,
 )
 NAMES = File(
     "item_features_map.txt",
@@ -78,6 +92,19 @@ class Coat(Dataset):
         drawn = read_ratings(locate("coat", DRAWN), coats.height)
         return from_frames(pl.concat([chosen, drawn]), coats)
 
+    def people(self) -> pl.DataFrame | None:
+        """Gender and age, where the file of people lies on this machine."""
+        if not (here("coat", PEOPLE) and here("coat", TRAITS)):
+            return None
+        path = locate("coat", PEOPLE)
+        rows = list(enumerate(read_flags(path, locate("coat", TRAITS)), 1))
+        return pl.DataFrame(
+            {
+                group: [_one(own, group, path, line) for line, own in rows]
+                for group in ("gender", "age")
+            }
+        )
+
 
 def read_ratings(path: Path, n_items: int) -> pl.DataFrame:
     """A row a rating: user, item, rating. The file: a line a user, a number a coat, 0 for none."""
@@ -90,6 +117,20 @@ def read_ratings(path: Path, n_items: int) -> pl.DataFrame:
 
 def read_coats(flags: Path, names: Path) -> pl.DataFrame:
     """A row a coat: item, text, "men's parka, navy", and tags, its gender, type and colour."""
+    text, tags = [], []
+    for number, there in enumerate(read_flags(flags, names), 1):
+        gender, kind, colour = (_one(there, group, flags, number) for group in GROUPS)
+        told = f"{gender}'s {SAID.get(f'jackettype:{kind}', f'{kind} jacket')}"
+        text.append(", ".join(filter(None, (told, SAID.get(f"color:{colour}", colour)))))
+        tags.append([tag for tag in (gender, kind, colour) if tag != "other"])
+    ids = [str(number) for number in range(len(text))]
+    return pl.DataFrame(
+        {"item": ids, "text": text, "tags": pl.Series(tags, dtype=pl.List(pl.String))}
+    )
+
+
+def read_flags(flags: Path, names: Path) -> list[list[str]]:
+    """The attributes, such as "gender:men", that are set in each row of `flags`."""
     parts = read(Table((Column("group"), Column("value")), ":", header=False), names)
     attributes = [":".join(part) for part in parts.iter_rows()]
     if len(set(attributes)) < len(attributes):
@@ -97,17 +138,10 @@ def read_coats(flags: Path, names: Path) -> pl.DataFrame:
         raise UserError(f"{names}: attribute {twice!r} stands twice; fix: get the file again")
     columns = tuple(Column(attribute, "whole", 0, 1) for attribute in attributes)
     table = read(Table(columns, " ", header=False), flags)
-    text, tags = [], []
-    for number, row in enumerate(table.iter_rows(), 1):
-        there = [attribute for attribute, flag in zip(attributes, row, strict=True) if flag]
-        gender, kind, colour = (_one(there, group, flags, number) for group in GROUPS)
-        told = f"{gender}'s {SAID.get(f'jackettype:{kind}', f'{kind} jacket')}"
-        text.append(", ".join(filter(None, (told, SAID.get(f"color:{colour}", colour)))))
-        tags.append([tag for tag in (gender, kind, colour) if tag != "other"])
-    ids = [str(number) for number in range(table.height)]
-    return pl.DataFrame(
-        {"item": ids, "text": text, "tags": pl.Series(tags, dtype=pl.List(pl.String))}
-    )
+    return [
+        [attribute for attribute, flag in zip(attributes, row, strict=True) if flag]
+        for row in table.iter_rows()
+    ]
 
 
 def _one(there: list[str], group: str, path: Path, line: int) -> str:

@@ -5,8 +5,10 @@ Two editions hold the same ratings in the same order: GroupLens's own zip, and t
 two tables, which its package carries.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import polars as pl
 
 from coldbench.column import Column
 from coldbench.dataset import Dataset, File
@@ -16,7 +18,7 @@ from coldbench.frames import from_frames
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.reader import Table, read
 
-from ._movies import STARS, items_of, read_log
+from ._movies import STARS, band, items_of, read_log
 
 PACKAGE, INSIDE = "recbole==1.2.1", "recbole/dataset_example/ml-100k/"
 ZIP = File(
@@ -44,10 +46,25 @@ MOVIES = File(
     package=PACKAGE,
     inside=INSIDE + "ml-100k.item",
 )
+PEOPLE = File(
+    "ml-100k.user",
+    "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
+    package=PACKAGE,
+    inside=INSIDE + "ml-100k.user",
+)
+USER = File("u.user", archive=ZIP, inside="ml-100k/u.user")
 GENRES = tuple(  # the flags of u.item, in their order
     "unknown Action Adventure Animation Children's Comedy Crime Documentary Drama Fantasy "
     "Film-Noir Horror Musical Mystery Romance Sci-Fi Thriller War Western".split(" ")
 )
+AGE = Column("age", "whole", 0, 150)
+USERS = Table(
+    (Column("user", "id"), AGE, *map(Column, ("gender", "job", "zip"))), "|", header=False
+)
+PEOPLES = Table(
+    (Column("user_id:token", "id"), replace(AGE, name="age:token"),
+     *map(Column, ("gender:token", "occupation:token", "zip_code:token"))), "\t",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,14 @@ class MovieLens100K(Dataset):
             else:
                 return read_grouplens(ratings, movies)
         return read_recbole(locate("ml-100k", RATINGS), locate("ml-100k", MOVIES))
+
+    def people(self) -> pl.DataFrame | None:
+        """Gender and age, where the file of users lies on this machine."""
+        for file, table in ((USER, USERS), (PEOPLE, PEOPLES)):
+            if here("ml-100k", file):
+                _, age, gender, *_ = read(table, locate("ml-100k", file))
+                return pl.DataFrame({"gender": gender, "age": band(age)})
+        return None
 
 
 def read_grouplens(ratings: Path, movies: Path) -> tuple[Interactions, Catalogue]:

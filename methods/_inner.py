@@ -165,6 +165,8 @@ class Adapted:
 class InnerLoop(Trained[Adapted]):
     """A head on frozen embeddings whose start is learnt and whose `adapt` descends from it."""
 
+    traced = "inner_steps"
+
     hidden: int = 64  # units
     alpha: float = 0.05  # inner learning rate; this and meta_lr chosen on valid users of ml-100k
     inner_steps: int = 5

@@ -209,6 +209,7 @@ class TokenMethod(Trained[Learned]):
 
     family: ClassVar[str] = "adapters"
     needs_tokens: ClassVar[bool] = True
+    traced: ClassVar[str] = "inner_steps"
     above: ClassVar[bool] = False  # True: only what leaves a block changes, nothing inside it
 
     @abstractmethod

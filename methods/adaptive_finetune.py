@@ -40,6 +40,7 @@ class AdaptiveFinetune(InnerLoop):
 
     family = "robust"
     paper = "arXiv:1802.01483"
+    traced = ""  # a user's own number of steps
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         super().meta_train(warm, valid, items, seeds)

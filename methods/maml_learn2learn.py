@@ -34,6 +34,7 @@ class MamlLearn2learn(Trained[list[dict[str, Tensor]]]):
     family = "meta-learning"
     paper = "arXiv:2008.12284"
     needs = "learn2learn"
+    traced = "inner_steps"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         learn2learn("algorithms.maml")  # not installed: say so before anything is computed
