@@ -40,7 +40,7 @@ def _table(both: pl.DataFrame, one: str, other: str) -> str:
     verdict = ""
     for metric in METRICS:
         a, b = (both[c].to_numpy().astype(np.float64) for c in (metric, f"{metric} other"))
-        found = paired(a, b, weights)
+        found = paired(a, b, weights, both["seed"].to_numpy().astype(np.int64))
         better, worse = found.helped, found.harmed
         if metric in LOWER:
             better, worse = worse, better

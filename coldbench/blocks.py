@@ -32,6 +32,7 @@ class Blocks:
 
     seeds: Int  # (B,)
     users: Int  # (B,)
+    items: Int  # (B, Q) what was asked for; 0 where padding
     judged: Judged  # B users
     values: Float  # (B, M) the metrics per user, NaN where one has no meaning
 
@@ -51,7 +52,9 @@ class Blocks:
             if isinstance(value := getattr(self.judged, column.name), Tensor)
         }
         judged = replace(self.judged, **columns)
-        return Blocks(self.seeds[rows], self.users[rows], judged, self.values[rows])
+        return Blocks(
+            self.seeds[rows], self.users[rows], self.items[rows], judged, self.values[rows]
+        )
 
     def beside(self, other: "Blocks") -> tuple["Blocks", "Blocks"]:
         """Both on the blocks that both have, in one order."""
@@ -107,19 +110,22 @@ class Draws:
                 else:
                     draws[name].append(pooled(name, judged, weights).numpy())
         users = len(np.unique(blocks.users))
-        return {
-            name: (
-                float(np.mean(values[name])),
-                *statistics.percentiles(np.mean(draws[name], 0), users),
-            )
-            for name in names
-        }
+        found = {}
+        for name in names:
+            extra = statistics.between(np.array(values[name]), draws[name])
+            spread, freedom = extra.added(np.mean(draws[name], 0), 0, users)
+            ends = statistics.percentiles(spread, users, freedom=freedom)
+            found[name] = float(np.mean(values[name])), *ends
+        return found
 
 
-def read_blocks(cells: Sequence[Cell], metrics: Sequence[str]) -> dict[int, Blocks]:
-    """A method's done cells, one a seed, by number of shots. `metrics` are those per user."""
+def read_blocks(
+    cells: Sequence[Cell], metrics: Sequence[str], name: str = "scores"
+) -> dict[int, Blocks]:
+    """A method's done cells, one a seed, by number of shots. `metrics` are those per user; `name`
+    is that of the cells' file, "scores" or the control's, "swapped"."""
     order = ["shots", "seed", "user", "item"]
-    seeds = [cell.scores().with_columns(seed=pl.lit(cell.spec.seed)) for cell in cells]
+    seeds = [cell.scores(name).with_columns(seed=pl.lit(cell.spec.seed)) for cell in cells]
     rows = pl.concat(seeds).sort(order, maintain_order=True)
     blocks = rows.group_by(order[:3], maintain_order=True).len()
     counts = blocks["len"].to_numpy().astype(np.int64)
@@ -154,7 +160,8 @@ def read_blocks(cells: Sequence[Cell], metrics: Sequence[str]) -> dict[int, Bloc
     seed, user, shots = (
         blocks[name].to_numpy().astype(np.int64) for name in ("seed", "user", "shots")
     )
-    whole = Blocks(seed, user, judged, values)
+    items = padded("item").numpy().astype(np.int64)
+    whole = Blocks(seed, user, items, judged, values)
     return {int(k): whole.take(np.flatnonzero(shots == k)) for k in np.unique(shots)}
 
 

@@ -106,13 +106,19 @@ class Cell:
             spec, record["status"], record["stage"], record["reason"], record["facts"], folder
         )
 
-    def scores(self) -> pl.DataFrame:
+    def scores(self, name: str = "scores") -> pl.DataFrame:
         """user, shots, item, rating, label, score; where all items are ranked also above, tied and
         candidates.
 
-        One row for each judged user, number of shots and query item, in a fixed order.
+        One row for each judged user, number of shots and query item, in a fixed order. name:
+        "swapped" for the control, where each user was met with another's support.
         """
-        return pl.read_parquet(self.folder / "scores.parquet")
+        return pl.read_parquet(self.folder / f"{name}.parquet")
+
+    @property
+    def split(self) -> Path:
+        """The folder that says what the cell's users and items are; see benchmarks/splits.py."""
+        return self.folder.parents[1] / "splits" / self.spec.split_key
 
     def timing(self) -> dict[str, Any]:
         """What the cell cost; the keys are those of benchmarks/timing.py. {} where not measured."""

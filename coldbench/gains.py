@@ -53,7 +53,7 @@ def gains(methods: dict[str, dict[int, Blocks]], metrics: list[str], draws: Draw
     for pairs in waiting.values():
         blocks = pairs[0][1]
         changes = np.concatenate([change for _, _, change in pairs], 1)
-        differences = paired(changes, draws.of(blocks))
+        differences = paired(changes, draws.of(blocks), blocks.seeds)
         for (at, _, _), some in zip(pairs, _chunks(differences, len(metrics)), strict=True):
             for row, more in zip(rows[at : at + len(metrics)], some, strict=True):
                 row.update(more)
@@ -63,11 +63,13 @@ def gains(methods: dict[str, dict[int, Blocks]], metrics: list[str], draws: Draw
     return [row for row in rows if row["users"]]
 
 
-def paired(changes: Float, weights: statistics.Weights) -> list[Row]:
+def paired(
+    changes: Float, weights: statistics.Weights, seeds: statistics.Int | None = None
+) -> list[Row]:
     """statistics.differences of (n, m) changes as rows: rounded, None where one has no meaning."""
     return [
         {name: number(x) for name, x in asdict(found).items() if name != "n"} | {"users": found.n}
-        for found in statistics.differences(changes, weights)
+        for found in statistics.differences(changes, weights, seeds)
     ]
 
 

@@ -21,29 +21,51 @@ DEFAULT_METRICS = tuple(
     "ndcg@10 ndcg@5 ndcg-binary@5 auc auc-pooled accuracy f1 precision recall mrr hit@5 recall@5 "
     "mae rmse log-loss ece".split()
 )
-TABLE: dict[str, Any] = {
-    "dataset": pl.String, "protocol": pl.String, "method": pl.String, "shots": pl.Int64,
-    "metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64,
-    "users": pl.Int64, "seeds": pl.Int64, "status": pl.String,
-}  # fmt: skip
-GAINS: dict[str, Any] = {
-    "dataset": pl.String, "protocol": pl.String, "method": pl.String, "shots": pl.Int64,
-    "metric": pl.String, "against": pl.String, "mean": pl.Float64, "low": pl.Float64,
-    "high": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64, "helped": pl.Float64,
-    "harmed": pl.Float64, "detectable": pl.Float64, "users": pl.Int64, "seeds": pl.Int64,
-}  # fmt: skip
-MOVED: dict[str, Any] = {
-    "dataset": pl.String, "protocol": pl.String, "method": pl.String, "shots": pl.Int64,
-    "moved": pl.Float64, "verdict": pl.String,
-}  # fmt: skip
-COSTS: dict[str, Any] = {
-    "dataset": pl.String, "protocol": pl.String, "method": pl.String, "family": pl.String,
-    "shots": pl.Int64, "adapt_ms_p50": pl.Float64, "adapt_ms_p95": pl.Float64,
-    "adapt_users_per_second": pl.Float64, "score_items_per_second": pl.Float64,
-    "state_bytes_per_user": pl.Float64, "peak_memory_bytes": pl.Int64,
-    "trained_parameters": pl.Int64, "meta_train_seconds": pl.Float64, "done": pl.Int64,
-    "failed": pl.Int64, "unavailable": pl.Int64, "missing": pl.Int64,
-    "by_batch": pl.List(pl.Struct({"users": pl.Int64, "users_per_second": pl.Float64})),
+TEXT, WHOLE, REAL = pl.String, pl.Int64, pl.Float64
+KEYS: dict[str, Any] = {"dataset": TEXT, "protocol": TEXT}
+
+
+def _schema(text: str = "", whole: str = "", real: str = "", **more: Any) -> dict[str, Any]:
+    kinds = ((text, TEXT), (whole, WHOLE), (real, REAL))
+    return KEYS | {name: kind for names, kind in kinds for name in names.split()} | more
+
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "table": {
+        **KEYS, "method": TEXT, "shots": WHOLE, "metric": TEXT, "value": REAL, "low": REAL,
+        "high": REAL, "users": WHOLE, "seeds": WHOLE, "status": TEXT,
+    },
+    "gains": {
+        **KEYS, "method": TEXT, "shots": WHOLE, "metric": TEXT, "against": TEXT, "mean": REAL,
+        "low": REAL, "high": REAL, "p": REAL, "p_holm": REAL, "helped": REAL, "harmed": REAL,
+        "detectable": REAL, "users": WHOLE, "seeds": WHOLE,
+    },
+    "moved": {**KEYS, "method": TEXT, "shots": WHOLE, "moved": REAL, "verdict": TEXT},
+    "costs": _schema(
+        "method family",
+        "shots peak_memory_bytes trained_parameters done failed unavailable missing",
+        "adapt_ms_p50 adapt_ms_p95 adapt_users_per_second score_items_per_second "
+        "state_bytes_per_user meta_train_seconds",
+        by_batch=pl.List(pl.Struct({"users": pl.Int64, "users_per_second": pl.Float64})),
+    ),
+    "reports": _schema("method report", "shots"),
+    "pairs": _schema(
+        "method other metric", "shots users", "mean low high p p_holm helped harmed detectable"
+    ),
+    "profiles": _schema("method", "", "threshold share low high"),
+    "middle": _schema("method", "", "iqm iqm_low iqm_high"),
+    "reliability": _schema("method", "shots bin predictions", "score label"),
+    "pooled": _schema("method", "", "pooled within between share level"),
+    "buckets": _schema(
+        "method kind bucket", "shots meetings", "value low high gain gain_low gain_high"
+    ),
+    "exposure": _schema("method", "", "popularity coverage gini"),
+    "controls": _schema(
+        "method metric", "shots",
+        " ".join(f"{x} {x}_low {x}_high {x}_p" for x in ("own", "others", "personal")),
+    ),
+    "leaks": _schema("says who", "checked broken"),
+    "steps": _schema("method", "step", "support_loss query_loss value"),
 }  # fmt: skip
 
 
@@ -55,11 +77,22 @@ class Results:
     cells: list[Cell]
     metrics: tuple[str, ...]
     users: pl.DataFrame  # dataset, protocol, method, seed, user, shots, one column a metric
-    table: pl.DataFrame  # TABLE: results.csv; the method "chance" holds exact expectations
-    gains: pl.DataFrame  # GAINS: method minus `against`, in the metric's own unit
-    moved: pl.DataFrame  # MOVED: mean |score - score at K = 0| in 0..1, and a verdict in words
-    costs: pl.DataFrame  # COSTS: from the one timed cell of a method
-    reports: pl.DataFrame  # dataset, protocol, method, shots, report: scikit-learn's, at max K
+    # the others have the columns of SCHEMAS; unless said, they are at the largest K
+    table: pl.DataFrame  # results.csv, every K; the method "chance" holds exact expectations
+    gains: pl.DataFrame  # every K: method minus `against`, in the metric's own unit
+    moved: pl.DataFrame  # every K: mean |score - score at K = 0| in 0..1, and a verdict in words
+    costs: pl.DataFrame  # from the one timed cell of a method
+    reports: pl.DataFrame  # scikit-learn's classification report
+    pairs: pl.DataFrame  # method minus other, by the headline metric
+    profiles: pl.DataFrame  # share of users above each threshold of the headline metric
+    middle: pl.DataFrame  # the headline metric's interquartile mean
+    reliability: pl.DataFrame  # mean label of the scores in a bin, before and after adapting
+    pooled: pl.DataFrame  # the pooled AUC and its parts
+    buckets: pl.DataFrame  # level and gain over K = 0 of groups of items and users
+    exposure: pl.DataFrame  # how popular, and how unequally, what is recommended is
+    controls: pl.DataFrame  # gain over K = 0 by own labels, by another user's, and the difference
+    leaks: pl.DataFrame  # facts that must hold: on how many things checked, broken by whom
+    steps: pl.DataFrame  # after each step of an inner loop
 
     @cached_property
     def limit(self) -> int | None:
@@ -80,9 +113,7 @@ class Results:
 def read(run: Path, metrics: tuple[str, ...] = DEFAULT_METRICS, resamples: int = 2000) -> Results:
     """Measure a run. A metric that does not exist, or no per-user metric, is a UserError."""
     cells = read_run(run)
-    found: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("table", "gains", "moved", "costs", "reports")
-    }
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
     users: list[pl.DataFrame] = []
     groups: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     for cell in cells:
@@ -103,11 +134,7 @@ def read(run: Path, metrics: tuple[str, ...] = DEFAULT_METRICS, resamples: int =
         cells,
         metrics,
         pl.concat(users) if users else pl.DataFrame(schema=text),
-        pl.DataFrame(found["table"], TABLE),
-        pl.DataFrame(found["gains"], GAINS),
-        pl.DataFrame(found["moved"], MOVED),
-        pl.DataFrame(found["costs"], COSTS),
-        pl.DataFrame(found["reports"], text | {"shots": pl.Int64, "report": pl.String}),
+        **{name: pl.DataFrame(rows, SCHEMAS[name]) for name, rows in found.items()},
     )
 
 

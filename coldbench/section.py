@@ -12,10 +12,17 @@ import polars as pl
 
 from coldbench import registry, statistics
 from coldbench.blocks import Blocks, Draws, Float, read_blocks
+from coldbench.buckets import Known, buckets
+from coldbench.calibration import pooled_auc, reliability
 from coldbench.cell import Cell
+from coldbench.controls import control, facts
 from coldbench.errors import UserError
+from coldbench.exposure import exposure
 from coldbench.gains import OWN, Row, gains, number, verdict
 from coldbench.metrics import chance, classification, known
+from coldbench.pairs import pairs
+from coldbench.shape import middle, profile
+from coldbench.steps import steps
 
 HEADLINE = "ndcg@5"  # the metric that verdicts are about
 
@@ -52,6 +59,8 @@ class Section:
                 self.blocks[method] = read_blocks(done, self.per_user)
         self.everyone = read_blocks(list(first.values()), ()) if first else {}
         self._gains = gains(self.blocks, self.per_user, self.draws)
+        self._controls = control(self.blocks, methods, self.headline, self.draws)
+        self._known = _known([cell for cells in methods.values() for cell in cells])
 
     def users(self) -> Iterator[pl.DataFrame]:
         for method, by_shots in self.blocks.items():
@@ -89,7 +98,8 @@ class Section:
             alike.setdefault(blocks.key, []).append(shots)
         for many in alike.values():
             values = np.concatenate([by_shots[shots].values for shots in many], 1)
-            found = statistics.interval(values, self.draws.of(by_shots[many[0]]))
+            first = by_shots[many[0]]
+            found = statistics.interval(values, self.draws.of(first), seeds=first.seeds)
             ends = np.stack(found).reshape(3, len(many), len(self.per_user))
             for place, shots in enumerate(many):
                 yield from self._level(method, shots, by_shots[shots], ends[:, place])
@@ -153,11 +163,65 @@ class Section:
             rows.append(row)
         return rows
 
+    def pairs(self) -> list[Row]:
+        return pairs(self.blocks, self.headline, self._column, self.draws)
+
+    def profiles(self) -> list[Row]:
+        return profile(self.blocks, self._column, self.draws)
+
+    def middle(self) -> list[Row]:
+        return middle(self.blocks, self._column, self.draws)
+
+    def reliability(self) -> list[Row]:
+        return reliability(self.blocks)
+
+    def pooled(self) -> list[Row]:
+        return pooled_auc(self.blocks)
+
+    def buckets(self) -> list[Row]:
+        known_here = self._known
+        return buckets(self.blocks, self._column, self.draws, known_here) if known_here else []
+
+    def exposure(self) -> list[Row]:
+        return exposure(self.blocks, self.cells, self._known) if self._known else []
+
+    def controls(self) -> list[Row]:
+        return self._controls
+
+    def leaks(self) -> list[Row]:
+        return facts(self.blocks, self.cells, self._controls)
+
+    def steps(self) -> list[Row]:
+        return steps(self.cells, self.headline)
+
+    @property
+    def _column(self) -> int:
+        return self.per_user.index(self.headline)
+
     def reports(self) -> list[Row]:
         return [
             {"method": method, "shots": max(by), "report": classification(by[max(by)].judged)}
             for method, by in self.blocks.items()
         ]
+
+
+def _known(cells: list[Cell]) -> Known | None:
+    """What the splits say of users and items, by seed; None where a run kept none."""
+    folders = {cell.spec.seed: cell.split for cell in cells if cell.status == "done"}
+    if not folders or not all((folder / "users.parquet").is_file() for folder in folders.values()):
+        return None
+    users, items = (
+        pl.concat(
+            [
+                pl.read_parquet(folder / f"{name}.parquet").select(
+                    pl.lit(seed, pl.Int64).alias("seed"), pl.all()
+                )
+                for seed, folder in folders.items()
+            ]
+        )
+        for name in ("users", "items")
+    )
+    return Known(users, items)
 
 
 def _row(method: str, shots: int, metric: str, blocks: Blocks, more: Row) -> Row:

@@ -2,10 +2,13 @@
 
 A row is one meeting: a user, cold in one split or seed. The same user may be cold in several, and
 those meetings are alike, so a resample draws users with all their rows (a cluster bootstrap).
+Rows of one seed share a split and a training run: where rows are told their `seeds`, what the means
+of seeds differ by beyond their users' own chance is a second level of variance, and is added.
 
 Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section 3.8 on clusters.
 Hesterberg, "What Teachers Should Know About the Bootstrap" (2015), section 5.3: percentiles moved
 outwards, so that intervals of few users are as wide as Student's t has them.
+Satterthwaite, "An Approximate Distribution of Estimates of Variance Components" (1946).
 Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
 
 Shapes: n rows, m columns (methods or metrics), R resamples. NaN is a row on which a metric is not
@@ -21,6 +24,7 @@ from scipy import stats
 
 Float = NDArray[np.float64]
 Weights = NDArray[np.float32]
+Int = NDArray[np.int64]
 
 EPSILON = 1e-9  # values closer than this are equal: rounding must not become significant
 BLOCK = 1 << 22  # weights multiplied at a time
@@ -63,70 +67,79 @@ def bootstrap_weights(users: NDArray[np.int64], resamples: int = 2000, seed: int
     return weights
 
 
-def interval(values: Float, weights: Weights, level: float = 0.95) -> Interval:
+def interval(
+    values: Float, weights: Weights, level: float = 0.95, seeds: Int | None = None
+) -> Interval:
     """The mean of (n,) or (n, m) values over the defined rows, with its bootstrap interval."""
     table = values.reshape(len(values), -1)
     defined, owner = ~np.isnan(table), _owners(weights)
     mean = _ratio(np.where(defined, table, 0).sum(0), defined.sum(0))
-    draws = _means(table, weights)
-    bounds = [
-        percentiles(draw, len(np.unique(owner[rows])), level)
-        for draw, rows in zip(draws.T, defined.T, strict=True)
-    ]
+    draws, extra = _means(table, weights), _between(table, seeds)
+    bounds = []
+    for column, (draw, rows) in enumerate(zip(draws.T, defined.T, strict=True)):
+        users = len(np.unique(owner[rows]))
+        spread, freedom = extra.added(draw, column, users)
+        bounds.append(percentiles(spread, users, level, freedom))
     low, high = np.asarray(bounds).reshape(-1, 2).T
     shape = values.shape[1:]
     return Interval(mean.reshape(shape), low.reshape(shape), high.reshape(shape))
 
 
-def percentiles(draws: Float, users: int, level: float = 0.95) -> tuple[float, float]:
+def percentiles(
+    draws: Float, users: int, level: float = 0.95, freedom: float | None = None
+) -> tuple[float, float]:
     """The interval of a statistic of so many users, from its (R,) values over the resamples.
 
     Also for what is no mean over users, such as a pooled AUC. A resample in which it is NaN is
-    left out. One user says nothing about others: NaN.
+    left out. One user says nothing about others: NaN. freedom: of Student's t; None: users - 1.
     """
     draws = draws[~np.isnan(draws)]
     if users < 2 or not len(draws):
         return np.nan, np.nan
-    reach = stats.t.ppf((1 + level) / 2, users - 1) * np.sqrt(users / (users - 1))
+    freedom = users - 1 if freedom is None else freedom
+    reach = stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(users / (users - 1))
     low, high = np.quantile(draws, stats.norm.cdf([-reach, reach]))
     return float(low), float(high)
 
 
-def paired(a: Float, b: Float, weights: Weights) -> Difference:
+def paired(a: Float, b: Float, weights: Weights, seeds: Int | None = None) -> Difference:
     """a - b, both (n,), row by row: one column of `differences`."""
-    return differences((a - b)[:, None], weights)[0]
+    return differences((a - b)[:, None], weights, seeds)[0]
 
 
-def differences(changes: Float, weights: Weights) -> list[Difference]:
+def differences(changes: Float, weights: Weights, seeds: Int | None = None) -> list[Difference]:
     """What each column of (n, m) changes comes to over its defined rows.
 
     p is Student's t on the bootstrap's standard error, with one degree of freedom less than there
-    are users. The share of resamples beyond zero would be no finer than 1/R, too coarse for Holm
-    over thirty methods, and errs more often than it says where users are few.
+    are users, fewer where seeds differ (Satterthwaite). The share of resamples beyond zero would be
+    no finer than 1/R, too coarse for Holm over thirty methods, and errs more often than it says
+    where users are few.
     """
     changes = np.where(np.abs(changes) <= EPSILON, 0, changes)
-    defined, owners = ~np.isnan(changes), _owners(weights)
+    defined, owners, extra = ~np.isnan(changes), _owners(weights), _between(changes, seeds)
     many: dict[bytes, int] = {}  # users behind a column, by which of its rows are defined
     found = []
-    for change, draws, here in zip(changes.T, _means(changes, weights).T, defined.T, strict=True):
+    columns = zip(changes.T, _means(changes, weights).T, defined.T, strict=True)
+    for column, (change, draws, here) in enumerate(columns):
         key = here.tobytes()
         if key not in many:
             many[key] = len(np.unique(owners[here]))
-        found.append(_difference(change[here], draws, many[key]))
+        spread, freedom = extra.added(draws, column, many[key])
+        found.append(_difference(change[here], spread, many[key], freedom))
     return found
 
 
-def _difference(change: Float, draws: Float, users: int) -> Difference:
+def _difference(change: Float, draws: Float, users: int, freedom: float) -> Difference:
     n = len(change)
     mean = float(_ratio(change.sum(), np.asarray(n)))
     if users > 1 and not change.any():  # nothing changed for anybody
         return Difference(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, n)
-    low, high = percentiles(draws, users)
+    low, high = percentiles(draws, users, freedom=freedom)
     error, p = np.nan, np.nan
     if users > 1:
         error = float(np.nanstd(draws) * np.sqrt(users / (users - 1)))
         sure = error <= EPSILON * abs(mean)  # every user changed by the same amount
-        p = 0.0 if sure else float(2 * stats.t.sf(abs(mean) / error, users - 1))
+        p = 0.0 if sure else float(2 * stats.t.sf(abs(mean) / error, freedom))
     return Difference(
         mean=mean,
         low=low,
@@ -137,6 +150,54 @@ def _difference(change: Float, draws: Float, users: int) -> Difference:
         detectable=float(stats.norm.ppf([0.8, 0.975]).sum() * error),  # 2.8 standard errors
         n=n,
     )
+
+
+@dataclass(frozen=True)
+class Between:
+    """What the mean over S seeds varies by, beyond its users: a variance each of m columns."""
+
+    variance: Float  # (m,)
+    seeds: int
+
+    def added(self, draws: Float, column: int, users: int) -> tuple[Float, float]:
+        """(R,) draws spread by it, and the degrees of freedom left."""
+        more = float(self.variance[column])
+        if users < 2 or not more > 0:
+            return draws, users - 1
+        own = float(np.nanvar(draws)) * users / (users - 1)
+        freedom = (own + more) ** 2 / (own**2 / (users - 1) + more**2 / (self.seeds - 1))
+        noise = np.random.default_rng(1).standard_normal(len(draws))
+        return draws + noise * np.sqrt(more * (users - 1) / users), freedom
+
+
+def _between(table: Float, seeds: Int | None) -> Between:
+    """The variance of seeds' means, less what their own users explain; never below 0."""
+    codes = (
+        np.zeros(len(table), np.int64)
+        if seeds is None
+        else np.unique(seeds, return_inverse=True)[1]
+    )
+    many = int(codes.max(initial=0)) + 1
+    if many < 2:
+        return Between(np.zeros(table.shape[1]), many)
+    of = np.arange(many)[:, None] == codes  # (S, n)
+    defined = ~np.isnan(table)
+    n = of @ defined.astype(np.float64)  # (S, m)
+    safe = np.where(defined, table, 0)
+    means = _ratio(of @ safe, n)
+    left = np.where(defined, table - means[codes], 0)
+    own = _ratio(of @ left**2, n * (n - 1))  # variance of a seed's mean over users
+    with np.errstate(invalid="ignore"):
+        found = np.var(means, 0, ddof=1) - np.mean(own, 0)
+    return Between(np.nan_to_num(np.maximum(found, 0)) / many, many)
+
+
+def between(values: Float, draws: list[Float]) -> Between:
+    """Of a statistic that is no mean over users: (S,) its values by seed, and their resamples."""
+    if len(values) < 2 or any(np.isnan(draw).all() for draw in draws):
+        return Between(np.zeros(1), len(values))
+    found = np.var(values, ddof=1) - np.mean([np.nanvar(draw) for draw in draws])
+    return Between(np.maximum([found], 0) / len(values), len(values))
 
 
 def holm(p: Float) -> Float:

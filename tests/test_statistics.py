@@ -75,6 +75,33 @@ def test_the_interval_of_few_users_is_as_wide_as_students() -> None:
     assert np.mean(high - low) == pytest.approx(np.mean(students), rel=0.03)
 
 
+def test_a_training_run_that_all_users_of_a_seed_share_widens_the_interval() -> None:
+    rng = np.random.default_rng(4)
+    seeds = np.repeat(np.arange(5), 40)
+    missed, blind = 0.0, 0.0
+    for _ in range(400):
+        who: NDArray[np.int64] = np.concatenate([rng.permutation(200)[:40] for _ in range(5)])
+        values = rng.normal(size=200)[who] + 0.15 * rng.normal(size=5)[seeds]
+        weights = bootstrap_weights(who, 400)
+        _, low, high = interval(values, weights, seeds=seeds)
+        missed += float(not low <= 0 <= high)
+        _, left, right = interval(values, weights)
+        blind += float(not left <= 0 <= right)
+    assert missed / 400 <= 0.07
+    assert blind > missed  # users alone cannot see it
+
+
+def test_seeds_that_differ_by_their_users_alone_change_little() -> None:
+    rng = np.random.default_rng(5)
+    seeds, covered = np.repeat(np.arange(3), 60), 0.0
+    for _ in range(600):
+        who = np.concatenate([rng.permutation(300)[:60] for _ in range(3)])
+        values = rng.normal(size=300)[who] + rng.normal(size=180)
+        _, low, high = interval(values, bootstrap_weights(who, 300), seeds=seeds)
+        covered += float(low <= 0 <= high)
+    assert 0.93 <= covered / 600 <= 0.975
+
+
 # --- users, not rows
 
 
