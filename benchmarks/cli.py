@@ -5,11 +5,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from coldbench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from coldbench.cell import Spec
 
 app = typer.Typer(
     help="Which method serves a new user best from a few ratings, at what cost, is the gain real?",
@@ -44,11 +47,16 @@ Timeout = Annotated[float, Option(help="Seconds that a cell may take.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
 NoTiming = Annotated[bool, Option("--no-timing", help="Leave out what methods cost: quicker.")]
 Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
+Track = Annotated[str, Option(help="Tell them too, by commas: tensorboard, wandb (offline).")]
 Offline = Annotated[bool, Option("--offline", help="Ask no address: what is here must do.")]
 Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
 All = Annotated[bool, Option("--all", help="Every method there is.")]
+Anchors = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
+Workers = Annotated[int, Option("-j", help="Splits side by side; 0: one a core.")]
 Output = Annotated[Path | None, Option(help="Write the table here too, as Markdown.")]
 Run = Annotated[Path, Argument(metavar="RUN", help="A run's folder, or its name: quick")]
+Several = Annotated[list[Path], Argument(metavar="RUN...", help="Folders or names of runs.")]
+Folder = Annotated[Path | None, Option("--output", help="Write there; else RUN/report.")]
 Formats = Annotated[str, Option("--format", help="By commas: html,md,tex,csv,png; all of them.")]
 Open = Annotated[bool, Option("--open", help="Show the page in the browser.")]
 RUNS = Path("runs")
@@ -140,6 +148,7 @@ def run(
     dry_run: DryRun = False,
     retry_failed: Retry = False,
     no_timing: NoTiming = False,
+    track: Track = "",
     include: Include = None,
 ) -> None:
     """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
@@ -148,6 +157,7 @@ def run(
     from .progress import Progress
     from .run import How
     from .run import run as run_cells
+    from .track import Tracking
 
     _take(include)
     stated, stem = _stated(grid, dataset, method)
@@ -172,7 +182,12 @@ def run(
     waiting = len(specs) if retry_failed else len(missing)
     print(f"{folder}: {len(specs)} cells, {len(missing)} to run, {how.jobs} side by side")
     try:
-        with Progress(specs, waiting, how.jobs) as tell:
+        with Progress(specs, waiting, how.jobs) as shown, Tracking(folder, track) as tracked:
+
+            def tell(event: str, spec: "Spec", seconds: float) -> None:
+                shown(event, spec, seconds)
+                tracked(event, spec, seconds)
+
             cells = run_cells(made, specs, folder, how, tell)
     except KeyboardInterrupt:
         print("coldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
@@ -184,8 +199,10 @@ def run(
 
 
 @app.command()
-def report(folder: Run, formats: Formats = "", open_: Open = False) -> None:
-    """Tables, figures and the page of a run, into RUN/report/."""
+def report(
+    folders: Several, formats: Formats = "", output: Folder = None, open_: Open = False
+) -> None:
+    """Tables, figures and the page of a run, or of several side by side, into RUN/report/."""
     from coldbench import registry
     from coldbench.results import read
 
@@ -194,15 +211,18 @@ def report(folder: Run, formats: Formats = "", open_: Open = False) -> None:
     for each in chosen:
         if each not in known:
             raise unknown("format", each, known, "coldbench list reports")
-    results = read(_run(folder))
+    runs = [_run(folder) for folder in folders]
+    joined = runs[0].with_name("+".join(one.resolve().name for one in runs))
+    into = output or (runs[0] if len(runs) == 1 else joined) / "report"
+    results = read(runs)
     for each in chosen:
-        for path in registry.find("reports", known[each])().write(results, _run(folder) / "report"):
-            if path.parent.name == "report":
+        for path in registry.find("reports", known[each])().write(results, into):
+            if path.parent == into:
                 print(path)
     if open_:
         import webbrowser
 
-        webbrowser.open((_run(folder) / "report" / "index.html").resolve().as_uri())
+        webbrowser.open((into / "index.html").resolve().as_uri())
 
 
 @app.command()
@@ -232,6 +252,29 @@ def check(
     if output:
         output.write_text(table, encoding="utf-8")
     if not all(outcome.ok for found in outcomes.values() for outcome in found):
+        sys.exit(1)
+
+
+@app.command()
+def anchors(names: Anchors = None, jobs: Workers = 0) -> None:
+    """Published numbers beside chance and ours, by their own protocols; all: takes a while."""
+    from .anchors._anchor import named
+    from .anchors.replay import replay
+    from .anchors.show import Line, plain
+
+    if jobs < 0:
+        raise UserError("-j must be 0 or more")
+    chosen, folder = named(names or []), RUNS / "anchors"
+    try:
+        with Line() as tell:
+            rows, failed = replay(chosen, folder, jobs or os.cpu_count() or 1, tell)
+    except KeyboardInterrupt:
+        print("coldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(f"{plain(rows)}\n\n{folder / 'anchors.md'}")
+    for line in failed:
+        print(line, file=sys.stderr)
+    if failed:
         sys.exit(1)
 
 
@@ -274,8 +317,9 @@ def _take(include: list[Path] | None) -> None:
 
 
 def _run(folder: Path) -> Path:
-    """A run by its path, or by its name below runs/."""
-    return folder if folder.exists() or not (RUNS / folder).exists() else RUNS / folder
+    from coldbench.results import find_run
+
+    return find_run(folder)
 
 
 def _stated(

@@ -5,10 +5,32 @@ by name (`coldbench.registry`). In a checkout they stand beside this folder, in 
 inside it.
 """
 
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from coldbench.results import Results
 
 __version__ = "0.1.0"
 
 _house = Path(__file__).resolve().parent.parent
 if (_house / "pyproject.toml").is_file():
     __path__.append(str(_house))
+
+
+def load(*runs: str | Path) -> "Results":
+    """A run, or several side by side, as frames (polars; `.to_pandas()` where pandas is wanted).
+
+    runs: folders, or names below runs/: `coldbench.load("quick").table`. See Results for all frames
+    and coldbench.plot for figures. A folder that is no run is a UserError.
+    """
+    from coldbench.results import find_run, read
+
+    return read([find_run(run) for run in runs])
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plot":  # draws with matplotlib, which nothing else here needs
+        return import_module("coldbench.plot")
+    raise AttributeError(f"module 'coldbench' has no attribute {name!r}")

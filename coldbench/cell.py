@@ -8,7 +8,7 @@ Its folder `runs/<name>/cells/<fingerprint>/` holds `cell.json`, `scores.parquet
 import ast
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
@@ -95,6 +95,12 @@ class Cell:
     reason: str  # one line, else ""
     facts: dict[str, Any]  # what cell.json says beside: users, like_at, family, versions, ...
     folder: Path
+    variant: str = ""  # what sets it apart from the method's first row: "rank = 2"
+
+    @property
+    def name(self) -> str:
+        """Of its row in a report: the method's, and what is different about it."""
+        return f"{self.spec.method} ({self.variant})" if self.variant else self.spec.method
 
     @classmethod
     def read(cls, spec: Spec, folder: Path) -> Self:
@@ -144,3 +150,46 @@ def read_run(run: Path) -> list[Cell]:
         raise UserError(f"{run} is no run: it has no plan.json; make one by `coldbench run GRID`")
     specs = [Spec(**fields) for fields in json.loads(plan.read_text(encoding="utf-8"))]
     return [Cell.read(spec, run / "cells" / spec.fingerprint) for spec in specs]
+
+
+def read_runs(runs: list[Path]) -> list[Cell]:
+    """The cells of several runs side by side, those that two of them share once.
+
+    A method with other parameters, another encoder or another device than where it stands first is
+    a row of its own, named by what differs. Raises UserError where one name means two data sets,
+    or where nothing but the code or the libraries differ: then a row could not be named.
+    """
+    cells = {cell.spec.fingerprint: cell for run in runs for cell in read_run(run)}
+    first: dict[str, Spec] = {}
+    same: dict[tuple[str, str], Spec] = {}
+    rows: dict[tuple[str, str, str, int], Spec] = {}
+    named = []
+    for cell in cells.values():
+        spec = cell.spec
+        found = replace(cell, variant=_apart(first.setdefault(spec.method, spec), spec))
+        here = spec.dataset, spec.protocol
+        known = same.setdefault(here, spec)
+        if (known.data, known.protocol_fields) != (spec.data, spec.protocol_fields):
+            raise UserError(
+                f"{spec.dataset}, {spec.protocol} is not the same data and protocol in all of "
+                f"{', '.join(map(str, runs))}: report them apart"
+            )
+        if rows.setdefault((*here, found.name, spec.seed), spec) is not spec:
+            raise UserError(
+                f"{found.name} stands twice with seed {spec.seed}, with another limit or made by "
+                "other code or libraries: report the runs apart, or run one of them again"
+            )
+        named.append(found)
+    return named
+
+
+def _apart(first: Spec, spec: Spec) -> str:
+    """What differs from a method's first row, in words."""
+    pairs = [(first.params, spec.params), (first.encoder, spec.encoder)]
+    changes = [
+        f"{key} = {json.dumps(new[key])}".replace('"', "")
+        for old, new in pairs
+        for key in new
+        if old.get(key) != new[key]
+    ]
+    return ", ".join([*changes, *([spec.device] if spec.device != first.device else [])])

@@ -65,7 +65,7 @@ def facts(
     done = [cell for many in cells.values() for cell in many if cell.status == "done"]
     found = [*_of_splits(done), _asked(done)]
     if any(0 in by_shots for by_shots in methods.values()):
-        random = {c.spec.method for c in done if c.spec.method == "random"}
+        random = {c.name for c in done if c.spec.method == "random"}
         told = {m: by[0] for m, by in methods.items() if 0 in by and m not in random}
         seeing = [method for method, blocks in told.items() if _sees_users(blocks)]
         found.append(_fact(BLIND, len(told), seeing))
@@ -92,7 +92,7 @@ def _of_splits(done: list[Cell]) -> list[Row]:
 def _asked(done: list[Cell]) -> Row:
     hashes: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for cell in done:
-        hashes[cell.spec.seed][cell.facts.get("candidates", "")].append(cell.spec.method)
+        hashes[cell.spec.seed][cell.facts.get("candidates", "")].append(cell.name)
     odd = [
         method
         for by_hash in hashes.values()

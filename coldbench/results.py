@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from coldbench.cell import Cell, read_run
+from coldbench.cell import Cell, read_runs
 from coldbench.section import Section, headline
 
 DEFAULT_METRICS = tuple(
@@ -110,15 +110,28 @@ class Results:
         return headline(self.metrics)
 
 
-def read(run: Path, metrics: tuple[str, ...] = DEFAULT_METRICS, resamples: int = 2000) -> Results:
-    """Measure a run. A metric that does not exist, or no per-user metric, is a UserError."""
-    cells = read_run(run)
+RUNS = Path("runs")
+
+
+def find_run(run: str | Path) -> Path:
+    """A run by its path, or by its name below runs/."""
+    path = Path(run)
+    return path if path.exists() or not (RUNS / path).exists() else RUNS / path
+
+
+def read(
+    run: Path | list[Path], metrics: tuple[str, ...] = DEFAULT_METRICS, resamples: int = 2000
+) -> Results:
+    """Measure a run, or several together (see read_runs). A metric that does not exist, or no
+    per-user metric, is a UserError."""
+    runs = run if isinstance(run, list) else [run]
+    cells = read_runs(runs)
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
     users: list[pl.DataFrame] = []
     groups: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     for cell in cells:
         key = cell.spec.dataset, cell.spec.protocol
-        groups.setdefault(key, {}).setdefault(cell.spec.method, []).append(cell)
+        groups.setdefault(key, {}).setdefault(cell.name, []).append(cell)
     with _one_thread():
         for (dataset, protocol), methods in groups.items():
             section = Section(metrics, resamples, methods)
@@ -130,7 +143,7 @@ def read(run: Path, metrics: tuple[str, ...] = DEFAULT_METRICS, resamples: int =
             users += [frame.select(*keyed, pl.all()) for frame in section.users()]
     text: dict[str, Any] = {name: pl.String for name in ("dataset", "protocol", "method")}
     return Results(
-        run.resolve().name,
+        " + ".join(one.resolve().name for one in runs),
         cells,
         metrics,
         pl.concat(users) if users else pl.DataFrame(schema=text),

@@ -50,11 +50,6 @@ class Section:
             done = [cell for cell in cells if cell.status == "done"]
             for cell in done:
                 first.setdefault(cell.spec.seed, cell)
-            if len({cell.spec.seed for cell in done}) < len(done):
-                raise UserError(
-                    f"{method} stands twice in this run with one seed (other parameters or another "
-                    "encoder); give each variant a run of its own"
-                )
             if done:
                 self.blocks[method] = read_blocks(done, self.per_user)
         self.everyone = read_blocks(list(first.values()), ()) if first else {}
@@ -139,7 +134,7 @@ class Section:
                 moved = number(change.mean())
                 adapts = self.cells[method][0].facts.get("adapts", True)
                 words = verdict(moved if adapts and moved else 0.0, own.get((method, shots)))
-                if method == "random":
+                if self.cells[method][0].spec.method == "random":
                     words = "moves by lot"  # its scores change with K, and not because it learns
                 rows.append({"method": method, "shots": shots, "moved": moved, "verdict": words})
         return rows
@@ -151,7 +146,8 @@ class Section:
             timed = next((t for t in timings if "adapt_ms_p50" in t), (timings or [{}])[0])
             facts: dict[str, Any] = next((cell.facts for cell in cells if cell.facts), {})
             counts = Counter(cell.status for cell in cells)
-            row: Row = {"method": method, "family": facts.get("family") or _family(method)}
+            family = facts.get("family") or _family(cells[0].spec.method)
+            row: Row = {"method": method, "family": family}
             for key in ("shots adapt_ms_p50 adapt_ms_p95 adapt_users_per_second "
                         "score_items_per_second state_bytes_per_user peak_memory_bytes "
                         "meta_train_seconds").split():  # fmt: skip

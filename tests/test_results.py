@@ -1,6 +1,7 @@
 """The numbers of a run, read back from its cells."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,8 +182,31 @@ def test_one_method_twice_with_one_seed_is_refused(tmp_path: Path) -> None:
     for which in (first, second):
         fake["write_cell"](tmp_path, which, "done", scores=fake["made_up"]("ridge", 0, 5))
     write_plan(tmp_path, [first, second])
-    with pytest.raises(UserError, match="ridge stands twice in this run with one seed"):
+    with pytest.raises(UserError, match="ridge stands twice with seed 0"):
         read(tmp_path)
+
+
+def test_a_method_with_other_parameters_is_a_row_of_its_own_named_by_them(tmp_path: Path) -> None:
+    one = fake["spec"]("ridge", 0)
+    other = replace(one, params={"tau": 2.0})
+    one = replace(one, params={"tau": 1.0})
+    for name, which in (("a", one), ("b", other), ("b", one)):
+        fake["write_cell"](tmp_path / name, which, "done", scores=fake["made_up"]("ridge", 0, 9))
+    write_plan(tmp_path / "a", [one])
+    write_plan(tmp_path / "b", [one, other])
+    results = read([tmp_path / "a", tmp_path / "b"], resamples=50)
+    assert results.name == "a + b"
+    assert list(dict.fromkeys(results.costs["method"])) == ["ridge", "ridge (tau = 2.0)"]
+    assert len(results.cells) == 2  # what both runs hold is there once
+
+
+def test_runs_of_different_data_under_one_name_are_refused(tmp_path: Path) -> None:
+    for name, data in (("a", "1"), ("b", "2")):
+        which = replace(fake["spec"]("ridge", 0), data=data)
+        fake["write_cell"](tmp_path / name, which, "done", scores=fake["made_up"]("ridge", 0, 9))
+        write_plan(tmp_path / name, [which])
+    with pytest.raises(UserError, match="not the same data and protocol"):
+        read([tmp_path / "a", tmp_path / "b"])
 
 
 def test_where_all_items_are_ranked_the_stored_ranks_count(tmp_path: Path) -> None:

@@ -1,0 +1,142 @@
+"""The leak audit finds what leaks, in splits and in methods, and accuses nobody honest."""
+
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from coldbench import registry
+from coldbench.controls import ASKED, BLIND, OTHERS
+from coldbench.leaks import leaks
+from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.results import Results, read
+
+LEAKY = Path(__file__).with_name("leaky.py")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Two cheats beside honest methods, on users with a planted taste."""
+
+    folder = tmp_path_factory.mktemp("controls")
+    text = LEAKY.read_text(encoding="utf-8")
+    sly = folder / "sly.py"
+    sly.write_text(text.replace('"cheats"  #', '"honest"  #'), encoding="utf-8")
+    words = [
+        "run", "-d", "synthetic", "-m", "leaky,sly,item-bias,ridge,fold-in,random",
+        "--include", str(LEAKY), "--include", str(sly), "--no-timing", "-j", "1", "--name", "r",
+        "--set", 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}',
+        "--set", "encoder=vectors", "--set", "seeds=[0,1,2]", "--set", "protocol.shots=[0,8]",
+        "--set", "protocol.cold_users=0.4",
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        done = CliRunner().invoke(import_module("coldbench.benchmarks.cli").app, words)
+    assert done.exit_code == 0, done.output
+    return read(folder / "runs/r", resamples=300)
+
+
+def who(results: Results, says: str) -> set[str]:
+    row = results.leaks.filter(says=says).row(0, named=True)
+    assert row["broken"] == len(row["who"].split(", ") if row["who"] else [])
+    return set(row["who"].split(", ")) if row["who"] else set()
+
+
+@pytest.mark.slow
+def test_a_method_that_knows_the_user_before_any_label_is_caught(results: Results) -> None:
+    assert who(results, BLIND) == {"leaky"}
+
+
+@pytest.mark.slow
+def test_a_method_that_gains_by_another_users_labels_is_caught(results: Results) -> None:
+    assert who(results, OTHERS) == {"sly"}
+
+
+@pytest.mark.slow
+def test_the_splits_facts_hold_and_every_method_was_asked_the_same(results: Results) -> None:
+    facts = results.leaks.filter(~pl.col("says").is_in([BLIND, OTHERS]))
+    assert ASKED in facts["says"].to_list()
+    assert len(facts) >= 8
+    assert facts["broken"].sum() == 0
+    assert facts["checked"].min() > 0  # type: ignore[operator]
+
+
+@pytest.mark.slow
+def test_a_planted_taste_is_gained_by_own_labels_and_not_by_anothers(results: Results) -> None:
+    ridge = results.controls.filter(method="ridge").row(0, named=True)
+    assert ridge["personal"] > 0 and ridge["personal_p"] < 0.05
+    assert ridge["own"] > ridge["others"]
+    gain = results.gains.filter(method="ridge", shots=8, metric="ndcg@5", against="K = 0")
+    assert ridge["own"] == pytest.approx(gain["mean"][0])
+
+
+# --- a split that is cut wrong is found
+
+
+def made(**changes: Any) -> tuple[Split, Protocol]:
+    dataset = registry.find("datasets", "synthetic")(n_users=60, per_user=30)
+    log, _ = dataset.load()
+    protocol = Protocol.of("user-cold", {"shots": [0, 4]} | changes)
+    return split(log, dataset.labels(log.ratings, "rating"), protocol, Seeds.of(0)), protocol
+
+
+def broken(cut: Split, protocol: Protocol) -> set[str]:
+    return {fact.says for fact in leaks(cut, protocol) if fact.broken}
+
+
+@pytest.mark.parametrize(
+    ("cold", "how"),
+    [*((c, "random") for c in ("user", "item", "both", "nothing")), ("user", "time")],
+)
+def test_every_protocol_keeps_what_it_promises(cold: str, how: str) -> None:
+    changes: dict[str, Any] = {"cold": cold, "split": how, "query": 3, "shots": [0, 2]}
+    assert broken(*made(**changes)) == set()
+
+
+def test_learning_from_a_judged_user_is_found() -> None:
+    cut, protocol = made()
+    own = replace(cut.warm, ids=np.sort(np.r_[cut.warm.ids[1:], cut.cold.users.ids[:1]]))
+    assert "judged users were not learnt from" in broken(replace(cut, warm=own), protocol)
+
+
+def test_choosing_by_a_judged_user_is_found() -> None:
+    cut, protocol = made()
+    assert "judged users are no valid users" in broken(replace(cut, valid=cut.cold), protocol)
+
+
+def test_asking_for_what_was_given_is_found() -> None:
+    cut, protocol = made()
+    query = cut.cold.query.copy()
+    query[0, 0] = cut.cold.support[0, 0]
+    wrong = replace(cut, cold=replace(cut.cold, query=query))
+    assert "no item is both given and asked for" in broken(wrong, protocol)
+
+
+def test_a_label_from_after_the_query_is_found() -> None:
+    cut, protocol = made()
+    late = replace(cut.cold, support=cut.cold.query[:, -4:], query=cut.cold.support)
+    found = broken(replace(cut, cold=late), protocol)
+    assert "every label was given before what is asked" in found
+    assert any(says.startswith("every judged user is asked for") for says in found)
+
+
+def test_a_cold_item_that_was_learnt_from_is_found() -> None:
+    cut, protocol = made(cold="item", shots=[0, 2], query=3)
+    seen = np.unique(cut.warm.log.items)
+    wrong = replace(cut, candidates=np.r_[cut.candidates, seen[:1]])
+    assert broken(wrong, protocol) == {"no cold item was learnt from or chosen by"}
+
+
+def test_learning_after_the_cut_is_found() -> None:
+    cut, protocol = made(split="time", shots=[0, 2], query=3)
+    log = cut.warm.log
+    assert log.times is not None
+    late = replace(cut.warm, log=replace(log, times=log.times + 10**9))
+    assert "nothing learnt from is younger than a query" in broken(
+        replace(cut, warm=late), protocol
+    )
