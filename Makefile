@@ -8,7 +8,7 @@ RUN ?= quick
 A ?= stack
 B ?= item-bias
 .DEFAULT_GOAL := help
-.PHONY: help setup benchmark test report plots compare speed check fuzz-short nightly clean
+.PHONY: help setup benchmark test report plots compare speed anchors check fuzz-short nightly clean
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ compare: $(READY)  ## two methods, paired by user (RUN=quick A=stack B=item-bias
 speed: $(READY)  ## ratios against named peers in one run: runs/speed.json
 	$(PIP) --no-deps -r requirements-peers.txt || echo "LensKit could not be installed: its rows are left out"
 	$(BIN)/python -m pytest -q benchmarks/speed -o python_files='bench_*.py'
+
+anchors: $(READY)  ## published numbers beside chance and ours: runs/anchors
+	$(BIN)/coldbench anchors
 
 check: $(READY)  ## the conformance table of every method
 	$(BIN)/coldbench check --all

@@ -60,7 +60,7 @@ def test_every_list_is_one_json_document_of_named_objects(tmp_path: Path, room: 
     [
         (["list", "method"], "did you mean 'methods'?"),
         (["run"], "name a grid"),
-        (["run", "nope.toml"], "no grid file nope.toml; ready ones: domains, quick"),
+        (["run", "nope.toml"], "no grid file nope.toml; ready ones: domains, full, quick"),
         (["run", "-d", "ml-100k", "-m", "item-bais"], "did you mean 'item-bias'?"),
         (["run", "-d", "ml-100", "-m", "ridge"], "did you mean 'ml-100k'?"),
         (["run", "quick", "--set", "seed=[0]"], "no grid key 'seed'; did you mean 'seeds'?"),

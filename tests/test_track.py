@@ -51,7 +51,7 @@ def test_a_tracker_that_breaks_is_left_out_and_the_run_goes_on(
         def log(self, values: dict[str, float]) -> None:
             raise OSError("no room")
 
-        def finish(self, *, quiet: bool) -> None:
+        def finish(self) -> None:
             raise OSError("no room")
 
     fake = types.ModuleType("wandb")
@@ -69,7 +69,7 @@ def test_weights_and_biases_is_offline_and_hears_every_number(
 ) -> None:
     heard: dict[str, float] = {}
     asked: dict[str, object] = {}
-    run_of = types.SimpleNamespace(log=heard.update, finish=lambda *, quiet: None)
+    run_of = types.SimpleNamespace(log=heard.update, finish=lambda: None)
     fake = types.ModuleType("wandb")
     fake.init = lambda **words: (asked.update(words), run_of)[1]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "wandb", fake)

@@ -1,0 +1,31 @@
+"""A few-shot method taught with some of TALLRec's training rows, and met with its test rows."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldbench import registry
+from coldbench.encoder import Items
+from coldbench.protocol import Seeds
+
+from ._tallrec import Rows, meet
+
+HELD = 0.25  # share of the rows to choose by
+
+
+def few_shot(method: str, drawn: Rows, test: Rows, items: Items, seed: int) -> NDArray[np.floating]:
+    """(R,) expected likes of the test rows. Of the drawn rows a quarter, by users, are chosen by:
+    rows of one user overlap, and would choose what remembers them."""
+    held = _of_some_users(drawn, seed)
+    warm = drawn.part(np.flatnonzero(~held)).as_users()
+    valid = drawn.part(np.flatnonzero(held)).as_episodes()
+    made = registry.find("methods", method)()
+    made.meta_train(warm, valid, items, Seeds.of(seed))
+    return meet(made, test)
+
+
+def _of_some_users(drawn: Rows, seed: int) -> NDArray[np.bool_]:
+    """(R,) the rows of as few users, by lot, as have a quarter of them."""
+    users, counts = np.unique(drawn.users, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(users))
+    enough = np.searchsorted(np.cumsum(counts[order]), HELD * len(drawn.places))
+    return np.isin(drawn.users, users[order[: enough + 1]])
