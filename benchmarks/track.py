@@ -134,7 +134,7 @@ def _wandb(folder: Path) -> tuple[Track, Callable[[], None]]:
         if told["event"] != "start":
             run.log({**values, f"{row}/seconds": told["seconds"]})
 
-    return track, lambda: run.finish()
+    return track, run.finish
 
 
 _KINDS: dict[str, Callable[[Path], tuple[Track, Callable[[], None]]]] = {

@@ -81,7 +81,19 @@ class Ease(Method[Voters]):
 
 
 def item_weights(x: csr_matrix, strength: float) -> Tensor:
-    """(n_items, n_items) float32 EASE's B: row j votes for the item of each column."""
+    """(n_items, n_items) float32 EASE's B: row j votes for the item of each column.
+
+    Where there are fewer users than items the inverse is that of a matrix of users (Woodbury):
+    P = (I - A'A) / lambda with A = L^-1 X and LL' = XX' + lambda I. The same B, many times faster.
+    """
+    if x.shape[0] < x.shape[1]:
+        products = torch.from_numpy((x @ x.T).toarray())  # (U, U) float64
+        products.diagonal().add_(strength)
+        dense = torch.from_numpy(x.toarray()).double()
+        a = torch.linalg.solve_triangular(torch.linalg.cholesky(products), dense, upper=False)
+        own = 1 - a.square().sum(0)  # (n_items,) lambda times P's diagonal
+        a = a.float()
+        return (a.T @ a).div_(own.float()).fill_diagonal_(0)
     products = torch.from_numpy((x.T @ x).toarray())  # float64
     products.diagonal().add_(strength)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(products))

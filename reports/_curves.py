@@ -1,14 +1,18 @@
-"""Figures of lines: quality against labels, and throughput against users at once."""
+"""Figures of lines: quality against labels, users above a threshold, throughput."""
 
+import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from coldbench.gains import REFERENCE, plain
 
-from ._draw import GREY, MUTED, Drawing, below, colours, drawn, end_labels, frame
-from ._parts import Part, metric_name
+from ._draw import GREY, MUTED, Drawing, drawn
+from ._parts import FLOOR, Part, metric_name
+from ._place import below, colours, end_labels, frame, short
 
 
 def kshot(part: Part) -> Drawing:
+    """Quality against the number of labels."""
     metric = part.results.headline
     table = part.levels.select(
         "method", "shots", "value", "low", "high", "users", "seeds", "placed"
@@ -60,7 +64,55 @@ def kshot(part: Part) -> Drawing:
     return drawn(part, "kshot", words, table, (6.4, 4.2), draw)
 
 
+def profile(part: Part) -> Drawing | None:
+    """The share of users that a method serves better than each threshold."""
+    table = part.of(part.results.profiles).select("method", "threshold", "share", "low", "high")
+    if table.is_empty():
+        return None
+    bright = {m: c for m, c in colours(part).items() if m in set(table["method"])}
+    base = table.filter(method=REFERENCE).select("threshold", base="share")
+    beside = table.join(base, "threshold", maintain_order="left")
+    beside = beside.with_columns(less=100 * (pl.col("share") - pl.col("base")))
+    near = beside.filter(~pl.col("method").is_in(FLOOR), pl.col("base").is_not_null())
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(1, 1 if near.is_empty() else 2, squeeze=False)[0]
+        shown = (("share", table), ("less", near))
+        for axes, (column, rows) in zip(panels, shown, strict=False):
+            for method in sorted(dict.fromkeys(rows["method"]), key=lambda m: m in bright):
+                x, y = rows.filter(method=method).select("threshold", column)
+                line = "--" if method == REFERENCE else ":" if method in FLOOR else "-"
+                axes.plot(x, y, line, color=bright.get(method, GREY),
+                          lw=1.7 if method in bright else 0.9)  # fmt: skip
+            axes.set_xlabel(f"threshold of {metric_name(part.results.headline)}")
+        panels[0].set_ylabel("share of users above it")
+        panels[0].yaxis.set_major_formatter(lambda y, _: f"{100 * y:.0f} %")
+        if len(panels) > 1:
+            panels[1].axhline(0, color=bright[REFERENCE], ls="--", lw=1.7)
+            panels[1].set_ylabel(f"points more than {REFERENCE}")
+            panels[1].yaxis.set_major_formatter(
+                lambda y, _: f"{y:+g}".replace("-", "−") if y else "0"
+            )
+        lines = {m: "--" if m == REFERENCE else "-" for m in bright}
+        panels[0].legend(
+            [Line2D([], [], color=bright[m], ls=line) for m, line in lines.items()],
+            [short(m) for m in bright], loc="lower left", frameon=False, fontsize=8,
+            labelcolor="linecolor",
+        )  # fmt: skip
+
+    words = (
+        "How many users get how much",
+        f"At K = {part.shots[-1]}. {part.note}",
+        f"Left: the higher a curve, the more users the method serves better than the threshold; a "
+        f"mean cannot tell a few users lost from all served a little worse. Right: the same less "
+        f"{REFERENCE}'s share. Dotted: methods that know less than {REFERENCE}. The table has the "
+        "intervals.",
+    )
+    return drawn(part, "profile", words, table, (9.2, 3.6), draw)
+
+
 def throughput(part: Part) -> Drawing | None:
+    """Users adapted to in a second against users at once."""
     costs = part.of(part.results.costs).select("method", "by_batch").explode("by_batch")
     table = costs.drop_nulls().unnest("by_batch")
     if table.is_empty():

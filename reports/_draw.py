@@ -4,24 +4,22 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
-from math import log10
+from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
 import polars as pl
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coldbench.gains import REFERENCE
+from coldbench.results import Results
 
-from ._parts import FLOOR, Part
+from ._parts import Part
+from ._safe import xml
 
 INK, MUTED, GREY, FAINT = "#1f2933", "#7b8794", "#b4bcc5", "#dfe3e8"  # recoloured in the dark
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe & Ito
 STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 9, "svg.fonttype": "none",
-    "svg.hashsalt": "coldbench",
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.spines.top": False,
     "axes.spines.right": False, "axes.linewidth": 0.8, "xtick.color": MUTED, "ytick.color": MUTED,
     "xtick.labelcolor": INK, "ytick.labelcolor": INK, "text.color": INK, "text.parse_math": False,
@@ -30,19 +28,37 @@ STYLE: Any = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawing:
+    """A picture; its files are made when they are first asked for."""
+
     name: str
     title: str
     caption: str
     how: str  # how to read it
     table: pl.DataFrame  # what is drawn
-    svg: str
-    png: bytes
+    figure: Figure
+    salt: str  # what sets the ids of its SVG apart from those of a page's other pictures
+
+    @cached_property
+    def svg(self) -> str:
+        kept = io.StringIO()
+        with mpl.rc_context(STYLE | {"svg.hashsalt": self.salt}):
+            self.figure.savefig(kept, format="svg", metadata={"Date": None, "Creator": None})
+        return xml(kept.getvalue())
+
+    @cached_property
+    def png(self) -> bytes:
+        kept = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            self.figure.savefig(
+                kept, format="png", dpi=150, facecolor="white", metadata={"Software": None}
+            )
+        return kept.getvalue()
 
 
 def drawn(
-    part: Part,
+    of: Part | Results,
     name: str,
     words: tuple[str, str, str],
     table: pl.DataFrame,
@@ -50,18 +66,16 @@ def drawn(
     draw: Callable[[Figure], None],
 ) -> Drawing:
     """`words`: title, caption and how to read it. `draw` puts it on the figure."""
+    results, where = (of, of.name) if isinstance(of, Results) else (of.results, of.title)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
-        if part.stamp:
-            figure.text(
-                0.995, 0.995, "LIMITED", color=COLOURS[1], weight="bold", ha="right", va="top"
-            )
-        svg, png = io.StringIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(png, format="png", dpi=150, facecolor="white", metadata={"Software": None})
+        if results.limit is not None:
+            figure.suptitle("LIMITED", x=0.995, ha="right", size=9, color=COLOURS[1], weight="bold")
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # laid out once: SVG and PNG alike, whichever comes first
     title, caption, how = words
-    return Drawing(name, title, caption, how, table, svg.getvalue(), png.getvalue())
+    return Drawing(name, title, caption, how, table, figure, f"{where} {name}")
 
 
 def inline(svg: str) -> str:
@@ -70,9 +84,18 @@ def inline(svg: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r' xmlns:xlink="[^"]*"', "", body).replace("xlink:href", "href")
     body = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), body)
-    body = re.sub(r' id="(?:figure|axes|patch|line2d|text|matplotlib|xtick|ytick|PathCollection|'
-                  r'LineCollection|FillBetweenPolyCollection)[^"]*"', "", body)  # fmt: skip
-    return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', r'<svg \1 role="img">', body, count=1)
+    # a marker takes its colour from where it is used: rules of a page do not reach its definition
+    body = re.sub(r'(<path id="m[^>]*?) stroke="[^"]*"', r"\1", body)
+    used = set(re.findall(r'(?:url\(|href=")#([^")]+)', body))
+    body = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", body)
+    body = re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', r'<svg \1 role="img">', body, count=1)
+    return re.sub(r">\s+<", "><", re.sub(r"<[^>]+>", lambda found: _brief(found[0]), body))
+
+
+def _brief(tag: str) -> str:
+    """Hundredths of a point are enough, and most of a figure is numbers."""
+    tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag.replace("\n", ""))
+    return re.sub(r"(\.\d\d)\d+", r"\1", tag)
 
 
 def _attributes(style: str) -> str:
@@ -87,71 +110,3 @@ def _attributes(style: str) -> str:
         elif name and name not in ("font-family", "white-space"):
             found.append(f' {name}="{value}"')
     return "".join(found)
-
-
-def colours(part: Part) -> dict[str, str]:
-    """The best five methods at the largest K have colours of their own, in every figure."""
-    if not part.shots:
-        return {}
-    levels = part.levels.filter(shots=part.shots[-1])
-    ranked = levels.sort("value", descending=True, maintain_order=True)
-    best = [m for m in ranked["method"] if m not in FLOOR][: len(COLOURS) - 1]
-    return {REFERENCE: INK} | dict(zip(best, COLOURS, strict=False))
-
-
-def frame(part: Part) -> tuple[float, float]:
-    """The range of the headline metric worth the room: around item-bias and what is above it."""
-    levels = part.levels
-    near = levels.filter(~pl.col("method").is_in([m for m in FLOOR if m != REFERENCE]))
-    near = near if len(near) else levels
-    top = float(near.select(pl.coalesce("high", "value").max()).item())
-    low = float(near.select(pl.coalesce("low", "value").min()).item())
-    base = near.filter(method=REFERENCE)["value"]
-    if len(base):
-        low = max(low, float(base.min()) - 2 * max(top - float(base.max()), 0.02))  # type: ignore[arg-type]
-    pad = 0.05 * max(top - low, 0.01)
-    return low - pad, top + pad
-
-
-def spread(places: list[float], gap: float) -> list[float]:
-    """The places moved as little as needed to be `gap` apart, order kept."""
-    order = sorted(range(len(places)), key=places.__getitem__)
-    moved = list(places)
-    for _ in range(200):
-        still = True
-        for a, b in pairwise(order):
-            short = gap - (moved[b] - moved[a])
-            if short > 1e-9:
-                moved[a] -= short / 2
-                moved[b] += short / 2
-                still = False
-        if still:
-            break
-    return moved
-
-
-def end_labels(axes: Axes, ends: list[tuple[str, float, str]], x: float, height: float) -> None:
-    """Names at the right end of lines, kept apart; `height` of the axes in points."""
-    low, high = axes.get_ylim()
-    log = axes.get_yscale() == "log"
-    share = [_share(y, low, high, log=log) for _, y, _ in ends]
-    for (name, y, colour), at in zip(ends, spread(share, 11.5 / height), strict=True):
-        axes.annotate(
-            name, (x, y), xytext=(1.03, at), textcoords="axes fraction", va="center",
-            color=colour, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": FAINT, "lw": 0.6, "shrinkA": 0, "shrinkB": 3},
-        )  # fmt: skip
-
-
-def _share(y: float, low: float, high: float, *, log: bool) -> float:
-    return (log10(y / low) / log10(high / low)) if log else (y - low) / (high - low)
-
-
-def below(axes: Axes, names: list[str]) -> None:
-    """Says in the figure what it leaves out."""
-    if names:
-        lines = [", ".join(names[at : at + 4]) for at in range(0, len(names), 4)]
-        axes.text(
-            0.01, 0.015, "below the frame: " + ",\n".join(lines), transform=axes.transAxes,
-            color=MUTED, size=7.5, va="bottom",
-        )  # fmt: skip

@@ -22,9 +22,9 @@ def origin(results: Results) -> list[tuple[str, str]]:
         "citation": {
             f"{s.dataset}: {f['citation']}" for s, f in _both(results) if f.get("citation")
         },
-        "encoder": {f"{json.dumps(s.encoder, sort_keys=True)} ({s.encoder_hash})" for s in specs},
+        "encoder": {f"{_words(s.encoder)} ({s.encoder_hash})" for s in specs},
         "protocol": {
-            f"{s.dataset} {s.protocol} {json.dumps(s.protocol_fields, sort_keys=True)}"
+            f"{s.dataset} {s.protocol} {_words(s.protocol_fields)}"
             for s in specs
         },
         "judged": {f"{s.dataset} {s.protocol}: {_counts(f['split'])}"
@@ -43,3 +43,7 @@ def _both(results: Results) -> list[tuple[Spec, dict[str, Any]]]:
 
 def _counts(split: dict[str, int]) -> str:
     return ", ".join(f"{many:,} {what}" for what, many in split.items())
+
+
+def _words(table: dict[str, Any]) -> str:
+    return json.dumps(table, sort_keys=True, ensure_ascii=False)

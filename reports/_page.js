@@ -30,7 +30,9 @@ document.querySelectorAll("table").forEach((table) => {
     button.textContent = head.textContent;
     head.replaceChildren(button);
     button.addEventListener("click", () => {
-      const down = head.getAttribute("aria-sort") !== "descending" && column > 0;
+      const numbers = rowsOf(table).some((row) => row.cells[column]?.dataset.sort !== undefined);
+      const now = head.getAttribute("aria-sort");
+      const down = numbers ? now !== "descending" : now === "ascending";
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       sort(table, column, down);

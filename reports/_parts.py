@@ -1,11 +1,12 @@
 """One dataset under one protocol, and what its tables are made of: values, not how they are set."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from coldbench.cell import Cell
-from coldbench.gains import REFERENCE, plain
+from coldbench.gains import CERTAIN, REFERENCE, plain
 from coldbench.results import Results
 
 NAMES = {
@@ -164,6 +165,28 @@ def metric_name(metric: str) -> str:
     return NAMES.get(metric) or family.replace("ndcg", "NDCG").replace("mrr", "MRR") + at + k
 
 
+def difference(row: dict[str, float] | None) -> Value:
+    """+.011 [.004, .018] ▲, of a row that has mean, low, high, p_holm, helped and harmed."""
+    if row is None or row["mean"] is None:
+        return Value("")
+    if not (row["helped"] or row["harmed"]):
+        return Value("0", 0.0)
+    sign = "+" if row["mean"] > 0 else ""
+    interval = "" if row["low"] is None else f"[{plain(row['low'])}, {plain(row['high'])}]"
+    mark = ""
+    if row["p_holm"] is not None and row["p_holm"] < CERTAIN:
+        mark = "better" if row["mean"] > 0 else "worse"  # the metrics shown rise with quality
+    return Value(sign + plain(row["mean"]), row["mean"], interval, mark)
+
+
+def level(row: dict[str, Any], value: str = "value", low: str = "low", high: str = "high") -> Value:
+    """.779 [.766, .793]"""
+    if row[value] is None:
+        return Value("")
+    interval = "" if row[low] is None else f"[{plain(row[low])}, {plain(row[high])}]"
+    return Value(plain(row[value]), row[value], interval)
+
+
 def groups(
     part: Part, rows: dict[str, tuple[Value, ...]]
 ) -> tuple[tuple[str, tuple[Row, ...]], ...]:
@@ -173,7 +196,7 @@ def groups(
         stage = f" in {cell.stage}" if cell.stage else ""
         reason = f": {cell.reason}" if cell.reason else ""
         if cell.status != "done":
-            why.setdefault(cell.spec.method, f"{cell.status}{stage}{reason}")
+            why.setdefault(cell.name, f"{cell.status}{stage}{reason}")
     made = []
     for family, methods in part.methods:
         lines = [

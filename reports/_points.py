@@ -1,18 +1,18 @@
-"""Figures of points: what quality costs, and what the labels are worth."""
+"""Figures of points: what quality costs, and what it goes with in what is recommended."""
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coldbench.gains import CERTAIN, OWN, REFERENCE, plain
+from coldbench.gains import plain
 
-from ._draw import COLOURS, GREY, INK, MUTED, Drawing, below, colours, drawn, frame
-from ._parts import FLOOR, Part, metric_name
-
-Box = tuple[float, float, float, float]  # left, bottom, right, top, in points
+from ._draw import GREY, INK, MUTED, Drawing, drawn
+from ._parts import Part, metric_name
+from ._place import below, colours, frame, name_dots
 
 
 def pareto(part: Part) -> Drawing | None:
+    """Quality against the time that adapting to one user takes."""
     metric = part.results.headline
     levels = part.levels.filter(shots=part.shots[-1] if part.shots else 0)
     costs = part.of(part.results.costs).select(
@@ -47,7 +47,9 @@ def pareto(part: Part) -> Drawing | None:
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
         axes.set_xlabel("ms to adapt to one new user (median; whisker: 95th percentile)")
         axes.set_ylabel(f"{metric_name(metric)} at K = {part.shots[-1]}")
-        _label(figure, axes, inside, bright)
+        dots = {m: (x, y) for m, x, y in inside.select("method", "adapt_ms_p50", "value").rows()}
+        ends = dict(inside.select("method", "adapt_ms_p95").rows())
+        name_dots(figure, axes, dots, bright, ends=ends)
         below(axes, [f"{m} {plain(v)}" for m, v in outside.select("method", "value").iter_rows()])
 
     words = (
@@ -68,101 +70,64 @@ def _frontier(table: pl.DataFrame) -> list[tuple[float, float]]:
     return steps
 
 
-def _label(figure: Figure, axes: Axes, table: pl.DataFrame, bright: dict[str, str]) -> None:
-    """A name beside each dot, where it covers no other name and no dot; else further out."""
-    figure.draw_without_rendering()
-    scale = 72 / figure.dpi
-    dots = {
-        row["method"]: axes.transData.transform((row["adapt_ms_p50"], row["value"])) * scale
-        for row in table.iter_rows(named=True)
-    }
-    taken: list[Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y in dots.values()]
-    for row in table.iter_rows(named=True):  # the whiskers
-        x, y = dots[row["method"]]
-        end = axes.transData.transform((row["adapt_ms_p95"], row["value"]))[0] * scale
-        taken.append((x, y - 1, end, y + 1))
-    room = (axes.bbox.x0 * scale, axes.bbox.y0 * scale, axes.bbox.x1 * scale, axes.bbox.y1 * scale)
-    first = sorted(dots, key=lambda method: (method not in bright, -dots[method][1]))
-    for method in first:
-        x, y = dots[method]
-        width = 5.3 * len(method)
-        for dx, dy in _NEAR + _FAR:
-            left = x + dx if dx > 0 else x + dx - width
-            box = (left, y + dy - 5, left + width, y + dy + 5)
-            if _inside(box, room) and not any(_cross(box, other) for other in taken):
-                break
-        taken.append(box)
-        axes.annotate(
-            method, (x, y), xycoords=("figure points", "figure points"),
-            xytext=(x + dx, y + dy), textcoords=("figure points", "figure points"), size=8,
-            ha="left" if dx > 0 else "right", va="center", zorder=6,
-            color=bright.get(method, MUTED),
-            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.6} if abs(dy) > 12 else None,
-        )  # fmt: skip
-
-
-_NEAR = [(5.0, 11.0), (5.0, -11.0), (-8.0, 0.0), (-5.0, 11.0), (-5.0, -11.0), (9.0, 0.0)]
-_FAR = [
-    (side, lift * sign)
-    for lift in (16.0, 22.0, 30.0, 38.0, 48.0, 60.0)
-    for side in (8.0, -8.0)
-    for sign in (1, -1)
-]
-
-
-def _cross(a: Box, b: Box) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
-def gains(part: Part) -> Drawing | None:
-    metric = part.results.headline
-    table = part.of(part.results.gains, metric=metric, against=OWN).select(
-        "method", "shots", "mean", "low", "high", "p_holm", "helped", "harmed", "users"
+def exposure(part: Part) -> Drawing | None:
+    """Quality against how popular, how varied and how unequal what is recommended is."""
+    levels = part.levels.filter(shots=part.shots[-1])
+    table = part.of(part.results.exposure).join(
+        levels.select("method", "value", "low", "high"), "method", maintain_order="left"
     )
-    steady = part.of(part.results.moved).filter(verdict="does not adapt")["method"].to_list()
-    known = {c.spec.method for c in part.results.cells if c.facts.get("adapts") is False}
-    table = table.filter(~pl.col("method").is_in([*known, *FLOOR]), pl.col("mean").is_not_null())
+    table = table.select("method", *_SEEN, "value", "low", "high").drop_nulls("value")
     if table.is_empty():
         return None
-    shots = sorted(table["shots"].unique())
-    last = table.filter(shots=shots[-1]).sort("mean", maintain_order=True)["method"].to_list()
-    methods = [m for m in dict.fromkeys(table["method"]) if m not in last] + last
+    low, high = frame(part)
+    bright = colours(part)
+    inside = table.filter(pl.col("value") >= low, pl.col("method") != "chance")
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(1, len(shots), sharex=True, sharey=True, squeeze=False)[0]
-        reach = table.filter(pl.col("low").is_not_null())
-        left, right = float(reach["low"].min()), float(reach["high"].max())  # type: ignore[arg-type]
-        width = max(right - min(left, 0), 1e-3)
-        panels[0].set_xlim(min(left, 0) - 0.05 * width, max(right, 0) + 0.3 * width)
-        for axes, k in zip(panels, shots, strict=True):
-            axes.axvline(0, color=MUTED, lw=0.8)
-            for row in table.filter(shots=k).iter_rows(named=True):
-                y, sure = methods.index(row["method"]), (row["p_holm"] or 0) < CERTAIN
-                colour = MUTED if not sure else COLOURS[0] if row["mean"] > 0 else COLOURS[1]
-                axes.plot([row["low"], row["high"]], [y, y], "-", color=colour, lw=1.4)
-                axes.plot(row["mean"], y, "o", color=colour, ms=4)
-                axes.text(1, y, f"{row['harmed']:.0%}", transform=axes.get_yaxis_transform(),
-                          size=7, ha="right", va="center", color=MUTED)  # fmt: skip
-            axes.set_title(f"K = {k}", size=9, loc="left")
-            axes.text(1, 1.01, "harmed", transform=axes.transAxes, size=7, ha="right", color=MUTED)
-            axes.tick_params(length=0)
-            axes.locator_params(axis="x", nbins=3)
-        panels[0].set_ylim(-0.7, len(methods) - 0.3)
-        panels[0].set_yticks(range(len(methods)), methods)
-        figure.supxlabel(f"gain in {metric_name(metric)} over the method's own K = 0", size=9)
+        panels = figure.subplots(1, len(_SEEN), sharey=True)
+        panels[0].set_ylim(low, high)
+        for axes, (column, says) in zip(panels, _SEEN.items(), strict=True):
+            for method, x, y in inside.select("method", column, "value").iter_rows():
+                colour = bright.get(method, GREY)
+                axes.plot(x, y, "o", color=colour, ms=6 if method in bright else 4.5, zorder=3)
+            axes.margins(x=0.25)
+            for x in table.filter(method="chance")[column]:
+                _chance(axes, x)
+            axes.locator_params(axis="x", nbins=5)
+            axes.set_xlabel(says)
+        panels[0].set_ylabel(f"{metric_name(part.results.headline)} at K = {part.shots[-1]}")
+        outside = table.filter(pl.col("value") < low).select("method", "value")
+        below(panels[0], [f"{m} {plain(v)}" for m, v in outside.iter_rows()], 2)
+        for axes, column in zip(panels, _SEEN, strict=True):
+            dots = {m: (x, y) for m, x, y in inside.select("method", column, "value").iter_rows()}
+            name_dots(figure, axes, dots, bright, only=True)
 
-    stay = sorted(set(steady) - known)
     words = (
-        "What the labels are worth",
-        part.note + (f" Scores that hardly move: {', '.join(stay)}." if stay else ""),
-        "Each dot is a paired difference with its 95 % interval; blue gains and orange losses are "
-        "significant after Holm's correction, grey ones are not. Small numbers: the share of "
-        "meetings that the labels harmed. "
-        f"Methods that take no labels are left out; {REFERENCE} is one.",
+        "What is recommended, and how good it is",
+        f"Of the five items shown first to each new user at K = {part.shots[-1]}. {part.note}",
+        "Left: 1 is the most popular item of all that could be shown, 0 the least. Middle: items "
+        "that anyone is shown, of all that could be. Right: 0 shows every item equally often, near "
+        "1 a few take every place. A method far to the right of chance (where its line is missing: "
+        "beyond the frame, at the arrow) buys quality by showing what is popular.",
     )
-    size = (9.2, 1.2 + 0.23 * len(methods))
-    return drawn(part, "gains", words, table, size, draw)
+    return drawn(part, "exposure", words, table, (9.6, 3.6), draw)
 
 
-def _inside(box: Box, room: Box) -> bool:
-    return box[0] > room[0] and box[1] > room[1] and box[2] < room[2] and box[3] < room[3]
+_SEEN = {
+    "popularity": "popularity of what is shown",
+    "coverage": "share of the catalogue shown",
+    "gini": "inequality of what is shown (Gini)",
+}
+
+
+def _chance(axes: Axes, x: float) -> None:
+    """A line where it is in the range of the methods, else an arrow to where it would be."""
+    left, right = axes.get_xlim()
+    if left <= x <= right:
+        axes.axvline(x, color=MUTED, ls=":", lw=1.2)
+        axes.text(x, 1.01, "chance", transform=axes.get_xaxis_transform(), ha="center", size=7.5,
+                  color=MUTED)  # fmt: skip
+        return
+    side, arrow = (1.0, f"chance {plain(x)} →") if x > right else (0.0, f"← chance {plain(x)}")
+    axes.text(side, 1.01, arrow, transform=axes.transAxes, ha="right" if side else "left",
+              size=7.5, color=MUTED)  # fmt: skip

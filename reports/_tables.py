@@ -5,7 +5,9 @@ import polars as pl
 from coldbench.gains import CERTAIN, OWN, REFERENCE, plain
 from coldbench.metrics import known
 
-from ._parts import Part, Row, Table, Value, groups, metric_name
+from ._audits import audits
+from ._closer import closer
+from ._parts import Part, Row, Table, Value, difference, groups, metric_name
 
 QUALITY = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
 
@@ -13,10 +15,10 @@ QUALITY = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split
 def tables(part: Part) -> list[Table]:
     """All tables of a section, in reading order."""
     last = part.shots[-1] if part.shots else 0
-    made = [quality(part, last), audit(part, last), kshot(part)]
+    made = [quality(part, last), audit(part, last), *audits(part), kshot(part)]
     if part.shots and part.shots[0] == 0 and last:
         made.append(quality(part, 0))
-    return [*made, costs(part), *failures(part)]
+    return [*made, *closer(part), costs(part), *failures(part)]
 
 
 def quality(part: Part, shots: int) -> Table:
@@ -72,7 +74,7 @@ def audit(part: Part, shots: int) -> Table:
         own = found.get((method, metric, OWN))
         still = moved.get(method)
         rows[method] = (
-            *(_difference(found.get((method, m, to))) for m, to in wanted),
+            *(difference(found.get((method, m, to))) for m, to in wanted),
             _share(own, "helped"), _share(own, "harmed"),
             Value(plain(still["moved"], 4), still["moved"]) if still else Value(""),
             Value(still["verdict"] if still else ""),
@@ -97,19 +99,6 @@ def _levels(part: Part, frame: pl.DataFrame, by: str) -> dict[str, dict[object, 
         interval = "" if r["low"] is None else f"[{plain(r['low'])}, {plain(r['high'])}]"
         found.setdefault(r["method"], {})[r[by]] = Value(plain(r["value"]), r["value"], interval)
     return found
-
-
-def _difference(row: dict[str, float] | None) -> Value:
-    if row is None or row["mean"] is None:
-        return Value("")
-    if not (row["helped"] or row["harmed"]):
-        return Value("0", 0.0)
-    sign = "+" if row["mean"] > 0 else ""
-    interval = "" if row["low"] is None else f"[{plain(row['low'])}, {plain(row['high'])}]"
-    mark = ""
-    if row["p_holm"] is not None and row["p_holm"] < CERTAIN:
-        mark = "better" if row["mean"] > 0 else "worse"  # both metrics shown rise with quality
-    return Value(sign + plain(row["mean"]), row["mean"], interval, mark)
 
 
 def _share(row: dict[str, float] | None, name: str) -> Value:
@@ -146,7 +135,7 @@ def failures(part: Part) -> list[Table]:
     for cell in part.cells():
         if cell.status != "done":
             words = str(cell.spec.seed), cell.status, cell.stage, cell.reason
-            rows.append(Row(cell.spec.method, tuple(Value(word) for word in words)))
+            rows.append(Row(cell.name, tuple(Value(word) for word in words)))
     how = "`coldbench run` does what is missing; `--retry-failed` runs failed cells again."
     head = ("seed", "status", "stage", "reason")
     caption = f"{len(rows)} cells are not done; their log lies in the cell's folder.{part.stamp}"

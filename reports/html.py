@@ -15,9 +15,10 @@ from coldbench.results import Results
 
 from ._draw import inline
 from ._origin import origin
+from ._overview import overview
 from ._parts import Part, parts
-from ._pictures import pictures
-from ._safe import slug
+from ._pictures import pictures, run_pictures
+from ._safe import slug, xml
 from ._tables import tables
 from ._words import summary
 from .figures import Figures
@@ -31,7 +32,7 @@ class Html(Report):
     def write(self, results: Results, folder: Path) -> list[Path]:
         written = Figures().write(results, folder)  # the page links the data behind them
         path = folder / "index.html"
-        path.write_text(page(results), encoding="utf-8")
+        path.write_text(xml(page(results)), encoding="utf-8")
         return [path, *written]
 
 
@@ -61,6 +62,11 @@ def page(results: Results) -> str:
         )  # fmt: skip
     return templates.get_template("_page.html").render(
         results=results,
+        overview=overview(results),
+        figures=[
+            {"drawing": drawing, "svg": Markup(inline(drawing.svg))}
+            for drawing in run_pictures(results)
+        ],
         sections=sections,
         origin=origin(results),
         style=Markup(style),
@@ -83,12 +89,18 @@ def _methods(part: Part) -> Iterator[dict[str, Any]]:
     reports = dict(part.of(part.results.reports).select("method", "report").iter_rows())
     shown = set()
     for cell in part.cells():
-        if cell.spec.method in shown:
+        if cell.name in shown:
             continue
-        shown.add(cell.spec.method)
+        shown.add(cell.name)
         yield {
-            "name": cell.spec.method,
+            "name": cell.name,
             "paper": cell.facts.get("paper", ""),
-            "params": json.dumps(cell.spec.params, sort_keys=True),
-            "report": reports.get(cell.spec.method, ""),
+            "params": json.dumps(cell.spec.params, sort_keys=True, ensure_ascii=False),
+            "cells": [
+                f"seed {c.spec.seed}: {c.spec.fingerprint}"
+                + ("" if c.status == "done" else f" ({c.status})")
+                for c in part.cells()
+                if c.name == cell.name
+            ],
+            "report": reports.get(cell.name, ""),
         }

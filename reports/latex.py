@@ -1,16 +1,28 @@
-"""LaTeX: one file a table, with booktabs, ready for \\input. Needs amssymb and graphicx beside."""
+"""LaTeX: one file a table, with booktabs, ready for \\input. Needs amssymb and graphicx beside.
 
+The files are ASCII and any engine sets them: letters with accents are written as commands, and a
+letter that plain LaTeX has no sign for stands as its number in Unicode, [U+1F3AC]. A table that is
+wider than the page is scaled to its width; long words and long texts are broken. A caption ends
+after 1,500 letters: LaTeX sets it on one line first, and no line of its can be 16,384 pt long.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 from coldbench.report import Report
 from coldbench.results import Results
 
-from ._parts import Part, Row, Table, Value, parts
+from ._overview import overview
+from ._parts import Row, Table, Value, parts
 from ._safe import latex as safe
 from ._safe import slug
 from ._tables import tables
 
 MARKS = {"": "", "better": r"\,$\blacktriangle$", "worse": r"\,$\blacktriangledown$"}
+FIT = r"\resizebox{\ifdim\width>\textwidth \textwidth\else\width\fi}{!}{%"
+LONG, CAPTION = 48, 1500  # letters of a cell on one line, and of a caption
 
 
 class Latex(Report):
@@ -19,25 +31,33 @@ class Latex(Report):
     def write(self, results: Results, folder: Path) -> list[Path]:
         (folder / "tables").mkdir(parents=True, exist_ok=True)
         written = []
-        for part in parts(results):
-            for table in tables(part):
-                name = f"{slug(part.dataset)}-{slug(part.protocol)}-{table.name}"
-                path = folder / "tables" / f"{name}.tex"
-                path.write_text(_table(part, table, name), encoding="utf-8")
-                written.append(path)
+        for name, title, table in _all(results):
+            path = folder / "tables" / f"{name}.tex"
+            path.write_text(_table(title, table, name), encoding="ascii")
+            written.append(path)
         return written
 
 
-def _table(part: Part, table: Table, label: str) -> str:
+def _all(results: Results) -> Iterator[tuple[str, str, Table]]:
+    """(file name, what it is about, table)"""
+    if (first := overview(results)) is not None:
+        yield f"run-{first.name}", results.name, first
+    for part in parts(results):
+        for table in tables(part):
+            yield f"{slug(part.dataset)}-{slug(part.protocol)}-{table.name}", part.title, table
+
+
+def _table(title: str, table: Table, label: str) -> str:
     text = all(value.number is None for _, rows in table.groups for r in rows for value in r.cells)
-    columns = "l" * (1 + len(table.columns)) if text else "l" + "r" * len(table.columns)
+    width = max(1, len(table.columns))  # without a number there is room for the reason
+    columns = "l" + ("l" if text else "r") * width
     lines = [
         r"% needs \usepackage{booktabs, amssymb, graphicx}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{safe(f'{part.title}: {table.title}. {table.caption}')}}}",
+        rf"\caption{{{_caption(f'{title}: {table.title}. {table.caption}')}}}",
         rf"\label{{tab:{label}}}",
-        r"\resizebox{\textwidth}{!}{%",
+        FIT,
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         " & ".join(["method", *map(safe, table.columns)]) + r" \\",
@@ -45,23 +65,32 @@ def _table(part: Part, table: Table, label: str) -> str:
     for family, rows in table.groups:
         lines.append(r"\midrule")
         if family and len(table.groups) > 1:
-            head = rf"\multicolumn{{{1 + len(table.columns)}}}{{l}}{{\textit{{{safe(family)}}}}}"
+            head = rf"\multicolumn{{{1 + width}}}{{l}}{{\textit{{{_words(family)}}}}}"
             lines.append(head + r" \\")
-        lines += [_row(row, len(table.columns)) + r" \\" for row in rows]
+        lines += [_row(row, width) + r" \\" for row in rows]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""])
 
 
 def _row(row: Row, width: int) -> str:
     if not row.cells:
-        note = rf"\multicolumn{{{width}}}{{l}}{{\textit{{{safe(row.note)}}}}}"
-        return f"{safe(row.name)} & {note}"
-    return " & ".join([safe(row.name), *map(_cell, row.cells)])
+        note = rf"\multicolumn{{{width}}}{{l}}{{\textit{{{_words(row.note)}}}}}"
+        return f"{_words(row.name)} & {note}"
+    return " & ".join([_words(row.name), *map(_cell, row.cells)])
 
 
 def _cell(value: Value) -> str:
     interval = rf" {{\scriptsize {value.interval}}}" if value.interval else ""
-    return (
-        safe(value.text).replace("-", "$-$", 1 if value.number else 0)
-        + interval
-        + MARKS[value.mark]
-    )
+    number = _words(value.text).replace("-", "$-$", 1 if value.number else 0)
+    return number + interval + MARKS[value.mark]
+
+
+def _words(text: str) -> str:
+    made = safe(text)
+    return made if len(made) <= LONG else rf"\parbox[t]{{20em}}{{\raggedright {made}}}"
+
+
+def _caption(text: str) -> str:
+    words = safe(text).split(" ")
+    ends = list(accumulate(len(word) + 1 for word in words))
+    fits = bisect_right(ends, CAPTION)
+    return " ".join(words[:fits]) + (r" \dots{}" if fits < len(words) else "")

@@ -6,6 +6,7 @@ from coldbench.report import Report
 from coldbench.results import Results
 
 from ._origin import origin
+from ._overview import overview
 from ._parts import Part, Row, Table, Value, parts
 from ._safe import markdown as safe
 from ._tables import tables
@@ -21,6 +22,15 @@ class Markdown(Report):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "report.md"
         lines = [f"# coldbench: {safe(results.name)}", ""]
+        if (first := overview(results)) is not None:
+            lines += [
+                f"## {safe(first.title)}",
+                "",
+                *_table(first),
+                "",
+                f"*{safe(first.caption)}*",
+                "",
+            ]
         for part in parts(results):
             lines += _section(part)
         lines += ["## Where the numbers come from", ""]

@@ -1,0 +1,120 @@
+"""Figures of cells: who beats whom, and what of the grid is done."""
+
+from math import sqrt
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from coldbench.gains import CERTAIN
+from coldbench.results import Results
+
+from ._draw import COLOURS, FAINT, GREY, INK, MUTED, Drawing, drawn
+from ._parts import FLOOR, Part, parts
+from ._place import ranked, short
+
+MOST = 24  # methods that a matrix has room for
+STATES = {"done": COLOURS[0], "failed": COLOURS[1], "unavailable": GREY, "missing": FAINT}
+
+
+def wins(part: Part) -> Drawing | None:
+    """In how many meetings each method beats each other."""
+    every = part.of(part.results.pairs)
+    there = {*every["method"], *every["other"]}
+    found = [method for method in ranked(part) if method in there]
+    methods = found[:MOST]
+    few = every["method"].is_in(methods) & every["other"].is_in(methods)
+    table = every.filter(few).drop("dataset", "protocol")
+    if table.is_empty():
+        return None
+    shares: dict[tuple[str, str], tuple[float, float, bool]] = {}  # better, worse, significant
+    for row in table.iter_rows(named=True):
+        one, other, better, worse = (row[x] for x in ("method", "other", "helped", "harmed"))
+        sure = row["p_holm"] is not None and row["p_holm"] < CERTAIN
+        shares[one, other], shares[other, one] = (better, worse, sure), (worse, better, sure)
+    reach = max(0.1, *(abs(better - worse) for better, worse, _ in shares.values()))
+    n = len(methods)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for (one, other), (better, worse, sure) in shares.items():
+            x, y = methods.index(other), methods.index(one)
+            colour = COLOURS[0] if better > worse else COLOURS[1]
+            strength = round(0.62 * sqrt(abs(better - worse) / reach), 2)
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=colour, alpha=strength, lw=0))
+            text = f"{100 * better:.0f}{'*' if sure else ''}"
+            axes.text(x, y, text, size=7, ha="center", va="center", weight="bold" * sure or None)
+        _grid(axes, n, n)
+        axes.set_xticks(range(n), [short(m) for m in methods], rotation=90)
+        axes.set_yticks(range(n), [short(m) for m in methods])
+        for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+            label.set_color(MUTED if label.get_text() in FLOOR else INK)
+
+    left_out = f" The best {n} of {len(found)} methods are shown." if len(found) > n else ""
+    words = (
+        f"Who beats whom, in per cent of meetings at K = {table['shots'][0]}",
+        part.note + left_out,
+        "Row beats column in so many per cent of the meetings that both had; with the mirrored "
+        "cell it sums to less than 100 where some are ties. Blue: more wins than losses, orange: "
+        "fewer. A star: the mean difference is significant after Holm's correction over all "
+        f"{len(every)} pairs. Sorted by the headline metric; reference rows are grey.",
+    )
+    size = 1.6 + 0.29 * n
+    return drawn(part, "wins", words, table, (size + 0.4, size), draw)
+
+
+def health(results: Results) -> Drawing | None:
+    """What of the grid is done, failed, unavailable or missing."""
+    table = results.costs.select("dataset", "protocol", "method", *STATES)
+    if table.is_empty():
+        return None
+    methods = list(dict.fromkeys(table["method"]))
+    sections = results.sections
+
+    def draw(figure: Figure) -> None:
+        axes = figure.add_subplot()
+        for row in table.iter_rows(named=True):
+            x, y = sections.index((row["dataset"], row["protocol"])), methods.index(row["method"])
+            whole, left = sum(row[state] for state in STATES), x - 0.5
+            for state, colour in STATES.items():
+                wide = row[state] / whole
+                alpha = 0.45 if state == "done" else 0.8
+                axes.add_patch(Rectangle((left, y - 0.5), wide, 1, fc=colour, alpha=alpha, lw=0))
+                left += wide
+            text = f"{whole}" if row["done"] == whole else f"{row['done']} of {whole}"
+            axes.text(x, y, text, size=7.5, ha="center", va="center")
+        _grid(axes, len(sections), len(methods))
+        names = [f"{short(d, 24)}\n{short(p, 24)}" for d, p in sections]
+        axes.set_xticks(range(len(sections)), names, rotation=90 if len(sections) > 6 else 0)
+        axes.set_yticks(range(len(methods)), [short(m) for m in methods])
+        handles = [
+            Rectangle((0, 0), 1, 1, fc=colour, alpha=0.45 if state == "done" else 0.8, lw=0)
+            for state, colour in STATES.items()
+        ]
+        figure.legend(handles, list(STATES), loc="outside upper left", ncols=4, frameon=False)
+
+    sums = {state: int(table[state].sum()) for state in STATES}
+    words = (
+        "What of the grid is done",
+        f"{sum(sums.values())} cells: {', '.join(f'{n} {state}' for state, n in sums.items())}."
+        f"{parts(results)[0].stamp}",
+        "A cell of the picture is a method on a data set under a protocol, its number how many "
+        "seeds are done, its colours their shares. Reasons stand in each section's table of cells "
+        "not done.",
+    )
+    wide = 2.2 + max(3.6, (0.55 if len(sections) > 6 else 1.5) * len(sections))
+    tall = 1.2 + 0.24 * len(methods) + (1.2 if len(sections) > 6 else 0)
+    return drawn(results, "health", words, table, (wide, tall), draw)
+
+
+def _grid(axes: Axes, columns: int, rows: int) -> None:
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    for x in range(columns + 1):
+        axes.axvline(x - 0.5, color=FAINT, lw=0.6)
+    for y in range(rows + 1):
+        axes.axhline(y - 0.5, color=FAINT, lw=0.6)
+    for spine in axes.spines.values():
+        spine.set_visible(False)

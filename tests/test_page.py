@@ -1,0 +1,408 @@
+"""The page as a reader meets it, in a real browser: whole, legible, inert, equal to the store.
+
+Skipped with what to install where the machine has no Chromium.
+"""
+
+import json
+import re
+import runpy
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import polars as pl
+import pytest
+
+from coldbench import registry
+from coldbench.gains import plain
+from coldbench.results import Results, read
+
+HERE = Path(__file__).parent
+fake, attacks, browser = (
+    runpy.run_path(str(HERE / f"{name}.py")) for name in ("fake_run", "attacks", "browser")
+)
+METRICS = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
+TURNS = 3
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Glyph"),  # a figure's font has not every hostile letter
+    pytest.mark.filterwarnings("ignore:constrained_layout"),  # nor room for a word of 2,000
+]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    if why := browser["missing"]():
+        pytest.skip(why)
+    with browser["launched"]() as found:
+        yield found
+
+
+def report(results: Results, folder: Path) -> Path:
+    return registry.find("reports", "html")().write(results, folder)[0]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return read(fake["build"](tmp_path_factory.mktemp("runs") / "toy"), resamples=200)
+
+
+@pytest.fixture(scope="module")
+def page(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return report(results, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module", params=range(TURNS))
+def attacked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[tuple[str, str]]]:
+    """A page of hostile words, and which they are; the run's folder is named by one too."""
+    names = [word for word in attacks["WORDS"] if "/" not in word and len(word) < 60]
+    name = names[request.param * len(names) // TURNS]
+    folder = tmp_path_factory.mktemp("attacked")
+    attacks["build"](folder / name, request.param, TURNS)
+    words = attacks["planted"](request.param, TURNS)
+    return report(read(folder / name, resamples=20), folder / "report"), [*words, ("run", name)]
+
+
+@pytest.fixture
+def visit(chromium: Any, page: Path) -> Iterator[Any]:
+    with browser["visit"](chromium, page, viewport={"width": 1280, "height": 900}) as found:
+        yield found
+
+
+def the(tables: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    found = [table for key, table in tables.items() if key.endswith(f"-{name}")]
+    assert len(found) == 1, (name, list(tables))
+    return found[0]
+
+
+def test_the_page_opens_without_an_error_a_request_or_a_thing_that_is_blocked(visit: Any) -> None:
+    assert len(visit.tables()) >= 5
+    assert visit.page.locator("figure svg").count() >= 3
+    assert visit.troubles() == []
+
+
+def test_every_link_of_the_page_leads_somewhere(visit: Any, page: Path) -> None:
+    links = visit.page.eval_on_selector_all("a", "all => all.map((a) => a.getAttribute('href'))")
+    assert any(link.endswith(".csv") for link in links)
+    for link in links:
+        if link.startswith("#"):
+            assert visit.page.locator(f"[id='{link[1:]}']").count() == 1, link
+        else:
+            assert (page.parent / link).is_file(), link
+    ids = visit.page.eval_on_selector_all("[id]", "all => all.map((one) => one.id)")
+    assert len(ids) == len(set(ids))
+
+
+SORT = """([table, column]) => {
+  const heads = document.querySelectorAll("table")[table].querySelectorAll("thead th");
+  heads[column].querySelector("button").click();
+}"""
+
+
+def ranks(table: dict[str, Any], column: int) -> tuple[list[float | str], bool, int]:
+    """What stands in a column in its order, whether that is numbers, and how many blanks follow."""
+    rows = [row["cells"][column] if not row["failed"] else None for row in table["rows"]]
+    numbers = any(cell and cell["sort"] is not None for cell in rows)
+    key = "sort" if numbers else "text"
+    values = [cell[key] if cell and cell[key] else None for cell in rows]
+    there = [value for value in values if value is not None]
+    last = values[: len(there)] == there  # rows without a number or a word stand last
+    return [float(x) if numbers else x for x in there], numbers, last
+
+
+def test_a_click_on_a_head_sorts_numbers_downward_then_upward_and_words_by_alphabet(
+    visit: Any,
+) -> None:
+    wrong = []
+    before = visit.tables()
+    for at, (name, table) in enumerate(before.items()):
+        for column, head in enumerate(table["heads"]):
+            for click in (1, 2):
+                visit.page.evaluate(SORT, [at, column])
+                (after,) = visit.page.evaluate(browser["TABLES"], at)
+                values, numbers, last = ranks(after, column)
+                if values != sorted(values, reverse=numbers == (click == 1)) or not last:
+                    wrong.append((name, head, click, values))
+                same = [sorted(map(json.dumps, one["rows"])) for one in (table, after)]
+                assert same[0] == same[1], "a row was lost or changed"
+    assert wrong == []
+    assert visit.troubles() == []
+
+
+def test_a_head_can_be_pressed_with_the_mouse_and_with_the_keyboard(visit: Any) -> None:
+    name = next(key for key in visit.tables() if key.endswith("-audit"))
+    button = visit.page.locator(f"[id='{name}'] thead button").nth(1)
+    for press, down in ((button.click, True), (lambda: button.press("Enter"), False)):
+        press()
+        values, numbers, _ = ranks(visit.tables()[name], 1)
+        assert numbers and len(values) >= 2
+        assert values == sorted(values, reverse=down)
+    head = visit.page.locator(f"[id='{name}'] thead th").nth(1)
+    assert head.get_attribute("aria-sort") == "ascending"
+
+
+def shown(visit: Any) -> dict[str, list[str]]:
+    return {
+        name: [row["method"] for row in table["rows"] if row["shown"]]
+        for name, table in visit.tables().items()
+    }
+
+
+def test_the_filter_shows_the_methods_that_have_any_of_its_words_and_clearing_it_shows_all(
+    visit: Any,
+) -> None:
+    everything = shown(visit)
+    field = visit.page.locator("input[type=search]")
+    for typed in ("ridge", "RID st", "item, broken", "no such method", "  "):
+        field.fill(typed)
+        words = typed.lower().replace(",", " ").split()
+        for name, methods in everything.items():
+            wanted = [m for m in methods if not words or any(w in m for w in words)]
+            assert shown(visit)[name] == wanted, (typed, name)
+    field.fill("")
+    assert shown(visit) == everything
+    assert visit.troubles() == []
+
+
+def test_a_table_that_is_filtered_can_be_sorted_and_stays_filtered(visit: Any) -> None:
+    field = visit.page.locator("input[type=search]")
+    field.fill("i")
+    filtered = {name: set(methods) for name, methods in shown(visit).items()}
+    for at, table in enumerate(visit.tables().values()):
+        visit.page.evaluate(SORT, [at, min(1, len(table["heads"]) - 1)])
+    assert {name: set(methods) for name, methods in shown(visit).items()} == filtered
+    orders = [ranks(table, 1)[0] for table in visit.tables().values() if len(table["heads"]) > 1]
+    field.fill("")
+    assert [
+        ranks(table, 1)[0] for table in visit.tables().values() if len(table["heads"]) > 1
+    ] == orders
+
+
+def test_the_page_is_whole_without_javascript(chromium: Any, page: Path) -> None:
+    with browser["visit"](chromium, page, java_script_enabled=False) as visit:
+        body = visit.page.locator("body")
+        assert visit.page.locator("button, input").count() == 0
+        for fold in visit.page.locator("details").all():
+            if fold.get_attribute("open") is None:
+                fold.locator("> summary").click()
+        rows = visit.page.locator("tr[data-method]")
+        assert rows.count() > 20
+        assert all(row.is_visible() for row in rows.all())
+        assert "How to read it." in body.inner_text()
+        assert "filter" not in body.inner_text().lower()
+        assert visit.heard == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_what_is_behind_them(chromium: Any, page: Path, scheme: str) -> None:
+    with browser["visit"](chromium, page, color_scheme=scheme) as visit:
+        visit.page.evaluate(browser["OPEN"])
+        found = visit.page.evaluate(browser["COLOURS"])
+    ratios = {(name, ink): browser["contrast"](ink, behind) for name, ink, behind in found}
+    assert len({name for name, _ in ratios}) > 8
+    assert {key: round(ratio, 2) for key, ratio in ratios.items() if ratio < 4.5} == {}
+
+
+def test_the_page_is_dark_where_the_reader_asks_for_dark(chromium: Any, page: Path) -> None:
+    grounds = {}
+    for scheme in ("light", "dark"):
+        with browser["visit"](chromium, page, color_scheme=scheme) as visit:
+            grounds[scheme] = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    light, dark = (browser["contrast"]("rgb(0, 0, 0)", [grounds[s]]) for s in ("light", "dark"))
+    assert light > 15 and dark < 3
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_prints_dark_on_white_and_without_its_menu(
+    chromium: Any, page: Path, scheme: str
+) -> None:
+    with browser["visit"](chromium, page, color_scheme=scheme) as visit:
+        assert visit.page.locator("nav").is_visible()
+        visit.page.emulate_media(media="print", color_scheme=scheme)
+        assert not visit.page.locator("nav").is_visible()
+        ink = visit.page.evaluate("getComputedStyle(document.body).color")
+        assert browser["contrast"](ink, []) > 7
+        sheets = visit.page.pdf()
+    assert sheets.startswith(b"%PDF")
+    assert len(re.findall(rb"/Type\s*/Page\b", sheets)) >= 1
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_reaches_over_the_right_edge(chromium: Any, page: Path, width: int) -> None:
+    with browser["visit"](chromium, page, viewport={"width": width, "height": 800}) as visit:
+        assert visit.page.evaluate(browser["WIDTHS"]) == [width, width]
+        visit.page.evaluate(browser["OPEN"])
+        assert visit.page.evaluate(browser["WIDTHS"]) == [width, width]
+
+
+def printed(row: dict[str, Any]) -> str:
+    """`.789 [.775, .803]` as every text format must show it."""
+    interval = "" if row["low"] is None else f" [{plain(row['low'])}, {plain(row['high'])}]"
+    return plain(row["value"]) + interval
+
+
+def names(metrics: list[str]) -> dict[str, str]:
+    """Head of a column -> metric."""
+    name = import_module("coldbench.reports._parts").metric_name
+    return {name(metric): metric for metric in metrics}
+
+
+def by_head(table: dict[str, Any], row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    heads = [head.rstrip("↑↓ ") for head in table["heads"]]
+    return {} if row["failed"] else dict(zip(heads, row["cells"], strict=True))
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+def test_the_numbers_of_quality_on_the_page_are_those_of_the_store(
+    visit: Any, results: Results, shots: int
+) -> None:
+    table = the(visit.tables(), f"quality-k{shots}")
+    there = {row["method"]: by_head(table, row) for row in table["rows"]}
+    store = results.table.filter(pl.col("metric").is_in(METRICS), shots=shots).drop_nulls("value")
+    checked = 0
+    for row in store.iter_rows(named=True):
+        head = next(h for h, metric in names(METRICS).items() if metric == row["metric"])
+        cell = there[row["method"]][head]
+        assert float(cell["sort"]) == row["value"], (row, cell)
+        assert cell["text"] == printed(row)
+        checked += 1
+    cells = [c for by in there.values() for c in by.values() if c["sort"] is not None]
+    assert checked == len(cells) > 40, "the page shows a number that the store does not have"
+
+
+def test_the_numbers_of_k_on_k_on_the_page_are_those_of_the_store(
+    visit: Any, results: Results
+) -> None:
+    table = the(visit.tables(), "kshot")
+    there = {row["method"]: by_head(table, row) for row in table["rows"]}
+    store = results.table.filter(metric=results.headline).drop_nulls("value")
+    for row in store.iter_rows(named=True):
+        cell = there[row["method"]][f"K = {row['shots']}"]
+        assert (float(cell["sort"]), cell["text"]) == (row["value"], printed(row))
+    cells = [c for by in there.values() for c in by.values() if c["sort"] is not None]
+    assert len(cells) == len(store) > 8
+
+
+def test_the_differences_on_the_page_are_those_of_the_store(visit: Any, results: Results) -> None:
+    table = the(visit.tables(), "audit")
+    there = {row["method"]: by_head(table, row) for row in table["rows"]}
+    metrics = names([results.headline, "auc"])
+    heads = {
+        f"{name} − {'own K = 0' if to == 'K = 0' else to}": (metric, to)
+        for name, metric in metrics.items()
+        for to in ("item-bias", "K = 0")
+    }
+    gains = results.gains.filter(shots=2)
+    rows = {(r["method"], r["metric"], r["against"]): r for r in gains.iter_rows(named=True)}
+    assert set(heads) <= set(table["heads"])
+    for method, cells in there.items():
+        for head, (metric, to) in heads.items():
+            row, cell = rows.get((method, metric, to)), cells.get(head)
+            if row is None or row["mean"] is None or cell is None:
+                assert not cell or cell["sort"] is None, (method, head)
+                continue
+            assert float(cell["sort"]) == row["mean"]
+            if row["helped"] or row["harmed"]:
+                sign = "+" if row["mean"] > 0 else ""
+                number = sign + printed(row | {"value": row["mean"]})
+                mark = "" if row["p_holm"] >= 0.05 else "▲" if row["mean"] > 0 else "▼"
+                assert cell["text"].replace(mark, "").split() == number.split()
+                assert mark in cell["text"]
+        own = rows.get((method, results.headline, "K = 0"))
+        for share in ("helped", "harmed") if own and cells else ():
+            assert own is not None and float(cells[share]["sort"]) == own[share]
+    assert sum(cell["sort"] is not None for by in there.values() for cell in by.values()) >= 20
+
+
+def test_markdown_shows_the_same_numbers_as_the_page(
+    visit: Any, results: Results, tmp_path: Path
+) -> None:
+    (path,) = registry.find("reports", "markdown")().write(results, tmp_path)
+    tables = [
+        [[cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()]
+        for lines in re.findall(r"(?:^\|.*\|$\n?)+", path.read_text(encoding="utf-8"), re.M)
+    ]
+    tables = [[[c.replace("\\", "") for c in row] for row in table] for table in tables]
+    checked = 0
+    for name, table in visit.tables().items():
+        alike = [t for t in tables if t[0] == table["heads"]]
+        rows = [[cell["text"].replace("▲", "").replace("▼", "").split() for cell in row["cells"]]
+                for row in table["rows"] if not row["failed"]]  # fmt: skip
+        known = [
+            [cell.replace("▲", "").replace("▼", "").split() for cell in row]
+            for t in alike
+            for row in t
+        ]
+        for row in rows:
+            assert row in known, (name, row)
+            checked += 1
+    assert checked > 20
+
+
+def test_hostile_words_run_nothing_ask_for_nothing_and_stand_as_they_are_written(
+    chromium: Any, attacked: tuple[Path, list[tuple[str, str]]]
+) -> None:
+    path, planted = attacked
+    with browser["visit"](chromium, path, viewport={"width": 1280, "height": 900}) as visit:
+        words = visit.words()
+        title = visit.page.title()
+        for kind in ("mouseover", "focus", "click"):
+            visit.page.evaluate(POKE, kind)
+        visit.page.locator("input[type=search]").fill(f"<script>{attacks['RUN']}</script>")
+        assert visit.troubles() == []
+    lost = [
+        (field, text[:60])
+        for field, text in planted
+        if not any(legible(form) in legible(words) for form in (text, json_form(text)))
+    ]
+    assert lost == []
+    assert legible(planted[-1][1]) in legible(title)
+
+
+POKE = """(kind) => document.querySelectorAll("body *:not(a)").forEach(
+  (one) => one.dispatchEvent(new Event(kind, { bubbles: false })))"""
+
+
+def legible(text: str) -> str:
+    """In single spaces; characters that have no look may be gone or stand as a replacement."""
+    return " ".join(re.sub(r"[\x00-\x08\x0e-\x1b\x7f\ufffe\ufffd]", "", text).split())
+
+
+def json_form(text: str) -> str:
+    """As it stands among parameters, which are shown as JSON."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
+
+
+def test_hostile_words_do_not_push_the_page_over_its_edge(
+    chromium: Any, attacked: tuple[Path, list[tuple[str, str]]]
+) -> None:
+    with browser["visit"](chromium, attacked[0]) as visit:
+        visit.page.evaluate(browser["OPEN"])
+        for width in (390, 1280):
+            visit.page.set_viewport_size({"width": width, "height": 800})
+            assert visit.page.evaluate(browser["WIDTHS"]) == [width, width]
+
+
+def test_hostile_words_leave_links_figures_and_names_of_their_own(
+    attacked: tuple[Path, list[tuple[str, str]]],
+) -> None:
+    text = attacked[0].read_text(encoding="utf-8")
+    ids = re.findall(r'\bid="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    links = re.findall(r'\bhref="([^"]*)"', text)
+    assert all(re.fullmatch(r"#[\w.-]+|figures/[\w.-]+", link) for link in links)
+    files = list((attacked[0].parent / "figures").iterdir())
+    assert {link for link in links if link[0] != "#"} == {f"figures/{file.name}" for file in files}
+    for svg in (file for file in files if file.suffix == ".svg"):
+        tags = {one.tag.rpartition("}")[2] for one in ElementTree.parse(svg).iter()}
+        assert not tags & {"script", "foreignObject", "image", "a"}, svg
+
+
+def test_a_reason_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "run", reason="cannot read \udcff and \x00")
+    path = report(read(run, resamples=20), tmp_path / "report")
+    assert "cannot read" in path.read_text(encoding="utf-8")
