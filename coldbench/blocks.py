@@ -114,8 +114,8 @@ class Draws:
         for name in names:
             extra = statistics.between(np.array(values[name]), draws[name])
             spread, freedom = extra.added(np.mean(draws[name], 0), 0, users)
-            ends = statistics.percentiles(spread, users, freedom=freedom)
-            found[name] = float(np.mean(values[name])), *ends
+            ends = np.clip(statistics.percentiles(spread, users, freedom=freedom), 0, 1)
+            found[name] = float(np.mean(values[name])), float(ends[0]), float(ends[1])
         return found
 
 
