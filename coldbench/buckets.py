@@ -5,6 +5,7 @@ rightly: among the pairs of a user's items with different labels that it is part
 catalogue, the share of it that the item stands above. Ties count half.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -77,7 +78,7 @@ def _groups(
         known.users, ["seed", "user"], "left", maintain_order="left"
     )
     now, then = after.values[:, column], before.values[:, column]
-    for kind, names, place in _of_users(users):
+    for kind, names, place in _of_users(users, known.users["activity"].to_numpy()):
         for at, name in enumerate(names):
             yield (
                 (kind, name),
@@ -86,22 +87,34 @@ def _groups(
             )
 
 
-def _of_users(users: pl.DataFrame) -> Iterator[tuple[str, list[str], NDArray[np.int64]]]:
-    """Each kind, its groups in their order, and (B,) which of them every block belongs to."""
-    activity = users["activity"].fill_null(0).to_numpy()
-    if len(cuts := np.unique(np.quantile(activity, [1 / 3, 2 / 3]).astype(np.int64))):
-        ends = [int(activity.min()) - 1, *map(int, cuts), int(activity.max())]
-        names = [f"{low + 1:,} to {high:,}" for low, high in pairwise(ends)]
-        yield "interactions of the user", names, np.searchsorted(cuts, activity)
+def _of_users(
+    users: pl.DataFrame, everyone: NDArray[np.int64]
+) -> Iterator[tuple[str, list[str], NDArray[np.int64]]]:
+    """Each kind, its groups in their order, and (B,) which of them every block belongs to.
+    everyone: the activity of all judged users, so that every method is cut into the same groups."""
+    cuts = np.unique(np.quantile(everyone, [1 / 3, 2 / 3]).astype(np.int64))
+    ends = [int(everyone.min()) - 1, *map(int, cuts), int(everyone.max())]
+    names = [
+        f"{low + 1:,} to {high:,}" if high > low + 1 else f"{high:,}"
+        for low, high in pairwise(ends)
+    ]
+    place = np.searchsorted(cuts, users["activity"].fill_null(0).to_numpy())
+    yield "interactions of the user", names, place
     bits = users["entropy"].fill_null(float("nan")).to_numpy()
     if not np.isnan(bits).all():
         names = ["only likes or only dislikes", "up to .9 bits", "balanced, above .9 bits"]
         place = np.where(np.isnan(bits), -1, (bits > 0).astype(np.int64) + (bits > 0.9))
         yield "likes and dislikes among the labels", names, place
     for group in users.columns[4:]:
-        names = users[group].drop_nulls().unique().sort().to_list()
+        names = sorted(users[group].drop_nulls().unique(), key=_by_number)
         known = users[group].replace_strict(names, range(len(names)), default=-1)
         yield group, names, known.to_numpy().astype(np.int64)
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    """ "under 25" stands before "25 to 34": by what the name's last number is."""
+    numbers = re.findall(r"[0-9]+", name)
+    return (int(numbers[-1]) if numbers else 0) - name.startswith("under"), name
 
 
 def _of_items(blocks: Blocks, known: Known) -> NDArray[np.int64]:

@@ -46,7 +46,8 @@ def control(
                     (("", "mean"), ("_low", "low"), ("_high", "high"), ("_p", "p"))}  # fmt: skip
         rows.append(row)
     for name in ("own", "others", "personal"):
-        p = np.array([np.nan if row[f"{name}_p"] is None else row[f"{name}_p"] for row in rows])
+        # where nothing moved nothing is tested, and nothing is counted
+        p = np.array([row[f"{name}_p"] if row[name] else np.nan for row in rows], np.float64)
         for row, adjusted in zip(rows, statistics.holm(p), strict=True):
             row[f"{name}_p"] = gains.number(adjusted)
     return rows

@@ -45,7 +45,7 @@ def critical(results: Results) -> Drawing | None:
         "Methods by mean rank over data sets and K",
         f"{metric_name(results.headline)}; {found.blocks} blocks, each a data set under a protocol "
         f"at one K ({one} data sets and protocols); Friedman's test of no difference at all: "
-        f"p = {_p(found.p)}. Blocks of one data set at several K share users, and so are less than "
+        f"p {_p(found.p)}. Blocks of one data set at several K share users, and so are less than "
         f"{found.blocks} independent facts: p is too small."
         + warning * bool(few)
         + (f" Not in all of them, and left out: {', '.join(left_out)}." if left_out else "")
@@ -133,4 +133,4 @@ def _levels(found: Critical) -> tuple[list[int], int]:
 
 
 def _p(p: float) -> str:
-    return plain(p) if p >= 0.001 else "less than .001"
+    return f"= {plain(p)}" if p >= 0.001 else "< .001"

@@ -79,23 +79,27 @@ def drawn(
 
 
 def inline(svg: str) -> str:
-    """The SVG as a page that forbids style attributes can hold it: attributes instead."""
+    """The SVG as a page that forbids style attributes can hold it: attributes instead.
+
+    Only tags are touched: what a figure says is shown as it is written.
+    """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r' xmlns:xlink="[^"]*"', "", body).replace("xlink:href", "href")
-    body = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), body)
-    # a marker takes its colour from where it is used: rules of a page do not reach its definition
-    body = re.sub(r'(<path id="m[^>]*?) stroke="[^"]*"', r"\1", body)
     used = set(re.findall(r'(?:url\(|href=")#([^")]+)', body))
-    body = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", body)
-    body = re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', r'<svg \1 role="img">', body, count=1)
-    return re.sub(r">\s+<", "><", re.sub(r"<[^>]+>", lambda found: _brief(found[0]), body))
+    body = re.sub(r"<[^>]+>", lambda found: _tag(found[0], used), body)
+    return re.sub(r">\s+<", "><", body)
 
 
-def _brief(tag: str) -> str:
-    """Hundredths of a point are enough, and most of a figure is numbers."""
-    tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag.replace("\n", ""))
-    return re.sub(r"(\.\d\d)\d+", r"\1", tag)
+def _tag(tag: str, used: set[str]) -> str:
+    if tag.startswith("<svg"):
+        return re.sub(r'<svg .*?(viewBox="[^"]*").*>', r'<svg \1 role="img">', tag, flags=re.DOTALL)
+    tag = tag.replace("\n", "").replace("xlink:href", "href")
+    tag = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), tag)
+    tag = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", tag)
+    # a marker takes its colour from where it is used: rules of a page do not reach its definition
+    tag = re.sub(r'(<path id="m[^>]*?) stroke="[^"]*"', r"\1", tag)
+    tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
+    return re.sub(r"(\.\d\d)\d+", r"\1", tag)  # hundredths of a point are enough
 
 
 def _attributes(style: str) -> str:
