@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
+from coldbench.blocks import Blocks, read_blocks
+from coldbench.cell import Cell, read_runs
 from coldbench.errors import unknown
-from coldbench.results import read
 from coldbench.statistics import Difference, bootstrap_weights, paired
 
 METRICS = ("ndcg@10", "ndcg@5", "auc", "mrr", "accuracy", "mae", "log-loss")
@@ -15,32 +15,37 @@ LOWER = ("mae", "log-loss")  # where less is better
 
 def compare(run: Path, one: str, other: str) -> str:
     """A table for each dataset and protocol at the largest K, with a sentence under it."""
-    users = read(run, metrics=METRICS, resamples=2).users
-    known = users["method"].unique().sort().to_list()
+    done = [cell for cell in read_runs([run]) if cell.status == "done"]
+    known = sorted({cell.name for cell in done})
     for name in (one, other):
         if name not in known:
             raise unknown("method in this run", name, known, f"it has {', '.join(known)}")
+    sections: dict[tuple[str, str], dict[str, list[Cell]]] = {}
+    for cell in done:
+        here = sections.setdefault((cell.spec.dataset, cell.spec.protocol), {})
+        here.setdefault(cell.name, []).append(cell)
     parts = []
-    for (dataset, protocol), table in users.group_by("dataset", "protocol", maintain_order=True):
-        at = table.filter(pl.col("shots") == table["shots"].max())
-        keys = ["seed", "user"]
-        mine, theirs = (at.filter(pl.col("method") == name) for name in (one, other))
-        both = mine.join(theirs, keys, suffix=" other").sort(keys)
-        title = f"{dataset}, {protocol}, K = {at['shots'][0]}: {one} less {other}"
-        parts.append(f"{title}\n{_table(both, one, other)}")
-    return "\n\n".join(parts)
+    for (dataset, protocol), methods in sections.items():
+        if not {one, other} <= methods.keys():
+            continue
+        mine, theirs = (read_blocks(methods[name], METRICS) for name in (one, other))
+        shots = max(mine.keys() & theirs.keys())
+        title = f"{dataset}, {protocol}, K = {shots}: {one} less {other}"
+        parts.append(f"{title}\n{_table(*mine[shots].beside(theirs[shots]), one, other)}")
+    return "\n\n".join(parts) or f"{one} and {other} have no dataset and protocol in common"
 
 
-def _table(both: pl.DataFrame, one: str, other: str) -> str:
-    if not len(both):
+def _table(mine: Blocks, theirs: Blocks, one: str, other: str) -> str:
+    if not len(mine):
         return "no user was met by both"
-    weights = bootstrap_weights(both["user"].to_numpy().astype(np.int64), resamples=10_000)
+    weights = bootstrap_weights(mine.users, resamples=10_000)
     head = f"{'metric':10} {one:>14} {other:>14} {'difference':>11} {'95 % interval':>18} {'p':>7}"
     lines = [f"{head}  better  worse"]
     verdict = ""
-    for metric in METRICS:
-        a, b = (both[c].to_numpy().astype(np.float64) for c in (metric, f"{metric} other"))
-        found = paired(a, b, weights, both["seed"].to_numpy().astype(np.int64))
+    for metric, a, b in zip(METRICS, mine.values.T, theirs.values.T, strict=True):
+        found = paired(a, b, weights, mine.seeds)
+        if not found.n:  # of likes alone some metrics say nothing
+            continue
         better, worse = found.helped, found.harmed
         if metric in LOWER:
             better, worse = worse, better
@@ -49,7 +54,7 @@ def _table(both: pl.DataFrame, one: str, other: str) -> str:
         shares = f"{better:>6.0%} {worse:>6.0%}"
         lines.append(f"{metric:10} {values} {span:>18} {found.p:>7.4f}  {shares}")
         if metric == "ndcg@5":
-            verdict = _verdict(found, one, other, len(both))
+            verdict = _verdict(found, one, other, len(mine))
     return "\n".join([*lines, verdict])
 
 

@@ -2,6 +2,7 @@
 
 import runpy
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -240,3 +241,30 @@ def test_a_report_needs_a_metric_per_user(tmp_path: Path) -> None:
 )
 def test_numbers_read_as_in_a_paper(x: float, text: str) -> None:
     assert plain(x) == text
+
+
+def test_comparing_two_methods_says_what_the_gains_of_the_report_say(tmp_path: Path) -> None:
+    compare: Any = import_module("coldbench.benchmarks.compare").compare
+    run = fake["build"](tmp_path / "r", users=40)
+    told = compare(run, "ridge", "item-bias")
+    gain = read(run, resamples=50).gains.filter(
+        method="ridge", metric="ndcg@5", shots=2, against="item-bias"
+    )
+    line = next(line for line in told.splitlines() if line.startswith("ndcg@5"))
+    assert float(line.split()[3]) == pytest.approx(gain["mean"][0], abs=5e-5)
+    assert ("is better than" in told.splitlines()[-1]) == (
+        float(line.split("]")[1].split()[0]) < 0.05
+    )
+    with pytest.raises(UserError, match="method in this run"):
+        compare(run, "ridge", "rigde")
+
+
+def test_two_methods_that_share_no_dataset_are_said_to_share_none(tmp_path: Path) -> None:
+    compare: Any = import_module("coldbench.benchmarks.compare").compare
+    pair = [("ridge", "films"), ("constant", "jokes")]
+    specs = [fake["spec"](method, 0, dataset) for method, dataset in pair]
+    for which in specs:
+        scores = fake["made_up"](which.method, 0, 9)
+        fake["write_cell"](tmp_path, which, "done", scores=scores)
+    write_plan(tmp_path, specs)
+    assert "no dataset and protocol in common" in compare(tmp_path, "ridge", "constant")
