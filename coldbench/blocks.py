@@ -113,7 +113,10 @@ class Draws:
         found = {}
         for name in names:
             extra = statistics.between(np.array(values[name]), draws[name])
-            spread, freedom = extra.added(np.mean(draws[name], 0), 0, users)
+            drawn = np.mean(draws[name], 0)
+            if not np.isnan(drawn).all():  # an ECE grows with noise: its resamples lie too high
+                drawn = drawn + (np.mean(values[name]) - np.nanmean(drawn))
+            spread, freedom = extra.added(drawn, 0, users)
             ends = np.clip(statistics.percentiles(spread, users, freedom=freedom), 0, 1)
             found[name] = float(np.mean(values[name])), float(ends[0]), float(ends[1])
         return found

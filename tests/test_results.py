@@ -268,3 +268,11 @@ def test_two_methods_that_share_no_dataset_are_said_to_share_none(tmp_path: Path
         fake["write_cell"](tmp_path, which, "done", scores=scores)
     write_plan(tmp_path, specs)
     assert "no dataset and protocol in common" in compare(tmp_path, "ridge", "constant")
+
+
+@pytest.mark.parametrize("metric", ["ece", "auc-pooled", "f1"])
+def test_an_interval_of_a_pooled_metric_holds_its_value(results: Results, metric: str) -> None:
+    rows = results.table.filter(metric=metric).drop_nulls("low")
+    assert len(rows)
+    assert (rows["low"] <= rows["value"]).all()
+    assert (rows["value"] <= rows["high"]).all()
