@@ -68,5 +68,6 @@ def _leaks(part: Part) -> list[Table]:
             "either leaks or has no good start.",
             ("", "checked", "broken", "by"),
             (("", tuple(rows)),),
+            "fact",
         )
     ] * bool(rows)

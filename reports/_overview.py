@@ -23,6 +23,7 @@ def overview(results: Results) -> Table | None:
         (f"best by {metric}", "level", "chance", f"− {REFERENCE}", "− own K = 0", "verdict",
          "ms a user"),
         (("", tuple(made)),),
+        "dataset, protocol",
     )  # fmt: skip
 
 

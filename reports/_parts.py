@@ -43,6 +43,7 @@ class Table:
     how: str  # how to read it
     columns: tuple[str, ...]
     groups: tuple[tuple[str, tuple[Row, ...]], ...]
+    first: str = "method"  # what a row is
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,8 @@ class Part:
             )
         return (
             f"Protocol {self.protocol}{self._ranked}; {users:,} meetings of {cold:,} new users "
-            f"over {seeds} {'seed' if seeds == 1 else 'seeds'}; 95 % intervals from a bootstrap "
-            f"over users."
+            f"over {seeds} {'seed' if seeds == 1 else 'seeds'}; 95 % intervals over users"
+            f"{' and seeds' if seeds > 1 else ''}."
             f"{self._fewer(levels, seeds)}{resolution}{self.stamp}"
         )
 

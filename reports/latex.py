@@ -60,7 +60,7 @@ def _table(title: str, table: Table, label: str) -> str:
         FIT,
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        " & ".join(["method", *map(safe, table.columns)]) + r" \\",
+        " & ".join([table.first, *map(safe, table.columns)]) + r" \\",
     ]
     for family, rows in table.groups:
         lines.append(r"\midrule")

@@ -51,7 +51,7 @@ def _section(part: Part) -> list[str]:
 
 
 def _table(table: Table) -> list[str]:
-    head = ["method", *map(safe, table.columns)]
+    head = [table.first, *map(safe, table.columns)]
     align = ["---", *("---:" for _ in table.columns)]
     rows = [head, align]
     for family, group in table.groups:
