@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coldbench import RUNS
 from coldbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ Several = Annotated[list[Path], Argument(metavar="RUN...", help="Folders or name
 Folder = Annotated[Path | None, Option("--output", help="Write there; else RUN/report.")]
 Formats = Annotated[str, Option("--format", help="By commas: html,md,tex,csv,png; all of them.")]
 Open = Annotated[bool, Option("--open", help="Show the page in the browser.")]
-RUNS = Path("runs")
 
 
 def main() -> None:

@@ -7,19 +7,19 @@ import numpy as np
 from coldbench.blocks import Blocks, read_blocks
 from coldbench.cell import Cell, read_runs
 from coldbench.errors import unknown
+from coldbench.metrics import known
 from coldbench.statistics import Difference, bootstrap_weights, paired
 
 METRICS = ("ndcg@10", "ndcg@5", "auc", "mrr", "accuracy", "mae", "log-loss")
-LOWER = ("mae", "log-loss")  # where less is better
 
 
 def compare(run: Path, one: str, other: str) -> str:
     """A table for each dataset and protocol at the largest K, with a sentence under it."""
     done = [cell for cell in read_runs([run]) if cell.status == "done"]
-    known = sorted({cell.name for cell in done})
+    names = sorted({cell.name for cell in done})
     for name in (one, other):
-        if name not in known:
-            raise unknown("method in this run", name, known, f"it has {', '.join(known)}")
+        if name not in names:
+            raise unknown("method in this run", name, names, f"it has {', '.join(names)}")
     sections: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     for cell in done:
         here = sections.setdefault((cell.spec.dataset, cell.spec.protocol), {})
@@ -47,7 +47,7 @@ def _table(mine: Blocks, theirs: Blocks, one: str, other: str) -> str:
         if not found.n:  # of likes alone some metrics say nothing
             continue
         better, worse = found.helped, found.harmed
-        if metric in LOWER:
+        if not known(metric)[0].higher_is_better:
             better, worse = worse, better
         values = f"{np.nanmean(a):>14.4f} {np.nanmean(b):>14.4f} {found.mean:>+11.4f}"
         span = f"[{found.low:+.4f}, {found.high:+.4f}]"

@@ -82,7 +82,7 @@ def _warm(grid: Grid, folder: Path, new: list[Spec]) -> None:
     cells do it at once."""
     context = _context()
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_encode, args=(grid, folder, new, there))
+    process = context.Process(target=_prepare, args=(grid, folder, new, there))
     process.start()
     there.close()
     try:
@@ -94,7 +94,7 @@ def _warm(grid: Grid, folder: Path, new: list[Spec]) -> None:
         raise UserError(f"the encoder {grid.encoder} could not read the catalogue: {wrong}")
 
 
-def _encode(grid: Grid, folder: Path, new: list[Spec], there: Connection) -> None:
+def _prepare(grid: Grid, folder: Path, new: list[Spec], there: Connection) -> None:
     wrong = ""
     try:
         for name in grid.datasets:

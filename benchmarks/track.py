@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +31,7 @@ class Tracking:
         for name in ["events.jsonl", *filter(None, map(str.strip, names.split(",")))]:
             if name not in _KINDS:
                 raise unknown("tracker", name, [*_KINDS][1:], "tensorboard or wandb")
-            self._try(name, lambda name=name: self._begin(name, folder))  # type: ignore[misc]
+            self._try(name, partial(self._begin, name, folder))
 
     def _begin(self, name: str, folder: Path) -> None:
         self._trackers.append((name, *_KINDS[name](folder)))
@@ -59,7 +60,7 @@ class Tracking:
             told["reason"] = Cell.read(spec, self._cells / spec.fingerprint).reason
         for one in list(self._trackers):
             name, track, _ = one
-            if not self._try(name, lambda track=track: track(told)):  # type: ignore[misc]
+            if not self._try(name, partial(track, told)):
                 self._trackers.remove(one)
 
     def _measured(self, spec: Spec) -> dict[str, dict[int, float]]:

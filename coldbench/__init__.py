@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+RUNS = Path("runs")  # a run is a folder below it, where the command is given
 _house = Path(__file__).resolve().parent.parent
 if (_house / "pyproject.toml").is_file():
     __path__.append(str(_house))

@@ -130,7 +130,21 @@ def read_blocks(
     order = ["shots", "seed", "user", "item"]
     seeds = [cell.scores(name).with_columns(seed=pl.lit(cell.spec.seed)) for cell in cells]
     rows = pl.concat(seeds).sort(order, maintain_order=True)
-    blocks = rows.group_by(order[:3], maintain_order=True).len()
+    blocks, items, judged = lay(rows, order[:3], cells[0].facts)
+    values = np.stack([np.zeros(len(blocks)), *(per_user(m, judged) for m in metrics)], 1)[:, 1:]
+    seed, user, shots = (
+        blocks[name].to_numpy().astype(np.int64) for name in ("seed", "user", "shots")
+    )
+    whole = Blocks(seed, user, items, judged, values)
+    return {int(k): whole.take(np.flatnonzero(shots == k)) for k in np.unique(shots)}
+
+
+def lay(
+    rows: pl.DataFrame, keys: Sequence[str], facts: dict[str, Any]
+) -> tuple[pl.DataFrame, Int, Judged]:
+    """Rows of one item each, those of a block together, as a row a block: the blocks by `keys`,
+    (B, Q) their items, and what was predicted of them. facts: like_at, span and graded."""
+    blocks = rows.group_by(keys, maintain_order=True).len()
     counts = blocks["len"].to_numpy().astype(np.int64)
     row = np.repeat(np.arange(len(counts)), counts)
     column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -148,7 +162,6 @@ def read_blocks(
     if "above" in rows.columns:
         ranks = padded("above").long(), padded("tied").long()
         candidates = padded("candidates").long().amax(1)
-    facts = cells[0].facts
     judged = judge(
         padded("score"),
         padded("label"),
@@ -159,13 +172,7 @@ def read_blocks(
         ranks=ranks,
         candidates=candidates,
     )
-    values = np.stack([np.zeros(len(counts)), *(per_user(m, judged) for m in metrics)], 1)[:, 1:]
-    seed, user, shots = (
-        blocks[name].to_numpy().astype(np.int64) for name in ("seed", "user", "shots")
-    )
-    items = padded("item").numpy().astype(np.int64)
-    whole = Blocks(seed, user, items, judged, values)
-    return {int(k): whole.take(np.flatnonzero(shots == k)) for k in np.unique(shots)}
+    return blocks, padded("item").numpy().astype(np.int64), judged
 
 
 def _resampled_auc(judged: Judged, weights: Float) -> Float:

@@ -14,7 +14,7 @@ import numpy as np
 from coldbench import gains, statistics
 from coldbench.blocks import Blocks, Draws, read_blocks
 from coldbench.cell import Cell
-from coldbench.metrics import known
+from coldbench.metrics import known, per_user
 
 SAME = 1e-6  # scores closer than this are the same
 ASKED = "all methods were asked for the same items"
@@ -37,7 +37,7 @@ def control(
         ((shots, other),) = read_blocks(done, [metric], "swapped").items()
         own, other = by_shots[shots].beside(other)
         start, _ = by_shots[0].beside(own)
-        column = [_value(blocks, metric) for blocks in (own, other, start)]
+        column = [per_user(metric, blocks.judged).numpy() for blocks in (own, other, start)]
         changes = np.stack([column[0] - column[2], column[1] - column[2], column[0] - column[1]], 1)
         found = gains.paired(changes, draws.of(own), own.seeds)
         row: Row = {"method": method, "shots": shots, "metric": metric}
@@ -51,12 +51,6 @@ def control(
         for row, adjusted in zip(rows, statistics.holm(p), strict=True):
             row[f"{name}_p"] = gains.number(adjusted)
     return rows
-
-
-def _value(blocks: Blocks, metric: str) -> np.ndarray:
-    from coldbench.metrics import per_user
-
-    return per_user(metric, blocks.judged).numpy()
 
 
 def facts(

@@ -135,6 +135,11 @@ def code_of(room: str, name: str) -> list[Path]:
     if source is None:
         module = sys.modules[find(room, name).__module__]
         return [Path(module.__file__)] if module.__file__ else []
+    return with_neighbours(source)
+
+
+def with_neighbours(source: Path) -> list[Path]:
+    """A file and those beside it that it imports, and that these import, by name."""
     found, waiting = [], [source]
     while waiting:
         path = waiting.pop()

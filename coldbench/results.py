@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import torch
 
+from coldbench import RUNS
 from coldbench.cell import Cell, read_runs
 from coldbench.section import Section, headline
 
@@ -31,16 +32,15 @@ def _schema(text: str = "", whole: str = "", real: str = "", **more: Any) -> dic
 
 
 SCHEMAS: dict[str, dict[str, Any]] = {
-    "table": {
+    "table": {  # in the order of results.csv
         **KEYS, "method": TEXT, "shots": WHOLE, "metric": TEXT, "value": REAL, "low": REAL,
         "high": REAL, "users": WHOLE, "seeds": WHOLE, "status": TEXT,
     },
-    "gains": {
-        **KEYS, "method": TEXT, "shots": WHOLE, "metric": TEXT, "against": TEXT, "mean": REAL,
-        "low": REAL, "high": REAL, "p": REAL, "p_holm": REAL, "helped": REAL, "harmed": REAL,
-        "detectable": REAL, "users": WHOLE, "seeds": WHOLE,
-    },
-    "moved": {**KEYS, "method": TEXT, "shots": WHOLE, "moved": REAL, "verdict": TEXT},
+    "gains": _schema(
+        "method metric against", "shots users seeds",
+        "mean low high p p_holm helped harmed detectable",
+    ),
+    "moved": _schema("method verdict", "shots", "moved"),
     "costs": _schema(
         "method family",
         "shots peak_memory_bytes trained_parameters done failed unavailable missing",
@@ -108,9 +108,6 @@ class Results:
     def headline(self) -> str:
         """The metric that verdicts are about."""
         return headline(self.metrics)
-
-
-RUNS = Path("runs")
 
 
 def find_run(run: str | Path) -> Path:

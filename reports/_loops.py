@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ._draw import COLOURS, MUTED, Drawing, drawn
 from ._parts import Part, metric_name
-from ._place import end_labels, ranked, short
+from ._place import end_labels, short
 
 MOST = 8  # methods that stand side by side
 
@@ -16,7 +16,7 @@ def steps(part: Part) -> Drawing | None:
     """Losses and quality after each step of an inner loop."""
     every = part.of(part.results.steps).drop("dataset", "protocol")
     traced = set(every["method"])
-    found = [m for m in ranked(part) if m in traced]
+    found = [m for m in part.ranked["method"].to_list() if m in traced]
     methods = found[:MOST]
     table = every.filter(pl.col("method").is_in(methods))
     if table.is_empty():

@@ -11,7 +11,7 @@ from coldbench.results import Results
 
 from ._draw import COLOURS, FAINT, GREY, INK, MUTED, Drawing, drawn
 from ._parts import FLOOR, Part, parts
-from ._place import ranked, short
+from ._place import short
 
 MOST = 24  # methods that a matrix has room for
 STATES = {"done": COLOURS[0], "failed": COLOURS[1], "unavailable": GREY, "missing": FAINT}
@@ -21,7 +21,7 @@ def wins(part: Part) -> Drawing | None:
     """In how many meetings each method beats each other."""
     every = part.of(part.results.pairs)
     there = {*every["method"], *every["other"]}
-    found = [method for method in ranked(part) if method in there]
+    found = [method for method in part.ranked["method"].to_list() if method in there]
     methods = found[:MOST]
     few = every["method"].is_in(methods) & every["other"].is_in(methods)
     table = every.filter(few).drop("dataset", "protocol")

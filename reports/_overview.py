@@ -1,7 +1,6 @@
 """The first table of a run: for every dataset and protocol its best method, and is it real."""
 
 from coldbench.gains import OWN, REFERENCE
-from coldbench.metrics import known
 from coldbench.results import Results
 
 from ._parts import Part, Row, Table, Value, difference, level, metric_name, parts
@@ -29,13 +28,10 @@ def overview(results: Results) -> Table | None:
 
 def _row(part: Part) -> Row | None:
     results, metric = part.results, part.results.headline
-    levels = part.levels.filter(part.levels["method"] != "chance")
-    if levels.is_empty():
+    ranked = part.ranked
+    if ranked.is_empty():
         return None
-    shots = part.shots[-1]
-    best = levels.filter(shots=shots).sort(
-        "value", descending=known(metric)[0].higher_is_better, maintain_order=True
-    ).row(0, named=True)  # fmt: skip
+    shots, best = part.shots[-1], ranked.row(0, named=True)
     method = best["method"]
     chance = part.of(results.table, method="chance", metric=metric, shots=shots)
     gains = part.of(results.gains, method=method, metric=metric, shots=shots)

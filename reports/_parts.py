@@ -7,6 +7,7 @@ import polars as pl
 
 from coldbench.cell import Cell
 from coldbench.gains import CERTAIN, REFERENCE, plain
+from coldbench.metrics import known
 from coldbench.results import Results
 
 NAMES = {
@@ -96,6 +97,14 @@ class Part:
         return table.with_columns(*moved, placed=pl.col("step").is_not_null()).drop(
             "base", "gap", "step"
         )
+
+    @property
+    def ranked(self) -> pl.DataFrame:
+        """The levels of the methods at the largest K, best first."""
+        levels = self.levels.filter(pl.col("method") != "chance")
+        better = known(self.results.headline)[0].higher_is_better
+        last = levels.filter(pl.col("shots") == (self.shots or [0])[-1])
+        return last.sort("value", descending=better, maintain_order=True)
 
     @property
     def note(self) -> str:

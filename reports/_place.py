@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from coldbench.gains import REFERENCE
-from coldbench.metrics import known
 
 from ._draw import COLOURS, FAINT, GREY, INK, MUTED
 from ._parts import FLOOR, Part
@@ -16,18 +15,11 @@ from ._parts import FLOOR, Part
 Box = tuple[float, float, float, float]  # left, bottom, right, top, in points
 
 
-def ranked(part: Part) -> list[str]:
-    """The methods by the headline metric at the largest K, best first."""
-    levels = part.levels.filter(pl.col("method") != "chance", shots=part.shots[-1])
-    better = known(part.results.headline)[0].higher_is_better
-    return levels.sort("value", descending=better, maintain_order=True)["method"].to_list()
-
-
 def colours(part: Part) -> dict[str, str]:
     """The best five methods at the largest K have colours of their own, in every figure."""
     if not part.shots:
         return {}
-    best = [method for method in ranked(part) if method not in FLOOR][: len(COLOURS) - 1]
+    best = [method for method in part.ranked["method"] if method not in FLOOR][: len(COLOURS) - 1]
     return {REFERENCE: INK} | dict(zip(best, COLOURS, strict=False))
 
 

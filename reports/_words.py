@@ -3,7 +3,6 @@
 from typing import Any
 
 from coldbench.gains import CERTAIN, OWN, REFERENCE, plain
-from coldbench.metrics import known
 
 from ._parts import FLOOR, Part, metric_name
 
@@ -11,14 +10,10 @@ from ._parts import FLOOR, Part, metric_name
 def summary(part: Part) -> list[str]:
     """One sentence or two a point; empty numbers are said to be empty."""
     results, metric = part.results, part.results.headline
-    levels = part.levels
-    real = levels.filter(levels["method"] != "chance")
-    if real.is_empty():
+    ranked = part.ranked
+    if ranked.is_empty():
         return [f"On {part.title} no cell is done yet: there is nothing to compare."]
     shots = part.shots[-1]
-    ranked = real.filter(shots=shots).sort(
-        "value", descending=known(metric)[0].higher_is_better, maintain_order=True
-    )
     best = ranked.row(0, named=True)
     gains = {
         (r["method"], r["against"]): r

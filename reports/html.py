@@ -57,7 +57,8 @@ def page(results: Results) -> str:
         sections.append(
             {
                 "id": name, "part": part, "summary": summary(part), "tables": made,
-                "figures": figures, "methods": list(_methods(part)),
+                "figures": figures, "groups": [n for n in made if n.startswith("groups-")],
+                "methods": list(_methods(part)),
             }
         )  # fmt: skip
     return templates.get_template("_page.html").render(

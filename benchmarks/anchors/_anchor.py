@@ -43,7 +43,9 @@ class Anchor:
         ground = [Path(registry.__file__).with_name(f"{name}.py") for name in (*GROUND, *MEASURES)]
         rooms = [Path(folder) for folder in coldbench.__path__]
         methods = sorted(path for room in rooms for path in (room / "methods").glob("*.py"))
-        return code_hash([*self._own_code(), *ground, HERE.parent / "loop.py", *methods])
+        return code_hash(
+            [*registry.with_neighbours(self.path), *ground, HERE.parent / "loop.py", *methods]
+        )
 
     def measured(self, folder: Path, split: int) -> Path:
         """Where a split's frame lies."""
@@ -52,19 +54,6 @@ class Anchor:
     def laid(self, folder: Path) -> Path:
         """Where its rows lie."""
         return folder / "measured" / f"{self.path.stem}-{self.hash}.json"
-
-    def _own_code(self) -> list[Path]:
-        """Its file and those beside it that it imports, and that these import."""
-        found, waiting = [], [self.path]
-        while waiting:
-            path = waiting.pop()
-            found.append(path)
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ImportFrom) and node.level == 1:
-                    stems = [node.module] if node.module else [alias.name for alias in node.names]
-                    near = [path.with_name(f"{stem}.py") for stem in stems]
-                    waiting += [p for p in near if p.is_file() and p not in found + waiting]
-        return sorted(found)
 
 
 def named(names: Iterable[str]) -> list[Anchor]:
