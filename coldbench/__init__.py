@@ -21,7 +21,7 @@ if (_house / "pyproject.toml").is_file():
 
 
 def load(*runs: str | Path) -> "Results":
-    """A run, or several side by side, as frames (polars; `.to_pandas()` where pandas is wanted).
+    """A run, or several side by side, as frames (polars; `.to_pandas()` with coldbench[notebook]).
 
     runs: folders, or names below runs/: `coldbench.load("quick").table`. See Results for all frames
     and coldbench.plot for figures. A folder that is no run is a UserError.

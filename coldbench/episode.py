@@ -56,6 +56,13 @@ class Users:
     ids: Int  # (U,) the users' numbers in the dataset
     unseen: int = 0  # after each like so many items the user has not seen, where a log has no more
 
+    def only(self, chosen: NDArray[np.bool_]) -> "Users":
+        """The users who have chosen rows (N,), with those rows alone."""
+        log = self.log.rows(chosen)
+        some = np.flatnonzero(log.counts > 0)
+        kept = replace(log, offsets=np.concatenate([[0], log.offsets[1:][some]]))
+        return replace(self, log=kept, labels=self.labels[chosen], ids=self.ids[some])
+
     def seen(self) -> Int:
         """(n_items,) how many of the users interacted with each item, whatever they thought."""
         return np.bincount(self.log.items[:: 1 + self.unseen], minlength=self.log.n_items)

@@ -185,7 +185,7 @@ def split(
             "protocol asks for; lower protocol.shots or protocol.query"
         )
     cut = Split(
-        warm=_only(everyone, learn),
+        warm=everyone.only(learn),
         valid=_episodes(everyone, *choose, protocol),
         cold=_episodes(everyone, *strips, protocol),
         candidates=np.flatnonzero(cold_item if new_items else np.ones(log.n_items, bool)),
@@ -195,7 +195,7 @@ def split(
         return cut
     known = np.ones(len(log), bool)  # what a user is judged on may be drawn: who learns can't know
     known[strips[1].ravel()] = False
-    return _with_unseen(cut, _only(everyone, known), everyone, protocol, seeds)
+    return _with_unseen(cut, everyone.only(known), everyone, protocol, seeds)
 
 
 def _with_unseen(
@@ -271,15 +271,6 @@ def _episodes(users: Users, who: Int, strips: Int, p: Protocol) -> Episodes:
     return Episodes(
         Users(kept, users.labels[flat], users.ids[who]), np.arange(len(who)), own[:, :k], own[:, k:]
     )
-
-
-def _only(users: Users, chosen: Mask) -> Users:
-    """The users who have chosen rows, with those rows alone."""
-    log = users.log.rows(chosen)
-    some = np.flatnonzero(log.counts > 0)
-    offsets = np.concatenate([[0], log.offsets[1:][some]])
-    kept = replace(log, offsets=offsets)
-    return Users(kept, users.labels[chosen], users.ids[some])
 
 
 def as_dict(protocol: Protocol) -> dict[str, object]:

@@ -276,3 +276,9 @@ def test_an_interval_of_a_pooled_metric_holds_its_value(results: Results, metric
     assert len(rows)
     assert (rows["low"] <= rows["value"]).all()
     assert (rows["value"] <= rows["high"]).all()
+
+
+def test_frames_become_pandas_for_those_who_want_them(results: Results) -> None:
+    frame = results.gains.to_pandas()
+    assert list(frame.columns) == results.gains.columns
+    assert len(frame) == len(results.gains)

@@ -1,6 +1,5 @@
 """MovieLens 100K cut as a published table cut it: by lot, with supports of all lengths."""
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -29,14 +28,6 @@ def by_lot(users: Users, rng: np.random.Generator) -> Users:
     """The same with each user's rows in random order."""
     rows = np.lexsort((rng.random(len(users.log)), users.log.users))
     return Users(users.log.rows(rows), users.labels[rows], users.ids)
-
-
-def only(users: Users, rows: NDArray[np.bool_]) -> Users:
-    """The users who have chosen rows, with those rows alone."""
-    log = users.log.rows(rows)
-    some = np.flatnonzero(log.counts)
-    kept = replace(log, offsets=np.concatenate([[0], log.offsets[1:][some]]))
-    return Users(kept, users.labels[rows], users.ids[some])
 
 
 def of_size(users: Users, rows: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from coldbench.interactions import Catalogue
 from coldbench.judged import judge
 from coldbench.protocol import Seeds, Split
 
-from ._ml_100k import LIKE_AT, QUERY, SPAN, by_lot, episodes, ml_100k, of_size, only, place
+from ._ml_100k import LIKE_AT, QUERY, SPAN, by_lot, episodes, ml_100k, of_size, place
 from ._ours import METHODS, NOTES, items, lay, learnt, scores, values
 from .row import Row
 
@@ -70,9 +70,9 @@ def cut(split: int) -> tuple[Split, dict[str, Episodes]]:
     what = {False: ((came > 0) & (came < NEW_FROM))[log.items], True: (came >= NEW_FROM)[log.items]}
     rows = {cell: of_size(everyone, who[u] & what[i]) for cell, (u, i) in CELLS.items()}
     asked = rows["warm"] & (place(everyone, rows["warm"]) < QUERY)
-    cells = {cell: episodes(only(everyone, chosen)) for cell, chosen in rows.items()}
-    learn = only(everyone, who[False] & what[False] & ~asked)
-    choose = episodes(only(everyone, of_size(everyone, valid & what[False])))
+    cells = {cell: episodes(everyone.only(chosen)) for cell, chosen in rows.items()}
+    learn = everyone.only(who[False] & what[False] & ~asked)
+    choose = episodes(everyone.only(of_size(everyone, valid & what[False])))
     return Split(learn, choose, cells["warm"], np.arange(log.n_items), too_short=0), cells
 
 

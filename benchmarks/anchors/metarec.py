@@ -17,7 +17,7 @@ from torch import Tensor
 from coldbench.judged import Judged, judge
 from coldbench.protocol import Seeds, Split
 
-from ._ml_100k import LIKE_AT, by_lot, episodes, ml_100k, of_size, only
+from ._ml_100k import LIKE_AT, by_lot, episodes, ml_100k, of_size
 from ._ours import METHODS, NOTES, items, lay, learnt, scores, values
 from .row import Row
 
@@ -61,7 +61,7 @@ def cut(split: int) -> Split:
     who = rng.permutation(np.unique(log.users[fit]))
     tenth = len(who) // 10
     cold, valid, warm = (
-        only(everyone, np.isin(log.users, part)) for part in np.split(who, [tenth, 2 * tenth])
+        everyone.only(np.isin(log.users, part)) for part in np.split(who, [tenth, 2 * tenth])
     )
     return Split(warm, episodes(valid), episodes(cold), np.arange(log.n_items), too_short=0)
 
