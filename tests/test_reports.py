@@ -215,3 +215,36 @@ def test_a_row_with_fewer_seeds_is_placed_by_its_paired_difference(tmp_path: Pat
     others = part.levels.filter(pl.col("method") != "ridge")
     assert not others["placed"].any()
     assert "ridge (1)" in part.note
+
+
+@pytest.mark.slow
+def test_every_cell_stands_on_the_page_and_every_figure_links_files_that_are_there(
+    results: Results, tmp_path: Path
+) -> None:
+    files = written("html", results, tmp_path)
+    text = files["index.html"].decode()
+    for cell in results.cells:
+        assert cell.spec.fingerprint in text
+    links = [a["href"] for t, a in Page(text).tags if (a.get("href") or "").startswith("figures/")]
+    drawn = {path.rpartition(".")[0] for path in files if path.startswith("figures/")}
+    assert {str(link) for link in links} <= files.keys()
+    assert {f"{name}.csv" for name in drawn} == {
+        link for link in links if str(link).endswith("csv")
+    }
+
+
+def test_several_runs_are_reported_side_by_side_in_a_folder_of_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    monkeypatch.chdir(tmp_path)
+    fake["build"](tmp_path / "runs/one")
+    fake["build"](tmp_path / "runs/two", dataset="toys")
+    app = import_module("coldbench.benchmarks.cli").app
+    done = CliRunner().invoke(app, ["report", "one", "two", "--format", "md"])
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "runs/one+two/report/report.md").read_text(encoding="utf-8")
+    assert text.startswith("# coldbench: one + two")
+    assert "Every dataset at a glance" in text
+    assert "## toy, user-cold" in text and "## toys, user-cold" in text
