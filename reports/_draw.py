@@ -18,6 +18,7 @@ from ._safe import xml
 
 INK, MUTED, GREY, FAINT = "#1f2933", "#7b8794", "#b4bcc5", "#dfe3e8"  # recoloured in the dark
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe & Ito
+PIXELS = 1.4  # on the page for a point of a figure, so that letters are of one size in all of them
 STYLE: Any = {
     "font.family": "DejaVu Sans", "font.size": 9, "svg.fonttype": "none",
     "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.spines.top": False,
@@ -92,7 +93,9 @@ def inline(svg: str) -> str:
 
 def _tag(tag: str, used: set[str]) -> str:
     if tag.startswith("<svg"):
-        return re.sub(r'<svg .*?(viewBox="[^"]*").*>', r'<svg \1 role="img">', tag, flags=re.DOTALL)
+        box = re.search(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) [\d.]+"', tag)
+        assert box, "matplotlib writes a viewBox"
+        return f'<svg {box[0]} width="{round(float(box[1]) * PIXELS)}" role="img">'
     tag = tag.replace("\n", "").replace("xlink:href", "href")
     tag = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), tag)
     tag = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", tag)

@@ -68,7 +68,8 @@ def variance(results: Results) -> Drawing | None:
     seeds = int(table["seeds"].min())  # type: ignore[arg-type]
     words = (
         "What a seed changes",
-        f"Standard deviation, over {seeds} seeds or more, of a seed's mean {results.headline} at "
+        f"Standard deviation, over {seeds} seeds or more, of a seed's mean "
+        f"{metric_name(results.headline)} at "
         "the largest K. "
         + ("Of so few seeds it is itself rough, by a factor of two and more: read "
            "the order of size. " if seeds < 10 else "")

@@ -24,6 +24,16 @@ from ._words import summary
 from .figures import Figures
 
 HERE = Path(__file__).parent
+MAIN = (
+    "quality",
+    "audit",
+    "control",
+    "leaks",
+    "everyone",
+    "kshot",
+    "costs",
+    "failed",
+)  # not folded
 
 
 class Html(Report):
@@ -58,6 +68,7 @@ def page(results: Results) -> str:
             {
                 "id": name, "part": part, "summary": summary(part), "tables": made,
                 "figures": figures, "groups": [n for n in made if n.startswith("groups-")],
+                "main": [n for n in made if n.split("-")[0] in MAIN and n != "quality-k0"],
                 "methods": list(_methods(part)),
             }
         )  # fmt: skip
