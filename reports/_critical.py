@@ -45,8 +45,8 @@ def critical(results: Results) -> Drawing | None:
         "Methods by mean rank over data sets and K",
         f"{metric_name(results.headline)}; {found.blocks} blocks, each a data set under a protocol "
         f"at one K ({'all of one' if one == 1 else f'of {one} sections'}); Friedman's test of no "
-        f"difference at all: p {_p(found.p)}. Blocks of one data set at several K share users, and so are less than "
-        f"{found.blocks} independent facts: p is too small."
+        f"difference at all: p {_p(found.p)}. Blocks of one data set at several K share "
+        f"users, and so are less than {found.blocks} independent facts: p is too small."
         + warning * bool(few)
         + (f" Not in all of them, and left out: {', '.join(left_out)}." if left_out else "")
         + (f" {fewer} more blocks lack one of the methods." if fewer else "")
