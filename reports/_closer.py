@@ -4,6 +4,7 @@ is shown."""
 import polars as pl
 
 from coldbench.gains import CERTAIN
+from coldbench.metrics import known
 
 from ._parts import Part, Table, Value, groups, level, metric_name
 
@@ -22,7 +23,7 @@ def _everyone(part: Part) -> Table:
     pairs = part.of(part.results.pairs)
     for row in pairs.iter_rows(named=True):
         sure = row["p_holm"] is not None and row["p_holm"] < CERTAIN
-        won = sure and (row["helped"] > row["harmed"])
+        won = sure and (row["mean"] > 0) == known(row["metric"])[0].higher_is_better
         for method, mine in ((row["method"], won), (row["other"], sure and not won)):
             tally = counts.setdefault(method, [0, 0, 0])
             tally[0 if mine else 2 if sure else 1] += 1

@@ -248,3 +248,20 @@ def test_several_runs_are_reported_side_by_side_in_a_folder_of_their_names(
     assert text.startswith("# coldbench: one + two")
     assert "Every dataset at a glance" in text
     assert "## toy, user-cold" in text and "## toys, user-cold" in text
+
+
+def test_who_beats_whom_counts_the_significant_pairs_by_the_sign_of_their_mean(
+    results: Results,
+) -> None:
+    tables = import_module("coldbench.reports._closer").closer
+    part = import_module("coldbench.reports._parts").parts(results)[0]
+    table = next(table for table in tables(part) if table.name == "everyone")
+    rows = [row for _, group in table.groups for row in group if row.cells]
+    shown = {row.name: [cell.number for cell in row.cells[:3]] for row in rows}
+    sure = results.pairs.filter(pl.col("p_holm") < 0.05)
+    for method, (beats, _, beaten) in shown.items():
+        first = sure.filter(method=method)["mean"].to_list()
+        second = [-mean for mean in sure.filter(other=method)["mean"]]
+        assert beats == sum(mean > 0 for mean in first + second)
+        assert beaten == sum(mean < 0 for mean in first + second)
+    assert any(beats for beats, _, _ in shown.values())
