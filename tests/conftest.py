@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from coldbench import registry
+from coldbench.encoder import Encoder, Items
+from coldbench.protocol import Protocol, Seeds, Split, split
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -29,3 +33,13 @@ def ctrl_c() -> None:
 def one_thread() -> None:
     """Tiny models are faster so, and two test runs agree bit for bit."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def world() -> tuple[Split, Items]:
+    """60 made-up users, 40 items in 8 directions, where taste is there to be found."""
+    dataset = registry.find("datasets", "synthetic")(n_users=60, n_items=40, per_user=24)
+    log, catalogue = dataset.load()
+    protocol = Protocol.of("user-cold", {"shots": [0, 1, 2, 4], "query": 6})
+    labels = dataset.labels(log.ratings, protocol.labels)
+    return split(log, labels, protocol, Seeds.of(0)), Encoder("vectors").items(catalogue)

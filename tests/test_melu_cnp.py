@@ -8,23 +8,13 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from coldbench import registry
-from coldbench.encoder import Encoder, Items
+from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.method import Method, from_params
-from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.protocol import Seeds, Split
 
 METHODS = ["melu", "cnp"]
 PRESETS: dict[str, dict[str, Any]] = registry.find("methods", "melu").presets
-
-
-@pytest.fixture(scope="module")
-def world() -> tuple[Split, Items]:
-    """60 made-up users, 40 items in 8 directions, where taste is there to be found."""
-    dataset = registry.find("datasets", "synthetic")(n_users=60, n_items=40, per_user=24)
-    log, catalogue = dataset.load()
-    protocol = Protocol.of("user-cold", {"shots": [0, 1, 2, 4], "query": 6})
-    labels = dataset.labels(log.ratings, protocol.labels)
-    return split(log, labels, protocol, Seeds.of(0)), Encoder("vectors").items(catalogue)
 
 
 def trained(world: tuple[Split, Items], name: str, **params: Any) -> Method[Any]:

@@ -42,16 +42,6 @@ def peers(names: list[str]) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def world() -> tuple[Split, Items]:
-    """60 made-up users, 40 items in 8 directions, where taste is there to be found."""
-    dataset = registry.find("datasets", "synthetic")(n_users=60, n_items=40, per_user=24)
-    log, catalogue = dataset.load()
-    protocol = Protocol.of("user-cold", {"shots": [0, 1, 2, 4], "query": 6})
-    labels = dataset.labels(log.ratings, protocol.labels)
-    return split(log, labels, protocol, Seeds.of(0)), Encoder("vectors").items(catalogue)
-
-
-@pytest.fixture(scope="module")
 def trained(world: tuple[Split, Items]) -> dict[str, Method[Any]]:
     """Every method after a few steps, by name; trained on first use."""
 
