@@ -1,7 +1,7 @@
 """A grid: which datasets, protocols, methods and seeds a run is made of, as a TOML file says it.
 
 datasets = ["ml-100k"]
-methods  = ["item-bias", "maml"]     # or "all"
+methods  = ["item-bias", "maml"]     # or "all"; "melu:paper" is a preset of a method
 protocol = "user-cold"               # or {preset = "user-cold", query = 20}, or a list of these
 seeds    = [0, 1, 2]
 encoder  = "minilm"                  # or {name = "hub/name", pooling = "last"}
@@ -83,14 +83,27 @@ class Grid:
         grid = cls(**settings)
         if not grid.datasets or not grid.methods:
             raise UserError("a grid needs datasets and methods: name them in the file or by -d, -m")
-        known = registry.names("methods")
         if grid.methods == ("all",):
-            grid = replace(grid, methods=tuple(known))
+            grid = replace(grid, methods=tuple(registry.names("methods")))
         _datasets(grid)
         for name in (*grid.methods, *grid.seeds_for, *grid.params):
-            if name not in known:
-                raise unknown("method", name, known, "coldbench list methods")
+            grid.asked(name)
         return grid
+
+    def asked(self, row: str) -> tuple[str, dict[str, Any]]:
+        """The method of a row, "melu" or with a preset "melu:paper", and its parameters."""
+        name, is_preset, preset = row.partition(":")
+        known = registry.names("methods")
+        if name not in known:
+            raise unknown("method", name, known, "coldbench list methods")
+        own = self.params.get(row, {})
+        if not is_preset:
+            return name, own
+        presets = registry.find("methods", name).presets
+        if preset not in presets:
+            which = f"{name} has {', '.join(presets) or 'no presets'}"
+            raise unknown("preset", row, [f"{name}:{p}" for p in presets], which)
+        return name, presets[preset] | own
 
     def protocols(self) -> Iterator[tuple[str, Protocol]]:
         """Each with its name in reports: the preset's, and whatever is changed of it."""

@@ -47,14 +47,14 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
                 timed=log.times is not None, explicit=source.explicit, ordered=source.ordered
             )
             cut: dict[str, Any] = {"protocol": preset, "protocol_fields": as_dict(protocol)}
-            for method in grid.methods:
-                params = grid.params.get(method, {})
+            for row_name in grid.methods:
+                method, params = grid.asked(row_name)
                 made = from_params(registry.find("methods", method), method, params)
                 files = registry.code_of("datasets", own["loader"])
                 files += registry.code_of("methods", method)
                 row: dict[str, Any] = {"method": method, "params": made.params()}
                 row["code"] = code_hash(ground + files)
-                for seed in grid.seeds_for.get(method, grid.seeds):
+                for seed in grid.seeds_for.get(row_name, grid.seeds):
                     specs.append(Spec(**common, **own, **cut, **row, seed=seed))
     return specs
 

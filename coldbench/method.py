@@ -16,6 +16,7 @@ from coldbench.protocol import Seeds
 
 State = TypeVar("State")
 Learned = dict[str, Tensor]
+Space = dict[str, tuple[float, float] | list[Any]]
 
 
 @dataclass
@@ -34,6 +35,9 @@ class Method(ABC, Generic[State]):
     random: ClassVar[bool] = True  # False: another seed gives the same numbers
     needs_tokens: ClassVar[bool] = False  # True: it fine-tunes the encoder, frozen vectors won't do
     traced: ClassVar[str] = ""  # the parameter that says how many steps `adapt` takes, for a trace
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}  # named parameters: `-m melu:paper`
+    space: ClassVar[Space] = {}  # what `coldbench tune` tries: (low, high), or a list of choices
+    state_size: ClassVar[str] = ""  # bytes a user, in K, D and parameters: "4 * K"
     needs: ClassVar[str] = ""  # an optional package without which the row is unavailable
     exempt: ClassVar[dict[str, str]] = {}  # a check of coldbench.testing it fails -> why it may
 

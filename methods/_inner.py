@@ -174,6 +174,8 @@ class InnerLoop(Trained[Adapted]):
     meta_lr: float = 3e-3
     patience: int = 8
 
+    space = Trained.space | {"alpha": (5e-3, 0.5), "inner_steps": (1, 8), "hidden": (16, 128)}
+
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
         prior = log_odds(item_prior(warm, items))

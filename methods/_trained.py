@@ -4,18 +4,23 @@ The loss is that of the query after adapting to the support, so whatever `adapt`
 order included, is what is trained. Stops early on valid users and keeps the best weights.
 """
 
+import math
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import TypeVar
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.method import Learned, Method, soft_cross_entropy
+from coldbench.errors import UserError, unknown
+from coldbench.method import Learned, Method, Space, soft_cross_entropy
 from coldbench.protocol import Seeds
 
 State = TypeVar("State")
+SCHEDULES = ("constant", "linear", "cosine")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass
@@ -25,10 +30,31 @@ class Trained(Method[State]):
     meta_steps: int = 300  # batches of warm users at most
     meta_users: int = 32  # in a batch
     meta_lr: float = 1e-3  # of Adam
+    schedule: Literal["constant", "linear", "cosine"] = "constant"  # of meta_lr, to 0 at the end
+    warmup: int = 0  # batches over which meta_lr rises from 0
     weight_decay: float = 0.0
+    dropout: float = 0.0  # share of an item's features that a batch of warm users does without
+    label_smoothing: float = 0.0  # s: warm users' labels y are taken as (1 - s) y + s / 2
     clip: float = 10.0  # norm of the gradient
     check_every: int = 20  # batches between two looks at valid users
     patience: int = 4  # looks without a gain before it stops
+    precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: of products, by autocast
+
+    space: ClassVar[Space] = {
+        "meta_lr": (3e-4, 1e-2),
+        "weight_decay": (1e-5, 1e-1),
+        "dropout": [0.0, 0.1, 0.3],
+        "label_smoothing": [0.0, 0.1],
+        "schedule": ["constant", "cosine"],
+    }
+
+    def __post_init__(self) -> None:
+        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise unknown(name, str(getattr(self, name)), known, f"one of {', '.join(known)}")
+        for name in ("dropout", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"{name} lies in 0..1, 1 left out, not {getattr(self, name)}")
 
     @abstractmethod
     def logits(self, state: State, items: Tensor) -> Tensor:
@@ -44,6 +70,8 @@ class Trained(Method[State]):
         weights = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
         self.learned = fixed | weights
         adam = torch.optim.AdamW(weights.values(), self.meta_lr, weight_decay=self.weight_decay)
+        rate = torch.optim.lr_scheduler.LambdaLR(adam, self._share_of_rate)
+        rng = torch.Generator().manual_seed(seeds.order % 2**63)
         best, kept, looks = float("inf"), weights, 0
         shots = [k for k in (0, 1, 2, 4, 8, 16, 32) if k <= valid.max_shots]
         batches = warm.sample(
@@ -58,19 +86,56 @@ class Trained(Method[State]):
                 if looks > self.patience:
                     break
             adam.zero_grad()
-            self._loss(batch).mean().backward()
+            self._training_loss(batch, rng).backward()
             torch.nn.utils.clip_grad_norm_(weights.values(), self.clip)
             adam.step()
+            rate.step()
         else:
             if not len(valid) or self._valid_loss(valid, shots) < best:
                 kept = weights
         self.learned = fixed | {name: w.detach() for name, w in kept.items()}
 
+    def autocast(self) -> AbstractContextManager[object]:
+        """Products in bfloat16 where `precision` asks for it; weights and sums stay float32."""
+        device = self.items.device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def thin(self, rng: torch.Generator) -> None:
+        """Dropout for one batch: features to 0 by lot, the others raised by as much. An item has
+        one mask, in support and query alike (Gal & Ghahramani 2016, arXiv:1512.05287)."""
+        features = self.items.features
+        kept = torch.rand(features.shape, generator=rng).to(features) >= self.dropout
+        self.items = replace(self.items, features=features * kept / (1 - self.dropout))
+
+    def _share_of_rate(self, step: int) -> float:
+        """What `schedule` and `warmup` leave of meta_lr at a batch."""
+        rising = min(1.0, (step + 1) / (self.warmup + 1))
+        done = step / max(1, self.meta_steps)
+        falling = {
+            "constant": 1.0,
+            "linear": 1 - done,
+            "cosine": (1 + math.cos(math.pi * done)) / 2,
+        }
+        return rising * falling[self.schedule]
+
+    def _training_loss(self, batch: EpisodeBatch, rng: torch.Generator) -> Tensor:
+        """() the loss with what is for training alone: dropout, smoothed labels, precision."""
+        whole = self.items, self.learned
+        labels = torch.lerp(batch.query.labels, torch.tensor(0.5), self.label_smoothing)
+        smooth = replace(batch, query=replace(batch.query, labels=labels))
+        try:
+            if self.dropout:
+                self.thin(rng)
+            with self.autocast():
+                return self._loss(smooth).mean()
+        finally:
+            self.items, self.learned = whole
+
     def _loss(self, batch: EpisodeBatch) -> Tensor:
         """(B,) cross-entropy on the query of each user."""
         batch = batch.to(self.items.device)
         logits = self.logits(self.adapt(batch.support), batch.query.items)
-        return soft_cross_entropy(logits, batch.query.labels, batch.query.mask)
+        return soft_cross_entropy(logits.float(), batch.query.labels, batch.query.mask)
 
     @torch.no_grad()
     def _valid_loss(self, valid: Episodes, shots: list[int]) -> float:
