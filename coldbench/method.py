@@ -4,7 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,23 @@ from coldbench.protocol import Seeds
 State = TypeVar("State")
 Learned = dict[str, Tensor]
 Space = dict[str, tuple[float, float] | list[Any]]
+EXPLAINED = ("fold-in", "knn", "protonet", "ridge")  # tests hold this list to what there is
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why items score as they do, exactly: base + parts.sum(2) is the score before it is pressed
+    into 0..1."""
+
+    base: Tensor  # (B, Q) what is said of an item before the user says anything: K = 0
+    parts: Tensor  # (B, Q, K) what each item of the support adds; 0 where the support is padded
+    unit: Literal["label", "log-odds"]  # pressed by to_unit, by a sigmoid
+
+    @property
+    def score(self) -> Tensor:
+        """(B, Q) in 0..1: what `score` says."""
+        told = self.base + self.parts.sum(2)
+        return to_unit(told) if self.unit == "label" else torch.sigmoid(told)
 
 
 @dataclass
@@ -52,6 +69,13 @@ class Method(ABC, Generic[State]):
     @abstractmethod
     def score(self, state: State, items: Tensor) -> Tensor:
         """(B, Q) item numbers -> (B, Q) expected labels in 0..1."""
+
+    def explain(self, support: Feedback, items: Tensor) -> Explanation:
+        """The scores of (B, Q) items as sums over the (B, K) support. Optional: raises UserError
+        where scores are no such sum."""
+        raise UserError(
+            f"{type(self).__name__} has no exact explanation; {', '.join(EXPLAINED)} have"
+        )
 
     def __getattr__(self, name: str) -> Any:  # reached only where an attribute is missing
         if name in ("learned", "items"):

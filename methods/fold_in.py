@@ -7,13 +7,14 @@ covariance of warm users' factors. The strongest simple personaliser measured on
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned, Method, to_unit
+from coldbench.method import Explanation, Learned, Method, Space, to_unit
 from coldbench.protocol import Seeds
 
 from ._als import factorise, residuals, spread
@@ -32,6 +33,8 @@ class FoldIn(Method[Tensor]):
 
     family = "simple"
     paper = "Salakhutdinov & Mnih, Probabilistic Matrix Factorization (2007)"
+    space: ClassVar[Space] = {"factors": (4, 64), "ridge": (1.0, 40.0), "noise": (0.1, 2.0)}
+    state_size = "4 * (1 + factors)"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
@@ -49,12 +52,23 @@ class FoldIn(Method[Tensor]):
                 yield {"factors": unit, "s": s, "ridge": torch.tensor(ridge)}
 
     def adapt(self, support: Feedback) -> Tensor:
-        left = (support.labels - self.learned["prior"][support.items]) * support.mask
-        seen = self.learned["factors"][support.items] * support.mask[..., None]  # (B, K, F)
-        eye = torch.eye(seen.shape[2], device=seen.device)
-        factor = torch.linalg.cholesky(seen.mT @ seen + eye)
+        left, seen, factor = self._system(support)
         return torch.cholesky_solve(seen.mT @ left[..., None], factor)[..., 0]
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         taste = (self.learned["factors"][items] @ state[..., None])[..., 0]  # (B, Q)
         return to_unit(self.learned["prior"][items] + taste)
+
+    def explain(self, support: Feedback, items: Tensor) -> Explanation:
+        """w is linear in the residuals r, so a support item adds V_q'(V_S'V_S + I)^-1 V_i r_i."""
+        left, seen, factor = self._system(support)
+        each = torch.cholesky_solve((seen * left[..., None]).mT, factor)  # (B, F, K): sums to w
+        parts = self.learned["factors"][items] @ each  # (B, Q, K)
+        return Explanation(self.learned["prior"][items], parts, "label")
+
+    def _system(self, support: Feedback) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, K) residuals r, (B, K, F) factors V_S, and the Cholesky factor of V_S'V_S + I."""
+        left = (support.labels - self.learned["prior"][support.items]) * support.mask
+        seen = self.learned["factors"][support.items] * support.mask[..., None]
+        eye = torch.eye(seen.shape[2], device=seen.device)
+        return left, seen, torch.linalg.cholesky(seen.mT @ seen + eye)

@@ -6,13 +6,14 @@ on valid users, so far neighbours and few of them say little.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, to_unit
+from coldbench.method import Explanation, Method, Space, to_unit
 from coldbench.protocol import Seeds
 
 from ._choose import choose, grid
@@ -29,6 +30,8 @@ class Knn(Method[Feedback]):
 
     family = "simple"
     random = False
+    space: ClassVar[Space] = {"temperature": (0.02, 0.5), "nearness": (0.3, 0.95)}
+    state_size = "17 * K"  # items, labels, ages and the mask
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         tried = (0.7, 0.6, 0.8, 0.9) if self.nearness is None else (self.nearness,)
@@ -40,10 +43,18 @@ class Knn(Method[Feedback]):
         return support
 
     def score(self, state: Feedback, items: Tensor) -> Tensor:
-        prior = self.learned["prior"]
-        left = state.labels - prior[state.items]  # (B, K)
-        cosine = inner(self.items.features, state.items, items)  # (B, K, Q)
-        near = torch.exp((cosine - 1) / self.temperature) * state.mask[..., None]
+        said, total = self._said(state, items)
+        return to_unit(self.learned["prior"][items] + said.sum(1) / total)  # (B, Q)
+
+    def explain(self, support: Feedback, items: Tensor) -> Explanation:
+        """A support item adds its residual times its share of the attention."""
+        said, total = self._said(support, items)
+        return Explanation(self.learned["prior"][items], (said / total[:, None]).mT, "label")
+
+    def _said(self, support: Feedback, items: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K, Q) residuals times nearness, and (B, Q) all nearness, the prior's included."""
+        left = support.labels - self.learned["prior"][support.items]  # (B, K)
+        cosine = inner(self.items.features, support.items, items)  # (B, K, Q)
+        near = torch.exp((cosine - 1) / self.temperature) * support.mask[..., None]
         at_prior = torch.exp((self.learned["nearness"] - 1) / self.temperature)
-        said = (near * left[..., None]).sum(1) / (near.sum(1) + at_prior)
-        return to_unit(prior[items] + said)  # (B, Q)
+        return near * left[..., None], near.sum(1) + at_prior

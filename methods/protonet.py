@@ -13,7 +13,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Explanation, Learned
 from coldbench.protocol import Seeds
 
 from ._inner import project
@@ -28,6 +28,8 @@ class Protonet(Trained[Tensor]):
 
     family = "meta-learning"
     paper = "arXiv:1703.05175"
+    space = Trained.space | {"width": (16, 256), "kappa": (0.3, 30.0)}
+    state_size = "8 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
@@ -38,15 +40,37 @@ class Protonet(Trained[Tensor]):
     def adapt(self, support: Feedback) -> Tensor:
         """(B, 2, P): the prototypes of liked and of disliked items."""
         places = project(self.items.features, self.learned["projection"], support.items)
-        weight = torch.stack([support.labels, 1 - support.labels], 1)  # (B, 2, K)
-        weight = weight * support.mask[:, None]
+        weight = self._weight(support)
         total = self.kappa + weight.sum(2, keepdim=True)
         return (self.kappa * self.learned["prototypes"] + weight @ places) / total
+
+    @staticmethod
+    def _weight(support: Feedback) -> Tensor:
+        """(B, 2, K): how much each item is one of the liked, and of the disliked."""
+        weight = torch.stack([support.labels, 1 - support.labels], 1)
+        return weight * support.mask[:, None]
 
     def logits(self, state: Tensor, items: Tensor) -> Tensor:
         places = project(self.items.features, self.learned["projection"], items)  # (B, Q, P)
         liked, disliked = ((places - c[:, None]).square().sum(2) for c in state.unbind(1))  # (B, Q)
         return self.learned["prior"][items] + self.learned["scale"] * (disliked - liked)
+
+    def explain(self, support: Feedback, items: Tensor) -> Explanation:
+        """c = c0 + sum b_i (x_i - c0) with b = w / (kappa + sum w), so a support item adds
+        b_i (x_i - c0)'(c + c0 - 2 e) to d(e, c) - d(e, c0)."""
+        seen, asked = (
+            project(self.items.features, self.learned["projection"], some)
+            for some in (support.items, items)
+        )  # (B, K, P), (B, Q, P)
+        start, end = self.learned["prototypes"], self.adapt(support)
+        weight = self._weight(support)
+        share = weight / (self.kappa + weight.sum(2, keepdim=True))  # (B, 2, K)
+        liked, disliked = (
+            (end[:, c, None] + start[c] - 2 * asked) @ (seen - start[c]).mT * share[:, c, None]
+            for c in (0, 1)
+        )  # (B, Q, K)
+        base = self.logits(start.expand(len(items), -1, -1), items)
+        return Explanation(base, self.learned["scale"] * (disliked - liked), "log-odds")
 
 
 def start_weights(features: Tensor, warm: Users, width: int, seed: int) -> Learned:

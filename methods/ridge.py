@@ -5,17 +5,18 @@ solve, and score = p_Q + E_Q E_S' alpha. As a few-shot head: Bertinetto et al. (
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, to_unit
+from coldbench.method import Explanation, Method, Space, to_unit
 from coldbench.protocol import Seeds
 
 from . import _kernel
 from ._choose import choose, grid
-from ._kernel import Seen, gram
+from ._kernel import Seen, gram, inner
 from ._prior import item_prior
 
 
@@ -28,6 +29,8 @@ class Ridge(Method[Seen]):
     family = "simple"
     paper = "Bertinetto et al., Meta-learning with differentiable closed-form solvers (2019)"
     random = False
+    space: ClassVar[Space] = {"tau": (0.1, 20.0)}
+    state_size = "12 * K"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
@@ -41,3 +44,9 @@ class Ridge(Method[Seen]):
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
         return to_unit(self.learned["prior"][items] + state.dot(self.items.features, items))
+
+    def explain(self, support: Feedback, items: Tensor) -> Explanation:
+        """A support item adds alpha_i e_i'e_q."""
+        state = self.adapt(support)
+        alike = inner(self.items.features, items, state.items)  # (B, Q, K)
+        return Explanation(self.learned["prior"][items], alike * state.weights[:, None], "label")

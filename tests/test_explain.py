@@ -1,0 +1,184 @@
+"""An explanation is a sum: what is said before any label, plus what each label adds."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench import registry
+from coldbench.encoder import Items
+from coldbench.episode import EpisodeBatch, Feedback
+from coldbench.errors import Unavailable, UserError
+from coldbench.method import EXPLAINED, Method
+from coldbench.protocol import Seeds, Split
+from coldbench.testing import World, make_world
+
+Small = tuple[Split, Items]
+
+
+def trained(name: str, world: Small, **params: Any) -> Method[Any]:
+    method: Method[Any] = registry.find("methods", name)(**params)
+    method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
+    return method
+
+
+@pytest.fixture(scope="module")
+def known(world: Small) -> dict[str, Method[Any]]:
+    return {name: trained(name, world) for name in EXPLAINED}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"), users=240, tokens=False)
+
+
+def cold(world: Small, shots: int) -> EpisodeBatch:
+    return next(world[0].cold.batches(shots))
+
+
+def ragged(support: Feedback) -> Feedback:
+    """A third of the entries are padding, others in every row; what padding says is nonsense."""
+    lot = torch.rand(support.mask.shape, generator=torch.Generator().manual_seed(0)) < 0.67
+    labels = torch.where(lot, support.labels, 0.9)
+    return replace(support, labels=labels, mask=support.mask & lot)
+
+
+def test_the_error_of_a_method_without_explanation_names_those_that_have_one() -> None:
+    have = []
+    for name in registry.names("methods"):
+        try:
+            have += [name] * (registry.find("methods", name).explain is not Method.explain)
+        except (Unavailable, ImportError):
+            continue
+    assert tuple(have) == EXPLAINED
+
+
+def test_a_method_without_explanation_says_so(world: Small) -> None:
+    batch = cold(world, 2)
+    with pytest.raises(UserError, match="Popularity has no exact explanation; fold-in, knn"):
+        trained("popularity", world).explain(batch.support, batch.query.items)
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+@pytest.mark.parametrize("shots", [0, 1, 4])
+def test_base_and_parts_sum_to_the_score(
+    world: Small, known: dict[str, Method[Any]], name: str, shots: int
+) -> None:
+    batch, method = cold(world, shots), known[name]
+    found = method.explain(batch.support, batch.query.items)
+    score = method.score(method.adapt(batch.support), batch.query.items)
+    assert found.parts.shape == (*batch.query.items.shape, shots)
+    assert (found.score - score).abs().max() <= 1e-5
+    assert shots == 0 or found.parts.abs().max() > 1e-3, "the labels add nothing to anything"
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_the_base_is_what_is_said_without_a_label(
+    world: Small, known: dict[str, Method[Any]], name: str
+) -> None:
+    method, many, none = known[name], cold(world, 4), cold(world, 0)
+    before = method.explain(none.support, many.query.items)
+    found = method.explain(many.support, many.query.items)
+    assert (found.base - before.base).abs().max() <= 1e-5
+    assert (
+        before.score - method.score(method.adapt(none.support), many.query.items)
+    ).abs().max() <= 1e-5
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_padding_adds_nothing_and_changes_nothing(
+    world: Small, known: dict[str, Method[Any]], name: str
+) -> None:
+    batch, method = cold(world, 4), known[name]
+    support = ragged(batch.support)
+    assert not support.mask.all() and support.mask.any()
+    found = method.explain(support, batch.query.items)
+    score = method.score(method.adapt(support), batch.query.items)
+    assert (found.score - score).abs().max() <= 1e-5
+    padded = (~support.mask)[:, None].expand_as(found.parts)
+    assert bool((found.parts[padded] == 0).all())
+    other = replace(support, labels=torch.where(support.mask, support.labels, 0.1))
+    assert torch.equal(method.explain(other, batch.query.items).parts, found.parts)
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_an_item_is_explained_the_same_alone_or_among_others(
+    world: Small, known: dict[str, Method[Any]], name: str
+) -> None:
+    batch, method = cold(world, 4), known[name]
+    together = method.explain(batch.support, batch.query.items)
+    one = Feedback(*(column[2:3] for column in vars(batch.support).values()))
+    alone = method.explain(one, batch.query.items[2:3, 1:2])
+    assert (alone.parts - together.parts[2:3, 1:2]).abs().max() <= 1e-5
+
+
+def test_ridge_and_fold_in_agree_with_the_weights_solved_for_by_hand(
+    world: Small, known: dict[str, Method[Any]]
+) -> None:
+    """Both are regressions on rows x with a penalty t: alpha = (XX' + t I)^-1 r, and
+    w = (X'X + t I)^-1 X'r, one row after another in float64."""
+    batch = cold(world, 4)
+    for user in range(3):
+        seen, asked = batch.support.items[user], batch.query.items[user, 0]
+        for name, rows in (("ridge", ""), ("fold-in", "factors")):
+            method = known[name]
+            table = (method.learned[rows] if rows else method.items.features).double()
+            strength = 1.0 if rows else float(method.learned["tau"])
+            left = (batch.support.labels[user] - method.learned["prior"][seen]).double()
+            x, q = table[seen], table[asked]
+            inverse = torch.linalg.inv(x.T @ x + strength * torch.eye(x.shape[1]).double())
+            alpha = torch.linalg.inv(x @ x.T + strength * torch.eye(4).double()) @ left
+            parts = method.explain(batch.support, batch.query.items).parts[user, 0]
+            for at in range(4):
+                by_hand = q @ inverse @ x[at] * left[at] if rows else alpha[at] * (x[at] @ q)
+                assert abs(float(parts[at]) - float(by_hand)) < 1e-5
+
+
+def test_protonets_parts_agree_with_moving_the_prototypes_item_by_item(
+    world: Small, known: dict[str, Method[Any]]
+) -> None:
+    """d(e, c) - d(e, c0) for the whole move, of which an item has the share that its own step
+    b (x - c0) has along the mean direction: with one item it is the whole difference."""
+    batch, method = cold(world, 1), known["protonet"]
+    found = method.explain(batch.support, batch.query.items)
+    p, start, scale = (method.learned[n] for n in ("projection", "prototypes", "scale"))
+    for user in range(4):
+        x = method.items.features[batch.support.items[user, 0]] @ p
+        y = float(batch.support.labels[user, 0])
+        e = method.items.features[batch.query.items[user, 0]] @ p
+        moved = 0.0
+        for c, w, sign in ((start[0], y, -1), (start[1], 1 - y, 1)):
+            new = (method.kappa * c + w * x) / (method.kappa + w)  # type: ignore[attr-defined]
+            moved += sign * float(((e - new) ** 2).sum() - ((e - c) ** 2).sum())
+        assert abs(float(found.parts[user, 0, 0]) - float(scale) * moved) < 1e-5
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_deleting_what_added_most_lowers_the_score_more_than_deleting_by_lot(
+    planted: World, name: str
+) -> None:
+    """The comprehensiveness of DeYoung et al., "ERASER" (2020), arXiv:1911.03429, and the region
+    perturbation of Samek et al. (2017), with the support's items in place of words and pixels."""
+    world = planted.split, planted.items
+    method, batch = trained(name, world), cold(world, 12)
+    support, items = batch.support, batch.query.items
+    with torch.no_grad():
+        parts = method.explain(support, items).parts  # (B, Q, K)
+        full = method.score(method.adapt(support), items)
+        lot = torch.randint(12, parts.shape[:2], generator=torch.Generator().manual_seed(0))
+
+        def drop(which: Tensor) -> Tensor:
+            """(B, Q) how far an item's score falls without one item of the support."""
+            fallen = []
+            for q in range(items.shape[1]):
+                mask = support.mask.scatter(1, which[:, q : q + 1], value=False)
+                state = method.adapt(replace(support, mask=mask))
+                fallen.append(full[:, q] - method.score(state, items[:, q : q + 1])[:, 0])
+            return torch.stack(fallen, 1)
+
+        named, by_lot, last = drop(parts.argmax(2)), drop(lot), drop(parts.argmin(2))
+    assert named.mean() > by_lot.mean() + 0.01
+    assert last.mean() < by_lot.mean() - 0.01, "what added least did not hold the score down"
+    assert (named > by_lot).float().mean() > 0.75
