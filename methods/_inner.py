@@ -1,13 +1,9 @@
-"""A two-layer head adapted to each of many users by gradient steps, all at once and exactly.
+"""Methods whose user is a two-layer head on frozen embeddings, adapted by gradient steps.
 
-The head is z(x) = v' relu(W'x + b) + c. A step moves W by the outer products of the support's rows
-with their errors, so a user's first layer stays W + X'A with A of the support's size: rows and
-queries need (X X' + 1) A and (C X' + 1) A, the + 1 being the bias b, and no user needs a copy of W.
-Gradients are written out, not asked of autograd: as ordinary operations they carry second order.
+The steps themselves, for many users at once and exactly, are in `_descend`.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,102 +14,12 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
+from ._descend import Head, Rates, Rows, descend, hidden_units, logits, read, where_on
 from ._kernel import inner
 from ._prior import item_prior
 from ._trained import Trained, log_odds
 
-
-@dataclass(frozen=True)
-class Head:
-    """The heads of B users, as changes to the shared start. R rows were learnt from."""
-
-    first: Tensor | None  # (B, R, H) A; None: the first layer is still the start's
-    last: Tensor  # (B, H) v
-    bias: Tensor  # (B, 1) c
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What an inner loop sees of the support: R rows a user, padding at weight 0."""
-
-    base: Tensor  # (B, R, H) x'W + b where the loop starts
-    gram: Tensor  # (B, R, R) x'x + 1
-    offset: Tensor  # (B, R) log-odds of the prior
-    labels: Tensor  # (B, R) in 0..1
-    weight: Tensor  # (B, R) share in the user's loss
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Learning rates of one step: numbers, or tensors that broadcast (learned, or a user's own).
-
-    A rate of the first layer may differ by hidden unit, not by weight: that would leave the span.
-    """
-
-    first: float | Tensor | None  # to (B, H); None: the first layer is frozen
-    last: float | Tensor  # to (B, H)
-    bias: float | Tensor  # to (B, 1)
-
-
-def descend(
-    start: Head,
-    rows: Rows,
-    schedule: Sequence[Rates],
-    *,
-    first_order: bool = False,
-    pull: float = 0,
-    anchor: Head | None = None,
-) -> Head:
-    """One gradient step of the support's cross-entropy + pull / 2 |head - anchor|^2 a `Rates`.
-
-    first_order: the outer gradient takes the steps as constants.
-    anchor: the shared start, where `start` is a user on the way from it; None: `start`.
-    """
-    head, anchor = start, anchor or start
-    with torch.set_grad_enabled(torch.is_grad_enabled() and not first_order):
-        for rates in schedule:
-            head = _step(head, rows, rates, anchor, pull)
-    if first_order:
-        last = start.last + (head.last - start.last).detach()
-        return Head(head.first, last, start.bias + (head.bias - start.bias).detach())
-    return head
-
-
-def _step(head: Head, rows: Rows, rates: Rates, anchor: Head, pull: float) -> Head:
-    hidden = hidden_units(head, rows.base, rows.gram)  # (B, R, H)
-    logits = rows.offset + read(head, hidden)  # (B, R)
-    error = ((torch.sigmoid(logits) - rows.labels) * rows.weight)[..., None]  # dL/dz
-    d_last = (hidden * error).sum(1)
-    d_bias = error.sum(1)
-    first = head.first
-    if rates.first is not None:
-        rate = (rates.first * torch.ones_like(head.last))[:, None]  # (B, 1, H)
-        moved = where_on(error * (-rate * head.last[:, None]), hidden)  # -rate dL/d(x'W + b)
-        if first is not None and pull:
-            moved = moved - pull * rate * first  # A is all that W has moved
-        first = moved if first is None else first + moved
-    if pull:
-        d_last = d_last + pull * (head.last - anchor.last)
-        d_bias = d_bias + pull * (head.bias - anchor.bias)
-    return Head(first, head.last - rates.last * d_last, head.bias - rates.bias * d_bias)
-
-
-def where_on(values: Tensor, hidden: Tensor) -> Tensor:
-    """(B, N, H) values where a unit of `hidden` is on, else 0. On a CPU several times as fast as
-    torch.where, and it carries gradients to `values` alike."""
-    return torch.ops.aten.threshold_backward(values, hidden.detach(), 0)
-
-
-def hidden_units(head: Head, base: Tensor, gram: Tensor) -> Tensor:
-    """(B, N, H) of N rows, from their (B, N, H) base and (B, N, R) products with the support."""
-    if head.first is None:
-        return torch.relu(base)
-    return torch.baddbmm(base, gram, head.first).relu_()
-
-
-def read(head: Head, hidden: Tensor) -> Tensor:
-    """(B, N) what the last layer makes of (B, N, H)."""
-    return (hidden * head.last[:, None]).sum(2) + head.bias
+__all__ = ["Head", "Rates", "Rows", "descend", "hidden_units", "read", "where_on"]
 
 
 def gram(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -147,9 +53,16 @@ class Trunk:
 
     def __call__(self, items: Tensor) -> Tensor:
         """(B, N) -> (B, N, H)"""
+        return pick(*self.at(items))
+
+    def at(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """A table (n, H), and the rows of it (B, N) that are these items."""
         if self.whole is not None:
-            return pick(self.whole, items)
-        return project(self.features, self.weight, items) + self.bias
+            return self.whole, items
+        if items.numel() >= len(self.features):
+            return self.of(self.features), items
+        rows = torch.arange(items.numel(), device=items.device).view(items.shape)
+        return self.of(self.features[items.flatten()]), rows
 
 
 @dataclass(frozen=True)
@@ -214,8 +127,7 @@ class InnerLoop(Trained[Adapted]):
             cross = gram(features, items, state.support)  # (B, Q, K)
         else:
             cross = 1 + features[items] @ state.support.transpose(1, 2)  # (B, Q, R)
-        hidden = hidden_units(state.head, state.trunk(items), cross)
-        return self.learned["prior"].take(items) + read(state.head, hidden)
+        return self.learned["prior"].take(items) + logits(state.head, *state.trunk.at(items), cross)
 
 
 def beside(rows: Rows, vectors: Tensor, trunk: Trunk) -> Rows:

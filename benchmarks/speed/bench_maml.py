@@ -19,7 +19,7 @@ from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.interactions import Catalogue
 
-USERS, PEER_USERS, SHOTS, QUERY, WIDTH, HIDDEN, N_ITEMS = 256, 16, 16, 20, 384, 64, 1682
+USERS, PEER_USERS, SHOTS, QUERY, WIDTH, HIDDEN, N_ITEMS = 256, 16, 10, 20, 384, 64, 1682
 STEPS, ALPHA, KAPPA = 5, 0.05, 3
 Tasks = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 

@@ -1,0 +1,297 @@
+"""Gradient steps of a two-layer head for many users at once, and the exact way back through them.
+
+The head is z(x) = v' relu(W'x + b) + c. A step moves W by the outer products of the support's rows
+with their errors, so a user's first layer stays W + X'A with A of the support's size: rows and
+queries need (X X' + 1) A and (C X' + 1) A, the + 1 being the bias b, and no user needs a copy of W.
+
+Forward and backward are written out and run over users few enough to stay in a core's cache: the
+same arithmetic as autograd's, exact second order included, at half its time.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+CACHED = 2**18  # numbers of a layer of hidden units that are worked on at once: 1 MB
+
+
+@dataclass(frozen=True)
+class Head:
+    """The heads of B users, as changes to the shared start. R rows were learnt from."""
+
+    first: Tensor | None  # (B, R, H) A; None: the first layer is still the start's
+    last: Tensor  # (B, H) v
+    bias: Tensor  # (B, 1) c
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What an inner loop sees of the support: R rows a user, padding at weight 0."""
+
+    base: Tensor  # (B, R, H) x'W + b where the loop starts
+    gram: Tensor  # (B, R, R) x'x + 1
+    offset: Tensor  # (B, R) log-odds of the prior
+    labels: Tensor  # (B, R) in 0..1
+    weight: Tensor  # (B, R) share in the user's loss
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates of one step: numbers, or tensors that broadcast (learned, or a user's own).
+
+    A rate of the first layer may differ by hidden unit, not by weight: that would leave the span.
+    """
+
+    first: float | Tensor | None  # to (B, H); None: the first layer is frozen
+    last: float | Tensor  # to (B, H)
+    bias: float | Tensor  # to (B, 1)
+
+
+def descend(
+    start: Head,
+    rows: Rows,
+    schedule: Sequence[Rates],
+    *,
+    first_order: bool = False,
+    pull: float = 0,
+    anchor: Head | None = None,
+) -> Head:
+    """One gradient step of the support's cross-entropy + pull / 2 |head - anchor|^2 a `Rates`.
+
+    Gradients reach `start`, `anchor`, `rows.base` and the rates; the other rows are constants.
+    first_order: the outer gradient takes the steps as constants.
+    anchor: the shared start, where `start` is a user on the way from it; None: `start`.
+    """
+    anchor = anchor or start
+    base = rows.base.float() if rows.base.dtype == torch.bfloat16 else rows.base
+    given: list[Rate | None] = [start.first, start.last, start.bias]
+    given += [anchor.last, anchor.bias, base]
+    for rates in schedule:
+        given += [_each(rates.first, start.last), _each(rates.last, start.last)]
+        given += [_each(rates.bias, start.bias)]
+    with torch.set_grad_enabled(torch.is_grad_enabled() and not first_order), _exact(base):
+        first, last, bias = _Descent.apply(rows, pull, *given)  # type: ignore[no-untyped-call]
+    if first_order:
+        last = start.last + (last - start.last).detach()
+        bias = start.bias + (bias - start.bias).detach()
+    return Head(first if first.numel() or start.first is not None else None, last, bias)
+
+
+def where_on(values: Tensor, hidden: Tensor) -> Tensor:
+    """(B, N, H) values where a unit of `hidden` is on, else 0. On a CPU several times as fast as
+    torch.where, and it carries gradients to `values` alike."""
+    return torch.ops.aten.threshold_backward(values, hidden.detach(), 0)
+
+
+def where_on_(values: Tensor, hidden: Tensor) -> Tensor:
+    """The same in place."""
+    return torch.ops.aten.threshold_backward(values, hidden, 0, grad_input=values)
+
+
+def hidden_units(head: Head, base: Tensor, gram: Tensor) -> Tensor:
+    """(B, N, H) of N rows, from their (B, N, H) base and (B, N, R) products with the support."""
+    if head.first is None:
+        return torch.relu(base)
+    return torch.baddbmm(base, gram, head.first).relu_()
+
+
+def read(head: Head, hidden: Tensor) -> Tensor:
+    """(B, N) what the last layer makes of (B, N, H)."""
+    return (hidden * head.last[:, None]).sum(2) + head.bias
+
+
+def logits(head: Head, table: Tensor, items: Tensor, gram: Tensor) -> Tensor:
+    """(B, Q) z of the rows (B, Q) of a table (n, H) of x'W + b, from their products (B, Q, R) with
+    what was learnt from."""
+    table = table.float() if table.dtype == torch.bfloat16 else table
+    gram = gram.to(table.dtype)
+    with _exact(table):
+        given = table, items, gram, head.first, head.last, head.bias
+        return _Reading.apply(*given)  # type: ignore[no-untyped-call]
+
+
+Rate = float | Tensor
+
+
+def _exact(tensor: Tensor) -> AbstractContextManager[object]:
+    """Steps are sums of small numbers: no autocast."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def _each(rate: Rate | None, like: Tensor) -> Rate | None:
+    """A tensor of rates in the shape of what it moves."""
+    return rate.expand(like.shape) if isinstance(rate, Tensor) else rate
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What the way back needs of one step of b users."""
+
+    head: Head  # before the step
+    hidden: Tensor  # (b, R, H)
+    error: Tensor  # (b, R) dL/dz
+    chance: Tensor  # (b, R) sigmoid(z), z with the offset
+
+
+class _Descent(torch.autograd.Function):
+    """`given`: the start's A, v and c, the anchor's v and c, the base, then three rates a step."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Rows, pull: float, *given: Any) -> tuple[Tensor, ...]:
+        ctx.parts, ends = [], []
+        for part in _parts(*rows.base.shape):
+            some = Rows(*(column[part] for column in vars(rows).values()))
+            own = [one[part] if isinstance(one, Tensor) else one for one in given]
+            steps: list[_Step] = []
+            ends.append(_forward(some, pull, own, steps))
+            if any(ctx.needs_input_grad):
+                ctx.parts.append((part, some, pull, own, steps))
+        return tuple(map(torch.cat, zip(*ends, strict=True)))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        found = [
+            _backward(some, pull, own, steps, [slope[part] for slope in slopes])
+            for part, some, pull, own, steps in ctx.parts
+        ]
+        columns = zip(*found, strict=True)
+        return None, None, *(None if c[0] is None else torch.cat(c) for c in columns)
+
+
+class _Reading(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *given: Any) -> Tensor:
+        table, items, gram, first, last, bias = given
+        ctx.given, ctx.hidden, read_off = given, [], []
+        for part in _parts(len(items), items.shape[1], table.shape[1]):
+            hidden = table.index_select(0, items[part].reshape(-1)).view(*items[part].shape, -1)
+            if first is not None:
+                hidden.baddbmm_(gram[part], first[part])
+            hidden.relu_()
+            read_off.append(_dot(hidden, last[part]) + bias[part])
+            if any(ctx.needs_input_grad):
+                ctx.hidden.append((part, hidden))
+        return torch.cat(read_off)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
+        table, items, gram, first, last, _ = ctx.given
+        to_table, found = torch.zeros_like(table), []
+        for part, hidden in ctx.hidden:
+            to_logit = slope[part]
+            to_last = _sum(to_logit, hidden)
+            to_hidden = where_on_(_outer(to_logit, last[part]), hidden)
+            to_table.index_add_(0, items[part].reshape(-1), to_hidden.flatten(0, 1))
+            to_first = to_last if first is None else gram[part].mT @ to_hidden
+            found.append((to_first, to_last, to_logit.sum(1, keepdim=True)))
+        to_first, to_last, to_bias = map(torch.cat, zip(*found, strict=True))
+        return to_table, None, None, None if first is None else to_first, to_last, to_bias
+
+
+def _parts(users: int, rows: int, hidden: int) -> Iterator[slice]:
+    size = max(1, CACHED // max(1, rows * hidden))
+    return (slice(at, at + size) for at in range(0, max(1, users), size))
+
+
+def _forward(rows: Rows, pull: float, given: list[Any], steps: list[_Step]) -> tuple[Tensor, ...]:
+    """A, v, c after the steps, which are noted; A is empty where the first layer never moved."""
+    first, last, bias, anchor_last, anchor_bias, base = given[:6]
+    hidden: Tensor | None = None
+    for at in range(6, len(given), 3):
+        first_rate, last_rate, bias_rate = given[at : at + 3]
+        head = Head(first, last, bias)
+        if hidden is None:
+            hidden = hidden_units(head, base, rows.gram)
+        chance = (_dot(hidden, last).add_(rows.offset).add_(bias)).sigmoid_()  # (b, R)
+        error = (chance - rows.labels).mul_(rows.weight)
+        steps.append(_Step(head, hidden, error, chance))
+        d_last, d_bias = _sum(error, hidden), error.sum(1, keepdim=True)
+        if pull:
+            d_last = d_last + pull * (last - anchor_last)
+            d_bias = d_bias + pull * (bias - anchor_bias)
+        if first_rate is not None:
+            moved = _outer(error, first_rate * last)
+            where_on_(moved, hidden)  # rate dL/d(x'W + b)
+            if first is None:
+                first = moved.neg_()
+            else:
+                if pull:  # A is all that W has moved
+                    moved += pull * _row(first_rate) * first
+                first = first - moved if first is given[0] or pull else first.sub_(moved)
+            hidden = None
+        last, bias = last - last_rate * d_last, bias - bias_rate * d_bias
+    return base[:, :, :0] if first is None else first, last, bias
+
+
+def _backward(
+    rows: Rows, pull: float, given: list[Any], steps: list[_Step], slopes: list[Tensor]
+) -> list[Tensor | None]:
+    """The slopes of the outer loss in everything given, from those in A, v and c at the end."""
+    to_first, to_last, to_bias = slopes[0].clone(), *slopes[1:]
+    anchor_last, anchor_bias = given[3:5]
+    to_anchor_last, to_anchor_bias = torch.zeros_like(to_last), torch.zeros_like(to_bias)
+    to_base = torch.zeros_like(rows.base)
+    to_rates: list[Tensor | None] = []
+    for at, step in zip(range(len(given) - 3, 5, -3), reversed(steps), strict=True):
+        first_rate, last_rate, bias_rate = given[at : at + 3]
+        head, hidden, error = step.head, step.hidden, step.error
+        to_rate: list[Tensor | None] = [None, None, None]
+        if isinstance(last_rate, Tensor):
+            to_rate[1] = -to_last * (_sum(error, hidden) + pull * (head.last - anchor_last))
+        if isinstance(bias_rate, Tensor):
+            d_bias = error.sum(1, keepdim=True) + pull * (head.bias - anchor_bias)
+            to_rate[2] = -to_bias * d_bias
+        by_last, by_bias = last_rate * to_last, bias_rate * to_bias
+        to_error = -_dot(hidden, by_last) - by_bias  # (b, R)
+        if pull:
+            to_anchor_last += pull * by_last
+            to_anchor_bias += pull * by_bias
+            to_last, to_bias = to_last - pull * by_last, to_bias - pull * by_bias
+        if first_rate is not None:
+            on = where_on(to_first, hidden)
+            across = _sum(error, on)  # (b, H)
+            by_rate = -head.last * across
+            to_error = to_error - _dot(on, first_rate * head.last)
+            to_last = to_last - first_rate * across
+            if head.first is not None and pull:
+                by_rate = by_rate - pull * (head.first * to_first).sum(1)
+                to_first = to_first - pull * _row(first_rate) * to_first
+            to_rate[0] = by_rate if isinstance(first_rate, Tensor) else None
+        to_logit = torch.ops.aten.sigmoid_backward(to_error * rows.weight, step.chance)
+        left, right = torch.stack([-error, to_logit], 2), torch.stack([by_last, head.last], 1)
+        to_hidden = where_on_(left @ right, hidden)  # (b, R, H)
+        to_base += to_hidden
+        if head.first is not None:
+            to_first.baddbmm_(rows.gram, to_hidden)  # a gram is its own transpose
+        to_last = to_last + _sum(to_logit, hidden)
+        to_bias = to_bias + to_logit.sum(1, keepdim=True)
+        to_rates = [*to_rate, *to_rates]
+    begin = None if given[0] is None else to_first
+    anchors = [to_anchor_last, to_anchor_bias] if pull else [None, None]
+    return [begin, to_last, to_bias, *anchors, to_base, *to_rates]
+
+
+def _sum(weights: Tensor, values: Tensor) -> Tensor:
+    """(b, R), (b, R, H) -> (b, H)"""
+    return torch.bmm(weights[:, None], values)[:, 0]
+
+
+def _dot(values: Tensor, vector: Tensor) -> Tensor:
+    """(b, R, H), (b, H) -> (b, R)"""
+    return (values * vector[:, None]).sum(2)
+
+
+def _outer(weights: Tensor, vector: Tensor) -> Tensor:
+    """(b, R), (b, H) -> (b, R, H)"""
+    return weights[:, :, None] * vector[:, None]
+
+
+def _row(rate: Rate) -> Rate:
+    return rate[:, None] if isinstance(rate, Tensor) else rate

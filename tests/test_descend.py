@@ -1,0 +1,131 @@
+"""Steps written out by hand are autograd's, forwards and backwards, whatever is asked of them."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+descent: Any = import_module("coldbench.methods._descend")
+USERS, ROWS, HIDDEN, WIDTH, ASKED = 5, 3, 4, 6, 7
+
+
+def lot(*shape: int, seed: int = 0) -> Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=rng, dtype=torch.float64)
+
+
+class Problem:
+    """Five users with three rows each, and everything that a gradient may be asked of."""
+
+    def __init__(self, *, own_rates: bool) -> None:
+        self.x, self.asked = lot(USERS, ROWS, WIDTH), lot(USERS, ASKED, WIDTH, seed=1)
+        self.labels, self.offset = lot(USERS, ROWS, seed=2).sigmoid(), lot(USERS, ROWS, seed=3)
+        self.weight = torch.full((USERS, ROWS), 1 / ROWS, dtype=torch.float64)
+        self.weight[0, 0] = 0  # padding
+        shapes = {
+            "w": (WIDTH, HIDDEN),
+            "b": (HIDDEN,),
+            "v": (HIDDEN,),
+            "c": (1,),
+            "first": (USERS, HIDDEN) if own_rates else (HIDDEN,),
+            "last": (USERS, 1) if own_rates else (HIDDEN,),
+            "bias": (USERS, 1) if own_rates else (1,),
+        }
+        self.leaves = {
+            name: lot(*shape, seed=10 + n).requires_grad_()
+            for n, (name, shape) in enumerate(shapes.items())
+        }
+
+    def fast(self, steps: int, pull: float, *, frozen: bool = False) -> Tensor:
+        """(B, Q) logits by the span of the rows."""
+        p = self.leaves
+        rows = descent.Rows(
+            self.x @ p["w"] + p["b"],
+            1 + self.x @ self.x.mT,
+            self.offset,
+            self.labels,
+            self.weight,
+        )
+        start = descent.Head(None, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
+        rates = descent.Rates(None if frozen else p["first"], p["last"], p["bias"])
+        head = descent.descend(start, rows, [rates] * steps, pull=pull)
+        table = (self.asked @ p["w"] + p["b"]).flatten(0, 1)
+        places = torch.arange(USERS * ASKED).view(USERS, ASKED)
+        return descent.logits(head, table, places, 1 + self.asked @ self.x.mT)
+
+    def plain(self, steps: int, pull: float, *, frozen: bool = False) -> Tensor:
+        """The same by a copy of every weight for each user, and autograd."""
+        p, answers = self.leaves, []
+        for user in range(USERS):
+            begin = weights = [p["w"], p["b"], p["v"], p["c"]]
+            rates = [
+                p[name][user] if len(p[name].shape) == 2 else p[name]
+                for name in ("first", "first", "last", "bias")
+            ]
+            for _ in range(steps):
+                w, b, v, c = weights
+                z = self.offset[user] + torch.relu(self.x[user] @ w + b) @ v + c
+                loss = binary_cross_entropy_with_logits(
+                    z, self.labels[user], self.weight[user], reduction="sum"
+                )
+                far = sum(((a - z) ** 2).sum() for a, z in zip(weights, begin, strict=True))
+                slopes = torch.autograd.grad(loss + pull / 2 * far, weights, create_graph=True)
+                moved = [w - r * s for w, r, s in zip(weights, rates, slopes, strict=True)]
+                weights = [*weights[:2], *moved[2:]] if frozen else moved
+            w, b, v, c = weights
+            answers.append(torch.relu(self.asked[user] @ w + b) @ v + c)
+        return torch.stack(answers)
+
+
+@pytest.mark.parametrize("cached", [1, 2 * ROWS * HIDDEN, 2**18], ids="users at once: {}".format)
+@pytest.mark.parametrize("own_rates", [False, True])
+@pytest.mark.parametrize(
+    ("steps", "pull", "frozen"), [(1, 0.0, False), (3, 0.0, False), (3, 0.2, False), (3, 0.1, True)]
+)
+def test_scores_and_every_gradient_are_those_of_autograd(
+    monkeypatch: pytest.MonkeyPatch,
+    cached: int,
+    own_rates: bool,
+    steps: int,
+    pull: float,
+    frozen: bool,
+) -> None:
+    monkeypatch.setattr(descent, "CACHED", cached)
+    problem = Problem(own_rates=own_rates)
+    leaves = [w for name, w in problem.leaves.items() if not (frozen and name == "first")]
+    found, wanted = (f(steps, pull, frozen=frozen) for f in (problem.fast, problem.plain))
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+    cotangent = lot(USERS, ASKED, seed=4)
+    by_hand = torch.autograd.grad(found, leaves, cotangent)
+    by_autograd = torch.autograd.grad(wanted, leaves, cotangent)
+    for got, want in zip(by_hand, by_autograd, strict=True):
+        torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-10)
+        assert want.abs().max() > 1e-6, "a gradient of nothing would prove nothing"
+
+
+def test_a_user_on_the_way_goes_on_where_it_was() -> None:
+    problem = Problem(own_rates=False)
+    p = problem.leaves
+    base, gram = problem.x @ p["w"] + p["b"], 1 + problem.x @ problem.x.mT
+    rows = descent.Rows(base, gram, problem.offset, problem.labels, problem.weight)
+    start = descent.Head(None, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
+    rates = descent.Rates(0.3, 0.3, 0.3)
+    at_once = descent.descend(start, rows, [rates] * 4, pull=0.1)
+    half = descent.descend(start, rows, [rates] * 2, pull=0.1)
+    kept = half.first.clone()
+    whole = descent.descend(half, rows, [rates] * 2, pull=0.1, anchor=start)
+    assert torch.equal(half.first, kept), "going on wrote into where it came from"
+    for got, want in zip(vars(whole).values(), vars(at_once).values(), strict=True):
+        torch.testing.assert_close(got, want)
+    leaves = [p[name] for name in "wbvc"]
+    by_halves, by_whole = (
+        torch.autograd.grad(
+            h.first.square().sum() + h.last.sum() + h.bias.sum(), leaves, retain_graph=True
+        )
+        for h in (whole, at_once)
+    )
+    for got, want in zip(by_halves, by_whole, strict=True):
+        torch.testing.assert_close(got, want)

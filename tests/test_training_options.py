@@ -1,0 +1,114 @@
+"""The options that trained methods share do what they say, and nothing after training."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench import registry
+from coldbench.encoder import Items
+from coldbench.errors import UserError
+from coldbench.method import Method
+from coldbench.protocol import Seeds, Split
+
+World = tuple[Split, Items]
+
+
+def trained(world: World, name: str, *, valid: int = 99, **params: Any) -> Any:
+    method = registry.find("methods", name)(**{"meta_steps": 6, "meta_users": 8} | params)
+    method.meta_train(world[0].warm, world[0].valid.first(valid), world[1], Seeds.of(0))
+    return method
+
+
+def weights(method: Method[Any]) -> Tensor:
+    """All that was learnt, in one row."""
+    return torch.cat([w.flatten().float() for _, w in sorted(method.learned.items())])
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"schedule": "cosine"},
+        {"schedule": "linear"},
+        {"warmup": 3},
+        {"weight_decay": 0.5},
+        {"dropout": 0.3},
+        {"label_smoothing": 0.2},
+        {"clip": 1e-3},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["maml", "protonet", "cnp", "melu"])
+def test_an_option_changes_what_is_learnt(world: World, name: str, option: dict[str, Any]) -> None:
+    plain = weights(trained(world, name, valid=0))  # nobody to stop by: the last weights are kept
+    other = weights(trained(world, name, valid=0, **option))
+    assert plain.shape == other.shape and bool(torch.isfinite(other).all())
+    assert not torch.equal(plain, other)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "shares"),
+    [
+        ("constant", [1, 1, 1, 1]),
+        ("linear", [1, 0.75, 0.5, 0.25]),
+        ("cosine", [1, 0.8536, 0.5, 0.1464]),
+    ],
+)
+def test_a_schedule_takes_the_rate_to_nothing(schedule: str, shares: list[float]) -> None:
+    method = registry.find("methods", "maml")(schedule=schedule, meta_steps=4)
+    assert [method._share_of_rate(step) for step in range(4)] == pytest.approx(shares, abs=1e-4)
+
+
+def test_a_warm_up_raises_the_rate_from_little() -> None:
+    method = registry.find("methods", "maml")(warmup=3, meta_steps=100)
+    assert [method._share_of_rate(step) for step in range(5)] == [0.25, 0.5, 0.75, 1, 1]
+
+
+def test_dropout_ends_with_training_and_comes_from_the_seed(world: World) -> None:
+    features = world[1].features.clone()
+    first, again = (trained(world, "maml", dropout=0.5) for _ in range(2))
+    assert torch.equal(weights(first), weights(again))
+    assert first.items is world[1] and torch.equal(world[1].features, features)
+
+
+def test_dropped_features_are_nothing_and_the_others_weigh_more(world: World) -> None:
+    method = registry.find("methods", "maml")(dropout=0.25)
+    method.items = world[1]
+    method.thin(torch.Generator().manual_seed(0))
+    share = method.items.features / world[1].features
+    assert bool(((share == 0) | ((share - 4 / 3).abs() < 1e-5)).all())
+    assert 0.15 < float((share == 0).float().mean()) < 0.35
+
+
+def test_smoothed_labels_are_drawn_to_the_middle_in_training_alone(world: World) -> None:
+    method = trained(world, "maml", label_smoothing=0.4, meta_steps=0)
+    batch = next(world[0].cold.batches(4))
+    smooth = method._training_loss(batch, torch.Generator())
+    q = batch.query
+    logits = method.logits(method.adapt(batch.support), q.items)
+    labels = 0.6 * q.labels + 0.2
+    by_hand = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    torch.testing.assert_close(smooth, ((by_hand * q.mask).sum(1) / q.mask.sum(1)).mean())
+
+
+def test_the_best_weights_are_kept_and_not_the_last(world: World) -> None:
+    """A rate that ruins the start: the first look at valid users is the best one."""
+    kept = trained(world, "maml", meta_lr=50.0, check_every=1, patience=2)
+    start = trained(world, "maml", meta_steps=0)
+    assert torch.equal(weights(kept), weights(start))
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"schedule": "cosin"}, "did you mean 'cosine'"),
+        ({"precision": "float16"}, "float32, bfloat16"),
+        ({"dropout": 1.0}, "dropout lies in 0..1"),
+        ({"label_smoothing": -0.1}, "label_smoothing lies in 0..1"),
+    ],
+)
+def test_a_wrong_option_is_one_clear_line(option: dict[str, Any], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        registry.find("methods", "maml")(**option)
