@@ -9,6 +9,8 @@ encoder  = "minilm"                  # or {name = "hub/name", pooling = "last"}
 lora = [0]
 [params.maml]
 inner_steps = 5
+[params."maml:long"]                 # a preset of the grid's own, where methods name "maml:long"
+inner_steps = 20
 """
 
 import json
@@ -91,7 +93,8 @@ class Grid:
         return grid
 
     def asked(self, row: str) -> tuple[str, dict[str, Any]]:
-        """The method of a row, "melu" or with a preset "melu:paper", and its parameters."""
+        """The method of a row, "melu" or with a preset "melu:paper", and its parameters. A preset
+        is the method's, or the grid's own: a table of params under the row's name."""
         name, is_preset, preset = row.partition(":")
         known = registry.names("methods")
         if name not in known:
@@ -100,10 +103,10 @@ class Grid:
         if not is_preset:
             return name, own
         presets = registry.find("methods", name).presets
-        if preset not in presets:
+        if preset not in presets and not own:
             which = f"{name} has {', '.join(presets) or 'no presets'}"
             raise unknown("preset", row, [f"{name}:{p}" for p in presets], which)
-        return name, presets[preset] | own
+        return name, presets.get(preset, {}) | own
 
     def protocols(self) -> Iterator[tuple[str, Protocol]]:
         """Each with its name in reports: the preset's, and whatever is changed of it."""

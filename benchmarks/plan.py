@@ -53,6 +53,7 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
                 files = registry.code_of("datasets", own["loader"])
                 files += registry.code_of("methods", method)
                 row: dict[str, Any] = {"method": method, "params": made.params()}
+                row["row"] = row_name if row_name != method else ""
                 row["code"] = code_hash(ground + files)
                 for seed in grid.seeds_for.get(row_name, grid.seeds):
                     specs.append(Spec(**common, **own, **cut, **row, seed=seed))

@@ -18,7 +18,7 @@ class Progress:
 
     def __init__(self, planned: list[Spec], waiting: int, jobs: int) -> None:
         self._console = Console()
-        self._planned = Counter((spec.dataset, spec.protocol, spec.method) for spec in planned)
+        self._planned = Counter((spec.dataset, spec.protocol, spec.name) for spec in planned)
         self._ended: dict[tuple[str, str, str], Counter[str]] = {}
         self._running: dict[str, float] = {}
         self._waiting, self._jobs, self._count = waiting, jobs, waiting
@@ -46,7 +46,7 @@ class Progress:
             return
         self._running.pop(spec.title, None)
         self._waiting -= 1
-        row = (spec.dataset, spec.protocol, spec.method)
+        row = (spec.dataset, spec.protocol, spec.name)
         self._ended.setdefault(row, Counter())[event] += 1
         if not self._console.is_terminal:
             done = self._count - self._waiting

@@ -167,7 +167,7 @@ def _jobs(specs: list[Spec], cells: Path, how: How) -> Iterator[Job]:
     seen = set()
     made = {"hardware": origin.hardware(), "commit": origin.commit()}
     for spec in specs:
-        row = (spec.dataset, spec.protocol, spec.method)
+        row = (spec.dataset, spec.protocol, spec.name)
         timed = how.timing and row not in seen
         seen.add(row)
         if not (cells / spec.fingerprint).exists():

@@ -52,7 +52,7 @@ class Tracking:
         told: Told = {
             "time": round(time.time(), 3), "event": event, "seconds": round(seconds, 3),
             "cell": spec.fingerprint, "dataset": spec.dataset, "protocol": spec.protocol,
-            "method": spec.method, "seed": spec.seed,
+            "method": spec.name, "seed": spec.seed,
         }  # fmt: skip
         if event == "done":
             self._try("metrics", lambda: told.update(metrics=self._measured(spec)))

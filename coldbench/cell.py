@@ -47,10 +47,11 @@ class Spec:
     versions: dict[str, str]  # of the libraries that compute
     loader: str = ""  # the registered dataset that reads it, where `dataset` is a user's own file
     files: dict[str, str] = field(default_factory=dict)  # where that lies: in no fingerprint
+    row: str = ""  # what the grid calls it, where that is no bare method: "melu:paper"; in none
 
     @cached_property
     def fingerprint(self) -> str:
-        words = json.dumps(asdict(self) | {"files": None}, sort_keys=True)
+        words = json.dumps(asdict(self) | {"files": None, "row": None}, sort_keys=True)
         return blake2b(words.encode(), digest_size=8).hexdigest()
 
     @cached_property
@@ -60,8 +61,13 @@ class Spec:
         return blake2b(json.dumps(own, sort_keys=True).encode(), digest_size=8).hexdigest()
 
     @property
+    def name(self) -> str:
+        """Of its row: the method, or the method with a preset."""
+        return self.row or self.method
+
+    @property
     def title(self) -> str:
-        return f"{self.dataset} {self.protocol} {self.method} seed {self.seed}"
+        return f"{self.dataset} {self.protocol} {self.name} seed {self.seed}"
 
 
 def code_hash(paths: Iterable[Path]) -> str:
@@ -99,8 +105,8 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Of its row in a report: the method's, and what is different about it."""
-        return f"{self.spec.method} ({self.variant})" if self.variant else self.spec.method
+        """Of its row in a report: the grid's, and what is different about it."""
+        return f"{self.spec.name} ({self.variant})" if self.variant else self.spec.name
 
     @classmethod
     def read(cls, spec: Spec, folder: Path) -> Self:
@@ -166,7 +172,7 @@ def read_runs(runs: list[Path]) -> list[Cell]:
     named = []
     for cell in cells.values():
         spec = cell.spec
-        found = replace(cell, variant=_apart(first.setdefault(spec.method, spec), spec))
+        found = replace(cell, variant=_apart(first.setdefault(spec.name, spec), spec))
         here = spec.dataset, spec.protocol
         known = same.setdefault(here, spec)
         if (known.data, known.protocol_fields) != (spec.data, spec.protocol_fields):

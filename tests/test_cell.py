@@ -38,7 +38,7 @@ OTHER: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("field", [f.name for f in fields(Spec) if f.name != "files"])
+@pytest.mark.parametrize("field", [f.name for f in fields(Spec) if f.name not in ("files", "row")])
 def test_every_field_is_in_the_fingerprint(field: str) -> None:
     changed = replace(SPEC, **{field: OTHER.get(field, "another")})
     assert changed.fingerprint != SPEC.fingerprint
@@ -47,6 +47,12 @@ def test_every_field_is_in_the_fingerprint(field: str) -> None:
 
 def test_where_a_file_lies_is_not_in_the_fingerprint() -> None:
     assert replace(SPEC, files={"path": "/home/me/a.csv"}).fingerprint == SPEC.fingerprint
+
+
+def test_what_a_row_is_called_is_in_its_title_and_not_in_the_fingerprint() -> None:
+    named = replace(SPEC, row="ridge:tuned")
+    assert named.fingerprint == SPEC.fingerprint
+    assert named.title == "synthetic user-cold ridge:tuned seed 0"
 
 
 def test_the_order_of_parameters_is_not_in_the_fingerprint() -> None:
