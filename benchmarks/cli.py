@@ -60,6 +60,17 @@ Several = Annotated[list[Path], Argument(metavar="RUN...", help="Folders or name
 Folder = Annotated[Path | None, Option("--output", help="Write there; else RUN/report.")]
 Formats = Annotated[str, Option("--format", help="By commas: html,md,tex,csv,png; all of them.")]
 Open = Annotated[bool, Option("--open", help="Show the page in the browser.")]
+Searched = Annotated[str, Argument(metavar="METHOD", help="By commas: equal budgets each.")]
+Tried = Annotated[str, Option("-d", help="The dataset: a name or a file.")]
+Trials = Annotated[int | None, Option(help="Of each method; 50 where --seconds is not given.")]
+Seconds = Annotated[float | None, Option(help="Of each method's own trials.")]
+Seed = Annotated[int, Option(help="Of the split, of training and of what is tried.")]
+Preset = Annotated[str, Option(help="A protocol's name; its fields by --set protocol.x=y.")]
+Metric = Annotated[str, Option(help="Per user, on valid users: log-loss, auc, ndcg@5, ...")]
+CellName = Annotated[str, Argument(metavar="CELL", help='Of its fingerprint, or "ridge 0".')]
+User = Annotated[int, Option(help="A judged user's number, as in scores.parquet.")]
+Item = Annotated[int, Option(help="An item's number, asked for in the query or not.")]
+Shots = Annotated[int | None, Option(help="K; the largest where not given.")]
 
 
 def main() -> None:
@@ -199,6 +210,76 @@ def run(
 
 
 @app.command()
+def tune(
+    method: Searched,
+    dataset: Tried,
+    trials: Trials = None,
+    seconds: Seconds = None,
+    seed: Seed = 0,
+    protocol: Preset = "user-cold",
+    metric: Metric = "log-loss",
+    name: Name = None,
+    change: Change = None,
+    with_: With = None,
+    device: Device = "auto",
+    include: Include = None,
+) -> None:
+    """Search parameters on valid users: `tune maml,ridge -d ml-100k --trials 50`."""
+    from . import _tuned as tuned
+    from .grid import Grid
+    from .plan import resolve
+    from .source import label
+    from .tune import Budget, Progress, studies
+    from .tune import tune as search
+
+    _take(include)
+    budget = Budget.of(trials, seconds)
+    methods = [word.strip() for word in method.split(",") if word.strip()]
+    stated: dict[str, Any] = {
+        "datasets": [dataset], "methods": methods, "protocol": protocol, "seeds": [seed],
+    }  # fmt: skip
+    _lay_options(stated, with_)
+    grid = Grid.of(stated, change)
+    searched = studies(grid, resolve(grid, device), metric)
+    folder = RUNS / (name or f"tune-{label(dataset)}-{'+'.join(methods)}".replace(":", "-")[:60])
+    print(f"{folder}: {', '.join(methods)}, {budget} each, by {metric} on valid users")
+    try:
+        told = search(searched, metric, folder, budget, Progress(budget))
+    except KeyboardInterrupt:
+        print("coldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
+        raise typer.Exit(130) from None
+    results = tuned.found(searched, told, budget)
+    for path in tuned.drawn(results, folder):
+        print(path)
+    for one in results:
+        print(f"{one.study.spec.name}: {one.words()}; ended by {one.ended}")
+    if not any(one.best for one in results):
+        raise UserError(f"no trial was done: {results[0].trials[-1].reason}")
+    more = "".join(f" --include {path}" for path in include or [])
+    print(f"next: coldbench run {tuned.write(grid, results, metric, folder)}{more}")
+
+
+@app.command()
+def explain(
+    folder: Run,
+    cell: CellName,
+    user: User,
+    item: Item,
+    shots: Shots = None,
+    as_json: Json = False,
+    include: Include = None,
+) -> None:
+    """Why an item scores as it does for a user: what each label adds, exactly."""
+    from . import explain as why
+
+    _take(include)
+    told = why.explain(why.find_cell(_run(folder), cell), user, item, shots)
+    print(json.dumps(told, indent=1)) if as_json else why.show(told)
+    if not told["agrees"]:
+        sys.exit(1)
+
+
+@app.command()
 def report(
     folders: Several, formats: Formats = "", output: Folder = None, open_: Open = False
 ) -> None:
@@ -334,9 +415,11 @@ def _stated(
         ready = Path(__file__).parent / f"{grid}.toml"
         path = ready if ready.is_file() else Path(grid)
         stated, stem = Grid.read(path), path.stem
+        if path.resolve().parent.parent == RUNS.resolve():  # a run's own: it goes on there
+            stem = path.resolve().parent.name
     elif dataset and method:
         stem = "+".join([*(label(d.strip()) for d in dataset.split(",")), method])
-        stem = stem.replace(",", "+")[:60]
+        stem = stem.replace(",", "+").replace(">", "-to-").replace(":", "-")[:60]
     else:
         raise UserError("name a grid (`coldbench run quick`), or datasets by -d and methods by -m")
     for key, given in (("datasets", dataset), ("methods", method)):

@@ -15,7 +15,7 @@ from coldbench.protocol import as_dict
 
 from . import origin
 from .grid import Grid
-from .source import dataset, label, loader_of
+from .source import dataset, label, loader_of, parameters
 
 
 def resolve(grid: Grid, device: str) -> list[Spec]:
@@ -34,7 +34,7 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
     for name in grid.datasets:
         source = dataset(name, grid.dataset_params.get(name, {}))
         log, catalogue = source.load()
-        params = {f.name: getattr(source, f.name) for f in fields(source)}
+        params = parameters(source)
         own: dict[str, Any] = {
             "dataset": label(name),
             "dataset_params": {key: v for key, v in params.items() if key not in source.paths},
@@ -50,8 +50,9 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
             for row_name in grid.methods:
                 method, params = grid.asked(row_name)
                 made = from_params(registry.find("methods", method), method, params)
-                files = registry.code_of("datasets", own["loader"])
-                files += registry.code_of("methods", method)
+                files = registry.code_of("methods", method)
+                for loader in own["loader"].split(">"):
+                    files += registry.code_of("datasets", loader)
                 row: dict[str, Any] = {"method": method, "params": made.params()}
                 row["row"] = row_name if row_name != method else ""
                 row["code"] = code_hash(ground + files)

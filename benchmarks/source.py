@@ -2,10 +2,12 @@
 
 import json
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from coldbench import registry
+from coldbench.across import Across
 from coldbench.dataset import Dataset
 from coldbench.errors import UserError, unknown
 
@@ -13,6 +15,8 @@ from coldbench.errors import UserError, unknown
 def loader_of(name: str) -> str:
     """The registered dataset that reads this: itself, or the one for a file's ending."""
     known = registry.names("datasets")
+    if ">" in name:
+        return ">".join(loader_of(part.strip()) for part in name.split(">"))
     if name in known:
         return name
     ending = Path(name.removesuffix(".gz")).suffix
@@ -29,7 +33,13 @@ def loader_of(name: str) -> str:
 
 
 def dataset(name: str, params: dict[str, Any]) -> Dataset:
-    """The dataset of a name or file, with its parameters. Reads nothing yet."""
+    """The dataset of a name or file, with its parameters. Reads nothing yet.
+
+    "ml-100k>coat": learn from one, meet the users of the other; the parameters are the other's.
+    """
+    if ">" in name:
+        learnt, met = _two(name)
+        return Across(dataset(learnt, {}), dataset(met, params))
     cls = registry.find("datasets", loader_of(name))
     fields = cls.__dataclass_fields__
     for key in params:
@@ -63,6 +73,24 @@ def _is_like(value: Any, default: Any) -> bool:
     return type(value) is type(default) or type(default) not in (bool, int, str)
 
 
+def parameters(made: Dataset) -> dict[str, Any]:
+    """A dataset's parameters; across two sets those of the one that is met."""
+    if isinstance(made, Across):
+        return parameters(made.met)
+    return {field.name: getattr(made, field.name) for field in fields(made)}
+
+
+def _two(name: str) -> tuple[str, str]:
+    """The two sets of "ml-100k>coat"."""
+    parts = [part.strip() for part in name.split(">")]
+    for part in parts:
+        if part not in registry.names("datasets"):
+            raise unknown("dataset", part, registry.names("datasets"), "coldbench list datasets")
+    if len(set(parts)) < 2 or len(parts) > 2:
+        raise UserError(f"{name!r}: name the set to learn from and another to meet, ml-100k>coat")
+    return parts[0], parts[1]
+
+
 def options(given: list[str] | None) -> dict[str, Any]:
     """`--with key=value`: parameters of a dataset; a value is TOML, or else a word."""
     params: dict[str, Any] = {}
@@ -79,4 +107,4 @@ def options(given: list[str] | None) -> dict[str, Any]:
 
 def label(name: str) -> str:
     """How a dataset is called in a report: its name, or a file's without folder and ending."""
-    return name if loader_of(name) == name else Path(name).name.split(".")[0]
+    return name if ">" in name or loader_of(name) == name else Path(name).name.split(".")[0]

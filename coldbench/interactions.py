@@ -23,6 +23,7 @@ class Interactions:
     times: Int | None  # (N,) seconds since 1970, or None where the log has no times
     n_items: int
     duplicates: int = 0  # rows dropped because the same user rated the same item again later
+    lent: tuple[int, int] = (0, 0)  # the first users and items that are of another data set
 
     @classmethod
     def from_rows(
@@ -74,9 +75,12 @@ class Interactions:
         """Only the chosen rows (a mask, or row numbers that keep each user's rows together)."""
         kept = np.bincount(self.users[chosen], minlength=self.n_users)
         times = None if self.times is None else self.times[chosen]
-        offsets = np.concatenate([[0], np.cumsum(kept)])
-        return Interactions(
-            offsets, self.items[chosen], self.ratings[chosen], times, self.n_items, self.duplicates
+        return replace(
+            self,
+            offsets=np.concatenate([[0], np.cumsum(kept)]),
+            items=self.items[chosen],
+            ratings=self.ratings[chosen],
+            times=times,
         )
 
     def hash(self) -> str:

@@ -156,10 +156,15 @@ def split(
     """Cut a log by a protocol. Index arithmetic on whole columns; linear in the interactions.
 
     labels: (N,) float32 in 0..1, one a row of the log. explicit: False where the log has likes
-    alone; then warm and valid users get unseen items of label 0 to learn from.
+    alone; then warm and valid users get unseen items of label 0 to learn from. Where a log has lent
+    users (see coldbench.across) they alone are learnt from and the others alone are judged.
     """
+    if log.lent[0] and (protocol.cold, protocol.split) != ("user", "random"):
+        raise UserError("across data sets new users are met: use protocol.cold = 'user' by lot")
     if protocol.order == "random":
-        shuffled = np.lexsort((np.random.default_rng(seeds.draw).random(len(log)), log.users))
+        drawn = np.random.default_rng(seeds.draw).random(len(log))
+        own = np.roll(drawn, log.offsets[log.lent[0]])  # the same for a set alone or behind another
+        shuffled = np.lexsort((own, log.users))
         log, labels = log.rows(shuffled), labels[shuffled]
     users = log.users
     cold_user, valid_user, cold_item, before = _lots(log, users, protocol, seeds)
@@ -188,7 +193,9 @@ def split(
         warm=everyone.only(learn),
         valid=_episodes(everyone, *choose, protocol),
         cold=_episodes(everyone, *strips, protocol),
-        candidates=np.flatnonzero(cold_item if new_items else np.ones(log.n_items, bool)),
+        candidates=np.flatnonzero(
+            cold_item if new_items else np.arange(log.n_items) >= log.lent[1]
+        ),
         too_short=short,
     )
     if explicit:
@@ -222,11 +229,17 @@ def _lots(
     """Who is judged (U,), who valid (U,), which items are cold (I,), what may be learnt (N,)."""
     if p.split == "random":
         rng = np.random.default_rng(seeds.split)
-        place = rng.permutation(log.n_users)
-        judged, valid = int(p.cold_users * log.n_users), int(p.valid_users * log.n_users)
+        lent, n_users = log.lent[0], log.n_users - log.lent[0]
+        place = rng.permutation(n_users)
+        judged, valid = int(p.cold_users * n_users), int(p.valid_users * n_users)
         cold_item = rng.permutation(log.n_items) < int(p.cold_items * log.n_items)
-        is_valid = (place >= judged) & (place < judged + valid)
-        return place < judged, is_valid, cold_item, np.ones(len(log), bool)
+        is_judged, is_valid = place < judged, (place >= judged) & (place < judged + valid)
+        if lent:
+            is_judged = np.append(np.zeros(lent, bool), is_judged)
+            is_valid = np.arange(log.n_users) < 0
+            is_valid[:lent] = rng.permutation(lent) < int(p.valid_users * lent)
+        may_be_learnt = users < lent if lent else np.ones(len(log), bool)
+        return is_judged, is_valid, cold_item, may_be_learnt
     assert log.times is not None  # Protocol.suited_to has seen to it
     first = np.full(log.n_users, np.iinfo(np.int64).max)
     np.minimum.at(first, users, log.times)

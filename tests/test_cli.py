@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from coldbench import registry
+
 grids: Any = import_module("coldbench.benchmarks.grid")
 COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
 
@@ -60,7 +62,10 @@ def test_every_list_is_one_json_document_of_named_objects(tmp_path: Path, room: 
     [
         (["list", "method"], "did you mean 'methods'?"),
         (["run"], "name a grid"),
-        (["run", "nope.toml"], "no grid file nope.toml; ready ones: domains, full, quick"),
+        (
+            ["run", "nope.toml"],
+            "no grid file nope.toml; ready ones: domains, ecommerce, finance, full",
+        ),
         (["run", "-d", "ml-100k", "-m", "item-bais"], "did you mean 'item-bias'?"),
         (["run", "-d", "ml-100", "-m", "ridge"], "did you mean 'ml-100k'?"),
         (["run", "quick", "--set", "seed=[0]"], "no grid key 'seed'; did you mean 'seeds'?"),
@@ -94,6 +99,16 @@ def test_a_mistake_is_one_line_that_says_what_would_be_right(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", sorted(Path(grids.__file__).parent.glob("*.toml")), ids=lambda path: path.stem
+)
+def test_every_ready_grid_names_what_there_is(path: Path) -> None:
+    made = grids.Grid.of(grids.Grid.read(path))
+    assert all(params.shots[0] == 0 for _, params in made.protocols()), "no gain without K = 0"
+    for name in made.datasets:
+        assert all(part in registry.names("datasets") for part in name.split(">"))
+
+
 def test_a_grid_that_is_no_toml_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("datasets = [\nmethods", encoding="utf-8")
     done = ask(tmp_path, "run", "bad.toml", code=2)

@@ -1,0 +1,118 @@
+"""Across data sets: one set teaches, another is met, and who is met is as in the other alone."""
+
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from coldbench import registry
+from coldbench.across import Across
+from coldbench.dataset import Dataset
+from coldbench.encoder import Items
+from coldbench.episode import Episodes
+from coldbench.errors import UserError
+from coldbench.leaks import leaks
+from coldbench.protocol import Protocol, Seeds, Split, split
+
+source: Any = import_module("coldbench.benchmarks.source")
+PROTOCOL = Protocol.of("user-cold", {"shots": [0, 2, 4], "query": 6})
+BY_LOT = Protocol.of("user-cold", {"shots": [0, 2, 4], "query": 6, "order": "random"})
+
+
+def synthetic(**params: Any) -> Dataset:
+    made: Dataset = registry.find("datasets", "synthetic")(**{"per_user": 20} | params)
+    return made
+
+
+FILMS = synthetic(n_users=40, n_items=30)
+COATS = synthetic(n_users=50, n_items=24, seed=1)
+
+
+def cut(dataset: Dataset, protocol: Protocol = PROTOCOL, seed: int = 3) -> Split:
+    log, _ = dataset.load()
+    return split(log, dataset.labels(log.ratings, "rating"), protocol, Seeds.of(seed))
+
+
+def asked(cold: Episodes) -> list[Any]:
+    log = cold.users.log
+    return [cold.users.ids[cold.who], log.items[cold.support], log.items[cold.query]]
+
+
+@pytest.mark.parametrize("protocol", [PROTOCOL, BY_LOT], ids=["in time", "by lot"])
+def test_who_is_met_and_asked_what_is_as_in_the_other_set_alone(protocol: Protocol) -> None:
+    both, alone = cut(Across(FILMS, COATS), protocol), cut(COATS, protocol)
+    first = np.array([40, 30, 30], dtype=object)
+    for found, wanted, shift in zip(asked(both.cold), asked(alone.cold), first, strict=True):
+        assert np.array_equal(found, wanted + shift)
+    assert np.array_equal(both.cold.users.labels, alone.cold.users.labels)
+
+
+def test_only_users_of_the_first_set_are_learnt_from_and_chosen_by() -> None:
+    both = cut(Across(FILMS, COATS))
+    chosen = both.valid.users.ids[both.valid.who]
+    assert both.warm.ids.max() < 40 and chosen.max() < 40 and len(chosen)
+    assert not set(both.warm.ids) & set(chosen)
+    assert both.warm.log.items.max() < 30
+    assert both.candidates.min() == 30 and both.candidates.max() == 53
+    assert all(fact.broken == 0 for fact in leaks(both, PROTOCOL))
+
+
+def test_ratings_meet_on_one_scale() -> None:
+    class Stars(type(COATS)):  # type: ignore[misc]
+        scale = (0.0, 10.0)
+        like_above = 6.0
+
+    there = Stars(n_users=5, n_items=24, per_user=20)
+    log, _ = Across(FILMS, there).load()
+    own = FILMS.load()[0].ratings
+    np.testing.assert_allclose(log.ratings[: len(own)], (own - 1) / 4 * 10, rtol=1e-6)
+    np.testing.assert_array_equal(log.ratings[len(own) :], there.load()[0].ratings)
+
+
+def test_to_who_learnt_elsewhere_every_item_is_new() -> None:
+    """A row that counts ratings knows nothing; one that reads texts may."""
+    dataset = Across(FILMS, COATS)
+    both, catalogue = cut(dataset), dataset.load()[1]
+    features = torch.nn.functional.normalize(
+        torch.from_numpy(
+            np.concatenate([c.load()[1].vectors for c in (FILMS, COATS)])  # one space of both
+        )
+    )
+    items = Items(features, catalogue)
+    batch = next(both.cold.batches(4))
+    for name, knows in (("popularity", False), ("item-bias", False), ("content-prior", True)):
+        method = registry.find("methods", name)()
+        method.meta_train(both.warm, both.valid, items, Seeds.of(0))
+        said = method.score(method.adapt(batch.support), batch.query.items)
+        assert (len(said.unique()) > 1) == knows, name
+
+
+def test_likes_alone_are_refused_on_either_side() -> None:
+    class Likes(type(COATS)):  # type: ignore[misc]
+        explicit = False
+
+    for pair in ((Likes(), COATS), (COATS, Likes())):
+        with pytest.raises(UserError, match="log of likes alone"):
+            Across(*pair)
+
+
+def test_other_protocols_say_what_to_use() -> None:
+    for changes in ({"cold": "item"}, {"split": "time"}):
+        with pytest.raises(UserError, match=r"use protocol.cold = 'user' by lot"):
+            cut(Across(FILMS, COATS), replace(PROTOCOL, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ml-100k>coats", "did you mean 'coat'"),
+        ("coat>coat", "name the set to learn from and another"),
+        ("coat>jester>ml-100k", "name the set to learn from and another"),
+    ],
+)
+def test_a_wrong_pair_is_one_clear_line(name: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        source.dataset(name, {})
