@@ -56,7 +56,7 @@ def run(grid: Grid, specs: list[Spec], folder: Path, how: How, tell: Tell) -> li
     Raises KeyboardInterrupt at the second Ctrl-C; at the first the running cells are ended well.
     """
     (folder / "cells").mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with alone(folder):
         _clean(folder / "cells")
         (folder / "grid.toml").write_text(grid.toml(), encoding="utf-8")
         write_plan(folder, specs)
@@ -215,7 +215,7 @@ def _clean(cells: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """One run at a time in a folder."""
     with (folder / ".lock").open("w", encoding="utf-8") as lock:
         try:

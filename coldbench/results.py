@@ -17,6 +17,7 @@ import torch
 from coldbench import RUNS
 from coldbench.cell import Cell, read_runs
 from coldbench.section import Section, headline
+from coldbench.trials import curve, read_trials
 
 DEFAULT_METRICS = tuple(
     "ndcg@10 ndcg@5 ndcg-binary@5 auc auc-pooled accuracy f1 precision recall mrr hit@5 recall@5 "
@@ -103,6 +104,12 @@ class Results:
     def sections(self) -> list[tuple[str, str]]:
         """The (dataset, protocol) pairs of the run."""
         return list(dict.fromkeys((c.spec.dataset, c.spec.protocol) for c in self.cells))
+
+    @cached_property
+    def trials(self) -> pl.DataFrame:
+        """Of `coldbench tune` in the runs' folders: the columns of coldbench.trials.CURVE."""
+        folders = dict.fromkeys(cell.folder.parents[1] for cell in self.cells)
+        return pl.concat([curve([]), *(curve(read_trials(folder)) for folder in folders)])
 
     @property
     def headline(self) -> str:

@@ -68,15 +68,29 @@ def drawn(
 ) -> Drawing:
     """`words`: title, caption and how to read it. `draw` puts it on the figure."""
     results, where = (of, of.name) if isinstance(of, Results) else (of.results, of.title)
+    return laid_out(name, words, table, size, draw, salt=where, limited=results.limit is not None)
+
+
+def laid_out(
+    name: str,
+    words: tuple[str, str, str],
+    table: pl.DataFrame,
+    size: tuple[float, float],
+    draw: Callable[[Figure], None],
+    *,
+    salt: str,
+    limited: bool = False,
+) -> Drawing:
+    """The same for what belongs to no run's results; `salt` is what it is of."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
-        if results.limit is not None:
+        if limited:
             figure.suptitle("LIMITED", x=0.995, ha="right", size=9, color=COLOURS[1], weight="bold")
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # laid out once: SVG and PNG alike, whichever comes first
     title, caption, how = words
-    return Drawing(name, title, caption, how, table, figure, f"{where} {name}")
+    return Drawing(name, title, caption, how, table, figure, f"{salt} {name}")
 
 
 def inline(svg: str) -> str:

@@ -17,6 +17,7 @@ from ._loops import ranks, steps
 from ._matrices import health, wins
 from ._parts import Part, parts
 from ._points import exposure, pareto
+from ._tuning import tuning
 from ._variance import variance
 
 Of = TypeVar("Of")
@@ -45,6 +46,7 @@ SECTION: dict[str, Picture[Part]] = {  # in reading order
 }
 RUN: dict[str, Picture[Results]] = {
     "critical": Picture(critical, "two methods that share two blocks (data set, protocol, K)"),
+    "tuning": Picture(tuning, "trials of coldbench tune in the run's folder"),
     "variance": Picture(variance, "a method that is done under two seeds"),
     "health": Picture(health, "a cell"),
 }

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
+
 from coldbench.report import Report
 from coldbench.results import Results
 
 from ._draw import Drawing
 from ._pictures import pictures, run_pictures
 from ._safe import inert, slug
+from ._tuning import of_trials
 
 
 class Figures(Report):
@@ -18,13 +21,21 @@ class Figures(Report):
         (folder / "figures").mkdir(parents=True, exist_ok=True)
         written = []
         for where, drawing in _all(results):
-            name = f"{where}-{drawing.name}"
-            png, svg, csv = (folder / "figures" / f"{name}.{end}" for end in ("png", "svg", "csv"))
-            png.write_bytes(drawing.png)
-            svg.write_text(drawing.svg, encoding="utf-8")
-            inert(drawing.table).write_csv(csv)
-            written += [png, svg, csv]
+            written += _kept(drawing, folder / "figures" / f"{where}-{drawing.name}")
         return written
+
+    def tuning(self, trials: pl.DataFrame, folder: Path) -> list[Path]:
+        """The tuning-budget curve alone, of what no run has measured yet, into `folder`."""
+        drawing = of_trials(trials, folder.name)
+        return _kept(drawing, folder / drawing.name) if drawing else []
+
+
+def _kept(drawing: Drawing, path: Path) -> list[Path]:
+    png, svg, csv = (path.with_name(f"{path.name}.{end}") for end in ("png", "svg", "csv"))
+    png.write_bytes(drawing.png)
+    svg.write_text(drawing.svg, encoding="utf-8")
+    inert(drawing.table).write_csv(csv)
+    return [png, svg, csv]
 
 
 def _all(results: Results) -> Iterator[tuple[str, Drawing]]:

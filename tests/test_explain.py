@@ -150,7 +150,7 @@ def test_protonets_parts_agree_with_moving_the_prototypes_item_by_item(
         e = method.items.features[batch.query.items[user, 0]] @ p
         moved = 0.0
         for c, w, sign in ((start[0], y, -1), (start[1], 1 - y, 1)):
-            new = (method.kappa * c + w * x) / (method.kappa + w)  # type: ignore[attr-defined]
+            new = (method.kappa * c + w * x) / (method.kappa + w)
             moved += sign * float(((e - new) ** 2).sum() - ((e - c) ** 2).sum())
         assert abs(float(found.parts[user, 0, 0]) - float(scale) * moved) < 1e-5
 
