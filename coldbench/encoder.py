@@ -33,12 +33,18 @@ class Encoder:
     pooling: Literal["mean", "last"] = "mean"  # last: the last real token, for causal models
     max_tokens: int = 64
     trust_remote_code: bool = False  # runs the model's own code; noted in every cell
+    fusion: float = 0.0  # share of the dataset's own vectors (images, audio) beside the text's
 
     def __post_init__(self) -> None:
         if self.pooling not in ("mean", "last"):
             raise unknown("encoder.pooling", self.pooling, ("mean", "last"), "mean or last")
         if self.max_tokens < 3:
             raise UserError(f"encoder.max_tokens must be 3 or more, not {self.max_tokens}")
+        if not 0 <= self.fusion < 1:
+            raise UserError(
+                f"encoder.fusion lies in 0..1, 1 left out, not {self.fusion}; for the vectors that "
+                "came with the dataset alone use encoder = 'vectors'"
+            )
 
     @cached_property
     def folder(self) -> str:
@@ -67,7 +73,14 @@ class Encoder:
         return digest.hexdigest()
 
     def items(self, catalogue: Catalogue) -> "Items":
-        """The catalogue as methods see it, its features from the cache where they are there."""
+        """The catalogue as methods see it, its features from the cache where they are there.
+
+        With `fusion` f the vectors that came with the set stand beside the text's, so that two
+        items are as like as (1 - f) of their texts and f of their pictures (late fusion: each kind
+        is read on its own).
+        """
+        if self.fusion:
+            return self._fused(catalogue)
         if self.name == "vectors":
             if catalogue.vectors is None:
                 raise UserError("encoder = 'vectors', but this dataset brings none; use 'minilm'")
@@ -81,6 +94,17 @@ class Encoder:
         np.save(partial, features.numpy())
         partial.rename(kept)
         return Items(features, catalogue, self)
+
+    def _fused(self, catalogue: Catalogue) -> "Items":
+        if catalogue.vectors is None or self.name == "vectors":
+            raise UserError(
+                f"encoder.fusion = {self.fusion} puts the vectors of a dataset beside its text: "
+                "this needs an encoder of text and a dataset with vectors; leave it out"
+            )
+        text = replace(self, fusion=0.0).items(catalogue).features
+        seen = normalize(torch.from_numpy(catalogue.vectors))
+        parts = [(1 - self.fusion) ** 0.5 * text, self.fusion**0.5 * seen]
+        return Items(torch.cat(parts, 1), catalogue, self)
 
     def kept(self, catalogue: Catalogue) -> Path:
         """Where a catalogue's vectors lie once they are made."""
@@ -107,6 +131,10 @@ class Encoder:
 
     def model(self) -> torch.nn.Module:
         """A fresh copy of the pretrained model in eval mode, the caller's to change."""
+        if self.fusion:
+            raise UserError(
+                "a method that changes the encoder reads text alone: leave out encoder.fusion"
+            )
         return _model(self)
 
 

@@ -7,13 +7,15 @@ template, `--with "text={title} by {author}"`, tags by a column, `--with tags=ge
 import re
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from coldbench.column import SECONDS, Column
 from coldbench.dataset import Dataset
@@ -43,6 +45,9 @@ class Own(Dataset):
     items: str = ""  # path of the table of items; without it an item's text is its id
     text: str = ""  # "{title} by {author}": columns of the table of items; else its title or all
     tags: str = ""  # its column of tags, set apart by | ; or ,
+    vectors: str = (
+        ""  # path of an .npy (n_items, D), a row for each of the table of items, in order
+    )
     scale: tuple[float, float] = (1.0, 5.0)  # type: ignore[misc]
     like_above: float = 3.5  # type: ignore[misc]
 
@@ -50,7 +55,7 @@ class Own(Dataset):
     licence = "yours"
     citation = "your own"
     size = "any"
-    paths = ("path", "items")
+    paths = ("path", "items", "vectors")
     between_tags: ClassVar[re.Pattern[str]] = re.compile(r"[|;,]")
 
     def __post_init__(self) -> None:
@@ -65,6 +70,8 @@ class Own(Dataset):
             )
         if (self.text or self.tags) and not self.items:
             raise UserError("text and tags are made of the table of items: name it by items=FILE")
+        if self.vectors and not self.items:
+            raise UserError("vectors go with the rows of the table of items: name it by items=FILE")
         if self.text and not NAMED.search(self.text):
             raise UserError(f"text = {self.text!r} names no column; write it in braces, {{title}}")
 
@@ -122,9 +129,14 @@ class Own(Dataset):
             log = log.with_columns(rating=pl.lit(self.scale[1]))
         items = self._items(log)
         try:
-            return from_frames(log, items)
+            made, catalogue = from_frames(log, items)
         except UserError as error:
             raise UserError(f"{self.items}: {error}") from None
+        if not self.vectors:
+            return made, catalogue
+        row = {item: number for number, item in enumerate(items["item"])}
+        kept = [row[item] for item in catalogue.ids]
+        return made, replace(catalogue, vectors=read_vectors(Path(self.vectors), len(row))[kept])
 
     def all_problems(self) -> Iterator[Problem]:
         """All that is wrong with the log and then with the table of items."""
@@ -168,6 +180,24 @@ class Own(Dataset):
             fix = f"say which it is, --with {what}=COLUMN"
             raise _bad_header(self.path, there, expected, fix)
         return found[0] if found else ""
+
+
+def read_vectors(path: Path, n_items: int) -> NDArray[np.float32]:
+    """(n_items, D) float32 of a NumPy file that holds numbers and nothing that could run."""
+    try:
+        found = np.load(path, allow_pickle=False)
+        vectors = np.asarray(found).astype(np.float32)
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        fix = "write it by numpy.save of numbers, a row an item"
+        raise UserError(f"{path}: cannot be read ({first}); fix: {fix}") from None
+    if vectors.ndim != 2 or len(vectors) != n_items or not vectors.shape[1]:
+        shape = tuple(vectors.shape)
+        raise UserError(f"{path}: has the shape {shape}, expected ({n_items}, D), a row an item")
+    if not np.isfinite(vectors).all():
+        row = int(np.argmin(np.isfinite(vectors).all(1)))
+        raise UserError(f"{path}: row {row} holds a value that is not finite; fix: repair it")
+    return vectors
 
 
 def _usual(what: str, there: list[str]) -> list[str]:
