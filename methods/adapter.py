@@ -13,7 +13,8 @@ from torch.nn.functional import gelu
 
 from coldbench.method import Learned
 
-from ._tokens import Change, TokenMethod
+from ._tokens import TokenMethod
+from ._trunk import Change
 
 
 @dataclass

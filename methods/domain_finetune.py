@@ -22,7 +22,7 @@ from coldbench.method import Learned, Method
 from coldbench.protocol import Seeds
 
 from ._prior import Warm
-from ._tokens import bert_like
+from ._trunk import bert_like
 
 
 @dataclass

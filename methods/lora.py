@@ -12,7 +12,8 @@ from torch import Tensor
 
 from coldbench.method import Learned
 
-from ._tokens import Change, TokenMethod
+from ._tokens import TokenMethod
+from ._trunk import Change
 
 
 @dataclass
