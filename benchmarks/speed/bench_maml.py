@@ -1,7 +1,7 @@
 """Users per second of a meta-training step, and of meeting users, beside learn2learn and vmap.
 
 `pytest benchmarks/speed -o python_files='bench_*.py'`. A step is forward and backward with the
-exact second order: a 384-64-1 head, K = 16 labels, 5 inner steps, Q = 20 asked, 1,682 items, the
+exact second order: a 384-64-1 head, K = 10 labels, 5 inner steps, Q = 20 asked, 1,682 items, the
 first ones popular. learn2learn and vmap get their tensors ready made, ours gathers its own. That
 all have the same loss is asserted here; for their gradients see tests/test_meta_methods.py.
 """
@@ -69,8 +69,14 @@ def start() -> dict[str, Tensor]:
 def ours(name: str) -> Any:
     method = registry.find("methods", name)()
     method.items = items()
-    method.learned = {"prior": prior()} | start()
+    method.learned = {"prior": prior()} | start() | {"rates": rates()}
     return method
+
+
+@cache
+def rates() -> Tensor:
+    """Of metasgd: one a hidden unit, one a weight of the last layer, one of its bias."""
+    return torch.full((2 * HIDDEN + 1,), ALPHA).requires_grad_()
 
 
 def loss_of(weights: dict[str, Tensor], x: Tensor, offset: Tensor, labels: Tensor) -> Tensor:
@@ -81,25 +87,36 @@ def loss_of(weights: dict[str, Tensor], x: Tensor, offset: Tensor, labels: Tenso
 
 def batched_step(name: str) -> Tensor:
     loss = ours(name)._loss(batch()).mean()
-    torch.autograd.grad(loss, list(start().values()))
+    learnt = [*start().values(), *([rates()] if name == "metasgd" else [])]
+    torch.autograd.grad(loss, learnt)
     return loss.detach()
 
 
-def learn2learn_step(tasks: Tasks, *, first_order: bool = False) -> Tensor:
+def learn2learn_step(tasks: Tasks, kind: str = "maml") -> Tensor:
+    """The same step on learn2learn's classes. ANIL there is MAML on the last layer alone."""
     inner = registry.find("methods", "maml-learn2learn")
-    module = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+    first, last = nn.Linear(WIDTH, HIDDEN), nn.Linear(HIDDEN, 1)
     with torch.no_grad():
         values = [start()["weight"].T, start()["shift"], start()["last"][None], start()["bias"]]
-        for parameter, value in zip(module.parameters(), values, strict=True):
+        for parameter, value in zip([*first.parameters(), *last.parameters()], values, strict=True):
             parameter.copy_(value)
-    maml = library(inner, "algorithms.maml").MAML(module, lr=ALPHA, first_order=first_order)
+    whole = nn.Sequential(first, nn.ReLU(), last)
+    shared: nn.Module = nn.Identity()
+    if kind == "metasgd":
+        learner = library(inner, "algorithms.meta_sgd").MetaSGD(whole, lr=ALPHA)
+    elif kind == "anil":
+        shared = nn.Sequential(first, nn.ReLU())
+        learner = library(inner, "algorithms.maml").MAML(last, lr=ALPHA)
+    else:
+        rough = kind == "fomaml"
+        learner = library(inner, "algorithms.maml").MAML(whole, lr=ALPHA, first_order=rough)
     losses = []
     for x, offset, labels, x_asked, offset_asked, wanted in zip(*tasks, strict=True):
-        clone = maml.clone()
+        clone, seen = learner.clone(), shared(x)
         for _ in range(STEPS):
-            logits = offset + clone(x)[:, 0]
+            logits = offset + clone(seen)[:, 0]
             clone.adapt(binary_cross_entropy_with_logits(logits, labels))
-        logits = offset_asked + clone(x_asked)[:, 0]
+        logits = offset_asked + clone(shared(x_asked))[:, 0]
         losses.append(binary_cross_entropy_with_logits(logits, wanted))
     loss = torch.stack(losses).mean()
     loss.backward()
@@ -162,13 +179,17 @@ SUITES: dict[str, tuple[str, str, int, Any]] = {  # name: suite, role, users in 
     "maml": ("maml", "subject", USERS, lambda _: batched_step("maml")),
     "maml on learn2learn": ("maml", "peer", PEER_USERS, learn2learn_step),
     "maml on torch.func.vmap": ("maml", "peer", USERS, vmap_step),
-    "fomaml": ("fomaml", "subject", USERS, lambda _: batched_step("fomaml")),
-    "fomaml on learn2learn": (
-        "fomaml",
-        "peer",
-        PEER_USERS,
-        lambda tasks: learn2learn_step(tasks, first_order=True),
-    ),
+    **{
+        row: pair
+        for name in ("fomaml", "anil", "metasgd")
+        for row, pair in (
+            (name, (name, "subject", USERS, lambda _, name=name: batched_step(name))),
+            (
+                f"{name} on learn2learn",
+                (name, "peer", PEER_USERS, lambda tasks, name=name: learn2learn_step(tasks, name)),
+            ),
+        )
+    },
     "protonet": ("protonet", "subject", USERS, lambda _: batched_prototypes()),
     "protonet on learn2learn": ("protonet", "peer", PEER_USERS, learn2learn_prototypes),
 }
@@ -187,7 +208,9 @@ def test_users_per_second(benchmark: Any, name: str) -> None:
 def test_all_compute_the_same() -> None:
     tasks = ready(USERS)
     torch.testing.assert_close(batched_step("maml"), vmap_step(tasks), rtol=1e-5, atol=0)
-    torch.testing.assert_close(batched_step("maml"), learn2learn_step(tasks), rtol=1e-5, atol=0)
+    for kind in ("maml", "fomaml", "anil", "metasgd"):
+        theirs = learn2learn_step(tasks, kind)
+        torch.testing.assert_close(batched_step(kind), theirs, rtol=1e-5, atol=0)
     with torch.no_grad():
         ours, theirs = batched_prototypes(), learn2learn_prototypes(tasks)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
