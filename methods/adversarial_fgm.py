@@ -8,12 +8,11 @@ the support is learnt from twice, L(e) + L(e + delta). Read it beside `l2-dropou
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.nn.functional import normalize
 
 from coldbench.episode import Feedback
 
-from ._inner import Adapted, Head, InnerLoop, Rates, Rows, beside, descend, read
+from ._adversary import Climb, climbed
+from ._inner import Adapted, InnerLoop, Rates, beside, descend
 
 
 @dataclass
@@ -22,22 +21,14 @@ class AdversarialFgm(InnerLoop):
 
     family = "robust"
     paper = "arXiv:1605.07725"
+    space = InnerLoop.space | {"epsilon": (0.1, 10.0)}
+    state_size = "4 * (2 * K * (hidden + D) + hidden + 1)"
 
     def adapt(self, support: Feedback) -> Adapted:
         start, rows, trunk = self.begin(support)
         seen = self.items.features[support.items]  # (B, K, D)
-        length = self.epsilon * seen.norm(dim=2, keepdim=True) / seen.shape[2] ** 0.5
-        harmed = seen + length * worst_direction(start, rows, trunk.weight)
+        harmed = climbed(seen, start, rows, trunk, Climb(1, self.epsilon, self.epsilon))[-1]
         vectors = torch.cat([seen, harmed], 1)  # (B, 2 K, D)
         rates = Rates(self.alpha, self.alpha, self.alpha)
         head = descend(start, beside(rows, vectors, trunk), [rates] * self.inner_steps)
         return Adapted(head, vectors, trunk)
-
-
-@torch.no_grad()
-def worst_direction(start: Head, rows: Rows, weight: Tensor) -> Tensor:
-    """(B, K, D) g / |g|, taken as a constant. dL/de = (sigmoid(z) - y) W (v where a unit is on)."""
-    hidden = torch.relu(rows.base)  # (B, K, H)
-    error = torch.sigmoid(rows.offset + read(start, hidden)) - rows.labels
-    slope = torch.where(hidden > 0, start.last[:, None], 0) @ weight.T  # (B, K, D) dz/de
-    return normalize(slope, dim=2) * error.sign()[..., None]

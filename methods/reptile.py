@@ -1,0 +1,110 @@
+"""Reptile: move the start towards where each warm user's own training ends.
+
+Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms" (2018), arXiv:1803.02999.
+theta += eps mean(theta_k - theta), theta_k a warm user's head after k = `warm_steps` gradient steps
+on all labels of an episode, support and query alike; eps falls from `meta_lr` to 0. No gradient
+goes through a step. A new user's head descends from where that ends.
+
+theta_k - theta lies in the span of what a user rated: only its mean over users is written out.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
+from coldbench.method import Learned
+from coldbench.protocol import Seeds
+
+from ._inner import Adapted, InnerLoop, Rates, descend
+
+
+@dataclass
+class Reptile(InnerLoop):
+    warm_steps: int = 10  # k; `inner_steps` are a new user's
+    alpha: float = 0.03
+    meta_lr: float = 1.0  # eps where it begins
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    meta_steps: int = 600  # a step is cheap: nothing goes back through it
+
+    family = "meta-learning"
+    paper = "arXiv:1803.02999"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"warm_steps": 8, "inner_steps": 88, "meta_users": 5}
+    }  # mini-ImageNet, 5 shots, by the authors' code, whose inner Adam has a rate of its own
+    space = InnerLoop.space | {
+        "meta_lr": (0.1, 1.0),
+        "alpha": (3e-3, 0.3),
+        "warm_steps": (2, 16),
+        "schedule": ["linear", "cosine"],
+    }
+    state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
+
+    @torch.no_grad()
+    def fit(
+        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+    ) -> None:
+        rng = torch.Generator().manual_seed(seeds.order % 2**63)
+        shots = [k for k in (0, 1, 2, 4, 8, 16, 32) if k <= valid.max_shots]
+        batches = warm.sample(
+            self.meta_steps, self.meta_users, shots=shots, query=valid.query_size, seed=seeds.order
+        )
+        best, kept, looks = float("inf"), weights, 0
+        for step in range(self.meta_steps + 1):
+            self.learned = fixed | weights
+            if len(valid) and (step % self.check_every == 0 or step == self.meta_steps):
+                loss = self._valid_loss(valid, shots)
+                looks = 0 if loss < best else looks + 1
+                if loss < best:
+                    best, kept = loss, weights
+                if looks > self.patience:
+                    break
+            if step < self.meta_steps:
+                eps = self.meta_lr * self._share_of_rate(step)
+                change = self._way(next(batches), rng)
+                weights = {
+                    name: w + eps * (change[name] - self.weight_decay * w)
+                    for name, w in weights.items()
+                }
+        self.learned = fixed | (kept if len(valid) else weights)
+
+    def adapt(self, support: Feedback) -> Adapted:
+        start, rows, trunk = self.begin(support)
+        rates = Rates(self.alpha, self.alpha, self.alpha)
+        head = descend(start, rows, [rates] * self.inner_steps)
+        return Adapted(head, support.items, trunk)
+
+    def change(self, told: Feedback) -> Learned:
+        """The mean over B users of theta_k - theta; told: (B, N) all that is known of them."""
+        start, rows, _ = self.begin(told)
+        rates = Rates(self.alpha, self.alpha, self.alpha)
+        end = descend(start, rows, [rates] * self.warm_steps)
+        assert end.first is not None
+        users, vectors = len(told.items), self.items.features[told.items]  # (B, N, D)
+        return {
+            "weight": vectors.flatten(0, 1).T @ end.first.flatten(0, 1) / users,  # X'A
+            "shift": end.first.sum((0, 1)) / users,
+            "last": (end.last - start.last).mean(0),
+            "bias": (end.bias - start.bias).mean(0),
+        }
+
+    def _way(self, batch: EpisodeBatch, rng: torch.Generator) -> Learned:
+        """`change` with what is for training alone: dropout, smoothed labels, precision, clip."""
+        told, whole = all_of(batch.to(self.items.device)), self.items
+        smooth = torch.lerp(told.labels, told.labels.new_tensor(0.5), self.label_smoothing)
+        try:
+            if self.dropout:
+                self.thin(rng)
+            with self.autocast():
+                change = self.change(replace(told, labels=smooth))
+        finally:
+            self.items = whole
+        norm = torch.stack([w.square().sum() for w in change.values()]).sum().sqrt()
+        return {name: w * (self.clip / norm).clamp_max(1) for name, w in change.items()}
+
+
+def all_of(batch: EpisodeBatch) -> Feedback:
+    """(B, K + Q) the support and the query, side by side."""
+    columns = zip(vars(batch.support).values(), vars(batch.query).values(), strict=True)
+    return Feedback(*(torch.cat(both, 1) for both in columns))
