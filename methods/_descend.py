@@ -239,6 +239,8 @@ def _backward(
     to_anchor_last, to_anchor_bias = torch.zeros_like(to_last), torch.zeros_like(to_bias)
     to_base = torch.zeros_like(rows.base)
     to_rates: list[Tensor | None] = []
+    left, right = [], []  # the slope in units that steps of a frozen layer share, as a product
+    earlier = [None, *(step.hidden for step in steps[:-1])]
     for at, step in zip(range(len(given) - 3, 5, -3), reversed(steps), strict=True):
         first_rate, last_rate, bias_rate = given[at : at + 3]
         head, hidden, error = step.head, step.hidden, step.error
@@ -265,11 +267,15 @@ def _backward(
                 to_first = to_first - pull * _row(first_rate) * to_first
             to_rate[0] = by_rate if isinstance(first_rate, Tensor) else None
         to_logit = torch.ops.aten.sigmoid_backward(to_error * rows.weight, step.chance)
-        left, right = torch.stack([-error, to_logit], 2), torch.stack([by_last, head.last], 1)
-        to_hidden = where_on_(left @ right, hidden)  # (b, R, H)
-        to_base += to_hidden
-        if head.first is not None:
-            to_first.baddbmm_(rows.gram, to_hidden)  # a gram is its own transpose
+        left += [-error, to_logit]
+        right += [by_last, head.last]
+        if earlier.pop() is not hidden:
+            product = torch.stack(left, 2) @ torch.stack(right, 1)
+            to_hidden = where_on_(product, hidden)  # (b, R, H)
+            to_base += to_hidden
+            if head.first is not None:
+                to_first.baddbmm_(rows.gram, to_hidden)  # a gram is its own transpose
+            left, right = [], []
         to_last = to_last + _sum(to_logit, hidden)
         to_bias = to_bias + to_logit.sum(1, keepdim=True)
         to_rates = [*to_rate, *to_rates]
