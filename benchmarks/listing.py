@@ -9,7 +9,7 @@ from coldbench.errors import unknown
 
 ROOMS = ("methods", "datasets", "protocols", "metrics", "encoders", "reports")
 COLUMNS = {  # beside the name, and before what it is
-    "methods": ("family", "adapts", "paper"),
+    "methods": ("family", "adapts", "state_size", "paper"),  # bytes a user, in K, D and parameters
     "datasets": ("domain", "users", "items", "interactions", "likes", "licence", "here"),
     "protocols": ("fields",),
     "reports": ("format",),
@@ -53,7 +53,8 @@ def rows(room: str) -> list[dict[str, Any]]:
         for entry in registry.entries(room)
     ]
     if room == "methods":
-        found = [{"family": "yours", "adapts": True, "paper": ""} | row for row in found]
+        common = {"family": "yours", "adapts": True, "paper": "", "state_size": ""}
+        found = [common | row for row in found]
     return [_dataset(row) for row in found] if room == "datasets" else found
 
 
