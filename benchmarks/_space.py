@@ -81,10 +81,11 @@ def _distribution(optuna: Any, among: Any) -> Any:
 
 
 def _place(among: Any, value: Any) -> Any:
-    """Where a value stands in a distribution; None where it does not."""
+    """Where a value stands in a distribution, a number beyond an end at that end: a default of no
+    weight decay at the least there is. None for what has no place."""
     if isinstance(among, list):
         return next((n for n, v in enumerate(among) if v == value and type(v) is type(value)), None)
-    return value if type(value) in (int, float) and among[0] <= value <= among[1] else None
+    return min(max(value, among[0]), among[1]) if type(value) in (int, float) else None
 
 
 def _value(among: Any, place: Any) -> Any:

@@ -100,7 +100,7 @@ def show(told: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("adds", "rated", "label", "days before", "item of the support"):
         last = column.startswith("item")
-        table.add_column(column, justify="left" if last else "right", no_wrap=True)
+        table.add_column(column, justify="left" if last else "right", no_wrap=not last)
     aged = any(part["age"] for part in told["parts"])
     table.add_row(f"{told['base']:+.4f}", "", "", "", "before any label (K = 0)", style="dim")
     for part in told["parts"]:
@@ -129,7 +129,7 @@ def _agreement(told: dict[str, Any]) -> str:
 
 
 def _line(item: dict[str, Any]) -> str:
-    text = item["text"] if len(item["text"]) <= 42 else f"{item['text'][:41]}…"
+    text = item["text"] if len(item["text"]) <= 36 else f"{item['text'][:35]}…"
     return f"{text} ({item['item']})"
 
 

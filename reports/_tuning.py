@@ -40,7 +40,8 @@ def of_trials(trials: pl.DataFrame, name: str) -> Drawing | None:
     words = (
         "What a search for parameters brought, by its budget",
         _caption(found),
-        "A step is a setting better than all before it; a dot is a trial, the ring the defaults. "
+        "A step is a setting better than all before it; a dot is a trial, the ring the defaults, a "
+        "cross at the foot a trial that failed. "
         "Where a line is flat from the first trial on, searching brought nothing; where it still "
         "steps at the end, the budget was short. Methods are comparable at an equal budget, left "
         "in trials, right in time. The best of many trials looks better on the users it was chosen "

@@ -1,13 +1,20 @@
 """An explanation is a sum: what is said before any label, plus what each label adds."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 from torch import Tensor
 
 from coldbench import registry
+from coldbench.cell import read_run
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable, UserError
@@ -16,6 +23,17 @@ from coldbench.protocol import Seeds, Split
 from coldbench.testing import World, make_world
 
 Small = tuple[Split, Items]
+why: Any = import_module("coldbench.benchmarks.explain")
+COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
+
+
+def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
 
 
 def trained(name: str, world: Small, **params: Any) -> Method[Any]:
@@ -182,3 +200,108 @@ def test_deleting_what_added_most_lowers_the_score_more_than_deleting_by_lot(
     assert named.mean() > by_lot.mean() + 0.01
     assert last.mean() < by_lot.mean() - 0.01, "what added least did not hold the score down"
     assert (named > by_lot).float().mean() > 0.75
+
+
+# the command
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every method that explains itself, and one that does not, on made-up users."""
+    folder = tmp_path_factory.mktemp("explained")
+    words = "-d synthetic --with n_users=80 --set encoder=vectors --no-timing --name it -j 2"
+    ask(folder, "run", "-m", f"{','.join(EXPLAINED)},maml", *words.split())
+    return folder / "runs" / "it"
+
+
+def asked_of(run: Path, method: str) -> pl.DataFrame:
+    cell = next(cell for cell in read_run(run) if cell.name == method)
+    return cell.scores()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", EXPLAINED)
+def test_the_score_that_a_cell_stored_is_what_is_explained(run: Path, method: str) -> None:
+    cell = why.find_cell(run, method)
+    for row in asked_of(run, method).sample(3, seed=1).iter_rows(named=True):
+        found = why.explain(cell, row["user"], row["item"], row["shots"])
+        assert found["agrees"] and abs(found["score"] - row["score"]) <= 1e-5
+        assert found["stored"] == pytest.approx(row["score"])
+        assert len(found["parts"]) == row["shots"]
+        adds = [part["adds"] for part in found["parts"]]
+        assert adds == sorted(adds, reverse=True)
+        assert found["base"] + sum(adds) == pytest.approx(found["sum"], abs=1e-5)
+
+
+@pytest.mark.slow
+def test_support_items_stand_with_what_the_user_said_of_them(run: Path) -> None:
+    cell = why.find_cell(run, "ridge")
+    user, item = asked_of(run, "ridge").select("user", "item").row(0)
+    log, catalogue = registry.find("datasets", "synthetic")(n_users=80).load()
+    own = slice(log.offsets[user], log.offsets[user + 1])
+    said = dict(zip(log.items[own].tolist(), log.ratings[own].tolist(), strict=True))
+    times = dict(zip(log.items[own].tolist(), log.times[own].tolist(), strict=True))
+    few = why.explain(cell, user, item, 4)["parts"]
+    assert len(few) == 4
+    for part in few:
+        assert part["rating"] == said[part["item"]]
+        assert part["label"] == pytest.approx((part["rating"] - 1) / 4)
+        assert part["text"] == catalogue.text[part["item"]]
+    by_age = sorted(few, key=lambda part: part["age"])
+    assert [times[part["item"]] for part in by_age] == sorted(
+        (times[part["item"]] for part in few), reverse=True
+    )
+
+
+@pytest.mark.slow
+def test_an_item_that_was_not_asked_for_is_explained_and_said_to_be_new(run: Path) -> None:
+    user = int(asked_of(run, "knn")["user"][0])
+    stored = asked_of(run, "knn").filter(user=user)["item"].to_list()
+    new = next(item for item in range(50) if item not in stored)
+    said = ask(run.parents[1], "explain", "it", "knn 0", "--user", str(user), "--item", str(new))
+    assert "the cell stored none" in said.stdout and said.stdout.count("\n") == 16 + 5
+    words = ["explain", "it", "knn 0", "--user", str(user), "--item", str(stored[0]), "--json"]
+    found = json.loads(ask(run.parents[1], *words).stdout)
+    assert found["agrees"] and found["shots"] == 16 and found["unit"] == "label"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing", "--user", "0", "--item", "0"], "'nothing' names no cell"),
+        (["synthetic", "--user", "0", "--item", "0"], "'synthetic' names several cells"),
+        (["", "--user", "0", "--item", "0"], "'' names no"),
+        (["ridge", "--user", "9999", "--item", "0"], "user 9999 was not judged in synthetic"),
+        (["ridge", "--user", "USER", "--item", "9999"], "no item 9999: those of synthetic are 0"),
+        (["ridge", "--user", "USER", "--item", "-1"], "no item -1"),
+        (["ridge", "--user", "USER", "--item", "0", "--shots", "17"], "--shots lies in 0..16"),
+        (["maml", "--user", "USER", "--item", "0"], "maml has no exact explanation; fold-in, knn"),
+    ],
+)
+def test_a_question_without_an_answer_is_one_line(run: Path, words: list[str], said: str) -> None:
+    user = str(asked_of(run, "ridge")["user"][0])
+    words = [user if word == "USER" else word for word in words]
+    done = ask(run.parents[1], "explain", "it", *words, code=2)
+    assert said in done.stderr and done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+@pytest.mark.slow
+def test_a_cell_is_found_by_the_beginning_of_its_fingerprint(run: Path) -> None:
+    for cell in read_run(run):
+        assert why.find_cell(run, cell.spec.fingerprint[:10]).spec == cell.spec
+        assert why.find_cell(run, f"synthetic {cell.name} 0").spec == cell.spec
+
+
+@pytest.mark.slow
+def test_a_stored_score_that_is_not_explained_is_said_and_ends_with_1(run: Path) -> None:
+    cell = next(cell for cell in read_run(run) if cell.name == "ridge")
+    scores, path = cell.scores(), cell.folder / "scores.parquet"
+    before = path.read_bytes()
+    user, item = scores.filter(shots=16).select("user", "item").row(0)
+    try:
+        scores.with_columns(score=pl.col("score") * 0.9).write_parquet(path)
+        words = ["explain", "it", "ridge", "--user", str(user), "--item", str(item)]
+        assert "WHICH THIS DOES NOT EXPLAIN" in ask(run.parents[1], *words, code=1).stdout
+    finally:
+        path.write_bytes(before)

@@ -19,6 +19,7 @@ from coldbench.errors import UserError
 from coldbench.gains import CERTAIN
 from coldbench.pairs import critical
 from coldbench.results import Results, read
+from coldbench.trials import Trial, add_trial
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
 room: Any = import_module("coldbench.reports._pictures")
@@ -27,7 +28,7 @@ HOSTILE = r"""=<b style="x:y" id="z">$x_1$ \frac{1}{2} 100% & _a_ ^2"""
 FRAMES = {
     "wins": "pairs", "profile": "profiles", "control": "controls", "popularity": "buckets",
     "groups": "buckets", "calibration": "reliability", "exposure": "exposure", "steps": "steps",
-    "kshot": "table", "gains": "gains",
+    "kshot": "table", "gains": "gains", "tuning": "trials",
 }  # fmt: skip
 
 
@@ -73,7 +74,20 @@ def whole(run: Path, **more: Any) -> Path:
                 for step in range(3) for query in (True, False)
             ]  # fmt: skip
             pl.concat(steps).write_parquet(folder / "trace.parquet")
+    search(run, specs[0].dataset)
     return run
+
+
+def search(run: Path, dataset: str) -> None:
+    """What `coldbench tune` leaves of two methods: one that gains, one that fails at first."""
+    for method, values in (("ridge", [0.62, 0.6, 0.7, 0.59]), (HOSTILE, [None, 0.61, 0.64])):
+        for number, value in enumerate(values, 1):
+            status, reason = ("done", "") if value else ("failed", f"ValueError: {HOSTILE}")
+            trial = Trial(
+                dataset, "user-cold", "log-loss", 0, method, number, {"tau": number}, status,
+                reason, value, [value, value], 0.5,
+            )  # fmt: skip
+            add_trial(run, trial)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +136,20 @@ def test_the_table_of_a_picture_is_of_the_frame_it_shows(results: Results, name:
         same = ["method", "popularity", "coverage", "gini"]
     assert len(shown) and len(same) >= 4
     assert shown.join(frame, on=same, how="anti", nulls_equal=True).is_empty()
+
+
+def test_a_tuning_curve_never_worsens_and_counts_what_its_frame_leaves_out(
+    results: Results,
+) -> None:
+    drawing = picture(results, "tuning")
+    ridge = drawing.table.filter(method="ridge")
+    assert ridge["best"].to_list() == [0.62, 0.6, 0.6, 0.59]
+    assert ridge["seconds"].to_list() == [0.5, 1.0, 1.5, 2.0]
+    other = drawing.table.filter(method=HOSTILE)
+    assert other["best"].to_list() == [None, 0.61, 0.61]
+    # from the best, .59, to the worst first value, .62, and half as far beyond: .7 and .64 are out
+    assert "2 of 7 trials outside the frame" in words(drawing.figure)
+    assert "2 valid users" in drawing.caption and "1 failed" in drawing.caption
 
 
 def test_wins_are_starred_exactly_where_the_difference_is_significant(results: Results) -> None:
@@ -213,7 +241,7 @@ def test_ranks_of_an_adapter_are_rows_of_one_line(results: Results) -> None:
 
 def test_what_a_run_of_before_did_not_keep_is_left_out(bare: Results) -> None:
     names = {drawing.name for drawing in every(bare)}
-    gone = {"control", "popularity", "groups", "exposure", "steps", "ranks"}
+    gone = {"control", "popularity", "groups", "exposure", "steps", "ranks", "tuning"}
     assert names == {*room.SECTION, *room.RUN} - gone
     for name in gone:
         assert picture(bare, name) is None
