@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from coldbench import encoder as module
-from coldbench.checks import _watched
 from coldbench.download import home
 from coldbench.encoder import Encoder, Items, pool
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
 from coldbench.testing import ODD_TEXTS, tiny_encoder
+from coldbench.watch import watched
 
 TEXTS = ["amber birch", "cedar", "dune ember fern grove harbour iris jade", "kelp lotus maple 7"]
 WORDS = "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple 7".split()
@@ -270,7 +270,7 @@ def test_a_model_in_a_folder_asks_nothing_of_the_network(
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
-    with _watched() as seen:
+    with watched() as seen:
         replace(bert, max_tokens=20 + offline).embed(TEXTS)  # one that is not yet loaded
     assert seen == []
 

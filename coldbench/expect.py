@@ -1,0 +1,27 @@
+"""What several checks assert of scores."""
+
+import torch
+from torch import Tensor
+
+from coldbench.episode import EpisodeBatch
+
+CLOSE = 1e-5  # scores that may differ by the order of a sum
+
+
+def sound(scores: Tensor, batch: EpisodeBatch) -> None:
+    """Of the asked shape, finite and in 0..1."""
+    of_shape(scores, batch)
+    assert bool(torch.isfinite(scores).all()), "a score is not finite"
+    if scores.numel():
+        low, high = float(scores.min()), float(scores.max())
+        assert low >= 0 and high <= 1, f"scores from {low} to {high}"
+
+
+def of_shape(scores: Tensor, batch: EpisodeBatch) -> None:
+    expected = tuple(batch.query.items.shape)
+    assert tuple(scores.shape) == expected, f"shape {tuple(scores.shape)}, not {expected}"
+
+
+def close(found: Tensor, expected: Tensor, what: str) -> None:
+    off = float((found - expected).abs().max())
+    assert off <= CLOSE, f"{what} by {off:.1e}"
