@@ -57,7 +57,7 @@ class TokenMethod(Trained[Learned]):
         """How a state (B, ...) changes the model."""
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        self.items, self.trunk = items, Trunk.of(items, self.blocks, above=self.above)
+        self.items, self.trunk = items, self._trunk(items)
         width = items.features.shape[1]
         generator = torch.Generator().manual_seed(seeds.init)
         weights = {"head": torch.randn(width, generator=generator) / width**0.5}
@@ -72,7 +72,7 @@ class TokenMethod(Trained[Learned]):
 
     def load(self, folder: Any, items: Items) -> None:
         super().load(folder, items)
-        self.trunk = Trunk.of(items, self.blocks, above=self.above)
+        self.trunk = self._trunk(items)
 
     def adapt(self, support: Feedback) -> Learned:
         users, shots = support.items.shape
@@ -99,6 +99,10 @@ class TokenMethod(Trained[Learned]):
             parts.append(torch.cat(some, 1))
         return torch.cat(parts)
 
+    def _trunk(self, items: Items) -> Trunk:
+        dtype = getattr(torch, self.precision)
+        return Trunk.of(items, self.blocks, above=self.above, dtype=dtype)
+
     def _start(self, users: int) -> Learned:
         return {
             name.removeprefix("start."): value.expand(users, *value.shape)
@@ -119,7 +123,7 @@ class TokenMethod(Trained[Learned]):
         return (total / len(some)).clamp_min(1e-12)
 
     def _logits(self, packed: Packed, items: Tensor, change: Change) -> Tensor:
-        moved = self.trunk.read(packed, change) - self.items.features[items]  # (B, N, D)
+        moved = self.trunk.read(packed, change) - self.trunk.plain[items]  # (B, N, D)
         return self.learned["prior"][items] + moved @ self.learned["head"]
 
     def _adapted(self, state: Learned, support: Feedback) -> Learned:

@@ -14,7 +14,7 @@ from torch.nn.functional import gelu
 from coldbench.method import Learned
 
 from ._tokens import TokenMethod
-from ._trunk import Change
+from ._trunk import Change, Part
 
 
 @dataclass
@@ -40,10 +40,11 @@ class Adapter(TokenMethod):
         return weights
 
     def change(self, state: Learned) -> Change:
-        def bottleneck(name: str, x: Tensor, y: Tensor) -> Tensor:
+        def bottleneck(name: str, x: Tensor, part: Part) -> Tensor:
+            y = part(x)
             if f"{name}.down" not in state:
                 return y
-            down, up = state[f"{name}.down"], state[f"{name}.up"]  # (B, r, D), (B, D, r)
-            return y + gelu(y @ down.mT + state[f"{name}.bias"][:, None]) @ up.mT
+            down, bias, up = (state[f"{name}.{k}"].to(x) for k in ("down", "bias", "up"))
+            return torch.baddbmm(y, gelu(torch.baddbmm(bias[:, None], y, down.mT)), up.mT)
 
         return bottleneck

@@ -13,7 +13,7 @@ from torch import Tensor
 from coldbench.method import Learned
 
 from ._tokens import TokenMethod
-from ._trunk import Change
+from ._trunk import Change, Part
 
 
 @dataclass
@@ -37,10 +37,10 @@ class Lora(TokenMethod):
     def change(self, state: Learned) -> Change:
         scale = self.alpha / self.rank
 
-        def low_rank(name: str, x: Tensor, y: Tensor) -> Tensor:
+        def low_rank(name: str, x: Tensor, part: Part) -> Tensor:
             if f"{name}.A" not in state:
-                return y
-            a, b = state[f"{name}.A"], state[f"{name}.B"]  # (B, r, D), (B, D, r)
-            return y + scale * (x @ a.mT) @ b.mT
+                return part(x)
+            a, b = state[f"{name}.A"].to(x), state[f"{name}.B"].to(x)  # (B, r, D), (B, D, r)
+            return torch.baddbmm(part(x), x @ a.mT, b.mT, alpha=scale)
 
         return low_rank
