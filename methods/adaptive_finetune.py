@@ -40,6 +40,8 @@ class AdaptiveFinetune(InnerLoop):
 
     family = "robust"
     paper = "arXiv:1802.01483"
+    space = InnerLoop.space | {"pull": (0.01, 1.0), "trust": (2.0, 64.0)}
+    state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
     traced = ""  # a user's own number of steps
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

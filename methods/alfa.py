@@ -37,6 +37,7 @@ class Alfa(InnerLoop):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"alpha": 0.01, "inner_steps": 5, "meta_users": 2, "meta_lr": 1e-3}
     }  # as the authors' code has it for mini-ImageNet, 5 shots
+    space = InnerLoop.space | {"width": (2, 16)}
     state_size = "4 * (K * hidden + hidden + 2) + 8 * K"
 
     def fit(

@@ -18,6 +18,7 @@ class Anil(InnerLoop):
 
     family = "meta-learning"
     paper = "arXiv:1909.09157"
+    state_size = "4 * (hidden + 1)"
 
     def adapt(self, support: Feedback) -> Adapted:
         start, rows, trunk = self.begin(support)

@@ -35,6 +35,8 @@ class Cnp(Trained[Tensor]):
 
     family = "meta-learning"
     paper = "arXiv:1807.01613"
+    space = Trained.space | {"width": (16, 256)}
+    state_size = "4 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

@@ -6,6 +6,7 @@ moves along grad L_Q at theta', the gradients of the inner loop detached.
 """
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from coldbench.episode import Feedback
 
@@ -18,6 +19,10 @@ class Fomaml(InnerLoop):
 
     family = "meta-learning"
     paper = "arXiv:1703.03400"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"alpha": 0.01, "inner_steps": 5, "meta_users": 4}  # mini-ImageNet, 1 shot
+    }
+    state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
 
     def adapt(self, support: Feedback) -> Adapted:
         start, rows, trunk = self.begin(support)

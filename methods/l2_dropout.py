@@ -25,6 +25,8 @@ class L2Dropout(InnerLoop):
 
     family = "robust"
     paper = "arXiv:1802.01483"
+    space = InnerLoop.space | {"dropped": (0.05, 0.5), "pull": (0.01, 1.0)}
+    state_size = "4 * (2 * K * (hidden + D) + hidden + 1)"
 
     def fixed(self, warm: Users, seeds: Seeds) -> Learned:
         rng = torch.Generator().manual_seed((seeds.init + 1) % 2**63)

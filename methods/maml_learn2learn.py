@@ -20,10 +20,13 @@ from ._inner import start_weights
 from ._learn2learn import learn2learn
 from ._prior import item_prior
 from ._trained import Trained, log_odds
+from .maml import Maml
 
 
 @dataclass
-class MamlLearn2learn(Trained[list[dict[str, Tensor]]]):
+class MamlLearn2learn(Trained[dict[str, Tensor]]):
+    """Its state is the weights of the head by name, a row a user."""
+
     hidden: int = 64
     alpha: float = 0.05
     inner_steps: int = 5
@@ -35,6 +38,9 @@ class MamlLearn2learn(Trained[list[dict[str, Tensor]]]):
     paper = "arXiv:2008.12284"
     needs = "learn2learn"
     traced = "inner_steps"
+    presets = Maml.presets
+    space = Maml.space
+    state_size = "4 * (D * hidden + 2 * hidden + 1)"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         learn2learn("algorithms.maml")  # not installed: say so before anything is computed
@@ -43,7 +49,7 @@ class MamlLearn2learn(Trained[list[dict[str, Tensor]]]):
         weights = {name: w.to(items.device) for name, w in weights.items()}
         self.fit(weights, {"prior": log_odds(item_prior(warm, items))}, warm, valid, seeds)
 
-    def adapt(self, support: Feedback) -> list[dict[str, Tensor]]:
+    def adapt(self, support: Feedback) -> dict[str, Tensor]:
         training = torch.is_grad_enabled()
         with torch.enable_grad():
             start = learn2learn("algorithms.maml").MAML(
@@ -54,7 +60,11 @@ class MamlLearn2learn(Trained[list[dict[str, Tensor]]]):
                 allow_nograd=True,
             )
             users = zip(support.items, support.labels, support.mask, strict=True)
-            return [self._one(start, *user, training=training) for user in users]
+            heads = [self._one(start, *user, training=training) for user in users]
+        return {  # the start is stacked too, and cut off: a batch may be of nobody
+            name: torch.stack([w, *(head[name] for head in heads)])[1:]
+            for name, w in start.module.named_parameters()
+        }
 
     def _one(
         self, start: Any, items: Tensor, labels: Tensor, mask: Tensor, *, training: bool
@@ -68,13 +78,14 @@ class MamlLearn2learn(Trained[list[dict[str, Tensor]]]):
         weights = dict(clone.module.named_parameters())
         return weights if training else {name: w.detach() for name, w in weights.items()}
 
-    def logits(self, state: list[dict[str, Tensor]], items: Tensor) -> Tensor:
-        module = _head(self.learned)
-        heads = [
-            torch.func.functional_call(module, weights, self.items.features[row])[:, 0]  # (Q,)
-            for weights, row in zip(state, items, strict=True)
-        ]
-        return self.learned["prior"][items] + torch.stack(heads)
+    def logits(self, state: dict[str, Tensor], items: Tensor) -> Tensor:
+        module, prior = _head(self.learned), self.learned["prior"]
+        told = [prior.new_zeros(0)]  # a batch may be of nobody
+        for user, row in enumerate(items):
+            weights = {name: w[user] for name, w in state.items()}
+            said = torch.func.functional_call(module, weights, self.items.features[row])
+            told.append(said[:, 0])  # (Q,)
+        return prior[items] + torch.cat(told).view_as(items)
 
 
 def _head(learned: Learned) -> nn.Sequential:

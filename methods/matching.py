@@ -30,8 +30,11 @@ class Matching(Trained[Feedback]):
     """Its state is the support itself, as that of `knn`."""
 
     width: int = 64  # of the projection
-    temperature: float = 0.1  # T where training starts
+    temperature: float = 0.2  # T where training starts
     nearness: float = 0.7  # cosine at which the prior stands where training starts
+    meta_users: int = 64
+    meta_lr: float = 3e-3
+    patience: int = 8
 
     family = "meta-learning"
     paper = "arXiv:1606.04080"

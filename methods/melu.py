@@ -61,6 +61,13 @@ class Melu(Trained[Decision]):
         "paper": {"alpha": 5e-6, "inner_steps": 1, "raw": True},  # moves nothing by .001 stars
         "usable": {},  # the defaults above
     }
+    space = Trained.space | {
+        "alpha": (1e-3, 0.1),
+        "inner_steps": (1, 8),
+        "embedding": (8, 64),
+        "hidden": (16, 128),
+    }
+    state_size = "4 * (2 * embedding * hidden + hidden * hidden + 3 * hidden + 1)"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

@@ -23,7 +23,7 @@ from .protonet import start_weights
 
 
 @dataclass
-class ProtonetLearn2learn(Trained[list[Tensor]]):
+class ProtonetLearn2learn(Trained[Tensor]):
     width: int = 64  # of the projection
     kappa: int = 3  # rows that a warm prototype adds to the support
     meta_steps: int = 60  # a fifth of protonet's
@@ -31,6 +31,8 @@ class ProtonetLearn2learn(Trained[list[Tensor]]):
     family = "meta-learning"
     paper = "arXiv:2008.12284"
     needs = "learn2learn"
+    space = Trained.space | {"width": (16, 256), "kappa": (1, 16)}
+    state_size = "8 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         learn2learn("nn.protonet")  # not installed: say so before anything is computed
@@ -38,11 +40,13 @@ class ProtonetLearn2learn(Trained[list[Tensor]]):
         weights = start_weights(items.features, warm, self.width, seeds.init)
         self.fit(weights, {"prior": log_odds(item_prior(warm, items))}, warm, valid, seeds)
 
-    def adapt(self, support: Feedback) -> list[Tensor]:
-        """A (2, P) pair of prototypes a user: disliked, liked."""
+    def adapt(self, support: Feedback) -> Tensor:
+        """(B, 2, P): the prototypes of disliked and of liked items."""
         liked = torch.logit(support.labels) > self.learned["prior"][support.items]  # (B, K)
         users = zip(support.items, liked, support.mask, strict=True)
-        return [self._one(items[mask], likes[mask]) for items, likes, mask in users]
+        pairs = [self._one(items[mask], likes[mask]) for items, likes, mask in users]
+        nobody = self.learned["prototypes"]  # stacked too, and cut off: a batch may be of nobody
+        return torch.stack([nobody, *pairs])[1:]
 
     def _one(self, items: Tensor, liked: Tensor) -> Tensor:
         warm = self.learned["prototypes"].repeat_interleave(self.kappa, 0)  # liked, disliked
@@ -50,14 +54,16 @@ class ProtonetLearn2learn(Trained[list[Tensor]]):
         places = torch.cat([warm, self._places(items)])
         return self._classifier().fit_(places, torch.cat([classes, liked.long()]))
 
-    def logits(self, state: list[Tensor], items: Tensor) -> Tensor:
-        nearer = []  # (Q,) d(e, c-) - d(e, c+) a user
-        for prototypes, row in zip(state, items, strict=True):
+    def logits(self, state: Tensor, items: Tensor) -> Tensor:
+        nearer = [self.learned["prior"].new_zeros(0)]  # a batch may be of nobody
+        for user, row in enumerate(items):
             classifier = self._classifier()
-            classifier.prototypes = prototypes
+            classifier.prototypes = state[user]
             disliked, liked = classifier(self._places(row)).unbind(1)  # less the distance
-            nearer.append(liked - disliked)
-        return self.learned["prior"][items] + self.learned["scale"] * torch.stack(nearer)
+            nearer.append(liked - disliked)  # (Q,) d(e, c-) - d(e, c+)
+        return self.learned["prior"][items] + self.learned["scale"] * torch.cat(nearer).view_as(
+            items
+        )
 
     def _places(self, items: Tensor) -> Tensor:
         return self.items.features[items] @ self.learned["projection"]

@@ -7,6 +7,7 @@ liked, 1 - y for disliked. Nothing is learnt but the scale, chosen on valid user
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch.nn.functional import normalize
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, soft_cross_entropy
+from coldbench.method import Method, Space, soft_cross_entropy
 from coldbench.protocol import Seeds
 
 from ._prior import item_prior
@@ -29,6 +30,8 @@ class Simpleshot(Method[Tensor]):
     family = "meta-learning"
     paper = "arXiv:1911.04623"
     random = False
+    space: ClassVar[Space] = {"kappa": (0.1, 10.0)}
+    state_size = "8 * D"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
