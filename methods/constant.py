@@ -19,6 +19,7 @@ class Constant(Method[None]):
     adapts = False
     ranks = False
     random = False
+    state_size = "0"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

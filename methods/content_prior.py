@@ -22,6 +22,7 @@ class ContentPrior(Method[None]):
     paper = "Agarwal & Chen, Regression-based Latent Factor Models (2009)"
     adapts = False
     random = False
+    state_size = "0"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

@@ -7,6 +7,7 @@ damped level; a new user's own x goes through the same B.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
-from coldbench.method import Learned, Method, to_unit
+from coldbench.method import Learned, Method, Space, to_unit
 from coldbench.protocol import Seeds
 
 from ._als import residuals, spread
@@ -44,6 +45,15 @@ class Ease(Method[Voters]):
     family = "simple"
     paper = "Steck, Embarrassingly Shallow Autoencoders for Sparse Data (2019), arXiv:1905.03375"
     random = False
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"strength": 500.0, "gain": 1.0}  # ML-20M's, of a matrix of zeros and ones
+    }
+    space: ClassVar[Space] = {
+        "strength": (100.0, 10_000.0),
+        "gain": (0.5, 16.0),
+        "damping": (0.5, 20.0),
+    }
+    state_size = "4 + 12 * K"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         if len(items) > MOST_ITEMS:

@@ -5,12 +5,13 @@ b_i = sum_u (r_ui - mu_u) / (n_i + 5), mu_u = (sum r + 3 g) / (n_u + 3), g the m
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, to_unit
+from coldbench.method import Method, Space, to_unit
 from coldbench.protocol import Seeds
 
 from ._prior import Warm, item_bias
@@ -24,6 +25,8 @@ class ItemBias(Method[None]):
     family = "simple"
     adapts = False
     random = False
+    space: ClassVar[Space] = {"item_damping": (1.0, 50.0), "user_damping": (0.5, 20.0)}
+    state_size = "0"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         sums = Warm.of(warm, items.device, self.user_damping)

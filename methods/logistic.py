@@ -6,18 +6,20 @@ of the support, as the mode of a Gaussian process is found (Rasmussen & Williams
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, to_unit
+from coldbench.method import Method, Space, to_unit
 from coldbench.protocol import Seeds
 
 from ._choose import choose, grid
-from ._kernel import Seen, gram, ridge
+from ._kernel import Seen, gram
 from ._prior import item_prior
+from ._weighted import mode
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Logistic(Method[Seen]):
     family = "simple"
     paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 3.4"
     random = False
+    space: ClassVar[Space] = {"s": (0.1, 4.0)}
+    state_size = "12 * K"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
@@ -43,21 +47,9 @@ class Logistic(Method[Seen]):
         variance = self.learned["s"] ** 2
         products = variance * gram(self.items.features, support.items, support.mask)  # (B, K, K)
         start = self.learned["prior"][support.items]  # (B, K) log-odds
-        moved, weights = torch.zeros_like(start), torch.zeros_like(start)
-        one = torch.ones_like(variance)
-        for _ in range(self.steps if start.shape[1] else 0):
-            chance = torch.sigmoid(start + moved)
-            curve = chance * (1 - chance) * support.mask
-            root = curve.sqrt()
-            pull = curve * moved + (support.labels - chance) * support.mask
-            scaled = root[:, :, None] * products * root[:, None]
-            inside = root * (products @ pull[..., None])[..., 0]
-            target = pull - root * ridge(scaled, inside, one)
-            goal = (products @ target[..., None])[..., 0]
-            farthest = (goal - moved).abs().amax(1, keepdim=True)
-            step = (self.longest / farthest.clamp_min(1e-9)).clamp_max(1)
-            weights, moved = torch.lerp(weights, target, step), torch.lerp(moved, goal, step)
-        return Seen(support.items, variance * weights)
+        real = support.mask.to(start)
+        found = mode(products, start, support.labels, real, steps=self.steps, longest=self.longest)
+        return Seen(support.items, variance * found)
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
         return torch.sigmoid(self.learned["prior"][items] + state.dot(self.items.features, items))

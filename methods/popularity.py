@@ -19,6 +19,7 @@ class Popularity(Method[None]):
     family = "floor"
     adapts = False
     random = False
+    state_size = "0"
     exempt = {"learns a planted taste better than popularity": "it is popularity"}  # noqa: RUF012
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

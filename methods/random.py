@@ -24,6 +24,7 @@ class Random(Method[Tensor]):
     """Its state is one hash a user, (B,) int64."""
 
     family = "floor"
+    state_size = "8"
     exempt = {  # noqa: RUF012
         "learns a planted taste better than popularity": "it is chance",
         "is better with K": "it is chance",

@@ -7,13 +7,14 @@ by side is a Gaussian process whose kernel is the sum of theirs (Rasmussen & Wil
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned, Method, to_unit
+from coldbench.method import Learned, Method, Space, to_unit
 from coldbench.protocol import Seeds
 
 from ._als import factorise, residuals, spread
@@ -34,6 +35,13 @@ class Stack(Method[Seen]):
 
     family = "simple"
     paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 2.7"
+    space: ClassVar[Space] = {
+        "factors": (4, 64),
+        "ridge": (1.0, 40.0),
+        "noise": (0.1, 2.0),
+        "tau": (0.5, 20.0),
+    }
+    state_size = "12 * K"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

@@ -23,6 +23,7 @@ class UserMean(Method[Tensor]):
     family = "simple"
     ranks = False
     random = False
+    state_size = "4"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

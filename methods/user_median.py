@@ -24,6 +24,7 @@ class UserMedian(Method[Tensor]):
     family = "simple"
     ranks = False
     random = False
+    state_size = "4"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         middle = float(np.median(warm.labels)) if len(warm.labels) else 0.5

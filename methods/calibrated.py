@@ -1,0 +1,117 @@
+"""Calibrated: another method's scores, moved for each user to the level at which that user likes.
+
+Temperature scaling, Guo, Pleiss, Sun & Weinberger, "On Calibration of Modern Neural Networks"
+(2017), arXiv:1706.04599, with a bias of each user's own under a Beta prior (a, b):
+logit = (base - log(a / b)) / T + log((s + a) / (K - s + b)), s the sum of the user's K labels.
+
+The base's logit is taken from the level a / b, so with K = 0 and T = 1 it is the base. Within a
+user it is increasing in the base: per-user AUC and NDCG are the base's, whatever a, b and T are.
+Pooled AUC, log-loss, MAE and calibration are what it is for.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.errors import unknown
+from coldbench.method import Method, Space
+from coldbench.protocol import Seeds
+
+from ._choose import choose, grid
+from .content_prior import ContentPrior
+from .fold_in import FoldIn
+from .ridge import Ridge
+
+BASES: dict[str, type[Method[Any]]] = {
+    "content-prior": ContentPrior,
+    "ridge": Ridge,
+    "fold-in": FoldIn,
+}
+
+
+@dataclass(frozen=True)
+class Level:
+    """The base's own state, and the user's bias."""
+
+    base: Any
+    bias: Tensor  # (B, 1) log((s + a) / (K - s + b))
+
+
+@dataclass
+class Calibrated(Method[Level]):
+    base: Literal["content-prior", "ridge", "fold-in"] = "ridge"  # what ranks
+    temperature: float | None = None  # T; None, here and below: chosen on valid users
+    trust: float | None = None  # how often the prior counts: the base has seen the labels, too
+
+    family = "robust"
+    paper = "arXiv:1706.04599"
+    random = False
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "content-prior": {"base": "content-prior"},
+        "fold-in": {"base": "fold-in"},
+    }
+    space: ClassVar[Space] = {
+        "base": ["content-prior", "ridge", "fold-in"],
+        "temperature": (0.3, 3.0),
+        "trust": (0.3, 20.0),
+    }
+    state_size = "12 * K + 4"  # with ridge as its base
+
+    def __post_init__(self) -> None:
+        if self.base not in BASES:
+            raise unknown("base", self.base, BASES, f"one of {', '.join(BASES)}")
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        base = BASES[self.base]()
+        base.meta_train(warm, valid, items, seeds)
+        self.items = items
+        level, weight = beta_prior(warm)
+        ends = {"a": level * weight, "b": (1 - level) * weight}
+        beta = {name: torch.tensor(end, device=items.device).float() for name, end in ends.items()}
+        self.learned = base.learned | beta
+        trusts = (1.0, 2.0, 4.0, 8.0, 16.0, 64.0) if self.trust is None else (self.trust,)
+        heats = (1.0, 0.5, 0.7, 1.4, 2.0) if self.temperature is None else (self.temperature,)
+        choose(self, grid(T=heats, trust=trusts), valid)
+
+    def adapt(self, support: Feedback) -> Level:
+        a, b = (self.learned["trust"] * self.learned[end] for end in ("a", "b"))
+        liked, disliked = (
+            (labels * support.mask).sum(1, keepdim=True)
+            for labels in (support.labels, 1 - support.labels)
+        )  # (B, 1): s and K - s
+        return Level(self._base().adapt(support), torch.log((liked + a) / (disliked + b)))
+
+    def score(self, state: Level, items: Tensor) -> Tensor:
+        said = torch.logit(self._base().score(state.base, items).double())
+        level = torch.log(self.learned["a"] / self.learned["b"])
+        return torch.sigmoid((said - level) / self.learned["T"] + state.bias).float()
+
+    def _base(self) -> Method[Any]:
+        base = BASES[self.base]()
+        base.items, base.learned = self.items, self.learned
+        return base
+
+
+def beta_prior(warm: Users) -> tuple[float, float]:
+    """The mean of users' mean labels, and how many labels it is worth: a / (a + b) and a + b.
+
+    By moments: the variance within users over that between them, which for labels of 0 and 1 is
+    the a + b of a Beta distribution; for labels between it is Bühlmann's credibility (1967).
+    """
+    counts, labels = warm.log.counts, warm.labels.astype(np.float64)
+    sums, squares = (np.bincount(warm.log.users, x, len(counts)) for x in (labels, labels**2))
+    some = counts > 1
+    if not some.any():
+        return 0.5, 2.0
+    n = counts[some]
+    means = sums[some] / n
+    own = (squares[some] - n * means**2) / (n - 1)  # the variance of a user's labels
+    within = float(own.mean())
+    between = float(means.var() - (own / n).mean())
+    weight = within / max(between, 1e-3 * within, 1e-9)
+    return float(np.clip(means.mean(), 0.01, 0.99)), float(np.clip(weight, 0.1, 1000))

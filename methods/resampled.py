@@ -1,0 +1,103 @@
+"""Resampled: a user with many likes and few dislikes learns from both as if they were as many.
+
+Logistic regression whose support is balanced by weights. Cui, Jia, Lin, Song & Belongie,
+"Class-Balanced Loss Based on Effective Number of Samples" (2019), arXiv:1901.05555: a kind with n
+labels weighs (1 - b) / (1 - b^n) each. Oversampling and undersampling (He & Garcia 2009,
+doi:10.1109/TKDE.2008.239) are the same in expectation with n_max / n and n_min / n.
+
+A label y between is y of a like and 1 - y of a dislike, in its weight and in the counts alike.
+Balanced scores no longer say how often a user likes: look at log-loss and calibration, too.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.errors import unknown
+from coldbench.method import Method, Space, to_unit
+from coldbench.protocol import Seeds
+from coldbench.resample import balanced
+
+from ._choose import choose, grid
+from ._kernel import Seen, gram
+from ._prior import item_prior
+from ._weighted import mode
+
+SUPPORT = ("effective", "over", "under", "plain")
+WARM = ("plain", "balanced")
+
+
+@dataclass
+class Resampled(Method[Seen]):
+    """Its state is one weight for each item of the support."""
+
+    support: Literal["effective", "over", "under", "plain"] = "effective"  # how a user's is drawn
+    warm: Literal["plain", "balanced"] = "plain"  # balanced: the item prior sees as many of each
+    beta: float = 0.99  # b of the effective number; 0: all weigh alike, 1: by one over n
+    s: float | None = None  # prior standard deviation of a weight; None: chosen on valid users
+    steps: int = 10  # of Newton's method, and:
+    longest: float = 2.0  # change of a log-odds in one of them
+
+    family = "robust"
+    paper = "arXiv:1901.05555"
+    random = False  # only warm = "balanced" draws
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "paper": {"support": "effective", "beta": 0.99},
+        "over": {"support": "over"},
+        "under": {"support": "under"},
+        "warm": {"support": "plain", "warm": "balanced"},
+    }
+    space: ClassVar[Space] = {
+        "support": ["effective", "over", "under", "plain"],
+        "beta": (0.5, 0.999),
+        "s": (0.1, 4.0),
+    }
+    state_size = "12 * K"
+
+    def __post_init__(self) -> None:
+        for name, known in (("support", SUPPORT), ("warm", WARM)):
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known, f"one of {', '.join(known)}")
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        seen = balanced(warm, seeds.order) if self.warm == "balanced" else warm
+        self.items = items
+        self.learned = {"prior": torch.logit(to_unit(item_prior(seen, items)), eps=1e-6)}
+        choose(self, grid(s=(1.0, 0.25, 0.5, 2.0) if self.s is None else (self.s,)), valid)
+
+    def adapt(self, support: Feedback) -> Seen:
+        labels, weight = self.resample(support)
+        variance = self.learned["s"] ** 2
+        products = variance * gram(self.items.features, support.items, support.mask)
+        start = self.learned["prior"][support.items]
+        found = mode(products, start, labels, weight, steps=self.steps, longest=self.longest)
+        return Seen(support.items, variance * found)
+
+    def resample(self, support: Feedback) -> tuple[Tensor, Tensor]:
+        """(B, K) labels and weights: w+ y log p + w- (1 - y) log (1 - p) is the cross-entropy of
+        one label w+ y / w, w = w+ y + w- (1 - y) times."""
+        parts = torch.stack([support.labels, 1 - support.labels], 1) * support.mask[:, None]
+        each = self._weights(parts.sum(2))[..., None] * parts  # (B, 2, K)
+        weight = each.sum(1)
+        return each[:, 0] / weight.clamp_min(1e-9), weight
+
+    def _weights(self, counts: Tensor) -> Tensor:
+        """(B, 2) labels of each kind -> (B, 2) what one of them weighs; fewer than one count as
+        one."""
+        n = counts.clamp_min(1)
+        if self.support == "plain":
+            return torch.ones_like(n)
+        if self.support == "over":
+            return n.amax(1, keepdim=True) / n
+        if self.support == "under":
+            return n.amin(1, keepdim=True) / n
+        weight = 1 / n if self.beta == 1 else (1 - self.beta) / (1 - self.beta**n)
+        total = (weight * counts).sum(1, keepdim=True)
+        return weight * counts.sum(1, keepdim=True) / total.clamp_min(1e-9)  # as much in all
+
+    def score(self, state: Seen, items: Tensor) -> Tensor:
+        return torch.sigmoid(self.learned["prior"][items] + state.dot(self.items.features, items))
