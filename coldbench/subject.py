@@ -1,5 +1,6 @@
 """A method under test, and what the checks of `coldbench.testing` need of it, each made once."""
 
+import copy
 import io
 import json
 from collections.abc import Iterator
@@ -12,13 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
+from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.judged import judge
 from coldbench.method import Method, from_params
 from coldbench.metrics import per_user
 from coldbench.protocol import Seeds
 from coldbench.watch import changed, watched, world_state
 from coldbench.worlds import World, make_world
+
+Parts = dict[str, Any]
+FEATURES, ENCODER = "item features", "encoder"
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,7 @@ class Observed:
 
     method: Method[Any]
     world: str  # what of global state is not as it was
-    users: str  # the columns of warm and valid users that are not as they were
-    items: str  # "features", "encoder": what of the items is not as it was
+    touched: list[str]  # of users, items and encoder: what is not as it was made
     deeds: list[str]  # files written, connections opened, programs started
     printed: str
 
@@ -58,7 +61,13 @@ class Subject:
     @cached_property
     def plain(self) -> World:
         """Twelve shots at most, an item nobody rated, odd texts, a tiny language model."""
-        return make_world(self.folder, odd=True)
+        return self.as_made[0]
+
+    @cached_property
+    def as_made(self) -> tuple[World, Parts]:
+        """The plain world, and copies of its parts from before any training."""
+        world = make_world(self.folder, odd=True)
+        return world, {name: copy.deepcopy(part) for name, part in parts_of(world).items()}
 
     @cached_property
     def likes(self) -> World:
@@ -78,24 +87,16 @@ class Subject:
     @cached_property
     def observed(self) -> Observed:
         """Trained on the plain world with another seed, under every eye."""
-        items, cut = self.plain.items, self.plain.split
-        text = [items.catalogue.text[20]]
-        vector, features = items.encoder.embed(text), items.features.clone()
-        before = {name: column.copy() for name, column in _columns(cut.warm, cut.valid)}
-        world, said = world_state(), io.StringIO()
+        (world, before), method = self.as_made, self.new()
+        surroundings, said = world_state(), io.StringIO()
         with watched() as deeds, redirect_stdout(said):
-            method = self.trained(self.plain, seed=1)
+            method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(1))
             with torch.no_grad():
                 state = method.adapt(self.batch().support)
                 method.score(state, self.batch().query.items)
-        harm = changed(world)
-        users = [n for n, column in _columns(cut.warm, cut.valid) if (column != before[n]).any()]
-        kept = {
-            "features": torch.equal(items.features, features),
-            "encoder": torch.equal(items.encoder.embed(text), vector),
-        }
-        touched = ", ".join(name for name, same in kept.items() if not same)
-        return Observed(method, harm, ", ".join(users), touched, deeds, said.getvalue())
+        harm, now = changed(surroundings), parts_of(world)
+        touched = [name for name, part in now.items() if (part != before[name]).any()]
+        return Observed(method, harm, touched, deeds, said.getvalue())
 
     @cached_property
     def learnt(self) -> Method[Any]:
@@ -143,11 +144,13 @@ def rows(batch: EpisodeBatch, which: Tensor) -> EpisodeBatch:
 
 
 def state_rows(state: Any, which: slice, users: int) -> Any:
-    """The same state of some of its users: the rows of every tensor that has one a user."""
+    """The same state of some of its users: the rows of every tensor (and list) of one a user."""
     if isinstance(state, Tensor):
         return state[which] if state.dim() and len(state) == users else state
     if isinstance(state, dict):
         return {name: state_rows(part, which, users) for name, part in state.items()}
+    if isinstance(state, list) and len(state) == users:
+        return state[which]
     if isinstance(state, list | tuple):
         parts = [state_rows(part, which, users) for part in state]
         return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
@@ -172,10 +175,13 @@ def tensors_of(state: Any) -> Iterator[Tensor]:
             yield from tensors_of(getattr(state, field.name))
 
 
-def _columns(warm: Users, valid: Episodes) -> Iterator[tuple[str, Any]]:
+def parts_of(world: World) -> Parts:
+    """What a method is lent to learn from: arrays and tensors by name."""
+    warm, valid, items = world.split.warm, world.split.valid, world.items
+    parts: Parts = {"valid supports": valid.support, "valid queries": valid.query}
     for who, users in (("warm", warm), ("valid", valid.users)):
+        parts[f"{who} labels"] = users.labels
         for name in ("offsets", "items", "ratings", "times"):
-            yield f"{who} {name}", getattr(users.log, name)
-        yield f"{who} labels", users.labels
-    yield "valid supports", valid.support
-    yield "valid queries", valid.query
+            parts[f"{who} {name}"] = getattr(users.log, name)
+    text = items.catalogue.text[20]
+    return parts | {FEATURES: items.features, ENCODER: items.encoder.embed([text])}

@@ -9,7 +9,7 @@ import torch
 from coldbench import registry
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Users
-from coldbench.interactions import Catalogue
+from coldbench.interactions import Catalogue, Interactions
 from coldbench.protocol import Protocol, Seeds, Split, split
 
 ODD_TEXTS = ("", "word " * 2_000, "🎬🍿👍", "שלום עולם", "a\x00b\n\tc", "'; DROP TABLE users; --")
@@ -62,15 +62,20 @@ def make_world(
     `odd`: odd texts, and an item nobody rated. `likes`: a log of likes alone, short histories."""
     dataset = registry.find("datasets", "synthetic")(n_users=users, n_items=60, per_user=30)
     log, catalogue = dataset.load()
-    if odd:
-        catalogue = _with_odd_texts(catalogue)
-        log = log.rows(log.items != UNSEEN)
-    if likes:
-        log = log.rows(log.ratings > dataset.like_above)
     sizes = {"shots": [0, 1, 4], "query": 4} if likes else {"shots": [0, 1, 4, 8, 12], "query": 10}
     protocol = Protocol.of("user-cold", sizes)
-    labels = dataset.labels(log.ratings, "like" if likes else "rating")
-    cut = split(log, labels, protocol, Seeds.of(0), explicit=not likes)
+
+    def cut_up(log: Interactions) -> Split:
+        labels = dataset.labels(log.ratings, "like" if likes else "rating")
+        return split(log, labels, protocol, Seeds.of(0), explicit=not likes)
+
+    if likes:
+        log = log.rows(log.ratings > dataset.like_above)
+    cut = cut_up(log)
+    if odd:  # a cold user meets an odd text only where a check says so
+        catalogue = _with_odd_texts(catalogue)
+        met = np.isin(log.users, cut.cold.users.ids) & (log.items < len(ODD_TEXTS))
+        cut = cut_up(log.rows((log.items != UNSEEN) & ~met))
     encoder = tiny_encoder(folder / "tiny-bert") if tokens else Encoder("vectors")
     return World(cut, encoder.items(catalogue))
 
@@ -102,7 +107,7 @@ def tiny_encoder(folder: Path) -> Encoder:
             hidden_size=32,
             num_hidden_layers=2,
             num_attention_heads=2,
-            intermediate_size=64,
+            intermediate_size=128,  # 4 times the width, as BERT has it
             max_position_embeddings=64,
         )
         with torch.random.fork_rng(devices=[]):

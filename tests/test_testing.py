@@ -1,0 +1,105 @@
+"""`check_method`: what it says of a method, and of one that cannot keep a promise."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench.checks import BY_SUBJECT, CHECKS, NEEDS, SUBJECTS, promise
+from coldbench.episode import Feedback
+from coldbench.errors import Unavailable
+from coldbench.method import Method
+from coldbench.testing import Outcome, check_method, to_table
+from tests.twins import FILES, Noisy, Sound, Twin, one, the_world_restored
+
+__all__ = ["the_world_restored"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [Sound, Noisy])
+def test_the_methods_the_twins_are_made_from_keep_every_promise(method: Twin) -> None:
+    outcomes = check_method(method)
+    assert [o.check for o in outcomes] == list(CHECKS)
+    assert {o.check: o.reason for o in outcomes if o.verdict == "fail"} == {}
+
+
+def test_every_subject_of_the_checks_has_its_twins_in_one_file() -> None:
+    assert sorted(t for titles in FILES.values() for t in titles) == sorted(SUBJECTS)
+
+
+def test_there_are_more_than_forty_checks_each_with_a_promise_in_words() -> None:
+    assert sum(map(len, BY_SUBJECT.values())) == len(CHECKS) > 40
+    assert set(NEEDS) <= set(CHECKS)
+    for name in CHECKS:
+        assert len(promise(name).split()) > 5, name
+
+
+def test_an_exemption_from_a_check_that_does_not_exist_is_an_error() -> None:
+    class Wrong(Sound):
+        exempt: ClassVar = {"is bettr with K": "a slip"}
+
+    with pytest.raises(ValueError, match=r"Wrong.exempt names 'is bettr with K'"):
+        check_method(Wrong)
+
+
+def test_an_exemption_makes_a_failure_an_expected_one() -> None:
+    class Floor(Sound):
+        exempt: ClassVar = {"predictions move if it adapts": "it is a floor"}
+
+        def score(self, state: Tensor, items: Tensor) -> Tensor:
+            return super().score(state * 0, items)
+
+    found = one(Floor, "predictions move if it adapts")
+    assert (found.passed, found.ok, found.exempt) == (False, True, "it is a floor")
+    assert found.verdict == "expected failure"
+
+
+def test_an_exemption_that_is_out_of_date_is_not_ok() -> None:
+    class Mended(Sound):
+        exempt: ClassVar = {"lives with K 0": "it divided by K"}
+
+    found = one(Mended, "lives with K 0")
+    assert (found.passed, found.ok, found.verdict) == (True, False, "fail")
+    assert "lives with K 0: passes: drop exempt" in to_table({"mended": [found]})
+
+
+def test_a_check_that_cannot_be_tried_is_unavailable_and_no_failure() -> None:
+    found = Outcome("x", False, "unavailable: no GPU", "unavailable: no GPU")
+    assert (found.ok, found.verdict) == (True, "unavailable")
+    if not torch.cuda.is_available():
+        assert one(Sound, "on a GPU it scores as on the CPU").verdict == "unavailable"
+
+
+def test_an_assertion_that_gives_no_reason_is_a_failure_all_the_same() -> None:
+    class Mute(Sound):
+        def adapt(self, support: Feedback) -> Tensor:
+            raise AssertionError
+
+    assert not one(Mute, "lives with K 0").passed
+
+
+def test_a_method_that_ends_the_program_is_a_failed_check_and_no_end() -> None:
+    class Quits(Sound):
+        def adapt(self, support: Feedback) -> Tensor:
+            raise SystemExit(0)
+
+    assert one(Quits, "lives with K 0").reason == "SystemExit: 0"
+
+
+def test_a_method_whose_package_is_missing_is_exempt_for_that_reason() -> None:
+    class Lacks(Sound):
+        def meta_train(self, *_: object) -> None:
+            raise Unavailable("learn2learn is not installed")
+
+    found = one(Lacks, "lives with K 0")
+    assert found.ok
+    assert found.exempt == "unavailable: learn2learn is not installed"
+
+
+def test_a_method_whose_attributes_are_no_parameters_needs_no_dataclass() -> None:
+    class Stated(Sound):
+        presets: ClassVar[dict[str, dict[str, float]]] = {"strong": {"weight": 0.5}}
+
+    assert one(Stated, "parameters survive JSON").passed
+    assert issubclass(Stated, Method)

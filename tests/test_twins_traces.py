@@ -1,0 +1,426 @@
+"""Twins of a sound method that leave traces, play with chance, or learn nothing from labels."""
+
+import os
+import random
+import socket
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench import encoder, registry
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import to_unit
+from coldbench.protocol import Seeds
+from tests.twins import (
+    Break,
+    Noisy,
+    Sound,
+    breaks,
+    is_caught,
+    is_caught_by_no_other,
+    one,
+    the_world_restored,
+    twins_of,
+    usual,
+    without_a_twin,
+)
+
+__all__ = ["the_world_restored"]
+FILE = "test_twins_traces"
+NEVER_ALONE: dict[str, str] = {}
+
+
+@breaks("adapting to others leaves no trace", "scores changed bit for bit")
+class RemembersUsers(Sound):
+    """A user's state holds something of the one who came before, as a running mean would."""
+
+    last: ClassVar[list[Tensor]] = [torch.zeros(1)]
+
+    def adapt(self, support: Feedback) -> Tensor:
+        users = super().adapt(support) + 0.1 * self.last.pop()
+        self.last.append(users[-1])
+        return users
+
+
+@breaks("adapting to others leaves no trace", "scores changed bit for bit")
+class LearnsOn(Sound):
+    def adapt(self, support: Feedback) -> Tensor:
+        self.learned["usual"] *= 0.999
+        return super().adapt(support)
+
+
+@breaks("adapting to others leaves no trace", "set self.state", alone=True)
+class KeepsItsStateInSelf(Sound):
+    def adapt(self, support: Feedback) -> Tensor:
+        self.state = super().adapt(support)
+        return self.state
+
+
+@breaks("scoring leaves the state as it was", "scoring wrote into the state", alone=True)
+class TiresOfQuestions(Sound):
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        scores = super().score(state, items)
+        state *= 0.99
+        return scores
+
+
+@breaks("the support is left as it was", "wrote into the support", alone=True)
+class CountsAgesFromTheNewest(Sound):
+    def adapt(self, support: Feedback) -> Tensor:
+        support.ages.zero_()
+        return super().adapt(support)
+
+
+@breaks("the support is left as it was", "wrote into the support")
+class CentresTheSupportInPlace(Sound):
+    def adapt(self, support: Feedback) -> Tensor:
+        state = super().adapt(support)
+        support.labels.sub_(0.5)
+        return state
+
+
+@breaks("the users it learns from are left as they were", "warm ratings", alone=True)
+class CentresTheRatingsInPlace(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        super().meta_train(warm, valid, items, seeds)
+        warm.log.ratings[:] -= warm.log.ratings.mean()
+
+
+@breaks("the users it learns from are left as they were", "valid supports")
+class TurnsValidUsersRound(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        super().meta_train(warm, valid, items, seeds)
+        valid.support[:] = valid.support[:, ::-1].copy()
+
+
+GLOBAL = "global state is left as it was"
+
+
+@breaks(GLOBAL, "grad mode", alone=True)
+class TurnsGradientsOff(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        torch.set_grad_enabled(False)
+        super().meta_train(warm, valid, items, seeds)
+
+
+@breaks(GLOBAL, "torch's random state", alone=True)
+class SeedsTheWorld(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        torch.manual_seed(seeds.init)
+        super().meta_train(warm, valid, items, seeds)
+
+
+@breaks(GLOBAL, "numpy's random state", alone=True)
+class SeedsNumpy(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        np.random.seed(seeds.init % 2**32)
+        super().meta_train(warm, valid, items, seeds)
+
+
+@breaks(GLOBAL, "default type")
+class CountsInFloat64(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        torch.set_default_dtype(torch.float64)
+        super().meta_train(warm, valid, items, seeds)
+
+
+@breaks(GLOBAL, "the number of threads", alone=True)
+class TakesAllCores(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        super().meta_train(warm, valid, items, seeds)
+
+
+@breaks(GLOBAL, "the environment", alone=True)
+class SetsAVariable(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false" if seeds.init % 2 else "true"
+        os.environ["MY_METHOD"] = str(seeds.init)
+        super().meta_train(warm, valid, items, seeds)
+
+
+ITEMS = "items and encoder are left as they were"
+
+
+@breaks(ITEMS, "training changed the item features")
+class ScalesTheFeatures(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        items.features.mul_(2)
+        super().meta_train(warm, valid, items, seeds)
+
+
+@breaks(ITEMS, "training changed the encoder", alone=True)
+class LeavesTheEncoderChanged(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        if items.encoder.name != "vectors":
+            for weight in encoder._load(items.encoder)[0].parameters():
+                weight.data.mul_(1.01)
+        super().meta_train(warm, valid, items, seeds)
+
+
+@breaks(ITEMS, "training changed the encoder")
+class LeavesTheEncoderInTraining(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        if items.encoder.name != "vectors":
+            encoder._load(items.encoder)[0].train()
+        super().meta_train(warm, valid, items, seeds)
+
+
+class Acts(Sound):
+    """Sound, but for what it does besides."""
+
+    act: ClassVar[Callable[[], object]]
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        super().meta_train(warm, valid, items, seeds)
+        with suppress(OSError):
+            type(self).act()
+
+
+ACTS = "writes no file and opens no connection"
+
+
+@breaks(ACTS, "log.txt", alone=True)
+class WritesAFile(Acts):
+    act = staticmethod(lambda: Path(tempfile.gettempdir(), "log.txt").write_text("trained"))
+
+
+@breaks(ACTS, "open(")
+class WritesAFileByItsNumber(Acts):
+    act = staticmethod(
+        lambda: os.close(os.open(Path(tempfile.gettempdir(), "log"), os.O_CREAT | os.O_WRONLY))
+    )
+
+
+@breaks(ACTS, "sqlite3.connect")
+class KeepsADatabase(Acts):
+    act = staticmethod(lambda: sqlite3.connect(Path(tempfile.gettempdir(), "db")).close())
+
+
+@breaks(ACTS, "socket.connect")
+class Connects(Acts):
+    act = staticmethod(lambda: socket.create_connection(("127.0.0.1", 9), timeout=0.1))
+
+
+@breaks(ACTS, "socket.getaddrinfo")
+class AsksForAName(Acts):
+    act = staticmethod(lambda: socket.getaddrinfo("localhost", 80))
+
+
+@breaks(ACTS, "subprocess.Popen")
+class StartsAProgram(Acts):
+    act = staticmethod(lambda: subprocess.run(["true"], check=False))
+
+
+@breaks("prints nothing", "it printed 'loss 0.3", alone=True)
+class PrintsItsLoss(Acts):
+    act = staticmethod(lambda: print("loss 0.3"))
+
+
+@breaks("memory stays flat over 500 users", "bytes were kept")
+class CachesUsers(Sound):
+    met: ClassVar[dict[int, Tensor]] = {}
+
+    def adapt(self, support: Feedback) -> Tensor:
+        state = super().adapt(support)
+        return self.met.setdefault(hash(support.labels.numpy().tobytes()), state)
+
+
+@breaks("memory stays flat over 500 users", "bytes were kept", alone=True)
+class LogsUsers(Sound):
+    log: ClassVar[list[list[float]]] = []
+
+    def adapt(self, support: Feedback) -> Tensor:
+        self.log.extend(support.labels.tolist())
+        return super().adapt(support)
+
+
+@breaks("ctrl c ends its training", "interrupted and went on", alone=True)
+class GetsOverAnything(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        try:
+            super().meta_train(warm, valid, items, seeds)
+        except BaseException:
+            self.learned = {"usual": torch.full((len(items),), 0.5, device=items.device)}
+
+
+@breaks("same seed same bits", "scores differ", alone=True)
+class ReadsTheWorldsSeed(Noisy):
+    random = False
+
+    def noise(self, seeds: Seeds, n: int) -> Tensor:
+        return torch.randn(n, generator=torch.Generator().manual_seed(torch.initial_seed()))
+
+
+@breaks("same seed same bits", "scores differ")
+class DrawsFromTheWorld(Noisy):
+    def noise(self, seeds: Seeds, n: int) -> Tensor:
+        return torch.randn(n)
+
+
+@breaks("same seed same bits", "scores differ")
+class DrawsWithoutASeed(Noisy):
+    def noise(self, seeds: Seeds, n: int) -> Tensor:
+        return torch.from_numpy(np.random.default_rng().random(n))
+
+
+@breaks("another seed other numbers", "declare random = False", alone=True)
+class IgnoresItsSeed(Sound):
+    random = True
+
+
+@breaks("another seed other numbers", "says random = False", alone=True)
+class SaysItIsNotRandom(Noisy):
+    random = False
+
+
+@breaks("only its own seeds matter", "of the split or of the draw", alone=True)
+class TakesTheSeedOfTheDraw(Noisy):
+    def noise(self, seeds: Seeds, n: int) -> Tensor:
+        return torch.randn(n, generator=torch.Generator().manual_seed(seeds.draw))
+
+
+@breaks("trained a second time it is as new", "its first training changed", alone=True)
+class GoesOnFromWhereItWas(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        before = vars(self).get("learned")
+        super().meta_train(warm, valid, items, seeds)
+        if before:
+            self.learned["usual"] = (self.learned["usual"] + 0.5) / 2
+
+
+@breaks("predictions move if it adapts", "moves predictions by", alone=True)
+class Whispers(Sound):
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        return 0.5 + 1e-5 * super().score(state, items)
+
+
+@breaks("predictions move if it adapts", "moves predictions by 0.0")
+class MovesNothing(Sound):
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        return super().score(state * 0, items)
+
+
+@breaks("predictions move if it adapts", "says adapts = False")
+class SaysItDoesNotAdapt(Sound):
+    adapts = False
+
+
+@breaks("learns a planted taste better than popularity", "popularity has", alone=True)
+class LearnsALittle(Sound):
+    """Better with labels than without, and not by much."""
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        super().meta_train(warm, valid, items, seeds)
+        lot = torch.rand(len(items), generator=torch.Generator().manual_seed(1))
+        self.learned["usual"] = 0.3 + 0.4 * lot.to(items.device)
+
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        return to_unit(self.learned["usual"][items] + 0.03 * self.liking(state, items))
+
+
+@breaks("learns a planted taste better than popularity", "popularity has")
+class IsPopularityInDisguise(Sound):
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        self.items = items
+        counts = torch.bincount(torch.from_numpy(warm.log.items), minlength=len(items))
+        self.learned = {"usual": counts / counts.max()}
+
+    def adapt(self, support: Feedback) -> Tensor:
+        return 1e-3 * super().adapt(support)
+
+
+@breaks("is better with K", "at K = 12", alone=True)
+class IsContrary(Sound):
+    """Once it knows a user a little, it holds against an item that everybody likes it."""
+
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        known, said = state.any(1, keepdim=True), self.learned["usual"][items]
+        own = 0.5 - 0.12 * (said - 0.5) + 0.04 * self.liking(state, items)
+        return to_unit(torch.where(known, own, said))
+
+
+@breaks("is better with K", "at K = 12")
+class GetsWorseWithK(Sound):
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        return super().score(-state, items)
+
+
+@breaks("is better with K", "at K = 12")
+class AdaptsToTheLevelAlone(Sound):
+    def adapt(self, support: Feedback) -> Tensor:
+        return self.surprise(support).sum(1, keepdim=True)
+
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        return to_unit(self.learned["usual"][items] + 0.01 * state)
+
+
+@breaks("its gain comes from the labels", "with labels turned round", alone=True)
+class IsBadOnPurposeWithoutLabels(Sound):
+    """It keeps what it knows to itself until somebody says anything at all."""
+
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        known = state.any(1, keepdim=True)
+        return torch.where(known, self.learned["usual"][items].clamp(0, 1), 0.5)
+
+
+@breaks("with shuffled labels it is at chance", "at K = 0", alone=True)
+class ReadsTheDataset(Sound):
+    """It has seen everybody before, as a model may that was pretrained on the benchmark."""
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        made = registry.find("datasets", "synthetic")(n_users=240, n_items=60, per_user=30)
+        log = made.load()[0]
+        self.items = items
+        self.learned = {"usual": usual(log.items, made.labels(log.ratings, "rating"), items)}
+
+
+@breaks("with shuffled labels it is at chance", "at K = 0")
+class ReadsTheRatings(Sound):
+    """It learns from the log's own ratings, not from the labels that it is given."""
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        self.items = items
+        self.learned = {"usual": usual(warm.log.items, (warm.log.ratings - 1) / 4, items)}
+
+
+@pytest.mark.parametrize("broken", twins_of(FILE))
+def test_a_broken_twin_is_caught(broken: Break) -> None:
+    is_caught(broken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", twins_of(FILE, alone=True))
+def test_a_twin_that_no_other_check_catches(broken: Break) -> None:
+    is_caught_by_no_other(broken)
+
+
+def test_every_check_of_what_it_leaves_behind_and_what_it_is_for_is_needed() -> None:
+    assert not without_a_twin(FILE)
+    assert without_a_twin(FILE, alone=True) == set(NEVER_ALONE)
+
+
+def test_the_harm_a_method_does_to_chance_gradients_and_types_ends_with_its_check() -> None:
+    chance, lots = torch.random.get_rng_state(), random.getstate()
+    threads, around = torch.get_num_threads(), dict(os.environ)
+    for harmful in (
+        TurnsGradientsOff,
+        SeedsTheWorld,
+        CountsInFloat64,
+        TakesAllCores,
+        SetsAVariable,
+    ):
+        assert not one(harmful, GLOBAL).passed
+        assert torch.is_grad_enabled() and torch.get_num_threads() == threads
+        assert torch.get_default_dtype() == torch.float32 and dict(os.environ) == around
+    assert torch.equal(torch.random.get_rng_state(), chance) and random.getstate() == lots

@@ -1,0 +1,148 @@
+"""A sound method, and the means to note how each of its broken twins is broken.
+
+Every check has a twin that it catches, and wherever that can be, one that it alone catches: such a
+check is needed, for no other would have said a word. The twins stand in the three test files named
+in FILES, which get this one as `tests.twins` (conftest.py sees to it).
+"""
+
+import random
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench import encoder
+from coldbench.checks import BY_SUBJECT
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import Method, to_unit
+from coldbench.protocol import Seeds
+from coldbench.testing import Outcome, check_method
+
+Twin = type[Method[Any]]
+FILES = {  # test file -> the subjects of coldbench.checks whose checks its twins break
+    "test_twins_made": ("How it is made", "What it lives with"),
+    "test_twins_same": ("What must not matter", "What is kept", "Where it runs"),
+    "test_twins_traces": ("What it leaves behind", "What it is for"),
+}
+
+
+@dataclass(frozen=True)
+class Break:
+    check: str
+    reason: str  # some words of what the check says
+    twin: Twin
+    alone: bool  # no other check catches it
+
+
+BREAKS: list[Break] = []
+
+
+def breaks(check: str, reason: str, *, alone: bool = False) -> Callable[[Twin], Twin]:
+    """The check that catches this twin, and some words of what it says."""
+
+    def note(twin: Twin) -> Twin:
+        BREAKS.append(Break(check, reason, twin, alone))
+        return twin
+
+    return note
+
+
+def twins_of(file: str, *, alone: bool = False) -> list[Any]:
+    """The twins of a test file, as parameters of a test."""
+    own = [b for b in BREAKS if b.twin.__module__.rpartition(".")[2] == file]
+    return [pytest.param(b, id=b.twin.__name__) for b in own if b.alone or not alone]
+
+
+def checks_of(file: str) -> set[str]:
+    return {check for title in FILES[file] for check in BY_SUBJECT[title]}
+
+
+def without_a_twin(file: str, *, alone: bool = False) -> set[str]:
+    """The checks of a file that catch nobody; with `alone`, nobody whom no other check catches."""
+    return checks_of(file) - {b.values[0].check for b in twins_of(file, alone=alone)}
+
+
+def one(method: Twin, check: str) -> Outcome:
+    return next(o for o in check_method(method, only=check) if o.check == check)
+
+
+def is_caught(broken: Break) -> None:
+    found = one(broken.twin, broken.check)
+    if found.verdict == "unavailable":
+        pytest.skip(found.exempt)
+    assert not found.passed
+    assert broken.reason in found.reason
+    assert not found.ok
+
+
+def is_caught_by_no_other(broken: Break) -> None:
+    failed = {o.check: o.reason for o in check_method(broken.twin) if o.verdict == "fail"}
+    assert set(failed) == {broken.check}, failed
+
+
+@pytest.fixture(autouse=True)
+def the_world_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Twins do harm on purpose: their files fall into tmp_path, the rest is undone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    chance, lots, kind = random.getstate(), np.random.get_state(), torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        yield
+    random.setstate(chance)
+    np.random.set_state(lots)
+    torch.set_default_dtype(kind)
+    encoder._load.cache_clear()
+
+
+@dataclass
+class Sound(Method[Tensor]):
+    """A user is the sum of the items seen, each weighed by how much it surprised."""
+
+    weight: float = 0.3
+
+    random = False
+    state_size = "4 * D"
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        self.items = items
+        self.learned = {"usual": usual(warm.log.items, warm.labels, items)}
+
+    def surprise(self, support: Feedback) -> Tensor:
+        return (support.labels - self.learned["usual"][support.items]) * support.mask  # (B, K)
+
+    def adapt(self, support: Feedback) -> Tensor:
+        seen = self.items.features[support.items]  # (B, K, D)
+        return (self.surprise(support)[..., None] * seen).sum(1)  # (B, D)
+
+    def liking(self, state: Tensor, items: Tensor) -> Tensor:
+        return (self.items.features[items] @ state[..., None])[..., 0]  # (B, Q)
+
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        return to_unit(self.learned["usual"][items] + self.weight * self.liking(state, items))
+
+
+class Noisy(Sound):
+    """Sound, and a little noise as the seed has it."""
+
+    random = True
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        super().meta_train(warm, valid, items, seeds)
+        self.learned["usual"] += 0.01 * self.noise(seeds, len(items)).to(items.device)
+
+    def noise(self, seeds: Seeds, n: int) -> Tensor:
+        return torch.randn(n, generator=torch.Generator().manual_seed(seeds.init))
+
+
+def usual(rated: Any, labels: Any, items: Items, damping: float = 3) -> Tensor:
+    """(n_items,) the mean label of each item, drawn towards the mean of all."""
+    sums, counts = (np.bincount(rated, w, len(items)) for w in (labels, np.ones(len(rated))))
+    means = (sums + damping * labels.mean()) / np.maximum(counts + damping, 1e-9)
+    found = np.where(counts + damping > 0, means, np.nan).astype(np.float32)
+    return torch.from_numpy(found).to(items.device)
