@@ -316,18 +316,32 @@ def compare(folder: Run, one: str, other: str) -> None:
 
 @app.command()
 def check(
-    methods: Checked = None, all_: All = False, output: Output = None, as_json: Json = False
+    methods: Checked = None,
+    all_: All = False,
+    jobs: Workers = 0,
+    output: Output = None,
+    as_json: Json = False,
 ) -> None:
     """Hold methods to what every method promises; ends with 1 where one breaks a promise."""
     from coldbench import registry
-    from coldbench.testing import as_rows, check_method, to_table
+    from coldbench.testing import as_rows, to_table
+
+    from .conform import conform, progress
 
     if not methods and not all_:
         raise UserError("name methods or files to check, or say --all")
-    chosen = registry.names("methods") if all_ else []
-    for one in methods or []:
-        chosen.append(registry.include(Path(one)) if one.endswith(".py") else one)
-    outcomes = {name: check_method(registry.find("methods", name)) for name in chosen}
+    if jobs < 0:
+        raise UserError("-j must be 0 or more")
+    files = [Path(one) for one in methods or [] if one.endswith(".py")]
+    own = {str(path): registry.include(path) for path in files}
+    chosen = registry.names("methods") if all_ else [own.get(n, n) for n in methods or []]
+    for name in chosen:
+        registry.find("methods", name)  # a misspelt one is said before any is checked
+    try:
+        with progress(len(chosen)) as tell:
+            outcomes = conform(chosen, files, jobs or os.cpu_count() or 1, tell)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
     table = to_table(outcomes)
     print(json.dumps(as_rows(outcomes), indent=1) if as_json else table, end="")
     if output:
