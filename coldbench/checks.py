@@ -52,3 +52,12 @@ NEEDS = {  # check -> the facts without which a method is exempt from it
 def promise(name: str) -> str:
     """What a check promises, on one line."""
     return " ".join((getdoc(CHECKS[name]) or "").split())
+
+
+def listed() -> str:
+    """Every promise by subject, as docs/conformance.md has them."""
+    parts = [
+        f"### {title}\n\n" + "\n".join(f"- **{name}**: {promise(name)}" for name in checks)
+        for title, checks in BY_SUBJECT.items()
+    ]
+    return "\n\n".join(parts) + "\n"

@@ -92,19 +92,34 @@ def check_method(method: type[Method[Any]], only: str | None = None) -> list[Out
 
 
 def to_table(outcomes: dict[str, list[Outcome]]) -> str:
-    """Markdown: a row a method, what failed and what it is exempt from."""
+    """Markdown: a row a method, what failed and what it is exempt from; what could not be tried
+    stands below, once."""
     lines = ["| method | passed | failed | expected failures |", "|---|---|---|---|"]
+    lacking: dict[tuple[str, str], list[str]] = {}
     for name, found in outcomes.items():
-        passed = sum(outcome.passed for outcome in found)
+        passed = sum(outcome.verdict == "pass" for outcome in found)
         bad = [f"{o.check}: {o.reason or 'passes: drop exempt'}" for o in found if not o.ok]
-        known = [f"{o.check}: {o.exempt}" for o in found if o.exempt and o.ok]
-        cells = (name, f"{passed} of {len(found)}", "; ".join(bad), "; ".join(known))
-        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+        known = [f"{o.check}: {o.exempt}" for o in found if o.verdict == "expected failure"]
+        missing = [o for o in found if o.verdict == "unavailable"]
+        for outcome in missing:
+            lacking.setdefault((outcome.check, outcome.exempt), []).append(name)
+        cells = (name, f"{passed} of {len(found) - len(missing)}", "; ".join(bad), "; ".join(known))
+        lines.append(f"| {' | '.join(_in_a_cell(cell) for cell in cells)} |")
+    for (check, why), names in lacking.items():
+        whom = "every method" if len(names) == len(outcomes) else ", ".join(names)
+        lines.append(f"\nNot tried, {why.removeprefix('unavailable: ')}: {check} ({whom})")
     return "\n".join(lines) + "\n"
+
+
+def _in_a_cell(words: str) -> str:
+    """On one line, and without a bar: else it would be two cells."""
+    return " ".join(words.replace("|", "/").split())
 
 
 def as_rows(outcomes: dict[str, list[Outcome]]) -> list[dict[str, Any]]:
     """The same, a row a check."""
     return [
-        {"name": name, "ok": o.ok, **asdict(o)} for name, found in outcomes.items() for o in found
+        {"name": name, "ok": o.ok, "verdict": o.verdict, **asdict(o)}
+        for name, found in outcomes.items()
+        for o in found
     ]
