@@ -170,7 +170,8 @@ class _Reading(torch.autograd.Function):
         table, items, gram, first, last, bias = given
         ctx.given, ctx.hidden, read_off = given, [], []
         for part in _parts(len(items), items.shape[1], table.shape[1]):
-            hidden = table.index_select(0, items[part].reshape(-1)).view(*items[part].shape, -1)
+            some = items[part]
+            hidden = table.index_select(0, some.reshape(-1)).view(*some.shape, table.shape[1])
             if first is not None:
                 hidden.baddbmm_(gram[part], first[part])
             hidden.relu_()

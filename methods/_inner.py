@@ -36,7 +36,7 @@ def project(features: Tensor, weight: Tensor, items: Tensor) -> Tensor:
 
 def pick(table: Tensor, items: Tensor) -> Tensor:
     """(B, N) -> (B, N, H) rows of (n_items, H): indexing whose gradient is cheap."""
-    return table.index_select(0, items.reshape(-1)).unflatten(0, items.shape)
+    return table.index_select(0, items.reshape(-1)).view(*items.shape, table.shape[1])
 
 
 class Trunk:
