@@ -235,6 +235,11 @@ def _within(depth: int, change: Change) -> Change:
     return lambda name, x, part: change(f"{depth}.{name}", x, part)
 
 
+def hidden_units(trunk: Trunk, depth: int) -> int:
+    """Of the feed-forward net of a changed block."""
+    return int(trunk.top[depth].intermediate.dense.out_features)
+
+
 def bert_like(items: Items) -> Any:
     """A fresh copy of the encoder, if it is one whose blocks we know."""
     name = items.encoder.name

@@ -6,6 +6,7 @@ nothing else runs, so with one block a user costs no more than this net.
 """
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +29,11 @@ class Adapter(TokenMethod):
     family = "adapters"
     paper = "arXiv:1902.00751"
     needs_tokens = True
+    presets: ClassVar[dict[str, dict[str, Any]]] = TokenMethod.presets | {
+        "paper": {"bottleneck": 64},  # where one size serves every task
+    }
+    space = TokenMethod.space | {"bottleneck": (2, 64)}
+    state_size = "4 * blocks * bottleneck * (2 * D + 1)"
     above = True
 
     def start(self, width: int, generator: torch.Generator) -> Learned:

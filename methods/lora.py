@@ -6,6 +6,7 @@ to: users' changes are small batched products beside it, equal to peft's one by 
 """
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -24,6 +25,11 @@ class Lora(TokenMethod):
     family = "adapters"
     paper = "arXiv:2106.09685"
     needs_tokens = True
+    presets: ClassVar[dict[str, dict[str, Any]]] = TokenMethod.presets | {
+        "paper": {"rank": 8, "alpha": 8.0},  # its table 9, RoBERTa base
+    }
+    space = TokenMethod.space | {"rank": (1, 16)}
+    state_size = "4 * blocks * 4 * rank * D"
 
     def start(self, width: int, generator: torch.Generator) -> Learned:
         weights = {}

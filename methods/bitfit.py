@@ -1,0 +1,43 @@
+"""BitFit: a new user is the biases of the encoder's top blocks, and no weight.
+
+Ben Zaken, Goldberg & Ravfogel, "BitFit: Simple Parameter-efficient Fine-tuning for
+Transformer-based Masked Language-models" (2022), arXiv:2106.10199: W x + b + d, d = 0 at the start,
+in every linear layer and norm. The key's bias is left out: it adds the same to all that a token
+attends to, so a softmax does not see it.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from coldbench.method import Learned
+
+from ._tokens import TokenMethod
+from ._trunk import Change, Part, hidden_units
+
+AS_WIDE = ("query", "value", "attention", "attention_norm", "output", "output_norm")
+
+
+def shifted(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
+    y = part(x)
+    return y + state[name].to(y)[:, None] if name in state else y
+
+
+@dataclass
+class Bitfit(TokenMethod):
+    family = "adapters"
+    paper = "arXiv:2106.10199"
+    needs_tokens = True
+    state_size = "4 * blocks * 10 * D"  # a feed-forward net of BERT's kind has 4 D hidden units
+
+    def start(self, width: int, generator: torch.Generator) -> Learned:
+        weights = {}
+        for depth in range(self.blocks):
+            weights |= {f"{depth}.{name}": torch.zeros(width) for name in AS_WIDE}
+            weights[f"{depth}.intermediate"] = torch.zeros(hidden_units(self.trunk, depth))
+        return weights
+
+    def change(self, state: Learned) -> Change:
+        return partial(shifted, state)

@@ -1,0 +1,62 @@
+"""Prefix tuning: a new user is a few keys and values that an item's tokens attend to as well.
+
+Li & Liang, "Prefix-Tuning: Optimizing Continuous Prompts for Generation" (2021), arXiv:2101.00190:
+in each changed block, attention runs over [P; own tokens]. The start is the keys and values of some
+of the catalogue's own tokens by lot, as their section 7.4 finds best where labels are few. It is no
+empty change, so what a user moves is told from the items as read with the start.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from coldbench.method import Learned
+
+from ._tokens import TokenMethod
+from ._trunk import Change, Part
+
+
+def beside(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
+    return state[name].to(x) if name in state else part(x)
+
+
+@dataclass
+class Prefix(TokenMethod):
+    length: int = 4  # P, keys and values a block
+
+    family = "adapters"
+    paper = "arXiv:2101.00190"
+    needs_tokens = True
+    presets: ClassVar[dict[str, dict[str, Any]]] = TokenMethod.presets | {"paper": {"length": 10}}
+    space = TokenMethod.space | {"length": (1, 16)}
+    state_size = "4 * blocks * 2 * length * D"
+
+    def start(self, width: int, generator: torch.Generator) -> Learned:
+        some = torch.randperm(len(self.items), generator=generator)[None, : self.length]
+        some = some.to(self.items.device)
+        packed = self.trunk.pack(some, torch.ones_like(some).bool())
+        places = torch.randperm(packed.states.shape[1], generator=generator)[: self.length]
+        weights: Learned = {}
+
+        def keep(name: str, x: Tensor, part: Part) -> Tensor:
+            y = part(x)
+            if name.endswith((".key", ".value")):
+                weights[f"{name}s"] = y[0, places].float()
+            return y
+
+        with torch.no_grad():
+            self.trunk.read(packed, keep)
+        return weights
+
+    def stays(self, weight: Tensor) -> bool:
+        return weight.dim() == 2  # a start that moves would have the catalogue read at every step
+
+    def settle(self) -> None:
+        plain = self.trunk.every(self.change(self.begin(1)))
+        self.trunk = replace(self.trunk, plain=plain)
+
+    def change(self, state: Learned) -> Change:
+        return partial(beside, state)
