@@ -2,7 +2,8 @@
 
 Inner loop: gradient steps on the support's cross-entropy, from a start learnt on warm users to the
 first order (Finn, Abbeel & Levine 2017, arXiv:1703.03400, section 5.2). The head's weights are
-shared and read only what a change moved, w'(e_changed - e): K = 0 is the item prior.
+shared and read only what a change moved, w'(e_changed - e): K = 0 is the item prior. A method with
+`own_head` adds the user's change of them, (w + d)'e_changed - w'e.
 """
 
 from abc import abstractmethod
@@ -48,6 +49,7 @@ class TokenMethod(Trained[Learned]):
     needs_tokens: ClassVar[bool] = True
     traced: ClassVar[str] = "inner_steps"
     above: ClassVar[bool] = False  # True: only what leaves a block changes, nothing inside it
+    own_head: ClassVar[bool] = False  # True: each user changes the head's weights too
     users_at_once: ClassVar[int] = 2**20  # where a change is so large that tokens do not bound it
     presets: ClassVar[dict[str, dict[str, Any]]] = {"fast": {"precision": "bfloat16"}}
     space: ClassVar[Space] = Trained.space | {
@@ -75,13 +77,15 @@ class TokenMethod(Trained[Learned]):
         generator = torch.Generator().manual_seed(seeds.init)
         weights = {"head": torch.randn(width, generator=generator) / width**0.5}
         weights |= {f"start.{k}": v for k, v in self.start(width, generator).items()}
+        if self.own_head:
+            weights["start.head"] = torch.zeros(width)
         weights = {name: weight.to(items.device) for name, weight in weights.items()}
         fixed = {name: weight for name, weight in weights.items() if self.stays(weight)}
         weights = {name: weight for name, weight in weights.items() if name not in fixed}
         fixed["prior"] = log_odds(item_prior(warm, items))
         self.learned = fixed | weights
         self.settle()
-        fixed["rate"] = self.inner_lr / self._slope_squared()
+        fixed |= {name: self.inner_lr / squared for name, squared in self._slopes_squared().items()}
         self.fit(weights, fixed, warm, valid.first(self.valid_users), seeds)
 
     def stays(self, weight: Tensor) -> bool:
@@ -115,11 +119,11 @@ class TokenMethod(Trained[Learned]):
             return torch.zeros(items.shape, device=items.device)
         parts = []
         for rows in self._chunks(items[:, :32]):
-            change = self.change({name: value[rows] for name, value in state.items()})
+            own = {name: value[rows] for name, value in state.items()}
             some = []
             for asked in items[rows].split(32, 1):
                 packed = self.trunk.pack(asked, torch.ones_like(asked, dtype=torch.bool))
-                some.append(self._logits(packed, asked, change))
+                some.append(self._logits(packed, asked, own))
             parts.append(torch.cat(some, 1))
         return torch.cat(parts)
 
@@ -153,18 +157,20 @@ class TokenMethod(Trained[Learned]):
             state = {name: value.requires_grad_() for name, value in state.items()}
             packed = self.trunk.pack(some, torch.ones_like(some, dtype=torch.bool))
             with torch.enable_grad():
-                total = self._logits(packed, some, self.change(state)).sum()
+                total = self._logits(packed, some, state).sum()
                 slopes = torch.autograd.grad(total, list(state.values()))
             yield some[:, 0], dict(zip(state, slopes, strict=True))
 
-    def _slope_squared(self) -> Tensor:
-        """() the squared length of an item's slopes at the start, in the mean over some items:
-        a step of its inverse moves an item's own logit by about its own error."""
+    def _slopes_squared(self) -> Learned:
+        """() the squared length of an item's slopes at the start, in the mean over some items: a
+        step of its inverse moves an item's own logit by about its own error. "rate": of the change
+        of the encoder; "head_rate": of the user's own head."""
         some = torch.arange(min(64, len(self.items)), device=self.items.device)
-        squares = [
-            slope.square().sum() for _, slopes in self._slopes(some) for slope in slopes.values()
-        ]
-        return (torch.stack(squares).sum() / len(some)).clamp_min(1e-12)
+        squares = {name: torch.zeros((), device=some.device) for name in ("rate", "head_rate")}
+        for _, slopes in self._slopes(some):
+            for name, slope in slopes.items():
+                squares[_rate(name)] += slope.square().sum()
+        return {name: (total / len(some)).clamp_min(1e-12) for name, total in squares.items()}
 
     @torch.no_grad()
     def _first_step(self, support: Feedback) -> Learned:
@@ -174,13 +180,13 @@ class TokenMethod(Trained[Learned]):
         if self.users_at_once < len(support.items) or 2 * len(distinct) >= support.mask.sum():
             return {}
         error = torch.sigmoid(self.learned["prior"][support.items]) - support.labels
-        error = self.learned["rate"] * error * support.mask / self._labels(support)[:, None]
+        error = error * support.mask / self._labels(support)[:, None]
         step: Learned = {}
         for items, slopes in self._slopes(distinct):
             share = (support.items[:, :, None] == items).to(error)  # (B, K, m)
             weight = (error[:, None] @ share)[:, 0]  # (B, m)
             for name, slope in slopes.items():
-                moved = torch.einsum("bm,m...->b...", weight, slope)
+                moved = self.learned[_rate(name)] * torch.einsum("bm,m...->b...", weight, slope)
                 step[name] = step[name] + moved if name in step else moved
         return step
 
@@ -188,25 +194,27 @@ class TokenMethod(Trained[Learned]):
         """(B,) what the sum of a support's losses is divided by."""
         return support.mask.sum(1) + self.damping
 
-    def _logits(self, packed: Packed, items: Tensor, change: Change) -> Tensor:
-        moved = self.trunk.read(packed, change) - self.trunk.plain[items]  # (B, N, D)
-        return self.learned["prior"][items] + moved @ self.learned["head"]
+    def _logits(self, packed: Packed, items: Tensor, state: Learned) -> Tensor:
+        vectors = self.trunk.read(packed, self.change(state))  # (B, N, D)
+        moved = (vectors - self.trunk.plain[items]) @ self.learned["head"]
+        if self.own_head:
+            moved = moved + ((vectors - self.trunk.plain.mean(0)) @ state["head"][:, :, None])[..., 0]
+        return self.learned["prior"][items] + moved
 
     def _adapted(self, state: Learned, support: Feedback, steps: int) -> Learned:
         """Plain gradient descent, each user on their own; gradients of gradients are left out."""
-        rate = self.learned["rate"]
         packed = self.trunk.pack(support.items, support.mask)
         for _ in range(steps):
             here = {name: value.detach().requires_grad_() for name, value in state.items()}
             with torch.enable_grad():
-                logits = self._logits(packed, support.items, self.change(here))
+                logits = self._logits(packed, support.items, here)
                 losses = binary_cross_entropy_with_logits(
                     logits, support.labels, support.mask.float(), reduction="none"
                 )
                 loss = (losses.sum(1) / self._labels(support)).sum()
                 slopes = torch.autograd.grad(loss, list(here.values()))
             state = {
-                name: value - rate * slope
+                name: value - self.learned[_rate(name)] * slope
                 for (name, value), slope in zip(state.items(), slopes, strict=True)
             }
         return state
@@ -223,3 +231,7 @@ class TokenMethod(Trained[Learned]):
         middle = max(k for k in shots if k <= 8)
         losses = [self._loss(batch) for batch in valid.batches(middle)]
         return float(torch.cat(losses).mean())
+
+
+def _rate(name: str) -> str:
+    return "head_rate" if name == "head" else "rate"

@@ -30,7 +30,8 @@ class Bitfit(TokenMethod):
     family = "adapters"
     paper = "arXiv:2106.10199"
     needs_tokens = True
-    state_size = "4 * blocks * 10 * D"  # a feed-forward net of BERT's kind has 4 D hidden units
+    own_head = True
+    state_size = "4 * D * (10 * blocks + 1)"  # a feed-forward net of BERT's kind has 4 D hidden units
 
     def start(self, width: int, generator: torch.Generator) -> Learned:
         weights = {}

@@ -38,7 +38,8 @@ class FullFinetune(TokenMethod):
     paper = "arXiv:1810.04805"
     needs_tokens = True
     users_at_once = 16  # 4 copies of a block for each: weights, change, slopes, the next change
-    state_size = "4 * blocks * (12 * D * D + 13 * D)"  # with 4 D hidden units, as in BERT
+    own_head = True
+    state_size = "4 * blocks * (12 * D * D + 13 * D) + 4 * D"  # with 4 D hidden units, as in BERT
 
     def start(self, width: int, generator: torch.Generator) -> Learned:
         return {

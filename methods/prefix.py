@@ -32,7 +32,8 @@ class Prefix(TokenMethod):
     needs_tokens = True
     presets: ClassVar[dict[str, dict[str, Any]]] = TokenMethod.presets | {"paper": {"length": 10}}
     space = TokenMethod.space | {"length": (1, 16)}
-    state_size = "4 * blocks * 2 * length * D"
+    own_head = True
+    state_size = "4 * D * (2 * blocks * length + 1)"
 
     def start(self, width: int, generator: torch.Generator) -> Learned:
         some = torch.randperm(len(self.items), generator=generator)[None, : self.length]
@@ -52,7 +53,7 @@ class Prefix(TokenMethod):
         return weights
 
     def stays(self, weight: Tensor) -> bool:
-        return weight.dim() == 2  # a start that moves would have the catalogue read at every step
+        return super().stays(weight) or weight.dim() == 2  # a start that moves would have the catalogue read at every step
 
     def settle(self) -> None:
         plain = self.trunk.every(self.change(self.begin(1)))
