@@ -6,7 +6,9 @@ labels weighs (1 - b) / (1 - b^n) each. Oversampling and undersampling (He & Gar
 doi:10.1109/TKDE.2008.239) are the same in expectation with n_max / n and n_min / n.
 
 A label y between is y of a like and 1 - y of a dislike, in its weight and in the counts alike.
-Balanced scores no longer say how often a user likes: look at log-loss and calibration, too.
+Balanced scores do not say how often a user likes; `corrected` learns beside the offset
+log(w+ / w-) that the weights add to every log-odds and leaves it out of the scores (King & Zeng,
+"Logistic Regression in Rare Events Data", 2001). Look at log-loss and calibration, too.
 """
 
 from dataclasses import dataclass
@@ -37,6 +39,7 @@ class Resampled(Method[Seen]):
 
     support: Literal["effective", "over", "under", "plain"] = "effective"  # how a user's is drawn
     warm: Literal["plain", "balanced"] = "plain"  # balanced: the item prior sees as many of each
+    corrected: bool = True  # False: scores stay as the balance has them
     beta: float = 0.99  # b of the effective number; 0: all weigh alike, 1: by one over n
     s: float | None = None  # prior standard deviation of a weight; None: chosen on valid users
     steps: int = 10  # of Newton's method, and:
@@ -46,9 +49,10 @@ class Resampled(Method[Seen]):
     paper = "arXiv:1901.05555"
     random = False  # only warm = "balanced" draws
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"support": "effective", "beta": 0.99},
+        "paper": {"support": "effective", "beta": 0.99, "corrected": False},
         "over": {"support": "over"},
         "under": {"support": "under"},
+        "uncorrected": {"corrected": False},
         "warm": {"support": "plain", "warm": "balanced"},
     }
     space: ClassVar[Space] = {
@@ -70,20 +74,24 @@ class Resampled(Method[Seen]):
         choose(self, grid(s=(1.0, 0.25, 0.5, 2.0) if self.s is None else (self.s,)), valid)
 
     def adapt(self, support: Feedback) -> Seen:
-        labels, weight = self.resample(support)
+        labels, weight, offset = self.resample(support)
         variance = self.learned["s"] ** 2
         products = variance * gram(self.items.features, support.items, support.mask)
-        start = self.learned["prior"][support.items]
+        start = self.learned["prior"][support.items] + (offset if self.corrected else 0)
         found = mode(products, start, labels, weight, steps=self.steps, longest=self.longest)
         return Seen(support.items, variance * found)
 
-    def resample(self, support: Feedback) -> tuple[Tensor, Tensor]:
-        """(B, K) labels and weights: w+ y log p + w- (1 - y) log (1 - p) is the cross-entropy of
-        one label w+ y / w, w = w+ y + w- (1 - y) times."""
+    def resample(self, support: Feedback) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, K) labels, (B, K) weights and (B, 1) log(w+ / w-).
+
+        w+ y log p + w- (1 - y) log (1 - p) is the cross-entropy of one label w+ y / w, w times,
+        with w = w+ y + w- (1 - y).
+        """
         parts = torch.stack([support.labels, 1 - support.labels], 1) * support.mask[:, None]
-        each = self._weights(parts.sum(2))[..., None] * parts  # (B, 2, K)
+        kinds = self._weights(parts.sum(2))[..., None]  # (B, 2, 1)
+        each = kinds * parts  # (B, 2, K)
         weight = each.sum(1)
-        return each[:, 0] / weight.clamp_min(1e-9), weight
+        return each[:, 0] / weight.clamp_min(1e-9), weight, torch.log(kinds[:, 0] / kinds[:, 1])
 
     def _weights(self, counts: Tensor) -> Tensor:
         """(B, 2) labels of each kind -> (B, 2) what one of them weighs; fewer than one count as

@@ -38,6 +38,7 @@ class Known:
 
 @dataclass
 class Rules(Method[Known]):
+    text: bool = True  # False: the rules alone
     veto_at: int = 3  # dislikes of a tag without a like
     damping: float | None = None  # average items a tag begins with; None: chosen on valid users
     gain: float | None = None  # of the affinity, 0 or more; None, here and below: likewise
@@ -47,7 +48,7 @@ class Rules(Method[Known]):
     family = "robust"
     paper = "Sill, Monotonic Networks (1997)"
     random = False
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"no-veto": {"depth": 0.0}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"alone": {"text": False}}
     space: ClassVar[Space] = {
         "veto_at": (2, 6),
         "damping": (0.5, 20.0),
@@ -80,7 +81,8 @@ class Rules(Method[Known]):
     def adapt(self, support: Feedback) -> Known:
         left = (support.labels - self.learned["prior"][support.items]) * support.mask
         products = gram(self.items.features, support.items, support.mask)
-        seen = Seen(support.items, ridge(products, left, self.learned["tau"]))
+        weights = ridge(products, left, self.learned["tau"]) * self.text
+        seen = Seen(support.items, weights)
         return Known(seen, support.labels, support.mask)
 
     def score(self, state: Known, items: Tensor) -> Tensor:
