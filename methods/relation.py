@@ -27,7 +27,7 @@ from .protonet import start_weights
 class Relation(Trained[Tensor]):
     width: int = 64  # of the projection
     hidden: int = 64  # units of the comparing net
-    kappa: float = 3.0  # how many labels a warm prototype is worth
+    kappa: float = 2.0  # how many labels a warm prototype is worth
     meta_users: int = 64
     meta_lr: float = 3e-3
     patience: int = 8

@@ -5,6 +5,8 @@ theta += eps mean(theta_k - theta), theta_k a warm user's head after k = `warm_s
 on all labels of an episode, support and query alike; eps falls from `meta_lr` to 0. No gradient
 goes through a step. A new user's head descends from where that ends.
 
+What is ours: the start loses eps `weight_decay` theta a batch. Reptile sees many labels of a user
+at a time and does not learn to take one label calmly: a smaller start does.
 theta_k - theta lies in the span of what a user rated: only its mean over users is written out.
 """
 
@@ -23,8 +25,9 @@ from ._inner import Adapted, InnerLoop, Rates, descend
 @dataclass
 class Reptile(InnerLoop):
     warm_steps: int = 10  # k; `inner_steps` are a new user's
-    alpha: float = 0.03
+    alpha: float = 0.05
     meta_lr: float = 1.0  # eps where it begins
+    weight_decay: float = 6e-3  # its share of theta goes too: without, one label moves too much
     schedule: Literal["constant", "linear", "cosine"] = "linear"
     meta_steps: int = 600  # a step is cheap: nothing goes back through it
 

@@ -1,6 +1,6 @@
 """The other meta-learners and adversaries: each is its formula, worked out by another road."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -52,7 +52,8 @@ def trained(world: tuple[Split, Items], name: str, **params: Any) -> Any:
 
 @pytest.fixture(scope="module", params=METHODS)
 def method(request: pytest.FixtureRequest, world: tuple[Split, Items]) -> Method[Any]:
-    return trained(world, request.param)  # type: ignore[no-any-return]
+    method: Method[Any] = trained(world, request.param)
+    return method
 
 
 def scores(method: Method[Any], batch: EpisodeBatch) -> Tensor:
@@ -149,9 +150,9 @@ def assert_same(method: Any, found: Tensor, wanted: Tensor, names: tuple[str, ..
         torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-12)
 
 
-def descended(weights: Weights, loss: Tensor, rates: Weights | float) -> Weights:
+def descended(weights: Weights, loss: Tensor, rates: Sequence[Tensor | float] | float) -> Weights:
     slopes = torch.autograd.grad(loss, weights, create_graph=True)
-    each = rates if isinstance(rates, list) else [rates] * len(weights)
+    each = [rates] * len(weights) if isinstance(rates, float) else rates
     return [w - r * s for w, r, s in zip(weights, each, slopes, strict=True)]
 
 
@@ -282,13 +283,15 @@ def test_reptiles_mean_change_is_that_of_a_copy_of_the_head_for_each_user(
 
 
 def test_reptile_takes_ever_smaller_shares_of_the_change(world: tuple[Split, Items]) -> None:
-    """Without valid users the start is where it began, plus eps times the change, batch by batch;
-    over two batches eps is 1 and then a half."""
+    """Without valid users the start is where it began, plus eps times the change and less eps times
+    the decay, batch by batch; over two batches eps is 1 and then a half."""
     cut, items = world
     nobody = cut.valid.first(0)
 
     def start_after(steps: int) -> Any:
-        method = registry.find("methods", "reptile")(meta_steps=steps, meta_users=8)
+        method = registry.find("methods", "reptile")(
+            meta_steps=steps, meta_users=8, weight_decay=0.1
+        )
         method.meta_train(cut.warm, nobody, items, Seeds.of(0))
         return method
 
@@ -299,7 +302,10 @@ def test_reptile_takes_ever_smaller_shares_of_the_change(world: tuple[Split, Ite
     )
     for eps, batch in zip((1.0, 0.5), batches, strict=True):
         change = method.change(all_of(batch))
-        method.learned |= {name: method.learned[name] + eps * change[name] for name in HEAD}
+        before = method.learned
+        method.learned = before | {
+            name: (1 - 0.1 * eps) * before[name] + eps * change[name] for name in HEAD
+        }
     ended = start_after(2)
     for name in HEAD:
         torch.testing.assert_close(ended.learned[name], method.learned[name])
