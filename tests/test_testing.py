@@ -1,19 +1,46 @@
 """`check_method`: what it says of a method, and of one that cannot keep a promise."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
-from coldbench.checks import BY_SUBJECT, CHECKS, NEEDS, SUBJECTS, promise
+from coldbench import registry
+from coldbench.arithmetic import worked_out
+from coldbench.checks import BY_SUBJECT, CHECKS, NEEDS, SUBJECTS, listed, promise
 from coldbench.episode import Feedback
-from coldbench.errors import Unavailable
+from coldbench.errors import Unavailable, UserError
 from coldbench.method import Method
 from coldbench.testing import Outcome, check_method, to_table
 from tests.twins import FILES, Noisy, Sound, Twin, one, the_world_restored
 
 __all__ = ["the_world_restored"]
+ROOT = Path(__file__).resolve().parent.parent
+COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
+DIES = """\"\"\"It ends its own process while it learns.\"\"\"
+
+import os
+from dataclasses import dataclass
+
+from coldbench.method import Method
+
+
+@dataclass
+class Dies(Method[None]):
+    def meta_train(self, warm, valid, items, seeds):
+        os.kill(os.getpid(), 11)
+
+    def adapt(self, support):
+        return None
+
+    def score(self, state, items):
+        return None
+"""
 
 
 @pytest.mark.slow
@@ -33,6 +60,20 @@ def test_there_are_more_than_forty_checks_each_with_a_promise_in_words() -> None
     assert set(NEEDS) <= set(CHECKS)
     for name in CHECKS:
         assert len(promise(name).split()) > 5, name
+
+
+def test_the_page_on_conformance_lists_every_promise_as_it_stands() -> None:
+    page = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    assert page.endswith(listed()), f"end docs/conformance.md with\n{listed()}"
+
+
+def test_the_table_of_all_methods_has_rows_of_methods_there_are_and_no_failure() -> None:
+    table = (ROOT / "docs" / "conformance-table.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    assert rows and {row[0].removeprefix("| ") for row in rows} <= set(registry.names("methods"))
+    for name, passed, failed, _ in rows:
+        assert not failed.strip(), f"{name}: {failed}"
+        assert int(passed.split(" of ")[1]) <= len(CHECKS)
 
 
 def test_an_exemption_from_a_check_that_does_not_exist_is_an_error() -> None:
@@ -103,3 +144,45 @@ def test_a_method_whose_attributes_are_no_parameters_needs_no_dataclass() -> Non
 
     assert one(Stated, "parameters survive JSON").passed
     assert issubclass(Stated, Method)
+
+
+@pytest.mark.parametrize(
+    ("formula", "comes_to"),
+    [("4 * (1 + factors)", 68), ("8 * K + 4 * D // 3", 137), ("-K + 2 ** 3", 0), ("12", 12)],
+)
+def test_arithmetic_in_a_string_is_worked_out(formula: str, comes_to: int) -> None:
+    assert worked_out(formula, {"K": 8, "D": 55, "factors": 16}) == comes_to
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["K.real", "abs(K)", "K if K else 1", "'a' * K", "K /", "rank * K", "[K][0]", "K @ K", "K / 2"],
+)
+def test_what_is_no_arithmetic_is_refused(formula: str) -> None:
+    with pytest.raises(UserError, match=r"K"):
+        worked_out(formula, {"K": 8})
+
+
+@pytest.mark.slow
+def test_a_method_that_ends_its_process_loses_no_other_its_outcomes(tmp_path: Path) -> None:
+    (tmp_path / "dies.py").write_text(DIES, encoding="utf-8")
+    words = [COLDBENCH, "check", "item-bias", "dies.py", "user-mean", "-j", "2", "--json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    rows = json.loads(done.stdout)
+    assert list(dict.fromkeys(row["name"] for row in rows)) == ["item-bias", "dies", "user-mean"]
+    dead = [row for row in rows if row["name"] == "dies"]
+    assert [row["verdict"] for row in dead] == ["fail"] and "ended" in dead[0]["reason"]
+    for name in ("item-bias", "user-mean"):
+        assert sum(row["name"] == name for row in rows) == len(CHECKS)
+
+
+@pytest.mark.slow
+def test_side_by_side_or_one_by_one_the_outcomes_are_the_same(tmp_path: Path) -> None:
+    def table(*words: str) -> str:
+        run = [COLDBENCH, "check", "item-bias", "knn", "random", *words, "--output", "table.md"]
+        subprocess.run(run, cwd=tmp_path, capture_output=True, check=False)
+        return (tmp_path / "table.md").read_text(encoding="utf-8")
+
+    assert table("-j", "1") == table("-j", "3")
+    assert "learns a planted taste better than popularity: it is chance" in table("-j", "3")

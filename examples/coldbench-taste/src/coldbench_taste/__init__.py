@@ -1,0 +1,1 @@
+"""A method for coldbench in a package of its own."""
