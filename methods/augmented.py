@@ -3,7 +3,7 @@
 Words and fields left out and synonyms put in, Wei & Zou, "EDA" (2019), arXiv:1901.11196; mixup
 within a user, Zhang, Cisse, Dauphin & Lopez-Paz, "mixup" (2018), arXiv:1710.09412: a row
 c e_i + (1 - c) e_j has the label c y_i + (1 - c) y_j, c ~ Beta. The loss is the mean over the clean
-rows, their views and the mixtures. Items that are asked for keep the text they have.
+rows, their views and the mixtures, times K / (K + worth). Items asked for keep the text they have.
 
 Lots belong to items and are drawn once, so neither the batch nor the order of a support matters: an
 item is mixed with the next of the user's items in an order drawn by lot, the last with the first.
@@ -29,6 +29,8 @@ class Augmented(InnerLoop):
     copies: int = 2  # views of each item beside its own text
     rate: float = 0.2  # of each change of a text, or of a vector's entries
     synonyms: bool = False  # words replaced, too; True without WordNet: the row is unavailable
+    worth: float = 4.0  # labels that the start counts as: one label moves it by a fifth of the mean
+    alpha: float = 0.1
     mixture: float = 0.4  # of c ~ Beta(mixture, mixture); 0: c is 1, no mixture at all
 
     family = "robust"
@@ -39,6 +41,7 @@ class Augmented(InnerLoop):
         "synonyms": {"synonyms": True},
     }
     space = InnerLoop.space | {
+        "worth": [0.0, 2.0, 4.0, 8.0],
         "copies": (1, 4),
         "rate": (0.05, 0.5),
         "mixture": [0.0, 0.2, 0.4, 1.0],
@@ -81,7 +84,9 @@ class Augmented(InnerLoop):
         offset, labels = (
             torch.cat([own] * clean + [mixed(own)], 1) for own in (rows.offset, rows.labels)
         )
-        weight = torch.cat([rows.weight] * (clean + 1), 1) / (clean + 1)
+        count = support.mask.sum(1, keepdim=True)  # (B, 1)
+        own = support.mask / (count + self.worth).clamp_min(1)  # (B, K) what a label counts
+        weight = torch.cat([own] * (clean + 1), 1) / (clean + 1)
         products = 1 + vectors @ vectors.mT
         rates = Rates(self.alpha, self.alpha, self.alpha)
         many = Rows(trunk.of(vectors), products, offset, labels, weight)

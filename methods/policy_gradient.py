@@ -27,8 +27,10 @@ FAR = -1e4  # a logit that is never drawn before a real one
 
 @dataclass
 class PolicyGradient(Protonet):
-    samples: int = 8  # M, orders of a user's query
+    samples: int = 16  # M, orders of a user's query
     mix: float = 0.5  # share of the cross-entropy in the loss
+    meta_users: int = 64
+    patience: int = 8
     cut: int = 10  # places that NDCG looks at
     levels: float = 4.0  # a label y gains 2^(levels y) - 1; 4: five stars
 

@@ -1,0 +1,505 @@
+"""Robust rows: each formula against a plain computation of it, and what each must not change."""
+
+from dataclasses import replace
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench import registry
+from coldbench.encoder import Encoder, Items
+from coldbench.episode import EpisodeBatch, Feedback, Users
+from coldbench.errors import Unavailable, UserError
+from coldbench.interactions import Interactions
+from coldbench.judged import judge
+from coldbench.method import Method, from_params
+from coldbench.metrics import per_user
+from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.testing import World, make_world
+
+World_ = tuple[Split, Items]
+ROWS = {  # the defaults and what else there is of each, trained but for a moment
+    "calibrated": [{}, *({"base": b} for b in ("protonet", "ridge", "fold-in", "content-prior"))],
+    "temporal": [{}, {"base": "logistic"}, {"memory": 2.0}],
+    "resampled": [{}, {"support": "over"}, {"support": "under"}, {"warm": "balanced"}],
+    "rules": [{}, {"text": False, "gain": 1.0, "depth": 0.1}],
+    "multi-copy": [{}, {"copies": 1, "bags": 4}, {"copies": 2, "bags": 3}],
+    "augmented": [{"meta_steps": 4}, {"meta_steps": 4, "copies": 0}],
+}
+CASES = [(name, params) for name, many in ROWS.items() for params in many]
+
+
+def made(name: str, world: World_, **params: Any) -> Any:
+    method = from_params(registry.find("methods", name), name, params)
+    method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
+    return method
+
+
+def scores(method: Method[Any], support: Feedback, items: Tensor) -> Tensor:
+    with torch.no_grad():
+        return method.score(method.adapt(support), items)
+
+
+def cold(world: World_, shots: int = 4) -> EpisodeBatch:
+    return next(world[0].cold.batches(shots))
+
+
+def said(items: list[int], labels: list[float], ages: list[float] | None = None) -> Feedback:
+    """One user's support."""
+    given = torch.tensor([labels])
+    old = torch.zeros_like(given) if ages is None else torch.tensor([ages])
+    numbers = torch.tensor([items], dtype=torch.int64)
+    return Feedback(numbers, given, old, torch.ones_like(given).bool())
+
+
+@pytest.mark.parametrize(("name", "params"), CASES, ids=str)
+def test_a_batch_scores_as_its_users_do_alone_padded_and_turned_round(
+    name: str, params: dict[str, Any], world: World_
+) -> None:
+    method, batch = made(name, world, **params), cold(world)
+    together = scores(method, batch.support, batch.query.items)
+    for i in range(0, len(together), 3):
+        support = batch.support.map(
+            lambda column, i=i: torch.nn.functional.pad(column[i : i + 1].flip(1), (2, 1))
+        )
+        alone = scores(method, support, batch.query.items[i : i + 1, 2:3])
+        torch.testing.assert_close(alone[0, 0], together[i, 2], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "base"), [("temporal", "ridge"), ("resampled", "logistic"), ("rules", "ridge"),
+                       ("multi-copy", "ridge"), ("calibrated", "simpleshot")],
+)  # fmt: skip
+def test_before_the_first_label_it_is_its_base(name: str, base: str, world: World_) -> None:
+    batch = cold(world, 0)
+    params = {"temperature": 1.0} if name == "calibrated" else {}
+    got, want = (
+        scores(m, batch.support, batch.query.items)
+        for m in (made(name, world, **params), made(base, world))
+    )
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
+
+
+# Calibrated
+
+
+@pytest.mark.parametrize("base", ["simpleshot", "protonet", "ridge", "fold-in", "content-prior"])
+def test_calibrating_turns_no_two_items_of_a_user_round(base: str, world: World_) -> None:
+    method = made("calibrated", world, base=base, trust=1.0, temperature=0.7)
+    batch = cold(world)
+    below = method._base()
+    plain, moved = (scores(m, batch.support, batch.query.items) for m in (below, method))
+    apart = [x[:, :, None] - x[:, None] for x in (plain.double(), moved.double())]
+    assert float((apart[0] * apart[1]).min()) >= 0
+    values = [
+        per_user("auc", judge(x, batch.query.labels, batch.query.mask, like_at=0.625))
+        for x in (plain, moved)
+    ]
+    torch.testing.assert_close(*values, rtol=0, atol=0, equal_nan=True)
+    assert float((moved - plain).abs().mean()) > 0.01
+
+
+def test_the_bias_is_the_beta_posteriors_log_odds(world: World_) -> None:
+    method = made("calibrated", world, base="content-prior", trust=2.0, temperature=2.0)
+    support = said([3, 5, 9], [1.0, 0.75, 0.0])
+    usual = float(method.learned["usual"][[3, 5, 9]].mean())
+    n = 2 * float(method.learned["worth"])
+    base = torch.logit(method.learned["expected"][7].double())
+    level = np.log(usual / (1 - usual))
+    want = (base - level) / 2 + np.log((1.75 + n * usual) / (1.25 + n * (1 - usual)))
+    got = torch.logit(scores(method, support, torch.tensor([[7]])).double())[0, 0]
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
+
+
+def test_the_beta_prior_is_found_again_from_users_drawn_from_it() -> None:
+    rng = np.random.default_rng(0)
+    like = rng.beta(6.0, 3.0, 4_000)
+    labels = (rng.random((4_000, 12)) < like[:, None]).astype(np.float32).ravel()
+    log = Interactions(
+        np.arange(4_001) * 12, np.tile(np.arange(12), 4_000).astype(np.int32), labels, None, 12
+    )
+    found = import_module("coldbench.methods.calibrated").beta_prior(
+        Users(log, labels, np.arange(4_000))
+    )
+    assert found[0] == pytest.approx(6 / 9, abs=0.01)
+    assert found[1] == pytest.approx(9, rel=0.1)
+
+
+def test_a_user_who_likes_everything_is_expected_to_go_on(world: World_) -> None:
+    method, asked = made("calibrated", world, base="content-prior"), torch.arange(40)[None]
+    likes, none = said([1, 2, 3, 4], [1.0] * 4), said([], [])
+    assert bool((scores(method, likes, asked) > scores(method, none, asked)).all())
+
+
+# Temporal and weighted regression
+
+
+@pytest.mark.parametrize("base", ["ridge", "logistic"])
+def test_labels_of_one_age_0_count_as_in_the_base(base: str, world: World_) -> None:
+    plain = made(base, world)
+    strength = plain.learned["tau"] if base == "ridge" else plain.learned["s"] ** -2
+    method = made("temporal", world, base=base, memory=1.0, tau=float(strength))
+    batch = cold(world)
+    assert float(batch.support.ages.max()) > 0
+    now = replace(batch.support, ages=torch.zeros_like(batch.support.ages))
+    got, want = (scores(m, now, batch.query.items) for m in (method, plain))
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
+    aged = scores(method, batch.support, batch.query.items)
+    assert float((aged - want).abs().max()) > 1e-3
+
+
+def test_weighted_ridge_is_least_squares_on_scaled_rows(world: World_) -> None:
+    method = made("temporal", world, memory=3.0, tau=0.5)
+    support = said([3, 5, 9, 20], [1.0, 0.25, 0.0, 0.75], [0.0, 1.0, 5.0, 30.0])
+    x = world[1].features[support.items[0]].double().numpy()
+    prior = method.learned["prior"].double().numpy()
+    weight = np.exp(-support.ages[0].double().numpy() / 3)
+    left = support.labels[0].double().numpy() - prior[support.items[0]]
+    w = np.linalg.solve((x.T * weight) @ x + 0.5 * np.eye(x.shape[1]), x.T @ (weight * left))
+    state = method.adapt(support)
+    got = state.dot(world[1].features, torch.arange(40)[None])[0]
+    np.testing.assert_allclose(got, world[1].features.double().numpy() @ w, atol=1e-5)
+
+
+def test_where_tastes_change_it_forgets_and_elsewhere_it_does_not() -> None:
+    """What valid users said more than a day before they are asked is turned round."""
+    dataset = registry.find("datasets", "synthetic")(n_users=240, n_items=40, per_user=30)
+    log, catalogue = dataset.load()
+    protocol = Protocol.of("user-cold", {"shots": [0, 4, 16], "query": 6})
+    cut = split(log, dataset.labels(log.ratings, "rating"), protocol, Seeds.of(0))
+    valid, times = cut.valid, cut.valid.users.log.times
+    assert times is not None
+    old = times[valid.query[:, :1]] - times[valid.support] > 86_400  # (E, S)
+    labels = valid.users.labels.copy()
+    labels[valid.support[old]] = 1 - labels[valid.support[old]]
+    turned = replace(valid, users=replace(valid.users, labels=labels))
+    rates = []
+    for some in (valid, turned):
+        method = registry.find("methods", "temporal")()
+        method.meta_train(cut.warm, some, Encoder("vectors").items(catalogue), Seeds.of(0))
+        rates.append(float(method.learned["forgetting"]))
+    assert rates[0] < rates[1]
+
+
+def test_a_memory_is_a_number_of_days() -> None:
+    with pytest.raises(UserError, match="memory is a number of days above 0, not -1"):
+        registry.find("methods", "temporal")(memory=-1)
+    with pytest.raises(UserError, match="ridge or logistic"):
+        registry.find("methods", "temporal")(base="forest")
+
+
+# Resampled
+
+
+def test_plain_resampling_is_logistic_regression(world: World_) -> None:
+    batch = cold(world)
+    got, want = (
+        scores(m, batch.support, batch.query.items)
+        for m in (made("resampled", world, support="plain"), made("logistic", world))
+    )
+    torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+def test_oversampling_is_learning_from_the_rarer_labels_again_and_again(world: World_) -> None:
+    over = made("resampled", world, support="over", corrected=False, s=1.0)
+    plain = made("logistic", world, s=1.0)
+    asked = torch.arange(40)[None]
+    few = said([1, 2, 3, 4, 5, 6], [1.0, 1, 1, 1, 0, 0])
+    more = said([1, 2, 3, 4, 5, 6, 5, 6], [1.0, 1, 1, 1, 0, 0, 0, 0])
+    got, want = scores(over, few, asked), scores(plain, more, asked)
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
+
+
+def test_the_effective_number_of_labels_weighs_as_cui_et_al_write(world: World_) -> None:
+    method = made("resampled", world, beta=0.9)
+    _, weight, offset = method.resample(said([1, 2, 3, 4], [1.0, 1, 1, 0]))
+    each = [(1 - 0.9) / (1 - 0.9**n) for n in (3, 1)]
+    whole = 3 * each[0] + each[1]
+    want = torch.tensor([4 * each[0] / whole] * 3 + [4 * each[1] / whole])
+    torch.testing.assert_close(weight[0], want, rtol=1e-5, atol=0)
+    assert float(offset) == pytest.approx(np.log(each[0] / each[1]), abs=1e-5)
+    assert float(weight.sum()) == pytest.approx(4)
+
+
+def test_a_label_between_is_so_much_of_a_like_and_of_a_dislike(world: World_) -> None:
+    """Its weighted cross-entropy, and that of the one label it is turned into, are the same."""
+    method = made("resampled", world, support="over")
+    support = said([1, 2, 3], [0.9, 0.8, 0.3])
+    label, weight, _ = method.resample(support)
+    n = torch.tensor([2.0, 1.0])
+    like, dislike = n.max() / n
+    y, p = support.labels, torch.tensor(0.37)
+    want = like * y * p.log() + dislike * (1 - y) * (1 - p).log()
+    got = weight * (label * p.log() + (1 - label) * (1 - p).log())
+    torch.testing.assert_close(got, want, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_the_fit_is_where_the_weighted_likelihood_and_the_prior_balance(
+    corrected: bool, world: World_
+) -> None:
+    """At the mode a row's coefficient is its weight times its error."""
+    method = made("resampled", world, support="over", corrected=corrected, s=1.5, steps=50)
+    support = said([1, 2, 3, 4, 5], [1.0, 1, 1, 0, 0.75])
+    label, weight, offset = method.resample(support)
+    state = method.adapt(support)
+    logit = method.learned["prior"][support.items] + state.dot(world[1].features, support.items)
+    chance = torch.sigmoid(logit + offset * corrected)
+    torch.testing.assert_close(state.weights / 1.5**2, weight * (label - chance), rtol=0, atol=1e-4)
+
+
+# Rules
+
+
+def test_a_better_label_never_lowers_an_item_that_shares_a_tag(world: World_) -> None:
+    method = made("rules", world, text=False, gain=1.0, depth=0.2, veto_at=2)
+    has = method.learned["tags"]
+    rng = torch.Generator().manual_seed(0)
+    asked = torch.arange(40)[None]
+    raised = 0
+    for _ in range(60):
+        items = torch.randperm(40, generator=rng)[:6].tolist()
+        labels = torch.randint(5, (6,), generator=rng) / 4
+        at = int(torch.randint(6, (1,), generator=rng))
+        better = labels.clone()
+        better[at] = torch.maximum(labels[at], torch.rand(1, generator=rng)[0])
+        before, after = (
+            scores(method, said(items, y.tolist()), asked)[0] for y in (labels, better)
+        )
+        shares = (has[items[at]] * has).sum(1) > 0
+        assert bool((after >= before - 1e-6).all())
+        torch.testing.assert_close(after[~shares], before[~shares], rtol=0, atol=1e-6)
+        raised += int((after[shares] > before[shares] + 1e-4).any())
+    assert raised > 10
+
+
+def test_a_tag_is_vetoed_by_dislikes_alone_and_taken_up_again_by_a_like(world: World_) -> None:
+    method = made("rules", world, text=False, gain=0.0, depth=0.2, veto_at=2)
+    has = method.learned["tags"]
+    tag = int(has.sum(0).argmax())
+    mine = has[:, tag].nonzero()[:, 0].tolist()
+    assert len(mine) >= 4
+    other = [n for n in range(40) if not has[n, tag]]
+    asked = torch.tensor([[mine[3], other[0]]])
+
+    def lowered(labels: list[float]) -> list[bool]:
+        support = said(mine[: len(labels)], labels)
+        state = method.adapt(support)
+        return (method.rule(state, asked)[0] < -0.19).tolist()
+
+    assert lowered([0.0]) == [False, False]
+    assert lowered([0.0, 0.25]) == [True, False]
+    assert lowered([0.0, 0.25, 1.0]) == [False, False]
+    assert lowered([0.0, 0.5]) == [False, False]  # neither liked nor disliked
+
+
+def test_the_affinity_of_an_item_is_the_mean_of_its_tags(world: World_) -> None:
+    """By a loop, in a catalogue whose items have several tags."""
+    split, items = world
+    words = tuple(
+        tuple({"odd" if n % 2 else "even", "first" if n < 20 else "last"}) for n in range(40)
+    )
+    tagged = replace(items, catalogue=replace(items.catalogue, tags=words))
+    method = made("rules", (split, tagged), text=False, gain=0.7, damping=2.0, depth=0.0)
+    seen, labels = [1, 4, 25, 30], [1.0, 0.25, 0.5, 0.75]
+    left = [y - float(method.learned["prior"][i]) for i, y in zip(seen, labels, strict=True)]
+    want = []
+    for asked in range(40):
+        of_tags = []
+        for word in words[asked]:
+            parts = [r for i, r in zip(seen, left, strict=True) if word in words[i]]
+            of_tags.append(sum(parts) / (2 + len(parts)))
+        want.append(0.7 * sum(of_tags) / len(of_tags))
+    state = method.adapt(said(seen, labels))
+    every, few = (
+        method.rule(state, torch.arange(40)[None]),
+        method.rule(state, torch.arange(3)[None]),
+    )
+    np.testing.assert_allclose(every[0], want, atol=1e-6)
+    np.testing.assert_allclose(few[0], want[:3], atol=1e-6)
+
+
+def test_the_rules_share_of_the_gain_is_none_without_rules_and_all_without_text(
+    world: World_,
+) -> None:
+    assert float(made("rules", world, gain=0.0, depth=0.0).learned["share"]) == 0
+    assert float(made("rules", world, text=False).learned["share"]) in (0.0, 1.0)
+    blank = replace(world[1], catalogue=replace(world[1].catalogue, tags=((),) * 40))
+    batch = cold(world)
+    got, want = (
+        scores(m, batch.support, batch.query.items)
+        for m in (made("rules", (world[0], blank)), made("ridge", world))
+    )
+    torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+# Multi-copy and augmented
+
+
+def test_one_head_for_all_wordings_is_the_minimum_of_the_loss_it_states(world: World_) -> None:
+    method = made("multi-copy", world, copies=3, consistency=2.5, tau=0.7)
+    support = said([3, 5, 9, 20], [1.0, 0.25, 0.0, 0.75])
+    w = method.adapt(support)[0].double().requires_grad_()
+    every = torch.cat([world[1].features[None], method.learned["views"]]).double()
+    e = every[:, support.items[0]]  # (M, K, D)
+    r = (support.labels[0] - method.learned["prior"][support.items[0]]).double()
+    f = e @ w
+    loss = ((f - r) ** 2).mean(0).sum() + 0.7 * w.square().sum()
+    loss = loss + 2.5 * ((f - f.mean(0)) ** 2).mean(0).sum()
+    (slope,) = torch.autograd.grad(loss, w)
+    assert float(slope.abs().max()) < 1e-5
+    assert float(w.detach().abs().max()) > 0.05
+
+
+def test_one_copy_in_one_bag_is_ridge(world: World_) -> None:
+    batch = cold(world)
+    got, want = (
+        scores(m, batch.support, batch.query.items)
+        for m in (made("multi-copy", world, copies=1), made("ridge", world))
+    )
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
+
+
+def test_a_bag_is_ridge_on_as_many_copies_of_an_item_as_its_lot_says(world: World_) -> None:
+    method, ridge = (
+        made("multi-copy", world, copies=1, bags=5, tau=1.0),
+        made("ridge", world, tau=1.0),
+    )
+    items, labels = [3, 5, 9, 20], [1.0, 0.25, 0.0, 0.75]
+    heads = []
+    for counts in method.learned["counts"].int():
+        again = [i for i in items for _ in range(int(counts[i]))]
+        given = [y for i, y in zip(items, labels, strict=True) for _ in range(int(counts[i]))]
+        state = ridge.adapt(said(again, given))
+        heads.append(state.dot(world[1].features, torch.arange(40)[None])[0])
+    got = world[1].features @ method.adapt(said(items, labels))[0]
+    torch.testing.assert_close(got, torch.stack(heads).mean(0), rtol=0, atol=1e-5)
+    assert len(method.learned["counts"].unique()) > 2
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world whose items are read from text."""
+    return make_world(tmp_path_factory.mktemp("tiny"))
+
+
+def item_views(items: Items, copies: int, seed: int, **how: Any) -> Tensor:
+    return import_module("coldbench.methods._views").item_views(items, copies, seed, **how)  # type: ignore[no-any-return]
+
+
+def test_views_are_the_encoders_reading_of_changed_texts(read: World) -> None:
+    from coldbench.augment import views
+
+    found = item_views(read.items, 2, 5, rate=0.3)
+    texts = views(read.items.catalogue.text, 2, np.random.default_rng(5), rate=0.3)
+    for view, want in zip(found, texts, strict=True):
+        torch.testing.assert_close(view, read.items.encoder.embed(list(want)), rtol=0, atol=1e-5)
+    assert torch.equal(
+        item_views(read.items, 2, 5, rate=0.0), torch.stack([read.items.features] * 2)
+    )
+    assert not torch.equal(found, item_views(read.items, 2, 6, rate=0.3))
+
+
+def test_without_text_a_part_of_a_vector_is_left_out(world: World_) -> None:
+    found = item_views(world[1], 3, 0, rate=0.25)
+    torch.testing.assert_close(found.norm(dim=2), torch.ones(3, 40))
+    assert float((found == 0).float().mean()) == pytest.approx(0.25, abs=0.05)
+
+
+def test_only_the_text_of_a_fused_item_is_another(read: World) -> None:
+    fused = replace(read.items.encoder, fusion=0.4).items(read.items.catalogue)
+    found, width = item_views(fused, 1, 0, rate=0.3)[0], read.items.features.shape[1]
+    torch.testing.assert_close(found[:, width:], fused.features[:, width:])
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(len(found)))
+    assert float((found[:, :width] - fused.features[:, :width]).abs().max()) > 0.01
+
+
+@pytest.mark.parametrize("name", ["multi-copy", "augmented"])
+def test_synonyms_without_wordnet_are_unavailable_not_left_out(
+    name: str, read: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLDBENCH_WORDNET", str(tmp_path))
+    with pytest.raises(Unavailable, match="wordnet-base"):
+        made(name, (read.split, read.items), synonyms=True)
+
+
+@pytest.mark.parametrize("name", ["multi-copy", "augmented"])
+def test_no_text_of_an_item_that_is_asked_for_is_changed(name: str, world: World_) -> None:
+    """Before a label the views say nothing, and other views of unseen items change no score."""
+    brief = {"meta_steps": 4} if name == "augmented" else {}
+    method, batch = made(name, world, **brief), cold(world)
+    support = batch.support.map(lambda column: column[:1])
+    asked = torch.tensor([[n for n in range(40) if n not in support.items]])
+    before = scores(method, support, asked)
+    views = method.learned["views"].clone()
+    views[:, asked[0]] = -views[:, asked[0]]
+    method.learned = method.learned | {"views": views}
+    assert torch.equal(scores(method, support, asked), before)
+    views[:, support.items[0]] = -views[:, support.items[0]]
+    assert not torch.equal(scores(method, support, asked), before)
+
+
+def test_without_views_and_mixtures_the_loop_is_mamls(world: World_) -> None:
+    ours = made("augmented", world, meta_steps=4, copies=0, mixture=0.0, worth=0.0)
+    maml = registry.find("methods", "maml")(alpha=ours.alpha)
+    maml.items, maml.learned = ours.items, ours.learned
+    batch = cold(world)
+    got, want = (scores(m, batch.support, batch.query.items) for m in (ours, maml))
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
+
+
+def test_a_row_is_mixed_with_the_users_next_item_label_and_prior_alike(
+    world: World_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = made("augmented", world, meta_steps=4, copies=1)
+    rows: Any = []
+    module = import_module("coldbench.methods.augmented")
+    descend = module.descend
+    monkeypatch.setattr(
+        module, "descend", lambda start, r, *rest: rows.append(r) or descend(start, r, *rest)
+    )
+    items, labels = [3, 5, 9], [1.0, 0.25, 0.0]
+    vectors = method.adapt(said(items, labels)).support[0, 6:]
+    place, share = method.learned["place"], method.learned["share"]
+    ring = sorted(items, key=lambda i: int(place[i]))
+    for n, (item, label) in enumerate(zip(items, labels, strict=True)):
+        other = ring[(ring.index(item) + 1) % 3]
+        c = float(share[item])
+        for got, own in (
+            (vectors[n], world[1].features),
+            (rows[0].labels[0, 6 + n], dict(zip(items, labels, strict=True))),
+            (rows[0].offset[0, 6 + n], method.learned["prior"]),
+        ):
+            want = c * torch.as_tensor(own[item]) + (1 - c) * torch.as_tensor(own[other])
+            torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
+        assert label == labels[n]
+    torch.testing.assert_close(rows[0].weight.sum(), torch.tensor(3 / 7))
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("calibrated", {"base": "forest"}),
+        ("resampled", {"support": "sideways"}),
+        ("multi-copy", {"copies": 0}),
+        ("multi-copy", {"bags": 0}),
+    ],
+)
+def test_a_parameter_that_means_nothing_is_refused(name: str, params: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=next(iter(params))):
+        registry.find("methods", name)(**params)
+
+
+@pytest.mark.parametrize(("name", "k"), list(product(("temporal", "rules", "multi-copy"), (1, 4))))
+def test_a_state_takes_no_more_than_it_says(name: str, k: int, world: World_) -> None:
+    from coldbench.checks_kept import size_of
+    from coldbench.method import state_bytes
+
+    method = made(name, world)
+    support = said(list(range(k)), [0.5] * k)
+    assert state_bytes(method.adapt(support)) == size_of(method, k, world[1].features.shape[1])
