@@ -25,6 +25,10 @@ def scaled(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
 
 @dataclass
 class Ia3(TokenMethod):
+    inner_lr: float = 0.3
+    meta_steps: int = 100
+    meta_lr: float = 3e-2
+
     family = "adapters"
     paper = "arXiv:2205.05638"
     needs_tokens = True

