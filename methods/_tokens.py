@@ -198,7 +198,8 @@ class TokenMethod(Trained[Learned]):
         vectors = self.trunk.read(packed, self.change(state))  # (B, N, D)
         moved = (vectors - self.trunk.plain[items]) @ self.learned["head"]
         if self.own_head:
-            moved = moved + ((vectors - self.trunk.plain.mean(0)) @ state["head"][:, :, None])[..., 0]
+            centred = vectors - self.trunk.plain.mean(0)  # what all items share says no taste
+            moved = moved + (centred @ state["head"][:, :, None])[:, :, 0]
         return self.learned["prior"][items] + moved
 
     def _adapted(self, state: Learned, support: Feedback, steps: int) -> Learned:

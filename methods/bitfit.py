@@ -34,9 +34,7 @@ class Bitfit(TokenMethod):
     paper = "arXiv:2106.10199"
     needs_tokens = True
     own_head = True
-    state_size = (
-        "4 * D * (10 * blocks + 1)"  # a feed-forward net of BERT's kind has 4 D hidden units
-    )
+    state_size = "4 * D * (10 * blocks + 1)"  # with 4 D hidden units, as in BERT
 
     def start(self, width: int, generator: torch.Generator) -> Learned:
         weights = {}

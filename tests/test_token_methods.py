@@ -233,10 +233,15 @@ def test_in_bfloat16_scores_are_near_and_states_float32(name: str, world: World)
     torch.testing.assert_close(predict(fast, batch), predict(plain, batch), atol=0.02, rtol=0)
 
 
-def test_dropout_leaves_the_head_as_it_was(world: World) -> None:
-    heads = [trained("lora", world, dropout=rate).learned["head"] for rate in (0.0, 0.5)]
-    assert not torch.equal(*heads), "dropout changed nothing"
-    assert not (heads[1] == 0).any(), "a mask for training was kept"
+def test_dropout_hides_what_the_head_reads_and_only_in_training(world: World) -> None:
+    lora = trained("lora", world, dropout=0.5)
+    whole = lora.learned["head"]
+    assert whole.all(), "a mask for training was kept"
+    lora.thin(torch.Generator().manual_seed(0))
+    thinned = lora.learned["head"]
+    kept = thinned != 0
+    assert 0 < kept.sum() < len(kept)
+    torch.testing.assert_close(thinned[kept], 2 * whole[kept])
 
 
 @pytest.mark.parametrize("pooling", ["mean", "last"])

