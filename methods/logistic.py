@@ -47,8 +47,10 @@ class Logistic(Method[Seen]):
         variance = self.learned["s"] ** 2
         products = variance * gram(self.items.features, support.items, support.mask)  # (B, K, K)
         start = self.learned["prior"][support.items]  # (B, K) log-odds
-        real = support.mask.to(start)
-        found = mode(products, start, support.labels, real, steps=self.steps, longest=self.longest)
+        weight = support.mask.to(start)
+        found = mode(
+            products, start, support.labels, weight, steps=self.steps, longest=self.longest
+        )
         return Seen(support.items, variance * found)
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
