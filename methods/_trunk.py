@@ -63,12 +63,12 @@ class Slots:
 
     def spread(self, x: Tensor) -> Tensor:
         """(B, S, D) -> (B N, L, D)"""
-        rows = _Moved.apply(x.flatten(0, 1), self.token, self.slot, self.real)
+        rows: Tensor = _moved(x.flatten(0, 1), self.token, self.slot, self.real)
         return rows.view(-1, self.length, x.shape[2])
 
     def gather(self, x: Tensor, users: int) -> Tensor:
         """(B N, L, D) -> (B, S, D)"""
-        rows = _Moved.apply(x.flatten(0, 1), self.slot, self.token, self.filled)
+        rows: Tensor = _moved(x.flatten(0, 1), self.slot, self.token, self.filled)
         return rows.view(users, -1, x.shape[2])
 
 
@@ -85,6 +85,9 @@ class _Moved(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         back, came = ctx.saved_tensors
         return slopes[0].index_select(0, back).mul_(came[:, None]), None, None, None
+
+
+_moved: Callable[..., Tensor] = _Moved.apply
 
 
 @dataclass(frozen=True)

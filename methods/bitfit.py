@@ -37,7 +37,7 @@ class Bitfit(TokenMethod):
     state_size = "4 * D * (10 * blocks + 1)"  # with 4 D hidden units, as in BERT
 
     def start(self, width: int, generator: torch.Generator) -> Learned:
-        weights = {}
+        weights: Learned = {}
         for depth in range(self.blocks):
             weights |= {f"{depth}.{name}": torch.zeros(width) for name in AS_WIDE}
             weights[f"{depth}.intermediate"] = torch.zeros(hidden_units(self.trunk, depth))

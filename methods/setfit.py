@@ -87,7 +87,7 @@ def _pairs(warm: Users, steps: int, size: int, seed: int) -> Iterator[tuple[Int,
             _pair(rng, log.offsets[user : user + 2], liked, same=same)
             for user, same in zip(users, alike, strict=True)
         ]
-        yield log.items[np.array(rows)], alike.astype(np.float32)
+        yield log.items[np.array(rows)].astype(np.int64), alike.astype(np.float32)
 
 
 def _pair(rng: np.random.Generator, stretch: Int, liked: NDArray[np.bool_], *, same: bool) -> Int:

