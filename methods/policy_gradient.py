@@ -6,9 +6,10 @@ policy in Singh & Joachims, "Policy Learning for Fairness in Ranking" (2019), ar
 grad = 1 / M sum_m (R_m - b_m) grad log pi(o_m), b_m the mean reward of the other samples, so that
 it is unbiased (Kool, van Hoof & Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!").
 
-The user's state is `protonet`'s, z its logits. An order leaves open at which level a user's scores
-lie and on which scale, so the cross-entropy stays in the loss: mix L + (1 - mix) (1 - NDCG). Orders
-are drawn by lots that belong to the batch: two trainings on the same batches see the same lots.
+The user's state is `protonet`'s, z a multiple of its logits: a policy that draws gains by logits
+far apart, whatever their order. An order leaves open at which level a user's scores lie and on
+which scale, so the cross-entropy stays in the loss: mix L + (1 - mix) (1 - NDCG). Lots belong to
+the batch, so two trainings on the same batches see the same.
 """
 
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class PolicyGradient(Protonet):
     mix: float = 0.5  # share of the cross-entropy in the loss
     meta_users: int = 64
     patience: int = 8
+    sharpness: float = 10.0  # z is so many times the logits; at 1 the reward would stretch them
     cut: int = 10  # places that NDCG looks at
     levels: float = 4.0  # a label y gains 2^(levels y) - 1; 4: five stars
 
@@ -40,7 +42,7 @@ class PolicyGradient(Protonet):
         "pure": {"mix": 0.0},
         "entropy": {"mix": 1.0},  # the same training without the reward
     }
-    space = Protonet.space | {"samples": (4, 16), "mix": (0.1, 0.9)}
+    space = Protonet.space | {"samples": (4, 16), "mix": (0.1, 0.9), "sharpness": (2.0, 30.0)}
     state_size = "8 * width"
 
     explain = Method.explain  # of the same scores `protonet` has one
@@ -55,8 +57,9 @@ class PolicyGradient(Protonet):
         gains = (2 ** (self.levels * query.labels) - 1) * query.mask
         if torch.is_grad_enabled():
             seed = int(batch.users.sum() * 31 + query.items.sum())
-            orders = draw_orders(logits, query.mask, self.samples, seed)
-            lost = -reinforce(logits, query.mask, gains, orders, self.cut)
+            policy = self.sharpness * logits
+            orders = draw_orders(policy, query.mask, self.samples, seed)
+            lost = -reinforce(policy, query.mask, gains, orders, self.cut)
         else:
             order = logits.masked_fill(~query.mask, FAR).argsort(1, descending=True)
             lost = 1 - ndcg(gains, order[None], self.cut)[0]

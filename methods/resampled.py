@@ -104,8 +104,8 @@ class Resampled(Method[Seen]):
         if self.support == "under":
             return n.amin(1, keepdim=True) / n
         weight = 1 / n if self.beta == 1 else (1 - self.beta) / (1 - self.beta**n)
-        total = (weight * counts).sum(1, keepdim=True)
-        return weight * counts.sum(1, keepdim=True) / total.clamp_min(1e-9)  # as much in all
+        said, total = (x.sum(1, keepdim=True) for x in (counts, weight * counts))
+        return weight * torch.where(total > 0, said / total, 1)  # as much in all
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
         return torch.sigmoid(self.learned["prior"][items] + state.dot(self.items.features, items))

@@ -23,7 +23,9 @@ from coldbench.protocol import Protocol, Seeds, Split, split
 from coldbench.testing import World, make_world
 
 World_ = tuple[Split, Items]
-ROWS = {  # the defaults and what else there is of each, trained but for a moment
+ROWS: dict[
+    str, list[dict[str, Any]]
+] = {  # the defaults and what else there is of each, trained but for a moment
     "calibrated": [{}, *({"base": b} for b in ("protonet", "ridge", "fold-in", "content-prior"))],
     "temporal": [{}, {"base": "logistic"}, {"memory": 2.0}],
     "resampled": [{}, {"support": "over"}, {"support": "under"}, {"warm": "balanced"}],
@@ -57,6 +59,12 @@ def said(items: list[int], labels: list[float], ages: list[float] | None = None)
     return Feedback(numbers, given, old, torch.ones_like(given).bool())
 
 
+def turned(support: Feedback, user: int) -> Feedback:
+    """One user alone, the labels in another order and padding on both sides."""
+    pad = torch.nn.functional.pad
+    return Feedback(*(pad(c[user : user + 1].flip(1), (2, 1)) for c in vars(support).values()))
+
+
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
 def test_a_batch_scores_as_its_users_do_alone_padded_and_turned_round(
     name: str, params: dict[str, Any], world: World_
@@ -64,11 +72,11 @@ def test_a_batch_scores_as_its_users_do_alone_padded_and_turned_round(
     method, batch = made(name, world, **params), cold(world)
     together = scores(method, batch.support, batch.query.items)
     for i in range(0, len(together), 3):
-        support = batch.support.map(
-            lambda column, i=i: torch.nn.functional.pad(column[i : i + 1].flip(1), (2, 1))
-        )
-        alone = scores(method, support, batch.query.items[i : i + 1, 2:3])
+        alone = scores(method, turned(batch.support, i), batch.query.items[i : i + 1, 2:3])
         torch.testing.assert_close(alone[0, 0], together[i, 2], rtol=0, atol=1e-5)
+    none, padded = cold(world, 0).support, batch.support.map(torch.zeros_like)
+    got, want = (scores(method, given, batch.query.items) for given in (padded, none))
+    torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -177,9 +185,9 @@ def test_where_tastes_change_it_forgets_and_elsewhere_it_does_not() -> None:
     old = times[valid.query[:, :1]] - times[valid.support] > 86_400  # (E, S)
     labels = valid.users.labels.copy()
     labels[valid.support[old]] = 1 - labels[valid.support[old]]
-    turned = replace(valid, users=replace(valid.users, labels=labels))
+    changed = replace(valid, users=replace(valid.users, labels=labels))
     rates = []
-    for some in (valid, turned):
+    for some in (valid, changed):
         method = registry.find("methods", "temporal")()
         method.meta_train(cut.warm, some, Encoder("vectors").items(catalogue), Seeds.of(0))
         rates.append(float(method.learned["forgetting"]))
@@ -389,7 +397,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def item_views(items: Items, copies: int, seed: int, **how: Any) -> Tensor:
-    return import_module("coldbench.methods._views").item_views(items, copies, seed, **how)  # type: ignore[no-any-return]
+    return import_module("coldbench.methods._views").item_views(items, copies, seed, **how)
 
 
 def test_views_are_the_encoders_reading_of_changed_texts(read: World) -> None:
