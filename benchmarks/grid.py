@@ -1,7 +1,7 @@
 """A grid: which datasets, protocols, methods and seeds a run is made of, as a TOML file says it.
 
 datasets = ["ml-100k"]
-methods  = ["item-bias", "maml"]     # or "all"; "melu:paper" is a preset of a method
+methods  = ["item-bias", "maml"]     # or "all", less those of `without`; "melu:paper": a preset
 protocol = "user-cold"               # or {preset = "user-cold", query = 20}, or a list of these
 seeds    = [0, 1, 2]
 encoder  = "minilm"                  # or {name = "hub/name", pooling = "last"}
@@ -36,6 +36,7 @@ class Grid:
 
     datasets: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()  # methods that "all" leaves out
     protocol: tuple[dict[str, Any], ...] = ({"preset": "user-cold"},)
     seeds: tuple[int, ...] = (0,)
     encoder: dict[str, Any] = field(default_factory=lambda: {"name": "minilm"})
@@ -86,7 +87,12 @@ class Grid:
         if not grid.datasets or not grid.methods:
             raise UserError("a grid needs datasets and methods: name them in the file or by -d, -m")
         if grid.methods == ("all",):
-            grid = replace(grid, methods=tuple(registry.names("methods")))
+            some = (name for name in registry.names("methods") if name not in grid.without)
+            for name in grid.without:
+                grid.asked(name)
+            grid = replace(grid, methods=tuple(some), without=())
+        if grid.without:
+            raise UserError('without goes with methods = "all"; here leave the method out')
         _datasets(grid)
         for name in (*grid.methods, *grid.seeds_for, *grid.params):
             grid.asked(name)
@@ -120,7 +126,7 @@ class Grid:
         """The grid as resolved, as a file that `read` takes."""
         top = {f.name: getattr(self, f.name) for f in fields(self)}
         return "".join(
-            f"{key} = {_toml(value)}\n" for key, value in top.items() if value not in (None, {})
+            f"{key} = {_toml(value)}\n" for key, value in top.items() if value not in (None, {}, ())
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -162,7 +168,7 @@ def _lay(settings: dict[str, Any], change: str) -> None:
 
 def _shape(settings: dict[str, Any]) -> None:
     """Lists to tuples, one to a tuple of one; a value of a wrong type is an error that names it."""
-    for key in ("datasets", "methods"):
+    for key in ("datasets", "methods", "without"):
         if key in settings:
             settings[key] = _tuple(settings[key], str, key, 'names, like ["maml"]')
     if "seeds" in settings:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from coldbench import registry
+from coldbench.errors import UserError
 
 grids: Any = import_module("coldbench.benchmarks.grid")
 COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
@@ -170,3 +171,16 @@ def test_a_grid_is_written_as_it_was_read_whatever_its_values(tmp_path: Path) ->
     written = tomllib.loads(grid.toml())
     assert written["encoder"] == {"name": "\U0001f600\x7f"}
     assert str(written["params"]["ridge"]["tau"]) == "nan"
+
+
+def test_all_methods_may_leave_some_out() -> None:
+    stated = {"datasets": ["synthetic"], "methods": "all", "without": ["prompt"]}
+    made = grids.Grid.of(stated)
+    assert set(registry.names("methods")) - set(made.methods) == {"prompt"}
+    assert "without" not in made.toml()
+    for change, says in (
+        ({"without": ["prompts"]}, "did you mean 'prompt'"),
+        ({"methods": ["maml"]}, "leave"),
+    ):
+        with pytest.raises(UserError, match=says):
+            grids.Grid.of(stated | change)
