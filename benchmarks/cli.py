@@ -436,6 +436,8 @@ def _stated(
         stem = stem.replace(",", "+").replace(">", "-to-").replace(":", "-")[:60]
     else:
         raise UserError("name a grid (`coldbench run quick`), or datasets by -d and methods by -m")
+    if method:
+        stated.pop("without", None)
     for key, given in (("datasets", dataset), ("methods", method)):
         if given:
             stated[key] = [word.strip() for word in given.split(",") if word.strip()]
