@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Users
@@ -68,7 +67,7 @@ class Setfit(Logistic):
             wrong.square().mean().backward()
             adam.step()
         tuned = trunk.every()
-        return normalize(tuned - tuned.mean(0), dim=1)
+        return tuned - tuned.mean(0)
 
 
 def _pairs(warm: Users, steps: int, size: int, seed: int) -> Iterator[tuple[Int, Floats]]:

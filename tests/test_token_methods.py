@@ -329,7 +329,7 @@ def test_the_trunk_is_read_from_disk_the_second_time(
     assert torch.equal(first.states, second.states)
 
 
-@pytest.mark.parametrize("name", ["lora", "adapter", "domain-finetune"])
+@pytest.mark.parametrize("name", [*PER_USER, "domain-finetune", "setfit"])
 def test_vectors_are_refused_with_what_to_use(world: World, name: str) -> None:
     items = Items(world.items.features, world.items.catalogue, Encoder("vectors"))
     method = registry.find("methods", name)()
@@ -365,3 +365,44 @@ def test_domain_finetune_changes_its_own_copy_and_reads_text_alone(world: World)
     assert tuned.keys() == plain.keys()
     assert not all(torch.equal(tuned[name], plain[name]) for name in plain)
     assert torch.equal(predict(method, some(world)), predict(method, some(world, shots=0)))
+
+
+def test_setfit_pairs_are_of_one_user_and_of_the_verdicts_they_say(world: World) -> None:
+    setfit, warm = registry.find("methods", "setfit"), world.split.warm
+    owns = []  # of each user: item -> whether it is above the user's mean label
+    for begin, end in zip(warm.log.offsets, warm.log.offsets[1:], strict=False):
+        labels = warm.labels[begin:end]
+        verdicts = (labels > labels.mean()).tolist()
+        owns.append(dict(zip(warm.log.items[begin:end].tolist(), verdicts, strict=True)))
+    for pairs, alike in setfit._tuned.__globals__["_pairs"](warm, 3, 8, 0):
+        assert alike.tolist() == [1, 0] * 4
+        for (one, other), same in zip(pairs.tolist(), alike, strict=True):
+            assert one != other
+            assert any(
+                (own[one] == own[other]) == same for own in owns if one in own and other in own
+            )
+
+
+def test_setfit_without_a_lesson_is_logistic_on_centred_vectors(world: World) -> None:
+    params: dict[str, Any] = {"pair_steps": 0, "s": 1.0}
+    setfit = registry.find("methods", "setfit")(**params)
+    setfit.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
+    features = world.items.features - world.items.features.mean(0)
+    logistic = registry.find("methods", "logistic")(s=1.0)
+    items = replace(world.items, features=features)
+    logistic.meta_train(world.split.warm, world.split.valid, items, Seeds.of(0))
+    batch = some(world)
+    torch.testing.assert_close(predict(setfit, batch), predict(logistic, batch), atol=1e-5, rtol=0)
+
+
+def test_setfit_learns_its_lesson(world: World) -> None:
+    """Items of one verdict lie nearer than items of two, by more than before."""
+    gaps = []
+    for steps in (0, 200):
+        setfit = registry.find("methods", "setfit")(pair_steps=steps, pair_lr=1e-3)
+        setfit.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
+        unit = torch.nn.functional.normalize(setfit.learned["features"], dim=1)
+        pairs, alike = next(setfit._tuned.__globals__["_pairs"](world.split.warm, 1, 2000, 5))
+        near = (unit[pairs[:, 0]] * unit[pairs[:, 1]]).sum(1)
+        gaps.append(float(near[alike == 1].mean() - near[alike == 0].mean()))
+    assert gaps[1] > 1.1 * gaps[0] > 0, gaps
