@@ -21,7 +21,7 @@ benchmark: $(READY)  ## the quick grid on real data, and its report: runs/quick/
 
 test: $(READY)  ## style, types and every test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 report: $(READY)  ## all tables and the page of a run (RUN=quick)
 	$(BIN)/coldbench report $(RUN)

@@ -19,7 +19,7 @@ from coldbench.method import Method, from_params
 from coldbench.metrics import per_user
 from coldbench.protocol import Seeds
 from coldbench.watch import changed, watched, world_state
-from coldbench.worlds import World, make_world
+from coldbench.worlds import World, make_world, tiny_causal
 
 Parts = dict[str, Any]
 FEATURES, ENCODER = "item features", "encoder"
@@ -46,9 +46,11 @@ class Subject:
     def new(self, *, short: bool = True) -> Method[Any]:
         """Untrained, its parameters read from JSON as the loop's are; with `short`, hardly to be
         trained: for checks that are not of quality."""
-        brief = {"meta_steps": 4, "epochs": 1}
         known = {field.name for field in fields(self.method)}
-        method = self.method(**{k: v for k, v in brief.items() if short and k in known})
+        given: dict[str, Any] = {"meta_steps": 4, "epochs": 1} if short else {}
+        if "model" in known:  # a language model of its own: millions of weights would say no more
+            given["model"] = str(tiny_causal(self.folder / "tiny-causal"))
+        method = self.method(**{k: v for k, v in given.items() if k in known})
         return from_params(self.method, "it", json.loads(json.dumps(method.params())))
 
     def trained(

@@ -120,3 +120,41 @@ def tiny_encoder(folder: Path) -> Encoder:
         save_file(model.state_dict(), folder / "model.safetensors", {"format": "pt"})
         BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
     return Encoder(str(folder), max_tokens=24)
+
+
+def tiny_causal(folder: Path) -> Path:
+    """The folder of a causal model of 2 layers and 32 dimensions, its weights by lot, that reads
+    letters and the words yes and no."""
+    if not (folder / "config.json").is_file():
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+        from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        merges, pieces = [], list(letters)
+        for word in ("Ġyes", "Ġno"):
+            for at in range(1, len(word)):
+                merges.append((word[:at], word[at]))
+                pieces.append(word[: at + 1])
+        vocabulary = {piece: n for n, piece in enumerate(dict.fromkeys([*pieces, "<end>"]))}
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(
+            folder
+        )
+        config = LlamaConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            initializer_range=0.3,
+            max_position_embeddings=2048,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            LlamaForCausalLM(config).save_pretrained(folder)
+    return folder

