@@ -65,7 +65,7 @@ def test_every_list_is_one_json_document_of_named_objects(tmp_path: Path, room: 
         (["run"], "name a grid"),
         (
             ["run", "nope.toml"],
-            "no grid file nope.toml; ready ones: domains, ecommerce, finance, full",
+            "no grid file nope.toml; ready ones: domains, ecommerce, families, finance",
         ),
         (["run", "-d", "ml-100k", "-m", "item-bais"], "did you mean 'item-bias'?"),
         (["run", "-d", "ml-100", "-m", "ridge"], "did you mean 'ml-100k'?"),

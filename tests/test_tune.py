@@ -432,7 +432,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["tune", "item-bias", "-d", "synthetic"], "item-bias has nothing to tune"),
+        (["tune", "popularity", "-d", "synthetic"], "popularity has nothing to tune"),
         (["tune", "ridge", "-d", "synthetc"], "did you mean 'synthetic'"),
         (["tune", "rige", "-d", "synthetic"], "did you mean 'ridge'"),
         (["tune", "ridge", "-d", "synthetic", "--metric", "ece"], "ece is pooled"),
