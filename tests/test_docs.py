@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from coldbench import registry
+from coldbench.checks import CHECKS
 from coldbench.download import sha256
 from coldbench.errors import UserError
 
@@ -150,3 +151,9 @@ def test_every_command_of_the_readme_exists() -> None:
         assert re.search(rf"^{verb}:", makefile, re.M), f"make {verb}"
     for verb in set(re.findall(r"^ +coldbench ([a-z]+)", text, re.M)):
         ask(ROOT, verb, "--help")
+
+
+def test_the_readme_counts_what_there_is() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert f"the {len(registry.names('methods'))} rows" in text
+    assert f"{len(CHECKS)} promises" in text
