@@ -104,7 +104,8 @@ def name_dots(
 ) -> None:
     """A name beside each dot, where it covers no other name and no dot; else further out.
 
-    ends: how far to the right each dot's whisker reaches. only: name only what has a colour.
+    ends: how far to the right each dot's whisker reaches. only: name only what has a colour. In a
+    crowd a grey dot without a free place beside it goes without a name.
     """
     figure.draw_without_rendering()
     scale = 72 / figure.dpi
@@ -120,11 +121,15 @@ def name_dots(
             continue
         x, y = places[method]
         width = 5.3 * len(method)
-        for dx, dy in _NEAR + _FAR:
+        may_lack = len(dots) > CROWD and method not in colours
+        for dx, dy in _NEAR if may_lack else _NEAR + _FAR:
             left = x + dx if dx > 0 else x + dx - width
             box = (left, y + dy - 5, left + width, y + dy + 5)
             if _inside(box, room) and not any(_cross(box, other) for other in taken):
                 break
+        else:
+            if may_lack:
+                continue
         taken.append(box)
         axes.annotate(
             method, dots[method], xytext=(dx, dy), textcoords="offset points", size=8,
@@ -134,6 +139,7 @@ def name_dots(
         )  # fmt: skip
 
 
+CROWD = 24  # dots, from which on not every name finds a place
 _NEAR = [(5.0, 11.0), (5.0, -11.0), (-8.0, 0.0), (-5.0, 11.0), (-5.0, -11.0), (9.0, 0.0)]
 _FAR = [
     (side, lift * sign)

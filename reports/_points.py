@@ -57,7 +57,7 @@ def pareto(part: Part) -> Drawing | None:
         part.note,
         "Up and left is better. The staircase joins the methods that no other beats in both; "
         "thin vertical lines are 95 % intervals; the larger the dot, the larger the state kept "
-        "for a user.",
+        "for a user. In a crowd a grey dot may have no name: the table has them all.",
     )
     return drawn(part, "pareto", words, table, (6.4, 4.2), draw)
 
