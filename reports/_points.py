@@ -37,7 +37,7 @@ def pareto(part: Part) -> Drawing | None:
             axes.plot([row["adapt_ms_p50"], row["adapt_ms_p95"]], [row["value"]] * 2, "-",
                       color=colour, lw=1)  # fmt: skip
             axes.plot([row["adapt_ms_p50"]] * 2, [row["low"], row["high"]], "-", color=GREY, lw=0.7)
-            size = 4 + (row["state_bytes_per_user"] or 0) ** 0.22
+            size = min(14, 4 + (row["state_bytes_per_user"] or 0) ** 0.22)
             axes.plot(row["adapt_ms_p50"], row["value"], "o", color=colour, ms=size, zorder=3)
         steps = _frontier(inside)
         axes.step([s[0] for s in steps], [s[1] for s in steps], "-", where="post", color=INK,
