@@ -5,7 +5,7 @@ with their errors, so a user's first layer stays W + X'A with A of the support's
 queries need (X X' + 1) A and (C X' + 1) A, the + 1 being the bias b, and no user needs a copy of W.
 
 Forward and backward are written out and run over users few enough to stay in a core's cache: the
-same arithmetic as autograd's, exact second order included, at half its time.
+same arithmetic as autograd's, exact second order included; layers that stay go back once.
 """
 
 from collections.abc import Iterator, Sequence
