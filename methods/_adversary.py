@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ._inner import Head, Rows, Trunk, read, where_on
+from ._descend import Head, Rows, read, where_on
+from ._inner import Trunk
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,10 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
-from ._descend import Head, Rates, Rows, descend, hidden_units, logits, read, where_on
+from ._descend import Head, Rows, logits
 from ._kernel import inner
 from ._prior import item_prior
 from ._trained import Trained, log_odds
-
-__all__ = ["Head", "Rates", "Rows", "descend", "hidden_units", "read", "where_on"]
 
 
 def gram(features: Tensor, left: Tensor, right: Tensor) -> Tensor:

@@ -18,7 +18,8 @@ from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
 from coldbench.method import soft_cross_entropy
 from coldbench.protocol import Seeds
 
-from ._inner import Adapted, Head, InnerLoop, Rates, Rows, descend, hidden_units, read
+from ._descend import Head, Rates, Rows, descend, hidden_units, read
+from ._inner import Adapted, InnerLoop
 
 SHOTS = (1, 2, 4, 8, 16, 32)  # groups of the rule: K up to
 MEANS = (0.5, 0.75)  # groups of the rule: mean label below the first, between, above

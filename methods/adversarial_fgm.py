@@ -12,7 +12,8 @@ import torch
 from coldbench.episode import Feedback
 
 from ._adversary import Climb, climbed
-from ._inner import Adapted, InnerLoop, Rates, beside, descend
+from ._descend import Rates, descend
+from ._inner import Adapted, InnerLoop, beside
 
 
 @dataclass

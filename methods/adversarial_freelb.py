@@ -17,7 +17,8 @@ import torch
 from coldbench.episode import Feedback
 
 from ._adversary import Climb, climbed
-from ._inner import Adapted, InnerLoop, Rates, Rows, descend
+from ._descend import Rates, Rows, descend
+from ._inner import Adapted, InnerLoop
 
 
 @dataclass

@@ -20,7 +20,8 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
-from ._inner import Adapted, Head, InnerLoop, gram, read, where_on
+from ._descend import Head, read, where_on
+from ._inner import Adapted, InnerLoop, gram
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from coldbench.episode import Feedback
 
-from ._inner import Adapted, InnerLoop, Rates, descend
+from ._descend import Rates, descend
+from ._inner import Adapted, InnerLoop
 
 
 @dataclass

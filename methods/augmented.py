@@ -20,7 +20,8 @@ from coldbench.episode import Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
-from ._inner import Adapted, InnerLoop, Rates, Rows, descend
+from ._descend import Rates, Rows, descend
+from ._inner import Adapted, InnerLoop
 from ._views import item_views
 
 

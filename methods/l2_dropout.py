@@ -14,7 +14,8 @@ from coldbench.episode import Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
-from ._inner import Adapted, InnerLoop, Rates, beside, descend
+from ._descend import Rates, descend
+from ._inner import Adapted, InnerLoop, beside
 
 
 @dataclass

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from coldbench.episode import Feedback
 
-from ._inner import Adapted, InnerLoop, Rates, descend
+from ._descend import Rates, descend
+from ._inner import Adapted, InnerLoop
 
 
 @dataclass

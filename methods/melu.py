@@ -21,7 +21,8 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
-from ._inner import pick, where_on
+from ._descend import where_on
+from ._inner import pick
 from ._prior import Warm, item_prior
 from ._trained import Trained, log_odds
 

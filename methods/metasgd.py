@@ -16,7 +16,8 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
-from ._inner import Adapted, InnerLoop, Rates, descend
+from ._descend import Rates, descend
+from ._inner import Adapted, InnerLoop
 
 
 @dataclass

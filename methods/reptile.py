@@ -19,7 +19,8 @@ from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
-from ._inner import Adapted, InnerLoop, Rates, descend
+from ._descend import Rates, descend
+from ._inner import Adapted, InnerLoop
 
 
 @dataclass

@@ -22,7 +22,8 @@ from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
 from ._adversary import slope, unit
-from ._inner import Adapted, Head, InnerLoop, beside, hidden_units, read, where_on
+from ._descend import Head, hidden_units, read, where_on
+from ._inner import Adapted, InnerLoop, beside
 
 
 @dataclass
