@@ -6,6 +6,7 @@ import torch
 
 from coldbench.episode import Feedback
 from coldbench.expect import of_shape, sound
+from coldbench.protocol import Seeds
 from coldbench.subject import Subject, asking, rows, with_support
 from coldbench.worlds import ODD_TEXTS, UNSEEN, World
 
@@ -14,6 +15,19 @@ def scores_are_finite_and_in_0_to_1(subject: Subject) -> None:
     """A score is an expected label: a number from 0 to 1, one for each item asked for."""
     batch = subject.batch()
     sound(subject.predict(batch), batch)
+
+
+def every_preset_serves_users(subject: Subject) -> None:
+    """Trained with each of its presets, it scores for unlike users, for like ones and at K = 0."""
+    given = subject.batch(), rows(subject.batch(), torch.zeros(12).long()), subject.batch(shots=0)
+    for name, params in subject.method.presets.items():
+        method, cut = subject.new(**params), subject.plain.split
+        try:
+            method.meta_train(cut.warm, cut.valid, subject.plain.items, Seeds.of(0))
+            for batch in given:
+                sound(subject.predict(batch, method), batch)
+        except Exception as error:
+            raise AssertionError(f"with the preset {name}: {error}") from error
 
 
 def scores_are_float32(subject: Subject) -> None:

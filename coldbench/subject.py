@@ -43,11 +43,11 @@ class Subject:
     method: type[Method[Any]]
     folder: Path
 
-    def new(self, *, short: bool = True) -> Method[Any]:
+    def new(self, *, short: bool = True, **params: Any) -> Method[Any]:
         """Untrained, its parameters read from JSON as the loop's are; with `short`, hardly to be
         trained: for checks that are not of quality."""
         known = {field.name for field in fields(self.method)}
-        given: dict[str, Any] = {"meta_steps": 4, "epochs": 1} if short else {}
+        given = params | ({"meta_steps": 4, "epochs": 1} if short else {})
         if "model" in known:  # a language model of its own: millions of weights would say no more
             given["model"] = str(tiny_causal(self.folder / "tiny-causal"))
         method = self.method(**{k: v for k, v in given.items() if k in known})

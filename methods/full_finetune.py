@@ -45,7 +45,7 @@ class FullFinetune(TokenMethod):
 
     def start(self, width: int, generator: torch.Generator) -> Learned:
         return {
-            f"{depth}.{name}.{kind}": torch.zeros_like(getattr(self._layer(depth, name), kind))
+            f"{depth}.{name}.{kind}": torch.zeros(getattr(self._layer(depth, name), kind).shape)
             for depth in range(self.blocks)
             for name in LAYERS
             for kind in ("weight", "bias")
@@ -58,7 +58,8 @@ class FullFinetune(TokenMethod):
             depth, layer = name.split(".")
             shared = self._layer(int(depth), layer)
             weight, bias = (
-                getattr(shared, kind) + state[f"{name}.{kind}"].to(x) for kind in ("weight", "bias")
+                (getattr(shared, kind) + state[f"{name}.{kind}"]).to(x)
+                for kind in ("weight", "bias")
             )  # (B, out, in) or (B, D), and (B, out)
             if weight.dim() == 2:
                 unit = layer_norm(x, x.shape[2:], eps=shared.eps)

@@ -163,6 +163,25 @@ class ScoresFloat64(Sound):
         return super().score(state, items).double()
 
 
+@breaks("every preset serves users", "with the preset strong: scores from", alone=True)
+class HasAPresetThatLeavesTheUnit(Sound):
+    presets: ClassVar = {"strong": {"weight": 9.0}}
+
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        scores = super().score(state, items)
+        return scores + 2 if self.weight > 1 else scores
+
+
+@breaks("every preset serves users", "with the preset short: no such", alone=True)
+class HasAPresetThatCannotTrain(Sound):
+    presets: ClassVar = {"short": {"weight": 0.1}}
+
+    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        if self.weight < 0.3:
+            raise ValueError("no such weight")
+        super().meta_train(warm, valid, items, seeds)
+
+
 @breaks("scores are finite and in 0 to 1", "not finite")
 class ScoresNan(Sound):
     def score(self, state: Tensor, items: Tensor) -> Tensor:
