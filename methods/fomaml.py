@@ -21,8 +21,8 @@ class Fomaml(InnerLoop):
     family = "meta-learning"
     paper = "arXiv:1703.03400"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"alpha": 0.01, "inner_steps": 5, "meta_users": 4}  # mini-ImageNet, 1 shot
-    }
+        "paper": {"alpha": 0.01, "inner_steps": 5, "meta_users": 4, "meta_lr": 1e-3}
+    }  # as the authors' code has it for mini-ImageNet, where new tasks get ten steps
     state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
 
     def adapt(self, support: Feedback) -> Adapted:

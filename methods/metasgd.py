@@ -27,7 +27,7 @@ class Metasgd(InnerLoop):
 
     family = "meta-learning"
     paper = "arXiv:1707.09835"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"inner_steps": 1}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"paper": {"inner_steps": 1}}  # its abstract
     state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
 
     def fit(
