@@ -5,6 +5,7 @@ repeated until a second has passed; the median is reported, for one user the 95t
 """
 
 from collections.abc import Callable
+from functools import partial
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
@@ -25,12 +26,14 @@ def now(device: torch.device) -> float:
     return perf_counter()
 
 
-def seconds(call: Callable[[], object], device: torch.device) -> list[float]:
-    """How long the call takes: after one warm-up, every repeat until a second has passed."""
+def seconds(
+    call: Callable[[], object], device: torch.device, patience: float = PATIENCE
+) -> list[float]:
+    """How long the call takes: after one warm-up, every repeat until `patience` is at an end."""
     call()
     taken: list[float] = []
     begin = now(device)
-    while not taken or now(device) - begin < PATIENCE:
+    while not taken or now(device) - begin < patience:
         at = now(device)
         call()
         taken.append(now(device) - at)
@@ -51,8 +54,11 @@ def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict
             alone = taken
         if median(taken) > PATIENCE:
             break  # as slow as this, more users at once say nothing new
-    state = method.adapt(part.support)
-    scoring = seconds(lambda: method.score(state, part.query.items), device)
+    once = min(seconds(_scoring(method, batch, 1)[1], device, patience=0))
+    sizes = BATCHES[: len(by_batch)]
+    many = max(n for n in sizes if n == 1 or n * once <= PATIENCE)
+    state, score = _scoring(method, batch, many)
+    scoring = seconds(score, device)
     return {
         "shots": shots,
         "adapt_ms_p50": 1e3 * median(alone),
@@ -60,8 +66,8 @@ def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict
         "adapt_repeats": len(alone),
         "adapt_users_per_second": max(row["users_per_second"] for row in by_batch),
         "adapt_by_batch": by_batch,
-        "score_items_per_second": part.query.items.shape[0] * query / median(scoring),
-        "state_bytes_per_user": state_bytes(state) / part.query.items.shape[0],
+        "score_items_per_second": many * query / median(scoring),
+        "state_bytes_per_user": state_bytes(state) / many,
     }
 
 
@@ -79,6 +85,15 @@ def _high_water(now_used: int) -> int:
     except ImportError:  # Windows
         return now_used
     return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, now_used)
+
+
+def _scoring(
+    method: Method[Any], batch: EpisodeBatch, users: int
+) -> tuple[Any, Callable[[], object]]:
+    """So many users adapted to, and the call that scores what they are asked for."""
+    part = _tiled(batch, users)
+    state = method.adapt(part.support)
+    return state, partial(method.score, state, part.query.items)
 
 
 def _tiled(batch: EpisodeBatch, users: int) -> EpisodeBatch:

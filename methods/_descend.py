@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CACHED = 2**18  # numbers of a layer of hidden units that are worked on at once: 1 MB
+CACHED = 2**17  # numbers of a layer of hidden units worked on at once, half a megabyte: of a whole
+# one the C library gives every block back to the system, and each new one is cleared first.
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class _Descent(torch.autograd.Function):
             ends.append(_forward(some, pull, own, steps))
             if any(ctx.needs_input_grad):
                 ctx.parts.append((part, some, pull, own, steps))
-        return tuple(map(torch.cat, zip(*ends, strict=True)))
+        return tuple(map(_joined, zip(*ends, strict=True)))
 
     @staticmethod
     @once_differentiable
@@ -161,7 +162,7 @@ class _Descent(torch.autograd.Function):
             for part, some, pull, own, steps in ctx.parts
         ]
         columns = zip(*found, strict=True)
-        return None, None, *(None if c[0] is None else torch.cat(c) for c in columns)
+        return None, None, *(None if c[0] is None else _joined(c) for c in columns)
 
 
 class _Reading(torch.autograd.Function):
@@ -178,7 +179,7 @@ class _Reading(torch.autograd.Function):
             read_off.append(_dot(hidden, last[part]) + bias[part])
             if any(ctx.needs_input_grad):
                 ctx.hidden.append((part, hidden))
-        return torch.cat(read_off)
+        return _joined(read_off)
 
     @staticmethod
     @once_differentiable
@@ -192,13 +193,17 @@ class _Reading(torch.autograd.Function):
             to_table.index_add_(0, items[part].reshape(-1), to_hidden.flatten(0, 1))
             to_first = to_last if first is None else gram[part].mT @ to_hidden
             found.append((to_first, to_last, to_logit.sum(1, keepdim=True)))
-        to_first, to_last, to_bias = map(torch.cat, zip(*found, strict=True))
+        to_first, to_last, to_bias = map(_joined, zip(*found, strict=True))
         return to_table, None, None, None if first is None else to_first, to_last, to_bias
 
 
 def _parts(users: int, rows: int, hidden: int) -> Iterator[slice]:
     size = max(1, CACHED // max(1, rows * hidden))
     return (slice(at, at + size) for at in range(0, max(1, users), size))
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
 
 
 def _forward(rows: Rows, pull: float, given: list[Any], steps: list[_Step]) -> tuple[Tensor, ...]:
@@ -218,14 +223,13 @@ def _forward(rows: Rows, pull: float, given: list[Any], steps: list[_Step]) -> t
             d_last = d_last + pull * (last - anchor_last)
             d_bias = d_bias + pull * (bias - anchor_bias)
         if first_rate is not None:
-            moved = _outer(error, first_rate * last)
-            where_on_(moved, hidden)  # rate dL/d(x'W + b)
+            moved = where_on((first_rate * last)[:, None].expand_as(hidden), hidden)
             if first is None:
-                first = moved.neg_()
+                first = moved.mul_(-error[:, :, None])
             else:
-                if pull:  # A is all that W has moved
-                    moved += pull * _row(first_rate) * first
-                first = first - moved if first is given[0] or pull else first.sub_(moved)
+                first = first * (1 - pull * _row(first_rate)) if pull else first
+                first = first.clone() if first is given[0] else first
+                first.addcmul_(moved, error[:, :, None], value=-1)
             hidden = None
         last, bias = last - last_rate * d_last, bias - bias_rate * d_bias
     return base[:, :, :0] if first is None else first, last, bias
@@ -238,7 +242,7 @@ def _backward(
     to_first, to_last, to_bias = slopes[0].clone(), *slopes[1:]
     anchor_last, anchor_bias = given[3:5]
     to_anchor_last, to_anchor_bias = torch.zeros_like(to_last), torch.zeros_like(to_bias)
-    to_base = torch.zeros_like(rows.base)
+    to_base: Tensor | None = None
     to_rates: list[Tensor | None] = []
     left, right = [], []  # the slope in units that steps of a frozen layer share, as a product
     earlier = [None, *(step.hidden for step in steps[:-1])]
@@ -246,6 +250,7 @@ def _backward(
         first_rate, last_rate, bias_rate = given[at : at + 3]
         head, hidden, error = step.head, step.hidden, step.error
         to_rate: list[Tensor | None] = [None, None, None]
+        on: Tensor | None = None
         if isinstance(last_rate, Tensor):
             to_rate[1] = -to_last * (_sum(error, hidden) + pull * (head.last - anchor_last))
         if isinstance(bias_rate, Tensor):
@@ -271,9 +276,9 @@ def _backward(
         left += [-error, to_logit]
         right += [by_last, head.last]
         if earlier.pop() is not hidden:
-            product = torch.stack(left, 2) @ torch.stack(right, 1)
+            product = torch.bmm(torch.stack(left, 2), torch.stack(right, 1), out=on)
             to_hidden = where_on_(product, hidden)  # (b, R, H)
-            to_base += to_hidden
+            to_base = to_hidden if to_base is None else to_base.add_(to_hidden)
             if head.first is not None:
                 to_first.baddbmm_(rows.gram, to_hidden)  # a gram is its own transpose
             left, right = [], []
@@ -292,7 +297,7 @@ def _sum(weights: Tensor, values: Tensor) -> Tensor:
 
 def _dot(values: Tensor, vector: Tensor) -> Tensor:
     """(b, R, H), (b, H) -> (b, R)"""
-    return (values * vector[:, None]).sum(2)
+    return torch.bmm(vector[:, None], values.mT)[:, 0]
 
 
 def _outer(weights: Tensor, vector: Tensor) -> Tensor:

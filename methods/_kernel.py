@@ -36,7 +36,8 @@ def inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
         if features not in _grams:
             with torch.no_grad():
                 _grams[features] = features @ features.T
-        return _grams[features].take(left[:, :, None] * n_items + right[:, None])
+        where = left[:, :, None] * n_items + right[:, None]
+        return _grams[features].view(-1).index_select(0, where.view(-1)).view(where.shape)
     if left.shape[1] * right.shape[1] == 0:
         return features.new_zeros(*left.shape, right.shape[1])
     whole = right.shape[1] > n_items // 8  # then a product with the catalogue costs less

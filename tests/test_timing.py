@@ -1,0 +1,71 @@
+"""What a method costs is found in seconds, whichever of its parts is slow."""
+
+from importlib import import_module
+from time import sleep
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from coldbench.episode import EpisodeBatch, Feedback
+from tests.twins import Sound
+
+timing: Any = import_module("coldbench.benchmarks.timing")
+USERS, SHOTS, QUERY = 12, 4, 5
+
+
+def batch() -> EpisodeBatch:
+    def feedback(size: int) -> Feedback:
+        items = torch.arange(USERS * size).view(USERS, size)
+        return Feedback(items, torch.ones(USERS, size), torch.zeros(USERS, size), items >= 0)
+
+    return EpisodeBatch(torch.arange(USERS), feedback(SHOTS), feedback(QUERY))
+
+
+class Told(Sound):
+    """Notes how many users it meets at once, and takes its time over each of them."""
+
+    def __init__(self) -> None:
+        self.adapted: list[int] = []
+        self.scored: list[int] = []
+        self.adapting = self.scoring = 0.0  # seconds a user
+
+    def adapt(self, support: Feedback) -> Tensor:
+        self.adapted.append(len(support.items))
+        sleep(self.adapting * len(support.items))
+        return torch.zeros(len(support.items), 7)
+
+    def score(self, state: Tensor, items: Tensor) -> Tensor:
+        self.scored.append(len(items))
+        sleep(self.scoring * len(items))
+        return torch.zeros(items.shape)
+
+
+def test_a_method_that_is_slow_to_score_is_asked_by_few_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timing, "PATIENCE", 0.1)
+    method = Told()
+    method.scoring = 0.03
+    found = timing.cost(method, batch(), torch.device("cpu"))
+    assert max(method.adapted) == max(timing.BATCHES) and max(method.scored) == 1
+    assert 50 < found["score_items_per_second"] < QUERY / 0.03  # a sleep may be longer than asked
+    assert found["state_bytes_per_user"] == 4 * 7
+
+
+def test_a_method_that_is_slow_to_adapt_is_given_few_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "PATIENCE", 0.1)
+    method = Told()
+    method.adapting = 0.03
+    found = timing.cost(method, batch(), torch.device("cpu"))
+    assert max(method.adapted) == max(method.scored) == 8
+    assert [row["users"] for row in found["adapt_by_batch"]] == [1, 8]
+    assert found["adapt_ms_p50"] >= 30
+
+
+def test_a_quick_method_is_timed_on_as_many_users_as_there_are_sizes() -> None:
+    method = Told()
+    found = timing.cost(method, batch(), torch.device("cpu"))
+    assert max(method.scored) == max(timing.BATCHES)
+    assert [row["users"] for row in found["adapt_by_batch"]] == list(timing.BATCHES)
