@@ -4,57 +4,33 @@ The loss is that of the query after adapting to the support, so whatever `adapt`
 order included, is what is trained. Stops early on valid users and keeps the best weights.
 """
 
-import math
 from abc import abstractmethod
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeVar
+from functools import partial
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.errors import UserError, unknown
-from coldbench.method import Learned, Method, Space, soft_cross_entropy
+from coldbench.method import Learned, Space, soft_cross_entropy
 from coldbench.protocol import Seeds
 
+from ._taught import Taught
+
 State = TypeVar("State")
-SCHEDULES = ("constant", "linear", "cosine")
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass
-class Trained(Method[State]):
+class Trained(Taught[State]):
     """A method whose `adapt` and `logits` are differentiable in `self.learned`."""
 
     meta_steps: int = 300  # batches of warm users at most
     meta_users: int = 32  # in a batch
     meta_lr: float = 1e-3  # of Adam
-    schedule: Literal["constant", "linear", "cosine"] = "constant"  # of meta_lr, to 0 at the end
-    warmup: int = 0  # batches over which meta_lr rises from 0
-    weight_decay: float = 0.0
-    dropout: float = 0.0  # share of an item's features that a batch of warm users does without
-    label_smoothing: float = 0.0  # s: warm users' labels y are taken as (1 - s) y + s / 2
-    clip: float = 10.0  # norm of the gradient
     check_every: int = 20  # batches between two looks at valid users
-    patience: int = 4  # looks without a gain before it stops
-    precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: of products, by autocast
 
-    space: ClassVar[Space] = {
-        "meta_lr": (3e-4, 1e-2),
-        "weight_decay": (1e-5, 1e-1),
-        "dropout": [0.0, 0.1, 0.3],
-        "label_smoothing": [0.0, 0.1],
-        "schedule": ["constant", "cosine"],
-    }
-
-    def __post_init__(self) -> None:
-        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise unknown(name, str(getattr(self, name)), known, f"one of {', '.join(known)}")
-        for name in ("dropout", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} lies in 0..1, 1 left out, not {getattr(self, name)}")
+    space: ClassVar[Space] = {"meta_lr": (3e-4, 1e-2), **Taught.space}
 
     @abstractmethod
     def logits(self, state: State, items: Tensor) -> Tensor:
@@ -70,7 +46,9 @@ class Trained(Method[State]):
         weights = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
         self.learned = fixed | weights
         adam = torch.optim.AdamW(weights.values(), self.meta_lr, weight_decay=self.weight_decay)
-        rate = torch.optim.lr_scheduler.LambdaLR(adam, self._share_of_rate)
+        rate = torch.optim.lr_scheduler.LambdaLR(
+            adam, partial(self.share_of_rate, steps=self.meta_steps)
+        )
         rng = torch.Generator().manual_seed(seeds.order % 2**63)
         best, kept, looks = float("inf"), weights, 0
         shots = [k for k in (0, 1, 2, 4, 8, 16, 32) if k <= valid.max_shots]
@@ -95,28 +73,12 @@ class Trained(Method[State]):
                 kept = weights
         self.learned = fixed | {name: w.detach() for name, w in kept.items()}
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """Products in bfloat16 where `precision` asks for it; weights and sums stay float32."""
-        device = self.items.device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.precision == "bfloat16")
-
     def thin(self, rng: torch.Generator) -> None:
         """Dropout for one batch: features to 0 by lot, the others raised by as much. An item has
         one mask, in support and query alike (Gal & Ghahramani 2016, arXiv:1512.05287)."""
         features = self.items.features
         kept = torch.rand(features.shape, generator=rng).to(features) >= self.dropout
         self.items = replace(self.items, features=features * kept / (1 - self.dropout))
-
-    def _share_of_rate(self, step: int) -> float:
-        """What `schedule` and `warmup` leave of meta_lr at a batch."""
-        rising = min(1.0, (step + 1) / (self.warmup + 1))
-        done = step / max(1, self.meta_steps)
-        falling = {
-            "constant": 1.0,
-            "linear": 1 - done,
-            "cosine": (1 + math.cos(math.pi * done)) / 2,
-        }
-        return rising * falling[self.schedule]
 
     def _training_loss(self, batch: EpisodeBatch, rng: torch.Generator) -> Tensor:
         """() the loss with what is for training alone: dropout, smoothed labels, precision."""

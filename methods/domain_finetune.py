@@ -9,7 +9,8 @@ adapt, and adds no item prior: every new user gets the same expected labels.
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,15 +19,19 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 
 from coldbench.encoder import Items, pool
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned, Method
+from coldbench.method import Learned, Space
 from coldbench.protocol import Seeds
 
 from ._prior import Warm
+from ._taught import Taught
 from ._trunk import bert_like
 
 
 @dataclass
-class DomainFinetune(Method[None]):
+class DomainFinetune(Taught[None]):
+    """It looks at valid users after each epoch; dropout is where BERT's classifier has it, on what
+    its head reads."""
+
     epochs: int = 5  # at most; each looks at every item chosen below once
     items_an_epoch: int = 512  # by lot: a whole catalogue five times over costs minutes on a CPU
     batch: int = 16
@@ -34,56 +39,59 @@ class DomainFinetune(Method[None]):
     head_lr: float = 1e-2  # of the new head, which starts at no opinion
     weight_decay: float = 0.01
     count_cap: int = 20  # ratings beyond which an item weighs no more
-    patience: int = 1  # epochs without a gain on valid users before it stops
+    patience: int = 1
 
     family = "fine-tuning"
     paper = "arXiv:1810.04805"
     adapts = False
     needs_tokens = True
+    space: ClassVar[Space] = {
+        "lr": (5e-6, 1e-4),
+        "head_lr": (1e-3, 1e-1),
+        **Taught.space,
+    }
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
         sums = Warm.of(warm, items.device)
-        labels = (sums.mean + sums.sums / sums.counts.clamp_min(1)).clamp(0, 1)  # (n_items,)
+        means = (sums.mean + sums.sums / sums.counts.clamp_min(1)).clamp(0, 1)  # (n_items,)
+        labels = means + self.label_smoothing * (0.5 - means)
         weights = sums.counts.clamp_max(self.count_cap)
         rated = torch.nonzero(weights).squeeze(1).cpu()
-        model = bert_like(items).to(items.device).requires_grad_()
-        ids, mask = items.encoder.tokens(list(items.catalogue.text))
-        tokens = ids.to(items.device), mask.to(items.device)
-        head = {
-            "head": torch.zeros(items.features.shape[1], device=items.device, requires_grad=True),
-            "bias": torch.logit(torch.tensor(sums.mean, device=items.device).clamp(0.02, 0.98)),
-        }
+        reader = _Reader.of(items, sums.mean)
+        learnt = [*reader.model.parameters(), *reader.head.values()]
         adam = torch.optim.AdamW(
-            [
-                {"params": list(model.parameters()), "lr": self.lr},
-                {"params": [head["head"], head["bias"].requires_grad_()], "lr": self.head_lr},
-            ],
+            [{"params": learnt[:-2], "lr": self.lr}, {"params": learnt[-2:], "lr": self.head_lr}],
             weight_decay=self.weight_decay,
         )
+        size = min(len(rated), self.items_an_epoch)
+        steps = self.epochs * -(-size // self.batch)
+        rate = torch.optim.lr_scheduler.LambdaLR(adam, partial(self.share_of_rate, steps=steps))
         order = np.random.default_rng(seeds.order)
-        best, kept, looks = float("inf"), model.state_dict() | head, 0
+        rng = torch.Generator().manual_seed(seeds.order % 2**63)
+        best, kept, looks = reader.loss(valid), reader.weights(), 0
         for _ in range(self.epochs):
-            chosen = torch.from_numpy(order.permutation(len(rated))[: self.items_an_epoch])
+            chosen = torch.from_numpy(order.permutation(len(rated))[:size])
             for rows in rated[chosen].split(self.batch):
                 there = rows.to(items.device)
-                adam.zero_grad()
-                logits = self._logits(model, head, tokens, there)
+                with self.autocast():
+                    logits = reader.logits(there, self._thinned(reader.head["head"], rng))
                 weight = weights[there] / weights[there].mean()
-                binary_cross_entropy_with_logits(logits, labels[there], weight).backward()
+                adam.zero_grad()
+                binary_cross_entropy_with_logits(logits.float(), labels[there], weight).backward()
+                torch.nn.utils.clip_grad_norm_(learnt, self.clip)
                 adam.step()
-            loss = self._valid_loss(model, head, tokens, valid) if len(valid) else 0.0
-            looks = 0 if loss < best else looks + 1
-            if loss < best or not len(valid):
-                best, kept = loss, deepcopy(model.state_dict() | head)
-            if looks > self.patience and len(valid):
+                rate.step()
+            loss = reader.loss(valid)
+            looks = 0 if loss <= best else looks + 1
+            if loss <= best:
+                best, kept = loss, reader.weights()
+            if looks > self.patience:
                 break
-        model.load_state_dict({name: kept[name] for name in model.state_dict()})
-        head = {name: kept[name].detach() for name in head}
-        everything = torch.arange(len(items), device=items.device)
-        expected = self._expected(model, head, tokens, everything)
-        self.learned = head | {f"model.{n}": w.detach() for n, w in model.state_dict().items()}
-        self.learned["expected"] = expected
+        reader.model.load_state_dict({n: kept[f"model.{n}"] for n in reader.model.state_dict()})
+        reader.head = {name: kept[name] for name in reader.head}
+        expected = reader.expected(torch.arange(len(items), device=items.device))
+        self.learned = kept | {"expected": expected}
 
     def adapt(self, support: Feedback) -> None:
         return None
@@ -91,34 +99,63 @@ class DomainFinetune(Method[None]):
     def score(self, state: None, items: Tensor) -> Tensor:
         return self.learned["expected"][items]  # (B, Q)
 
-    def _logits(
-        self, model: Any, head: Learned, tokens: tuple[Tensor, Tensor], rows: Tensor
-    ) -> Tensor:
-        ids, mask = tokens
-        width = int(mask[rows].sum(1).max())
-        ids, mask = ids[rows, :width], mask[rows, :width]
-        hidden = model(ids, mask.long()).last_hidden_state
-        pooled = pool(hidden, mask, self.items.encoder.pooling)  # (b, D)
-        return normalize(pooled, dim=1) @ head["head"] + head["bias"]
+    def _thinned(self, head: Tensor, rng: torch.Generator) -> Tensor:
+        """(D,) the head as one batch has it: entries left out by lot, the others raised."""
+        kept = torch.rand(head.shape, generator=rng).to(head) >= self.dropout
+        return head * kept / (1 - self.dropout)
+
+
+@dataclass
+class _Reader:
+    """The encoder, all of it to be learnt, with a linear head on its pooled tokens."""
+
+    model: Any
+    head: Learned  # "head" (D,), "bias" ()
+    ids: Tensor  # (n_items, L)
+    mask: Tensor  # (n_items, L)
+    pooling: str
+
+    @classmethod
+    def of(cls, items: Items, mean: float) -> "_Reader":
+        """As pretrained, with a head that expects the mean label of everything."""
+        device, width = items.device, items.features.shape[1]
+        model = bert_like(items).to(device).requires_grad_()
+        ids, mask = items.encoder.tokens(list(items.catalogue.text))
+        head = {
+            "head": torch.zeros(width, device=device, requires_grad=True),
+            "bias": torch.logit(torch.tensor(mean, device=device).clamp(0.02, 0.98)),
+        }
+        head["bias"].requires_grad_()
+        return cls(model, head, ids.to(device), mask.to(device), items.encoder.pooling)
+
+    def weights(self) -> Learned:
+        """A copy of all that is learnt."""
+        own = {f"model.{name}": weight for name, weight in self.model.state_dict().items()}
+        return deepcopy({name: w.detach() for name, w in (self.head | own).items()})
+
+    def logits(self, rows: Tensor, head: Tensor) -> Tensor:
+        """(n,) of n items, with a head (D,)."""
+        width = int(self.mask[rows].sum(1).max())
+        ids, mask = self.ids[rows, :width], self.mask[rows, :width]
+        hidden = self.model(ids, mask.long()).last_hidden_state
+        pooled = pool(hidden, mask, self.pooling)  # (n, D)
+        return normalize(pooled, dim=1) @ head + self.head["bias"]
 
     @torch.no_grad()
-    def _expected(
-        self, model: Any, head: Learned, tokens: tuple[Tensor, Tensor], rows: Tensor
-    ) -> Tensor:
+    def expected(self, rows: Tensor) -> Tensor:
         """(n,) expected labels of n items, texts of like length read together."""
-        order = tokens[1][rows].sum(1).argsort(stable=True)
-        parts = [self._logits(model, head, tokens, rows[part]) for part in order.split(64)]
+        order = self.mask[rows].sum(1).argsort(stable=True)
+        parts = [self.logits(rows[part], self.head["head"]) for part in order.split(64)]
         expected = torch.empty(len(rows), device=rows.device)
         expected[order] = torch.cat(parts).sigmoid()
         return expected
 
-    def _valid_loss(
-        self, model: Any, head: Learned, tokens: tuple[Tensor, Tensor], valid: Episodes
-    ) -> float:
-        """Mean cross-entropy over valid users' queries."""
-        queries = [batch.query.to(tokens[0].device) for batch in valid.batches(0)]
+    def loss(self, valid: Episodes) -> float:
+        """Mean cross-entropy over valid users' queries; 0 where there are none."""
+        if not len(valid):
+            return 0.0
+        queries = [batch.query.to(self.ids.device) for batch in valid.batches(0)]
         asked = torch.cat([query.items[query.mask] for query in queries])
         labels = torch.cat([query.labels[query.mask] for query in queries])
         rows, where = asked.unique(return_inverse=True)
-        expected = self._expected(model, head, tokens, rows)[where]
-        return float(binary_cross_entropy(expected, labels))
+        return float(binary_cross_entropy(self.expected(rows)[where], labels))

@@ -65,7 +65,7 @@ class Reptile(InnerLoop):
                 if looks > self.patience:
                     break
             if step < self.meta_steps:
-                eps = self.meta_lr * self._share_of_rate(step)
+                eps = self.meta_lr * self.share_of_rate(step, self.meta_steps)
                 change = self._way(next(batches), rng)
                 weights = {
                     name: w + eps * (change[name] - self.weight_decay * w)

@@ -367,6 +367,43 @@ def test_domain_finetune_changes_its_own_copy_and_reads_text_alone(world: World)
     assert torch.equal(predict(method, some(world)), predict(method, some(world, shots=0)))
 
 
+def fitted(world: World, *, valid: bool, **params: Any) -> Any:
+    method = registry.find("methods", "domain-finetune")(epochs=2, **params)
+    given = world.split.valid if valid else world.split.valid.first(0)
+    method.meta_train(world.split.warm, given, world.items, Seeds.of(0))
+    return method
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"schedule": "cosine"},
+        {"warmup": 3},
+        {"weight_decay": 0.5},
+        {"dropout": 0.3},
+        {"label_smoothing": 0.2},
+        {"clip": 1e-3},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_domain_finetune_has_the_options_of_trained_methods(
+    world: World, option: dict[str, Any]
+) -> None:
+    """Nobody to stop by: the last weights are kept."""
+    plain, other = (
+        fitted(world, valid=False, **given).learned["expected"] for given in ({}, option)
+    )
+    assert bool(((other > 0) & (other < 1)).all()) and not torch.equal(plain, other)
+
+
+def test_domain_finetune_keeps_the_best_weights_and_not_the_last(world: World) -> None:
+    """Rates that ruin it: no epoch is better than the start, of which nothing has been learnt."""
+    kept = fitted(world, valid=True, lr=0.0, head_lr=1e4).learned
+    assert float(kept["head"].abs().max()) == 0
+    assert float(fitted(world, valid=False, lr=0.0, head_lr=1e4).learned["head"].abs().max()) > 1
+
+
 def test_setfit_pairs_are_of_one_user_and_of_the_verdicts_they_say(world: World) -> None:
     setfit, warm = registry.find("methods", "setfit"), world.split.warm
     owns = []  # of each user: item -> whether it is above the user's mean label

@@ -57,13 +57,14 @@ def test_an_option_changes_what_is_learnt(world: World, name: str, option: dict[
     ],
 )
 def test_a_schedule_takes_the_rate_to_nothing(schedule: str, shares: list[float]) -> None:
-    method = registry.find("methods", "maml")(schedule=schedule, meta_steps=4)
-    assert [method._share_of_rate(step) for step in range(4)] == pytest.approx(shares, abs=1e-4)
+    method = registry.find("methods", "maml")(schedule=schedule)
+    found = [method.share_of_rate(step, 4) for step in range(4)]
+    assert found == pytest.approx(shares, abs=1e-4)
 
 
 def test_a_warm_up_raises_the_rate_from_little() -> None:
-    method = registry.find("methods", "maml")(warmup=3, meta_steps=100)
-    assert [method._share_of_rate(step) for step in range(5)] == [0.25, 0.5, 0.75, 1, 1]
+    method = registry.find("methods", "maml")(warmup=3)
+    assert [method.share_of_rate(step, 100) for step in range(5)] == [0.25, 0.5, 0.75, 1, 1]
 
 
 def test_dropout_ends_with_training_and_comes_from_the_seed(world: World) -> None:
