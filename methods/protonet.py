@@ -40,12 +40,11 @@ class Protonet(Trained[Tensor]):
     def adapt(self, support: Feedback) -> Tensor:
         """(B, 2, P): the prototypes of liked and of disliked items."""
         places = project(self.items.features, self.learned["projection"], support.items)
-        weight = self._weight(support)
+        weight = self.weigh(support)
         total = self.kappa + weight.sum(2, keepdim=True)
         return (self.kappa * self.learned["prototypes"] + weight @ places) / total
 
-    @staticmethod
-    def _weight(support: Feedback) -> Tensor:
+    def weigh(self, support: Feedback) -> Tensor:
         """(B, 2, K): how much each item is one of the liked, and of the disliked."""
         weight = torch.stack([support.labels, 1 - support.labels], 1)
         return weight * support.mask[:, None]
@@ -63,7 +62,7 @@ class Protonet(Trained[Tensor]):
             for some in (support.items, items)
         )  # (B, K, P), (B, Q, P)
         start, end = self.learned["prototypes"], self.adapt(support)
-        weight = self._weight(support)
+        weight = self.weigh(support)
         share = weight / (self.kappa + weight.sum(2, keepdim=True))  # (B, 2, K)
         liked, disliked = (
             (end[:, c, None] + start[c] - 2 * asked) @ (seen - start[c]).mT * share[:, c, None]

@@ -1,4 +1,4 @@
-"""Temporal: ridge or logistic regression in which a label counts the less the older it is.
+"""Temporal: ridge, logistic or ProtoNet, in which a label counts the less the older it is.
 
 Time weighting in collaborative filtering, Ding & Li, "Time Weight Collaborative Filtering" (2005),
 doi:10.1145/1099554.1099689: a label of age t days has the weight exp(-t / memory). The memory is
@@ -22,27 +22,47 @@ from ._choose import choose, grid
 from ._kernel import Seen, gram
 from ._prior import item_prior
 from ._weighted import mode, regress
+from .protonet import Protonet
 
-BASES = {"ridge": (2.0, 0.5, 1.0, 5.0), "logistic": (1.0, 16.0, 4.0, 0.25)}  # tau to choose from
+BASES = {  # tau to choose from
+    "ridge": (2.0, 0.5, 1.0, 5.0),
+    "logistic": (1.0, 16.0, 4.0, 0.25),
+    "protonet": (Protonet.kappa,),
+}
 RATES = (0.0, 1 / 1000, 1 / 365, 1 / 90, 1 / 30, 1 / 7, 1.0)  # one over a memory in days
 
 
-@dataclass
-class Temporal(Method[Seen]):
-    """Its state is one weight for each item of the support."""
+def remembered(support: Feedback, forgetting: Tensor) -> Tensor:
+    """(B, K) what each label counts, 0 for padding."""
+    return torch.exp(-forgetting * support.ages.clamp_min(0)) * support.mask
 
-    base: Literal["ridge", "logistic"] = "ridge"
+
+class _Fading(Protonet):
+    """Prototypes to which a label adds the less the older it is."""
+
+    def weigh(self, support: Feedback) -> Tensor:
+        return super().weigh(support) * remembered(support, self.learned["forgetting"])[:, None]
+
+
+@dataclass
+class Temporal(Method[Seen | Tensor]):
+    """Its state is one weight for each item of the support; with "protonet", the prototypes."""
+
+    base: Literal["ridge", "logistic", "protonet"] = "ridge"
     memory: float | None = None  # days until a label counts 1 / e; None: chosen on valid users
-    tau: float | None = None  # strength of the penalty (logistic: 1 / s^2); None: likewise
+    tau: float | None = None  # of ridge, 1 / s^2 of logistic, kappa of protonet; None: likewise
     steps: int = 10  # of Newton's method, and:
     longest: float = 2.0  # change of a log-odds in one of them
 
     family = "robust"
     paper = "Ding & Li, Time Weight Collaborative Filtering (2005), doi:10.1145/1099554.1099689"
     random = False
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"logistic": {"base": "logistic"}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "logistic": {"base": "logistic"},
+        "protonet": {"base": "protonet"},  # trained on all labels alike, as its base; random as it
+    }
     space: ClassVar[Space] = {
-        "base": ["ridge", "logistic"],
+        "base": ["ridge", "logistic", "protonet"],
         "memory": (1.0, 1000.0),
         "tau": (0.1, 20.0),
     }
@@ -50,24 +70,26 @@ class Temporal(Method[Seen]):
 
     def __post_init__(self) -> None:
         if self.base not in BASES:
-            raise unknown("base", self.base, BASES, "ridge or logistic")
+            raise unknown("base", self.base, BASES, "one of " + ", ".join(BASES))
         if self.memory is not None and not self.memory > 0:
             raise UserError(f"memory is a number of days above 0, not {self.memory}")
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
-        self.learned = {"prior": item_prior(warm, items)}
         strengths = BASES[self.base] if self.tau is None else (self.tau,)
+        if self.base == "protonet":
+            base = Protonet(kappa=strengths[0])
+            base.meta_train(warm, valid, items, seeds)
+            self.learned = base.learned
+        else:
+            self.learned = {"prior": item_prior(warm, items)}
         rates = RATES if self.memory is None else (1 / self.memory,)
         choose(self, grid(forgetting=rates, tau=strengths), valid)
 
-    def weigh(self, support: Feedback) -> Tensor:
-        """(B, K) what each label counts, 0 for padding."""
-        ages = support.ages.clamp_min(0)
-        return torch.exp(-self.learned["forgetting"] * ages) * support.mask
-
-    def adapt(self, support: Feedback) -> Seen:
-        weight, tau = self.weigh(support), self.learned["tau"]
+    def adapt(self, support: Feedback) -> Seen | Tensor:
+        if self.base == "protonet":
+            return self._protonet().adapt(support)
+        weight, tau = remembered(support, self.learned["forgetting"]), self.learned["tau"]
         expected = self.learned["prior"][support.items]  # (B, K)
         products = gram(self.items.features, support.items, support.mask)
         if self.base == "ridge":
@@ -79,11 +101,18 @@ class Temporal(Method[Seen]):
         )
         return Seen(support.items, found / tau)
 
-    def score(self, state: Seen, items: Tensor) -> Tensor:
+    def score(self, state: Seen | Tensor, items: Tensor) -> Tensor:
+        if isinstance(state, Tensor):
+            return self._protonet().score(state, items)
         expected, said = self.learned["prior"][items], state.dot(self.items.features, items)
         if self.base == "ridge":
             return to_unit(expected + said)
         return torch.sigmoid(_log_odds(expected) + said)
+
+    def _protonet(self) -> Protonet:
+        base = _Fading(kappa=float(self.learned["tau"]))
+        base.items, base.learned = self.items, self.learned
+        return base
 
 
 def _log_odds(expected: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ ROWS: dict[
     str, list[dict[str, Any]]
 ] = {  # the defaults and what else there is of each, trained but for a moment
     "calibrated": [{}, *({"base": b} for b in ("protonet", "ridge", "fold-in", "content-prior"))],
-    "temporal": [{}, {"base": "logistic"}, {"memory": 2.0}],
+    "temporal": [{}, {"base": "logistic"}, {"base": "protonet"}, {"memory": 2.0}],
     "resampled": [{}, {"support": "over"}, {"support": "under"}, {"warm": "balanced"}],
     "rules": [{}, {"text": False, "gain": 1.0, "depth": 0.1}],
     "multi-copy": [{}, {"copies": 1, "bags": 4}, {"copies": 2, "bags": 3}],
@@ -147,10 +147,14 @@ def test_a_user_who_likes_everything_is_expected_to_go_on(world: World_) -> None
 # Temporal and weighted regression
 
 
-@pytest.mark.parametrize("base", ["ridge", "logistic"])
+@pytest.mark.parametrize("base", ["ridge", "logistic", "protonet"])
 def test_labels_of_one_age_0_count_as_in_the_base(base: str, world: World_) -> None:
     plain = made(base, world)
-    strength = plain.learned["tau"] if base == "ridge" else plain.learned["s"] ** -2
+    strength = {
+        "ridge": lambda: plain.learned["tau"],
+        "logistic": lambda: plain.learned["s"] ** -2,
+        "protonet": lambda: plain.kappa,
+    }[base]()
     method = made("temporal", world, base=base, memory=1.0, tau=float(strength))
     batch = cold(world)
     assert float(batch.support.ages.max()) > 0
@@ -159,6 +163,16 @@ def test_labels_of_one_age_0_count_as_in_the_base(base: str, world: World_) -> N
     torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
     aged = scores(method, batch.support, batch.query.items)
     assert float((aged - want).abs().max()) > 1e-3
+
+
+def test_a_faded_prototype_is_the_mean_of_its_labels_by_their_ages(world: World_) -> None:
+    method = made("temporal", world, base="protonet", memory=3.0, tau=2.0)
+    support = said([3, 5, 9], [1.0, 0.25, 0.75], [0.0, 1.0, 5.0])
+    places = world[1].features[support.items[0]] @ method.learned["projection"]
+    weight = support.labels[0] * torch.exp(-support.ages[0] / 3)
+    start = 2 * method.learned["prototypes"][0]
+    liked = (start + weight @ places) / (2 + weight.sum())
+    torch.testing.assert_close(method.adapt(support)[0, 0], liked, rtol=0, atol=1e-5)
 
 
 def test_weighted_ridge_is_least_squares_on_scaled_rows(world: World_) -> None:
@@ -197,7 +211,7 @@ def test_where_tastes_change_it_forgets_and_elsewhere_it_does_not() -> None:
 def test_a_memory_is_a_number_of_days() -> None:
     with pytest.raises(UserError, match="memory is a number of days above 0, not -1"):
         registry.find("methods", "temporal")(memory=-1)
-    with pytest.raises(UserError, match="ridge or logistic"):
+    with pytest.raises(UserError, match="one of ridge, logistic, protonet"):
         registry.find("methods", "temporal")(base="forest")
 
 
