@@ -1,6 +1,7 @@
 """Augmented: the inner loop sees each support item in several wordings, and mixed with another.
 
-Words and fields left out and synonyms put in, Wei & Zou, "EDA" (2019), arXiv:1901.11196; mixup
+Words and fields left out and synonyms put in, Wei & Zou, "EDA" (2019), arXiv:1901.11196; or the
+same text under the encoder's dropout, Gao, Yao & Chen, "SimCSE" (2021), arXiv:2104.08821; mixup
 within a user, Zhang, Cisse, Dauphin & Lopez-Paz, "mixup" (2018), arXiv:1710.09412: a row
 c e_i + (1 - c) e_j has the label c y_i + (1 - c) y_j, c ~ Beta. The loss is the mean over the clean
 rows, their views and the mixtures, times K / (K + worth). Items asked for keep the text they have.
@@ -22,13 +23,14 @@ from coldbench.protocol import Seeds
 
 from ._descend import Rates, Rows, descend
 from ._inner import Adapted, InnerLoop
-from ._views import item_views
+from ._views import dropout_views, item_views
 
 
 @dataclass
 class Augmented(InnerLoop):
     copies: int = 2  # views of each item beside its own text
     rate: float = 0.2  # of each change of a text, or of a vector's entries
+    dropout_pairs: bool = False  # views are the same text, read with the encoder's dropout on
     synonyms: bool = False  # words replaced, too; True without WordNet: the row is unavailable
     worth: float = 4.0  # labels that the start counts as: one label moves it by a fifth of the mean
     alpha: float = 0.1
@@ -38,6 +40,7 @@ class Augmented(InnerLoop):
     paper = "arXiv:1901.11196"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "views": {"mixture": 0.0},
+        "dropout-pairs": {"dropout_pairs": True, "mixture": 0.0},
         "mixup": {"copies": 0},
         "synonyms": {"synonyms": True},
     }
@@ -57,8 +60,11 @@ class Augmented(InnerLoop):
             if self.mixture
             else np.ones(len(items), np.float32)
         )
-        views = items.features.new_empty(0, *items.features.shape)
-        if self.copies:
+        if not self.copies:
+            views = items.features.new_empty(0, *items.features.shape)
+        elif self.dropout_pairs:
+            views = dropout_views(items, self.copies, seeds.init)
+        else:
             views = item_views(
                 items, self.copies, seeds.init, rate=self.rate, synonyms=self.synonyms
             )

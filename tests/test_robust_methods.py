@@ -441,6 +441,36 @@ def test_only_the_text_of_a_fused_item_is_another(read: World) -> None:
     assert float((found[:, :width] - fused.features[:, :width]).abs().max()) > 0.01
 
 
+def dropout_views(items: Items, copies: int, seed: int) -> Tensor:
+    found: Tensor = import_module("coldbench.methods._views").dropout_views(items, copies, seed)
+    return found
+
+
+def test_dropout_pairs_are_readings_of_one_text_that_differ(read: World) -> None:
+    state = torch.random.get_rng_state()
+    found = dropout_views(read.items, 2, 5)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.testing.assert_close(found.norm(dim=2), torch.ones(found.shape[:2]))
+    assert torch.equal(found, dropout_views(read.items, 2, 5))
+    assert not torch.equal(found, dropout_views(read.items, 2, 6))
+    assert float((found[0] - found[1]).abs().max()) > 1e-3
+    near, features = (found[0] * read.items.features).sum(1), read.items.features
+    far = (found[0] * features.roll(1, 0)).sum(1)
+    assert float(near.mean()) > float(far.mean())  # nearer to its own text than to another's
+
+
+def test_dropout_pairs_need_an_encoder_that_drops(
+    read: World, world: World_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="an encoder that reads text"):
+        made("augmented", world, dropout_pairs=True)
+    model = read.items.encoder.model()
+    monkeypatch.setattr(model, "train", lambda: model)  # as one without dropout reads
+    monkeypatch.setattr(Encoder, "model", lambda self: model)
+    with pytest.raises(UserError, match="has no dropout"):
+        dropout_views(read.items, 1, 0)
+
+
 @pytest.mark.parametrize("name", ["multi-copy", "augmented"])
 def test_synonyms_without_wordnet_are_unavailable_not_left_out(
     name: str, read: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
