@@ -7,6 +7,7 @@ over small changes is what they cost. What is kept is W_u - W; many users' produ
 """
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
@@ -19,14 +20,14 @@ from ._tokens import TokenMethod
 from ._trunk import Change, Part
 
 LAYERS = {
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "attention": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "intermediate": "intermediate.dense",
-    "output": "output.dense",
-    "output_norm": "output.LayerNorm",
+    "query": ("attention", "self", "query"),
+    "key": ("attention", "self", "key"),
+    "value": ("attention", "self", "value"),
+    "attention": ("attention", "output", "dense"),
+    "attention_norm": ("attention", "output", "LayerNorm"),
+    "intermediate": ("intermediate", "dense"),
+    "output": ("output", "dense"),
+    "output_norm": ("output", "LayerNorm"),
 }
 
 
@@ -69,4 +70,4 @@ class FullFinetune(TokenMethod):
         return own
 
     def _layer(self, depth: int, name: str) -> Any:
-        return self.trunk.top[depth].get_submodule(LAYERS[name])
+        return reduce(getattr, LAYERS[name], self.trunk.top[depth])
