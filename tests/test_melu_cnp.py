@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -13,7 +12,6 @@ from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.method import Method, from_params
 from coldbench.protocol import Seeds, Split
 
-METHODS = ["melu", "cnp"]
 PRESETS: dict[str, dict[str, Any]] = registry.find("methods", "melu").presets
 
 
@@ -23,11 +21,6 @@ def trained(world: tuple[Split, Items], name: str, **params: Any) -> Method[Any]
     method = from_params(registry.find("methods", name), name, brief)
     method.meta_train(cut.warm, cut.valid, items, Seeds.of(0))
     return method
-
-
-@pytest.fixture(scope="module", params=METHODS)
-def method(request: pytest.FixtureRequest, world: tuple[Split, Items]) -> Method[Any]:
-    return trained(world, request.param)
 
 
 def scores(method: Method[Any], batch: EpisodeBatch) -> Tensor:
@@ -43,42 +36,6 @@ def of_user(batch: EpisodeBatch, at: int) -> EpisodeBatch:
     one = slice(at, at + 1)
     support, query = (x.map(lambda column: column[one]) for x in (batch.support, batch.query))
     return EpisodeBatch(batch.users[one], support, query)
-
-
-def test_a_batch_scores_as_its_users_do_alone(
-    method: Method[Any], world: tuple[Split, Items]
-) -> None:
-    batch = cold(world, 4)
-    alone = [scores(method, of_user(batch, at)) for at in range(len(batch.users))]
-    torch.testing.assert_close(torch.cat(alone), scores(method, batch), rtol=0, atol=1e-5)
-
-
-def test_padding_of_the_support_says_nothing(
-    method: Method[Any], world: tuple[Split, Items]
-) -> None:
-    batch = cold(world, 2)
-    padded = batch.support.map(
-        lambda x: torch.cat([torch.zeros_like(x), x, torch.zeros_like(x)], 1)
-    )
-    lies = Feedback(padded.items, padded.labels + ~padded.mask, padded.ages, padded.mask)
-    wide = scores(method, EpisodeBatch(batch.users, lies, batch.query))
-    torch.testing.assert_close(wide, scores(method, batch), rtol=0, atol=1e-5)
-
-
-def test_without_a_label_all_users_see_the_same_scores(
-    method: Method[Any], world: tuple[Split, Items]
-) -> None:
-    nothing = cold(world, 0)
-    every = torch.arange(40).expand(len(nothing.users), -1)
-    with torch.no_grad():
-        said = method.score(method.adapt(nothing.support), every)
-    assert bool(((said > 0) & (said < 1)).all())
-    torch.testing.assert_close(said, said[:1].expand_as(said), rtol=0, atol=1e-6)
-
-
-def test_four_labels_move_the_scores(method: Method[Any], world: tuple[Split, Items]) -> None:
-    moved = scores(method, cold(world, 4)) - scores(method, cold(world, 0))
-    assert moved.abs().mean() > 1e-3
 
 
 def test_at_the_papers_rate_no_prediction_moves_by_a_thousandth_of_a_star(

@@ -16,23 +16,9 @@ from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.interactions import Catalogue
-from coldbench.method import Method, from_params, soft_cross_entropy, state_bytes, to_unit
+from coldbench.method import Method, from_params, soft_cross_entropy, to_unit
 from coldbench.protocol import Seeds, Split
 
-METHODS = [
-    "metasgd",
-    "reptile",
-    "alfa",
-    "matching",
-    "relation",
-    "in-context",
-    "adversarial-pgd",
-    "adversarial-freelb",
-    "vat",
-]
-SIZED = [*METHODS, "maml", "fomaml", "anil", "protonet", "simpleshot", "cnp", "melu"]
-SIZED += ["adversarial-fgm", "l2-dropout", "adaptive-finetune"]
-PEERS = ["maml-learn2learn", "protonet-learn2learn"]
 no_peer = pytest.mark.skipif(
     not find_spec("learn2learn"), reason="learn2learn is not installed: it needs a C compiler"
 )
@@ -50,12 +36,6 @@ def trained(world: tuple[Split, Items], name: str, **params: Any) -> Any:
     return method
 
 
-@pytest.fixture(scope="module", params=METHODS)
-def method(request: pytest.FixtureRequest, world: tuple[Split, Items]) -> Method[Any]:
-    method: Method[Any] = trained(world, request.param)
-    return method
-
-
 def scores(method: Method[Any], batch: EpisodeBatch) -> Tensor:
     with torch.no_grad():
         return method.score(method.adapt(batch.support), batch.query.items)
@@ -63,12 +43,6 @@ def scores(method: Method[Any], batch: EpisodeBatch) -> Tensor:
 
 def cold(world: tuple[Split, Items], shots: int) -> EpisodeBatch:
     return next(world[0].cold.batches(shots))
-
-
-def of_user(batch: EpisodeBatch, at: int) -> EpisodeBatch:
-    one = slice(at, at + 1)
-    support, query = (x.map(lambda column: column[one]) for x in (batch.support, batch.query))
-    return EpisodeBatch(batch.users[one], support, query)
 
 
 def lot(*shape: int, seed: int = 0) -> Tensor:
@@ -154,50 +128,6 @@ def descended(weights: Weights, loss: Tensor, rates: Sequence[Tensor | float] | 
     slopes = torch.autograd.grad(loss, weights, create_graph=True)
     each = [rates] * len(weights) if isinstance(rates, float) else rates
     return [w - r * s for w, r, s in zip(weights, each, slopes, strict=True)]
-
-
-def test_a_batch_scores_as_its_users_do_alone(
-    method: Method[Any], world: tuple[Split, Items]
-) -> None:
-    batch = cold(world, 4)
-    alone = [scores(method, of_user(batch, at)) for at in range(len(batch.users))]
-    torch.testing.assert_close(torch.cat(alone), scores(method, batch), rtol=0, atol=1e-5)
-
-
-def test_padding_of_the_support_says_nothing(
-    method: Method[Any], world: tuple[Split, Items]
-) -> None:
-    batch = cold(world, 2)
-    padded = batch.support.map(
-        lambda x: torch.cat([torch.zeros_like(x), x, torch.zeros_like(x)], 1)
-    )
-    lies = Feedback(padded.items, padded.labels + ~padded.mask, padded.ages, padded.mask)
-    wide = scores(method, EpisodeBatch(batch.users, lies, batch.query))
-    torch.testing.assert_close(wide, scores(method, batch), rtol=0, atol=1e-5)
-
-
-def test_without_a_label_all_users_see_the_same_scores_and_four_labels_move_them(
-    method: Method[Any], world: tuple[Split, Items]
-) -> None:
-    every = torch.arange(40).expand(len(cold(world, 0).users), -1)
-    with torch.no_grad():
-        none, some = (method.score(method.adapt(cold(world, k).support), every) for k in (0, 4))
-    assert bool(((none > 0) & (none < 1)).all())
-    torch.testing.assert_close(none, none[:1].expand_as(none), rtol=0, atol=1e-6)
-    assert (some - none).abs().mean() > 1e-3
-
-
-@pytest.mark.parametrize("name", [*SIZED, *(pytest.param(n, marks=no_peer) for n in PEERS)])
-def test_a_user_takes_as_many_bytes_as_its_method_says(
-    name: str, world: tuple[Split, Items]
-) -> None:
-    method = trained(world, name)
-    for shots in (1, 4):
-        batch = cold(world, shots)
-        known = method.params() | {"K": shots, "D": world[1].features.shape[1]}
-        said = eval(method.state_size, {"__builtins__": {}}, known)
-        with torch.no_grad():
-            assert state_bytes(method.adapt(batch.support)) == said * len(batch.users)
 
 
 # --- Meta-SGD
