@@ -5,12 +5,14 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from coldbench import RUNS
 from coldbench.errors import UserError, unknown
+
+from . import _options as o
 
 if TYPE_CHECKING:
     from coldbench.cell import Spec
@@ -22,55 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-Argument, Option = typer.Argument, typer.Option
-Room = Annotated[str, Argument(help="methods, datasets, protocols, metrics, encoders or reports")]
-Json = Annotated[bool, Option("--json", help="One JSON document and nothing else.")]
-Include = Annotated[
-    list[Path] | None, Option("--include", help="A file with a method of your own; repeatable.")
-]
-GridFile = Annotated[str | None, Argument(help="A TOML file, or the name of a ready one: quick")]
-Datasets = Annotated[str | None, Option("-d", help="Without a grid: datasets, by commas.")]
-With = Annotated[
-    list[str] | None, Option("--with", help="key=value: a parameter of the dataset; repeatable.")
-]
-Named = Annotated[str, Argument(metavar="NAME-or-FILE")]
-Files = Annotated[list[str], Argument(metavar="FILE...")]
-Figure = Annotated[Path | None, Option("--figure", help="Draw it too: FILE.png, .svg or .pdf.")]
-Methods = Annotated[str | None, Option("-m", help="Without a grid: methods, by commas.")]
-Name = Annotated[str | None, Option(help="Of the run: its folder below runs/.")]
-Change = Annotated[
-    list[str] | None, Option("--set", help="key=value laid over the grid; repeatable.")
-]
-Limit = Annotated[int | None, Option(help="So many judged users only; stamps LIMITED.")]
-Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1")]
-Jobs = Annotated[int, Option("-j", help="Cells side by side; 0: one a core.")]
-Timeout = Annotated[float, Option(help="Seconds that a cell may take.")]
-DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
-NoTiming = Annotated[bool, Option("--no-timing", help="Leave out what methods cost: quicker.")]
-Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
-Track = Annotated[str, Option(help="Tell them too, by commas: tensorboard, wandb (offline).")]
-Offline = Annotated[bool, Option("--offline", help="Ask no address: what is here must do.")]
-Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
-All = Annotated[bool, Option("--all", help="Every method there is.")]
-Anchors = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
-Workers = Annotated[int, Option("-j", help="Splits side by side; 0: one a core.")]
-Output = Annotated[Path | None, Option(help="Write the table here too, as Markdown.")]
-Run = Annotated[Path, Argument(metavar="RUN", help="A run's folder, or its name: quick")]
-Several = Annotated[list[Path], Argument(metavar="RUN...", help="Folders or names of runs.")]
-Folder = Annotated[Path | None, Option("--output", help="Write there; else RUN/report.")]
-Formats = Annotated[str, Option("--format", help="By commas: html,md,tex,csv,png; all of them.")]
-Open = Annotated[bool, Option("--open", help="Show the page in the browser.")]
-Searched = Annotated[str, Argument(metavar="METHOD", help="By commas: equal budgets each.")]
-Tried = Annotated[str, Option("-d", help="The dataset: a name or a file.")]
-Trials = Annotated[int | None, Option(help="Of each method; 50 where --seconds is not given.")]
-Seconds = Annotated[float | None, Option(help="Of each method's own trials.")]
-Seed = Annotated[int, Option(help="Of the split, of training and of what is tried.")]
-Preset = Annotated[str, Option(help="A protocol's name; its fields by --set protocol.x=y.")]
-Metric = Annotated[str, Option(help="Per user, on valid users: log-loss, auc, ndcg@5, ...")]
-CellName = Annotated[str, Argument(metavar="CELL", help='Of its fingerprint, or "ridge 0".')]
-User = Annotated[int, Option(help="A judged user's number, as in scores.parquet.")]
-Item = Annotated[int, Option(help="An item's number, asked for in the query or not.")]
-Shots = Annotated[int | None, Option(help="K; the largest where not given.")]
 
 
 def main() -> None:
@@ -88,7 +41,7 @@ def main() -> None:
 
 
 @app.command("list")
-def list_(room: Room, as_json: Json = False, include: Include = None) -> None:
+def list_(room: o.Room, as_json: o.Json = False, include: o.Include = None) -> None:
     """What there is, by name."""
     from . import listing
 
@@ -101,7 +54,7 @@ def list_(room: Room, as_json: Json = False, include: Include = None) -> None:
 
 
 @app.command()
-def fetch(names: list[str], offline: Offline = False, as_json: Json = False) -> None:
+def fetch(names: list[str], offline: o.Offline = False, as_json: o.Json = False) -> None:
     """Find datasets on this machine or download them; shows licence and source before."""
     from .fetch import fetch as fetched
 
@@ -110,7 +63,9 @@ def fetch(names: list[str], offline: Offline = False, as_json: Json = False) -> 
 
 
 @app.command()
-def describe(name: Named, with_: With = None, as_json: Json = False, figure: Figure = None) -> None:
+def describe(
+    name: o.Named, with_: o.With = None, as_json: o.Json = False, figure: o.Figure = None
+) -> None:
     """What a dataset or your own file holds: `describe ml-100k`, `describe ratings.csv`."""
     from . import describe as about
     from .source import dataset, label, options
@@ -124,7 +79,7 @@ def describe(name: Named, with_: With = None, as_json: Json = False, figure: Fig
 
 
 @app.command()
-def validate(files: Files, with_: With = None) -> None:
+def validate(files: o.Files, with_: o.With = None) -> None:
     """Every problem of your own files, a line each; ends with 2 where there is one."""
     from coldbench.reader import MOST
 
@@ -146,21 +101,21 @@ def validate(files: Files, with_: With = None) -> None:
 
 @app.command()
 def run(
-    grid: GridFile = None,
-    dataset: Datasets = None,
-    method: Methods = None,
-    with_: With = None,
-    name: Name = None,
-    change: Change = None,
-    limit: Limit = None,
-    device: Device = "auto",
-    jobs: Jobs = 0,
-    timeout: Timeout = 3600.0,
-    dry_run: DryRun = False,
-    retry_failed: Retry = False,
-    no_timing: NoTiming = False,
-    track: Track = "",
-    include: Include = None,
+    grid: o.GridFile = None,
+    dataset: o.Datasets = None,
+    method: o.Methods = None,
+    with_: o.With = None,
+    name: o.Name = None,
+    change: o.Change = None,
+    limit: o.Limit = None,
+    device: o.Device = "auto",
+    jobs: o.Jobs = 0,
+    timeout: o.Timeout = 3600.0,
+    dry_run: o.DryRun = False,
+    retry_failed: o.Retry = False,
+    no_timing: o.NoTiming = False,
+    track: o.Track = "",
+    include: o.Include = None,
 ) -> None:
     """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
     from .grid import Grid
@@ -211,18 +166,18 @@ def run(
 
 @app.command()
 def tune(
-    method: Searched,
-    dataset: Tried,
-    trials: Trials = None,
-    seconds: Seconds = None,
-    seed: Seed = 0,
-    protocol: Preset = "user-cold",
-    metric: Metric = "log-loss",
-    name: Name = None,
-    change: Change = None,
-    with_: With = None,
-    device: Device = "auto",
-    include: Include = None,
+    method: o.Searched,
+    dataset: o.Tried,
+    trials: o.Trials = None,
+    seconds: o.Seconds = None,
+    seed: o.Seed = 0,
+    protocol: o.Preset = "user-cold",
+    metric: o.Metric = "log-loss",
+    name: o.Name = None,
+    change: o.Change = None,
+    with_: o.With = None,
+    device: o.Device = "auto",
+    include: o.Include = None,
 ) -> None:
     """Search parameters on valid users: `tune maml,ridge -d ml-100k --trials 50`."""
     from . import _tuned as tuned
@@ -261,13 +216,13 @@ def tune(
 
 @app.command()
 def explain(
-    folder: Run,
-    cell: CellName,
-    user: User,
-    item: Item,
-    shots: Shots = None,
-    as_json: Json = False,
-    include: Include = None,
+    folder: o.Run,
+    cell: o.CellName,
+    user: o.User,
+    item: o.Item,
+    shots: o.Shots = None,
+    as_json: o.Json = False,
+    include: o.Include = None,
 ) -> None:
     """Why an item scores as it does for a user: what each label adds, exactly."""
     from . import explain as why
@@ -281,7 +236,7 @@ def explain(
 
 @app.command()
 def report(
-    folders: Several, formats: Formats = "", output: Folder = None, open_: Open = False
+    folders: o.Several, formats: o.Formats = "", output: o.Folder = None, open_: o.Open = False
 ) -> None:
     """Tables, figures and the page of a run, or of several side by side, into RUN/report/."""
     from coldbench import registry
@@ -307,7 +262,7 @@ def report(
 
 
 @app.command()
-def compare(folder: Run, one: str, other: str) -> None:
+def compare(folder: o.Run, one: str, other: str) -> None:
     """Two methods of a run, paired by user: difference, interval, p, who is better off."""
     from .compare import compare as compared
 
@@ -316,11 +271,11 @@ def compare(folder: Run, one: str, other: str) -> None:
 
 @app.command()
 def check(
-    methods: Checked = None,
-    all_: All = False,
-    jobs: Workers = 0,
-    output: Output = None,
-    as_json: Json = False,
+    methods: o.Checked = None,
+    all_: o.All = False,
+    jobs: o.Workers = 0,
+    output: o.Output = None,
+    as_json: o.Json = False,
 ) -> None:
     """Hold methods to what every method promises; ends with 1 where one breaks a promise."""
     from coldbench import registry
@@ -351,7 +306,7 @@ def check(
 
 
 @app.command()
-def anchors(names: Anchors = None, jobs: Workers = 0) -> None:
+def anchors(names: o.Anchors = None, jobs: o.Workers = 0) -> None:
     """Published numbers beside chance and ours, by their own protocols; all: takes a while."""
     from .anchors._anchor import named
     from .anchors.replay import replay
