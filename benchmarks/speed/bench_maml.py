@@ -1,9 +1,10 @@
 """Users per second of a meta-training step, and of meeting users, beside learn2learn and vmap.
 
 `pytest benchmarks/speed -o python_files='bench_*.py'`. A step is forward and backward with the
-exact second order: a 384-64-1 head, K = 10 labels, 5 inner steps, Q = 20 asked, 1,682 items, the
-first ones popular. learn2learn and vmap get their tensors ready made, ours gathers its own. That
-all have the same loss is asserted here; for their gradients see tests/test_meta_methods.py.
+exact second order: a 384-64-1 head, K = 10 labels (MAML with 16 too), 5 inner steps, Q = 20 asked,
+1,682 items, the first ones popular. learn2learn and vmap get their tensors ready made, ours gathers
+its own. That all have the same loss is asserted here; for their gradients see
+tests/test_meta_methods.py.
 """
 
 from functools import cache
@@ -33,7 +34,7 @@ def items() -> Items:
 
 
 @cache
-def batch() -> EpisodeBatch:
+def batch(shots: int = SHOTS) -> EpisodeBatch:
     rng = torch.Generator().manual_seed(1)
     popularity = torch.arange(1, N_ITEMS + 1) ** -0.7
 
@@ -42,13 +43,13 @@ def batch() -> EpisodeBatch:
         labels = torch.rand(USERS, size, generator=rng).round()  # hard: learn2learn's have to be
         return Feedback(asked, labels, torch.zeros_like(labels), torch.ones_like(asked).bool())
 
-    return EpisodeBatch(torch.arange(USERS), feedback(SHOTS), feedback(QUERY))
+    return EpisodeBatch(torch.arange(USERS), feedback(shots), feedback(QUERY))
 
 
-def ready(users: int) -> Tasks:
+def ready(users: int, shots: int = SHOTS) -> Tasks:
     """(users, N, D) features, offsets and labels of support, then of query."""
     tensors = []
-    for told in (batch().support, batch().query):
+    for told in (batch(shots).support, batch(shots).query):
         tensors += [items().features[told.items], prior()[told.items], told.labels]
     return tuple(x[:users].contiguous() for x in tensors)  # type: ignore[return-value]
 
@@ -85,8 +86,8 @@ def loss_of(weights: dict[str, Tensor], x: Tensor, offset: Tensor, labels: Tenso
     return binary_cross_entropy_with_logits(logits, labels)
 
 
-def batched_step(name: str) -> Tensor:
-    loss = ours(name)._loss(batch()).mean()
+def batched_step(name: str, shots: int = SHOTS) -> Tensor:
+    loss = ours(name)._loss(batch(shots)).mean()
     learnt = [*start().values(), *([rates()] if name == "metasgd" else [])]
     torch.autograd.grad(loss, learnt)
     return loss.detach()
@@ -179,6 +180,8 @@ SUITES: dict[str, tuple[str, str, int, Any]] = {  # name: suite, role, users in 
     "maml": ("maml", "subject", USERS, lambda _: batched_step("maml")),
     "maml on learn2learn": ("maml", "peer", PEER_USERS, learn2learn_step),
     "maml on torch.func.vmap": ("maml", "peer", USERS, vmap_step),
+    "maml, K = 16": ("maml-16", "subject", USERS, lambda _: batched_step("maml", 16)),
+    "maml on learn2learn, K = 16": ("maml-16", "peer", PEER_USERS, learn2learn_step),
     **{
         row: pair
         for name in ("fomaml", "anil", "metasgd")
@@ -200,12 +203,16 @@ def test_users_per_second(benchmark: Any, name: str) -> None:
     suite, role, users, call = SUITES[name]
     benchmark.group = suite
     benchmark.extra_info = {"role": role, "name": name, "items": users, "unit": "users/s"}
-    tasks = ready(users)
+    tasks = ready(users, 16 if suite == "maml-16" else SHOTS)
     with torch.set_grad_enabled(suite != "protonet"):
         benchmark.pedantic(call, args=(tasks,), rounds=30, iterations=1, warmup_rounds=3)
 
 
 def test_all_compute_the_same() -> None:
+    longer = ready(USERS, 16)
+    torch.testing.assert_close(
+        batched_step("maml", 16), learn2learn_step(longer), rtol=1e-5, atol=0
+    )
     tasks = ready(USERS)
     torch.testing.assert_close(batched_step("maml"), vmap_step(tasks), rtol=1e-5, atol=0)
     for kind in ("maml", "fomaml", "anil", "metasgd"):
