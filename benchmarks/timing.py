@@ -26,17 +26,19 @@ def now(device: torch.device) -> float:
     return perf_counter()
 
 
-def seconds(
-    call: Callable[[], object], device: torch.device, patience: float = PATIENCE
-) -> list[float]:
-    """How long the call takes: after one warm-up, every repeat until `patience` is at an end."""
+def once(call: Callable[[], object], device: torch.device) -> float:
+    """Seconds that the call takes."""
+    at = now(device)
+    call()
+    return now(device) - at
+
+
+def seconds(call: Callable[[], object], device: torch.device) -> list[float]:
+    """How long the call takes: after one warm-up, every repeat until a second has passed."""
     call()
     taken: list[float] = []
-    begin = now(device)
-    while not taken or now(device) - begin < patience:
-        at = now(device)
-        call()
-        taken.append(now(device) - at)
+    while sum(taken) < PATIENCE:
+        taken.append(once(call, device))
     return taken
 
 
@@ -48,15 +50,17 @@ def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict
     by_batch = []
     for users in BATCHES:
         part = _tiled(batch, users)
-        taken = seconds(lambda part=part: method.adapt(part.support), device)  # type: ignore[misc]
+        taken = seconds(partial(method.adapt, part.support), device)
         by_batch.append({"users": users, "users_per_second": users / median(taken)})
         if users == 1:
             alone = taken
         if median(taken) > PATIENCE:
             break  # as slow as this, more users at once say nothing new
-    once = min(seconds(_scoring(method, batch, 1)[1], device, patience=0))
+    _, score = _scoring(method, batch, 1)
+    score()  # warms up
+    alone_scored = once(score, device)
     sizes = BATCHES[: len(by_batch)]
-    many = max(n for n in sizes if n == 1 or n * once <= PATIENCE)
+    many = max(n for n in sizes if n == 1 or n * alone_scored <= PATIENCE)
     state, score = _scoring(method, batch, many)
     scoring = seconds(score, device)
     return {

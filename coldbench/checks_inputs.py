@@ -26,7 +26,7 @@ def every_preset_serves_users(subject: Subject) -> None:
             method.meta_train(cut.warm, cut.valid, subject.plain.items, Seeds.of(0))
             for batch in given:
                 sound(subject.predict(batch, method), batch)
-        except Exception as error:
+        except Exception as error:  # whatever it was, the preset is named with it
             raise AssertionError(f"with the preset {name}: {error}") from error
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from coldbench.episode import Feedback, Users
+from coldbench.errors import UserError
 from coldbench.method import Learned
 from coldbench.protocol import Seeds
 
@@ -51,6 +52,11 @@ class Augmented(InnerLoop):
         "mixture": [0.0, 0.2, 0.4, 1.0],
     }
     state_size = "4 * ((copies + 2) * K * (hidden + D) + hidden + 1)"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.dropout_pairs and self.synonyms:
+            raise UserError("a view is a dropout pair or has synonyms, not both: set one to false")
 
     def fixed(self, warm: Users, seeds: Seeds) -> Learned:
         items, lots = self.items, np.random.default_rng((seeds.init, 1))

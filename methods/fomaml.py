@@ -6,12 +6,12 @@ moves along grad L_Q at theta', the gradients of the inner loop detached.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from coldbench.episode import Feedback
 
 from ._descend import Rates, descend
 from ._inner import Adapted, InnerLoop
+from .maml import Maml
 
 
 @dataclass
@@ -20,9 +20,7 @@ class Fomaml(InnerLoop):
 
     family = "meta-learning"
     paper = "arXiv:1703.03400"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"alpha": 0.01, "inner_steps": 5, "meta_users": 4, "meta_lr": 1e-3}
-    }  # as the authors' code has it for mini-ImageNet, where new tasks get ten steps
+    presets = Maml.presets
     state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
 
     def adapt(self, support: Feedback) -> Adapted:

@@ -462,6 +462,8 @@ def test_dropout_pairs_are_readings_of_one_text_that_differ(read: World) -> None
 def test_dropout_pairs_need_an_encoder_that_drops(
     read: World, world: World_, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(UserError, match="not both"):
+        registry.find("methods", "augmented")(dropout_pairs=True, synonyms=True)
     with pytest.raises(UserError, match="an encoder that reads text"):
         made("augmented", world, dropout_pairs=True)
     model = read.items.encoder.model()

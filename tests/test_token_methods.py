@@ -15,6 +15,7 @@ from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import UserError
 from coldbench.protocol import Seeds
 from coldbench.testing import Subject, World, make_world
+from tests.test_training_options import OPTIONS
 
 BRIEF: dict[str, Any] = {"meta_steps": 2, "meta_users": 4, "valid_users": 4}
 
@@ -374,19 +375,7 @@ def fitted(world: World, *, valid: bool, **params: Any) -> Any:
     return method
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"schedule": "cosine"},
-        {"warmup": 3},
-        {"weight_decay": 0.5},
-        {"dropout": 0.3},
-        {"label_smoothing": 0.2},
-        {"clip": 1e-3},
-        {"precision": "bfloat16"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
 def test_domain_finetune_has_the_options_of_trained_methods(
     world: World, option: dict[str, Any]
 ) -> None:

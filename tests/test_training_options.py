@@ -13,6 +13,16 @@ from coldbench.method import Method
 from coldbench.protocol import Seeds, Split
 
 World = tuple[Split, Items]
+OPTIONS: list[dict[str, Any]] = [
+    {"schedule": "cosine"},
+    {"schedule": "linear"},
+    {"warmup": 3},
+    {"weight_decay": 0.5},
+    {"dropout": 0.3},
+    {"label_smoothing": 0.2},
+    {"clip": 1e-3},
+    {"precision": "bfloat16"},
+]
 
 
 def trained(world: World, name: str, *, valid: int = 99, **params: Any) -> Any:
@@ -26,20 +36,7 @@ def weights(method: Method[Any]) -> Tensor:
     return torch.cat([w.flatten().float() for _, w in sorted(method.learned.items())])
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"schedule": "cosine"},
-        {"schedule": "linear"},
-        {"warmup": 3},
-        {"weight_decay": 0.5},
-        {"dropout": 0.3},
-        {"label_smoothing": 0.2},
-        {"clip": 1e-3},
-        {"precision": "bfloat16"},
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("option", OPTIONS, ids=str)
 @pytest.mark.parametrize("name", ["maml", "protonet", "cnp", "melu"])
 def test_an_option_changes_what_is_learnt(world: World, name: str, option: dict[str, Any]) -> None:
     plain = weights(trained(world, name, valid=0))  # nobody to stop by: the last weights are kept
