@@ -1,7 +1,8 @@
 """What a method costs: adapting and scoring timed apart from everything else.
 
 CUDA works behind the caller's back, so every clock reading waits for it. A call is warmed up, then
-repeated until a second has passed; the median is reported, for one user the 95th percentile too.
+repeated until its share of the row's budget is spent or it has been repeated often enough; the
+median is reported, for one user the 95th percentile too.
 """
 
 from collections.abc import Callable
@@ -16,8 +17,10 @@ import torch
 from coldbench.episode import EpisodeBatch
 from coldbench.method import Method, state_bytes
 
-PATIENCE = 1.0  # seconds that a call is repeated for
+BUDGET = 1.0  # seconds for all that is measured of one row
+REPEATS = 1000  # of one call at most, however quick it is
 BATCHES = (1, 8, 64, 256, 1024)  # users adapted at once
+SHARE = BUDGET / (len(BATCHES) + 1)  # seconds for each batch size, and for scoring
 
 
 def now(device: torch.device) -> float:
@@ -34,10 +37,17 @@ def once(call: Callable[[], object], device: torch.device) -> float:
 
 
 def seconds(call: Callable[[], object], device: torch.device) -> list[float]:
-    """How long the call takes: after one warm-up, every repeat until a second has passed."""
-    call()
-    taken: list[float] = []
-    while sum(taken) < PATIENCE:
+    """How long each repeat of the call takes, after one that warms up.
+
+    Ends after REPEATS repeats or SHARE seconds by the clock, whichever is first; a call slower than
+    SHARE is its own only measurement.
+    """
+    first = once(call, device)
+    if first >= SHARE:
+        return [first]
+    end = perf_counter() + SHARE
+    taken = [once(call, device)]
+    while len(taken) < REPEATS and perf_counter() < end:
         taken.append(once(call, device))
     return taken
 
@@ -54,13 +64,13 @@ def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict
         by_batch.append({"users": users, "users_per_second": users / median(taken)})
         if users == 1:
             alone = taken
-        if median(taken) > PATIENCE:
+        if median(taken) >= SHARE:
             break  # as slow as this, more users at once say nothing new
     _, score = _scoring(method, batch, 1)
     score()  # warms up
     alone_scored = once(score, device)
     sizes = BATCHES[: len(by_batch)]
-    many = max(n for n in sizes if n == 1 or n * alone_scored <= PATIENCE)
+    many = max(n for n in sizes if n == 1 or n * alone_scored <= SHARE)
     state, score = _scoring(method, batch, many)
     scoring = seconds(score, device)
     return {
