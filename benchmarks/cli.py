@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
@@ -13,9 +13,6 @@ from coldbench import RUNS
 from coldbench.errors import UserError, unknown
 
 from . import _options as o
-
-if TYPE_CHECKING:
-    from coldbench.cell import Spec
 
 app = typer.Typer(
     help="Which method serves a new user best from a few ratings, at what cost, is the gain real?",
@@ -110,7 +107,7 @@ def run(
     limit: o.Limit = None,
     device: o.Device = "auto",
     jobs: o.Jobs = 0,
-    timeout: o.Timeout = 3600.0,
+    timeout: o.Timeout = 900.0,
     dry_run: o.DryRun = False,
     retry_failed: o.Retry = False,
     no_timing: o.NoTiming = False,
@@ -118,12 +115,13 @@ def run(
     include: o.Include = None,
 ) -> None:
     """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
+    from . import processes
+
+    processes.context()  # its server loads torch while this process finds out what to run
     from .grid import Grid
-    from .plan import device_of, resolve
-    from .progress import Progress
+    from .plan import device_of
     from .run import How
-    from .run import run as run_cells
-    from .track import Tracking
+    from .verbs import run_grid
 
     _take(include)
     stated, stem = _stated(grid, dataset, method)
@@ -134,34 +132,9 @@ def run(
         raise UserError("-j must be 0 or more, and --timeout more than 0 seconds")
     made = Grid.of(stated, change)
     one_a_core = 1 if device_of(device).type == "cuda" else min(os.cpu_count() or 1, 8)
-    files = tuple(map(str, include or []))
+    files = tuple(str(path.resolve()) for path in include or [])
     how = How(device, jobs or one_a_core, timeout, retry_failed, files, not no_timing)
-    folder = RUNS / (name or stem)
-    specs = resolve(made, device)
-    missing = [spec for spec in specs if not (folder / "cells" / spec.fingerprint).exists()]
-    if dry_run:
-        print(made.toml(), end="")
-        for spec in specs:
-            state = "to run" if spec in missing else "there"
-            print(f"# {spec.fingerprint} {spec.title}: {state}")
-        return
-    waiting = len(specs) if retry_failed else len(missing)
-    print(f"{folder}: {len(specs)} cells, {len(missing)} to run, {how.jobs} side by side")
-    try:
-        with Progress(specs, waiting, how.jobs) as shown, Tracking(folder, track) as tracked:
-
-            def tell(event: str, spec: "Spec", seconds: float) -> None:
-                shown(event, spec, seconds)
-                tracked(event, spec, seconds)
-
-            cells = run_cells(made, specs, folder, how, tell)
-    except KeyboardInterrupt:
-        print("coldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
-        raise typer.Exit(130) from None
-    bad = [cell for cell in cells if cell.status != "done"]
-    for cell in bad:
-        print(f"{cell.status}: {cell.spec.title}: {cell.stage}: {cell.reason}")
-    print(f"{len(cells) - len(bad)} of {len(cells)} cells done; next: coldbench report {folder}")
+    raise typer.Exit(run_grid(made, RUNS / (name or stem), how, track, dry_run=dry_run))
 
 
 @app.command()
@@ -334,16 +307,6 @@ def doctor() -> None:
     from .doctor import show
 
     show()
-
-
-@app.command(hidden=True)
-def cell(spec: Path) -> None:
-    """Run one cell from its JSON, as a cluster's worker does."""
-    from .work import Job, work
-
-    words: dict[str, Any] = json.loads(spec.read_text(encoding="utf-8"))
-    job = Job.of(words)
-    work(job, Path(words["cells"]))
 
 
 def _lay_options(stated: dict[str, Any], with_: list[str] | None) -> None:

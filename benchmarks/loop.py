@@ -1,23 +1,29 @@
 """The one loop every method runs through: learn from warm users, meet the cold ones at every K.
 
-The loop owns the labels: a method sees a support and the numbers of the items it is asked for.
+What is evaluated on stays out of reach: the process that runs a method holds a support and the
+numbers of the items to be scored; their labels lie with the judge (judge.py), another process.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 from torch import Tensor
 
 from coldbench.encoder import Items
-from coldbench.episode import EpisodeBatch, Episodes
+from coldbench.episode import Episodes
 from coldbench.method import Method
 from coldbench.protocol import Protocol, Seeds, Split
 
 BATCH = 256  # users adapted to at once
-TOP = 100  # of a ranked catalogue, kept
+CHUNK = 1024  # items of a ranked catalogue scored at once
+
+Stage = Callable[[str], object]  # told what comes next: "adapt", "score"
 
 
 def meta_train(method: Method[Any], split: Split, items: Items, seeds: Seeds) -> None:
@@ -29,27 +35,36 @@ def meta_train(method: Method[Any], split: Split, items: Items, seeds: Seeds) ->
         torch.random.set_rng_state(kept)
 
 
-@dataclass(frozen=True)
-class Scores:
-    """What a method said of every judged user, at every number of shots."""
-
-    query: pl.DataFrame  # user, shots, item, rating, label, score (and above, tied, candidates)
-    top: pl.DataFrame | None  # user, shots, rank, item, score: the catalogue's first 100
-    swapped: pl.DataFrame | None  # as query, at the largest K: each met with another's support
-
-
 @torch.no_grad()
-def evaluate(method: Method[Any], split: Split, protocol: Protocol, device: torch.device) -> Scores:
-    """Meet every cold user at each K of the protocol.
+def evaluate(
+    method: Method[Any],
+    split: Split,
+    swapped: Episodes,
+    protocol: Protocol,
+    device: torch.device,
+    folder: Path,
+    stage: Stage = lambda _: None,
+) -> None:
+    """Meet every cold user at each K of the protocol, and twice more at the largest K as controls.
+
+    Writes float32 arrays into `folder`: scores.npy (S, E, N) for S numbers of shots, E users and N
+    items, those of the query or all candidates; swapped.npy and shuffled.npy (E, N), where each
+    user is met with another's support, and with their own of which the labels are shuffled.
 
     Raises ValueError where a score is not finite or not in 0..1, naming K and how many users.
     """
-    met = [_meet(method, split, split.cold, protocol, k, device) for k in protocol.shots]
-    tops = [top for _, top in met if top is not None]
-    most, swapped = protocol.shots[-1], None
+    asked = _asked(split, protocol)
+    shape = len(protocol.shots), len(split.cold), asked.shape[1]
+    scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
+    for number, shots in enumerate(protocol.shots):
+        _meet(method, split.cold, asked, shots, device, scores[number], stage)
+    scores.flush()
+    most = protocol.shots[-1]
     if most and len(split.cold) > 1:
-        swapped, _ = _meet(method, split, swap(split.cold), protocol, most, device)
-    return Scores(pl.concat([rows for rows, _ in met]), pl.concat(tops) if tops else None, swapped)
+        for name, cold in (("swapped", swapped), ("shuffled", shuffle(split.cold))):
+            control = open_memmap(folder / f"{name}.npy", "w+", np.float32, shape[1:])
+            _meet(method, cold, asked, most, device, control, stage)
+            control.flush()
 
 
 def swap(cold: Episodes) -> Episodes:
@@ -61,106 +76,61 @@ def swap(cold: Episodes) -> Episodes:
     return replace(cold, support=np.where(known, -1, support))
 
 
+def shuffle(cold: Episodes) -> Episodes:
+    """A control that keeps what a user chose to rate and loses what they said of it: the labels of
+    each support in random order."""
+    support, labels = cold.support, cold.users.labels.copy()  # (E, S), all real
+    place = np.random.default_rng(0).random(support.shape).argsort(1)
+    labels[support] = cold.users.labels[np.take_along_axis(support, place, 1)]
+    return replace(cold, users=replace(cold.users, labels=labels))
+
+
+def _asked(split: Split, protocol: Protocol) -> NDArray[np.int64]:
+    """(E, N) the items to be scored for each cold user: the query, or every candidate."""
+    if protocol.candidates == "all":
+        return np.broadcast_to(split.candidates, (len(split.cold), len(split.candidates)))
+    query = split.cold.query
+    return np.where(query >= 0, split.cold.users.log.items[query], 0).astype(np.int64)
+
+
 def _meet(
     method: Method[Any],
-    split: Split,
     cold: Episodes,
-    protocol: Protocol,
+    asked: NDArray[np.int64],
     shots: int,
     device: torch.device,
-) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-    """What is said of each cold user's query, and the catalogue's first where it is ranked."""
-    real = cold.query >= 0
-    ratings = cold.users.log.ratings[cold.query[real]]
-    asked, tops = [], []
-    for batch in cold.batches(shots, BATCH):
-        there = batch.to(device)
-        state = method.adapt(there.support)
-        columns = {"score": checked(method.score(state, there.query.items), batch, shots)}
-        if protocol.candidates == "all":
-            ranked = _Ranked.of(method, state, batch, split, device)
-            columns |= ranked.places
-            tops.append(ranked.top.with_columns(shots=pl.lit(shots, pl.Int16)))
-        asked.append(rows_of(batch, columns))
-    rows = pl.concat(asked).with_columns(
-        shots=pl.lit(shots, pl.Int16), rating=pl.Series(ratings, dtype=pl.Float32)
-    )
-    first = ["user", "shots", "item", "rating", "label", "score"]
-    return rows.select(*first, pl.exclude(first)), pl.concat(tops) if tops else None
+    into: NDArray[np.float32],
+    stage: Stage,
+) -> None:
+    """Write the (E, N) scores of the items asked for, a batch of users at a time."""
+    for number, batch in enumerate(cold.batches(shots, BATCH)):
+        part = slice(number * BATCH, number * BATCH + len(batch.users))
+        stage("adapt")
+        state = method.adapt(batch.support.to(device))
+        stage("score")
+        items = torch.from_numpy(asked[part].copy())
+        for at in range(0, items.shape[1], CHUNK):
+            some = items[:, at : at + CHUNK]
+            scores = checked(method.score(state, some.to(device)), some, shots)
+            into[part, at : at + CHUNK] = scores.numpy()
 
 
-def checked(scores: Tensor, batch: EpisodeBatch, shots: int) -> Tensor:
-    """(B, Q) scores on the CPU, of the right shape, finite and in 0..1."""
-    scores = scores.float().cpu()
-    if scores.shape != batch.query.items.shape:
-        expected, found = tuple(batch.query.items.shape), tuple(scores.shape)
+def checked(scores: Any, items: Tensor, shots: int) -> Tensor:
+    """(B, Q) scores of (B, Q) items on the CPU: of the right shape, finite and in 0..1."""
+    expected = tuple(items.shape)
+    if not isinstance(scores, Tensor):
+        raise TypeError(
+            f"score returned {type(scores).__module__}.{type(scores).__name__}; return a "
+            f"torch.Tensor of the shape {expected}"
+        )
+    scores = scores.detach().float().cpu()
+    if scores.shape != items.shape:
+        found = tuple(scores.shape)
         raise ValueError(f"score returned the shape {found} where {expected} was asked for")
-    real = torch.where(batch.query.mask, scores, 0.5)
-    wrong = ~torch.isfinite(real) | (real < 0) | (real > 1)
+    wrong = ~torch.isfinite(scores) | (scores < 0) | (scores > 1)
     if wrong.any():
-        users, example = int(wrong.any(1).sum()), float(real[wrong][0])
+        users, example = int(wrong.any(1).sum()), float(scores[wrong][0])
         raise ValueError(
             f"at K = {shots}, {users} of {len(scores)} users got a score outside 0..1: {example}"
         )
     return scores
-
-
-def rows_of(batch: EpisodeBatch, columns: dict[str, Tensor]) -> pl.DataFrame:
-    """One row for each real item of each query."""
-    real = batch.query.mask
-    users = batch.users[:, None].expand_as(real)
-    table = {"user": users, "item": batch.query.items.int(), "label": batch.query.labels} | columns
-    return pl.DataFrame({name: column[real].numpy() for name, column in table.items()})
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """Where the query's items stand among all candidates of their user."""
-
-    places: dict[str, Tensor]  # (B, Q) int32 each: candidates above, tied (itself too), in all
-    top: pl.DataFrame
-
-    @classmethod
-    def of(
-        cls, method: Method[Any], state: Any, batch: EpisodeBatch, split: Split, on: torch.device
-    ) -> "_Ranked":
-        """All candidates but the items of the user's longest support, the same at every K."""
-        asked = torch.from_numpy(split.candidates)  # (C,)
-        every = asked.expand(len(batch.users), -1)  # (B, C)
-        parts = [method.score(state, part.to(on)) for part in every.split(1024, 1)]
-        given = torch.cat(parts, 1).float().cpu()
-        given = torch.where(_seen(split.cold, batch, asked), -1.0, given)  # (B, C)
-        own = given.gather(1, torch.searchsorted(asked, batch.query.items))  # (B, Q)
-        ascending = given.sort(1).values
-        below = torch.searchsorted(ascending, own)
-        upto = torch.searchsorted(ascending, own, right=True)
-        places = {
-            "above": given.shape[1] - upto,
-            "tied": upto - below,
-            "candidates": (given >= 0).sum(1, keepdim=True).expand_as(own),
-        }
-        best = given.topk(min(TOP, given.shape[1]), 1)
-        ranks = torch.arange(1, best.values.shape[1] + 1).expand_as(best.values)
-        top = {
-            "user": batch.users[:, None].expand_as(ranks),
-            "rank": ranks.int(),
-            "item": asked[best.indices].int(),
-            "score": best.values,
-        }
-        real = best.values >= 0
-        return cls(
-            {name: column.int() for name, column in places.items()},
-            pl.DataFrame({name: column[real].numpy() for name, column in top.items()}),
-        )
-
-
-def _seen(cold: Episodes, batch: EpisodeBatch, asked: Tensor) -> Tensor:
-    """(B, C) which candidates the user's longest support holds."""
-    where = np.searchsorted(cold.users.ids[cold.who], batch.users.numpy())
-    rows = cold.support[where]  # (B, S)
-    items = torch.from_numpy(np.where(rows >= 0, cold.users.log.items[rows], -1).astype(np.int64))
-    place = torch.searchsorted(asked, items).clamp_max(len(asked) - 1)
-    user, hit = torch.nonzero(asked[place] == items, as_tuple=True)
-    seen = torch.zeros(len(items), len(asked), dtype=torch.bool)
-    seen[user, place[user, hit]] = True
-    return seen

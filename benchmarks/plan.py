@@ -1,6 +1,7 @@
 """From a grid to its cells: names found, datasets loaded, all that defines a cell resolved."""
 
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,37 @@ import torch
 from coldbench import registry
 from coldbench.cell import GROUND, Spec, code_hash
 from coldbench.encoder import Encoder
-from coldbench.errors import UserError, unknown
-from coldbench.method import from_params
+from coldbench.errors import Unavailable, UserError, unknown
 from coldbench.protocol import as_dict
 
 from . import origin
 from .grid import Grid
-from .source import dataset, label, loader_of, parameters
+from .prepare import Died, dataset_facts, directly, method_params
+from .source import label, loader_of
+
+Ask = Callable[..., Any]  # a question of prepare.py and its arguments: answered, or an error
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a grid, and why some of them cannot be run."""
+
+    specs: list[Spec]
+    lost: dict[str, str]  # fingerprint -> the reason why its dataset could not be loaded
 
 
 def resolve(grid: Grid, device: str) -> list[Spec]:
-    """The grid's cells. Loads every dataset, so that bad input is found before anything runs."""
+    """The grid's cells, everything loaded and constructed in this process."""
+    return plan(grid, device, (), directly, directly).specs
+
+
+def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: Ask) -> Plan:
+    """The grid's cells. `data` loads the datasets, `methods` constructs the methods.
+
+    Raises UserError where no dataset can be loaded, or a method's parameters are wrong. One dataset
+    of several that cannot be loaded loses its own cells; a method that breaks is left to its cell.
+    """
     reader = encoder(grid)
-    ground = _ground()
     common: dict[str, Any] = {
         "encoder": {field.name: getattr(reader, field.name) for field in fields(reader)},
         "encoder_hash": reader.hash,
@@ -30,35 +49,53 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
         "threads": grid.threads,
         "versions": origin.versions(),
     }
-    specs = []
+    rows = [(name, *_params(grid, name, include, methods)) for name in grid.methods]
+    specs: list[Spec] = []
+    lost: dict[str, str] = {}
+    errors: list[UserError] = []
     for name in grid.datasets:
-        source = dataset(name, grid.dataset_params.get(name, {}))
-        log, catalogue = source.load()
-        params = parameters(source)
-        own: dict[str, Any] = {
-            "dataset": label(name),
-            "dataset_params": {key: v for key, v in params.items() if key not in source.paths},
-            "data": f"{log.hash()}-{catalogue.hash()}",
-            "loader": loader_of(name),
-            "files": {key: params[key] for key in source.paths if params[key]},
-        }
+        facts, error = _facts(name, grid.dataset_params.get(name, {}), data)
+        errors += [error] if error else []
+        found: dict[str, Any] = {
+            "dataset": label(name), "dataset_params": facts["params"], "data": facts["data"],
+            "loader": loader_of(name), "files": facts["files"],
+        }  # fmt: skip
         for preset, asked in grid.protocols():
-            protocol = asked.suited_to(
-                timed=log.times is not None, explicit=source.explicit, ordered=source.ordered
-            )
+            protocol = asked if error else asked.suited_to(**facts["suits"])
             cut: dict[str, Any] = {"protocol": preset, "protocol_fields": as_dict(protocol)}
-            for row_name in grid.methods:
-                method, params = grid.asked(row_name)
-                made = from_params(registry.find("methods", method), method, params)
-                files = registry.code_of("methods", method)
-                for loader in own["loader"].split(">"):
-                    files += registry.code_of("datasets", loader)
-                row: dict[str, Any] = {"method": method, "params": made.params()}
-                row["row"] = row_name if row_name != method else ""
-                row["code"] = code_hash(ground + files)
-                for seed in grid.seeds_for.get(row_name, grid.seeds):
-                    specs.append(Spec(**common, **own, **cut, **row, seed=seed))
-    return specs
+            for row, method, params in rows:
+                own: dict[str, Any] = {"method": method, "params": params}
+                own["row"] = row if row != method else ""
+                own["code"] = code_hash(_code(method, found["loader"]))
+                for seed in grid.seeds_for.get(row, grid.seeds):
+                    specs.append(Spec(**common, **found, **cut, **own, seed=seed))
+                    if error:
+                        lost[specs[-1].fingerprint] = str(error)
+    if len(errors) == len(grid.datasets):
+        raise errors[0]
+    return Plan(specs, lost)
+
+
+def _params(
+    grid: Grid, row: str, include: tuple[str, ...], methods: Ask
+) -> tuple[str, dict[str, Any]]:
+    """A row's method, and all of its hyper-parameters."""
+    method, own = row.partition(":")[0], grid.params.get(row, {})
+    try:
+        return method, methods(method_params, row, own, include)
+    except (Died, Unavailable):
+        return method, own  # its cell will meet the same, and say so
+
+
+def _facts(name: str, stated: dict[str, Any], data: Ask) -> tuple[dict[str, Any], UserError | None]:
+    """What cells need to know of a dataset, or why it could not be loaded."""
+    nothing = {"params": stated, "files": {}, "data": ""}
+    try:
+        return data(dataset_facts, name, stated), None
+    except UserError as error:
+        return nothing, error
+    except Died as error:
+        return nothing, UserError(f"{name} could not be loaded: {error}")
 
 
 def encoder(grid: Grid) -> Encoder:
@@ -81,6 +118,10 @@ def device_of(name: str) -> torch.device:
     return device
 
 
-def _ground() -> list[Path]:
+def _code(method: str, loader: str) -> list[Path]:
+    """The files that a cell's numbers come out of."""
     house = Path(registry.__file__).parent
-    return [house / f"{name}.py" for name in GROUND] + [Path(__file__).with_name("loop.py")]
+    files = [house / f"{name}.py" for name in GROUND] + [Path(__file__).with_name("loop.py")]
+    for room, name in (("methods", method), *(("datasets", one) for one in loader.split(">"))):
+        files += registry.code_of(room, name)
+    return files

@@ -11,19 +11,23 @@ from rich.table import Table
 from coldbench.cell import Spec
 
 SIGNS = {"done": "green", "failed": "red", "unavailable": "yellow", "missing": "dim"}
+EVERY = 30.0  # seconds after which a cell that still runs is told of again, off a terminal
 
 
 class Progress:
     """Told of every event of a run; a context, so that the table is left in order."""
 
-    def __init__(self, planned: list[Spec], waiting: int, jobs: int) -> None:
+    def __init__(self, planned: list[Spec], waiting: int) -> None:
         self._console = Console()
-        self._planned = Counter((spec.dataset, spec.protocol, spec.name) for spec in planned)
+        self._planned = Counter(_row(spec) for spec in planned)
         self._ended: dict[tuple[str, str, str], Counter[str]] = {}
-        self._running: dict[str, float] = {}
-        self._waiting, self._jobs, self._count = waiting, jobs, waiting
+        self._running: dict[str, tuple[Spec, float]] = {}  # fingerprint -> since when
+        self._told: dict[str, float] = {}  # fingerprint -> seconds it had run when last told of
+        self._waiting, self._count = waiting, waiting
         self._begun = 0.0  # of the first cell: texts are read before it
-        self._live = Live(console=self._console, refresh_per_second=2, get_renderable=self._table)
+        self._live = Live(
+            console=self._console, refresh_per_second=2, get_renderable=self._table, transient=True
+        )
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -42,18 +46,23 @@ class Progress:
     def __call__(self, event: str, spec: Spec, seconds: float) -> None:
         if event == "start":
             self._begun = self._begun or time.monotonic()
-            self._running[spec.title] = time.monotonic()
-            return
-        self._running.pop(spec.title, None)
-        self._waiting -= 1
-        row = (spec.dataset, spec.protocol, spec.name)
-        self._ended.setdefault(row, Counter())[event] += 1
-        if not self._console.is_terminal:
+            self._running[spec.fingerprint] = spec, time.monotonic()
+            self._line(f"{spec.title}: started")
+        elif event == "running":
+            if seconds - self._told.get(spec.fingerprint, 0.0) >= EVERY:
+                self._told[spec.fingerprint] = seconds
+                self._line(f"{spec.title}: running for {seconds:.0f} s")
+        else:
+            self._running.pop(spec.fingerprint, None)
+            self._waiting -= 1
+            self._ended.setdefault(_row(spec), Counter())[event] += 1
             done = self._count - self._waiting
             left = f", {self._left()} left" if self._waiting else ""
-            print(
-                f"[{done}/{self._count}{left}] {spec.title}: {event} ({seconds:.1f} s)", flush=True
-            )
+            self._line(f"[{done}/{self._count}{left}] {spec.title}: {event} ({seconds:.1f} s)")
+
+    def _line(self, words: str) -> None:
+        if not self._console.is_terminal:
+            print(words, flush=True)
 
     def _left(self) -> str:
         """An estimate of the time left, from the cells that have ended."""
@@ -69,11 +78,16 @@ class Progress:
         table = Table(title=f"{ended} of {self._count} cells, {spent:.0f} s, {self._left()} left")
         for column in ("dataset", "protocol", "method", "cells"):
             table.add_column(column)
-        running = {tuple(title.split(" ")[:3]) for title in self._running}
+        now = time.monotonic()
         for row, planned in self._planned.items():
             counts = self._ended.get(row, Counter())
-            if row in running or counts["failed"] or counts["unavailable"]:
+            since = [at for spec, at in self._running.values() if _row(spec) == row]
+            if since or counts["failed"] or counts["unavailable"]:
                 words = [f"[{SIGNS[s]}]{n} {s}[/]" for s, n in counts.items() if n]
-                words += ["[cyan]running[/]"] if row in running else []
+                words += [f"[cyan]running for {now - at:.0f} s[/]" for at in since]
                 table.add_row(*row, f"{', '.join(words)} of {planned}")
         return table
+
+
+def _row(spec: Spec) -> tuple[str, str, str]:
+    return spec.dataset, spec.protocol, spec.name

@@ -1,38 +1,30 @@
-"""Run a grid: every missing cell in a process of its own, several side by side.
+"""Run a grid: plan its cells, prepare what they share, have the missing ones done.
 
-A process comes from a forkserver that has torch loaded, so that it starts in a fraction of a
-second; CUDA is not touched before. A cell that raises, dies or hangs is lost alone and stands in
-the report with its reason. Running again does what is missing.
+A cell that raises, dies or hangs is lost alone and stands in the report with its reason. Running
+again does what is missing or damaged.
 """
 
-import fcntl
-import multiprocessing
-import multiprocessing.connection
-import shutil
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
-import psutil
+from filelock import FileLock, Timeout
 
-from coldbench.cell import Cell, Spec, write_plan
+from coldbench import store
+from coldbench.cell import KEPT, Cell, Spec, write_plan
 from coldbench.errors import UserError
 
-from . import origin
+from . import catalogues, origin, processes, splits
 from .grid import Grid
-from .plan import device_of, encoder
-from .source import dataset, label
-from .splits import keep
-from .work import Job, finish, work
-
-PRELOAD = ["torch", "transformers.models.bert.modeling_bert", "coldbench.benchmarks.work"]
+from .plan import Plan, device_of, plan
+from .prepare import Died, Preparer, cut_split, encode, to_be_read
+from .signals import Stop
+from .source import label
+from .supervisor import Lost, Supervisor, Tell, clear
+from .work import Job
 
 
 @dataclass(frozen=True)
@@ -41,187 +33,153 @@ class How:
 
     device: str = "auto"  # "cpu", "cuda", "cuda:1"
     jobs: int = 1
-    timeout: float = 3600.0  # seconds a cell may take
+    timeout: float = 900.0  # seconds that a cell, a dataset, a split or an encoder may take
     retry_failed: bool = False
     include: tuple[str, ...] = ()
     timing: bool = True  # measure one cell of each row
 
 
-Tell = Callable[[str, Spec, float], None]  # event, cell, seconds it took
+class Run:
+    """One run of a grid in a folder; use as `with Run(...) as run`, then `run.cells(tell)`."""
 
+    def __init__(self, grid: Grid, folder: Path, how: How) -> None:
+        self.grid, self.folder, self.how = grid, folder.resolve(), how
+        self.shown = folder  # as it was named
+        self.context = processes.context()
+        self._data = Preparer(self.context, how.timeout)
 
-def run(grid: Grid, specs: list[Spec], folder: Path, how: How, tell: Tell) -> list[Cell]:
-    """Do those of the grid's cells that `folder` does not hold yet; returns all of them.
+    def __enter__(self) -> Self:
+        with Preparer(self.context, self.how.timeout) as methods:
+            self.plan = self._planned(methods)
+        return self
 
-    Raises KeyboardInterrupt at the second Ctrl-C; at the first the running cells are ended well.
-    """
-    (folder / "cells").mkdir(parents=True, exist_ok=True)
-    with alone(folder):
-        _clean(folder / "cells")
-        (folder / "grid.toml").write_text(grid.toml(), encoding="utf-8")
-        write_plan(folder, specs)
-        cells = [Cell.read(spec, folder / "cells" / spec.fingerprint) for spec in specs]
-        for cell in cells:
-            if cell.status in ("failed", "unavailable") and how.retry_failed:
-                shutil.rmtree(cell.folder)
-        jobs = list(_jobs(specs, folder / "cells", how))
-        new = {spec.split_key: spec for spec in specs if not _split(folder, spec).exists()}
-        if jobs or new:
-            _warm(grid, folder, list(new.values()))
-        if jobs:
-            _do(jobs, folder / "cells", how, tell)
-    return [Cell.read(spec, folder / "cells" / spec.fingerprint) for spec in specs]
+    def __exit__(self, *_: object) -> None:
+        self._data.__exit__()
 
+    def _planned(self, methods: Preparer) -> Plan:
+        try:
+            return plan(self.grid, self.how.device, self.how.include, self._data.ask, methods.ask)
+        except BaseException:
+            self._data.__exit__()
+            raise
 
-def _split(folder: Path, spec: Spec) -> Path:
-    return folder / "splits" / spec.split_key
+    @property
+    def specs(self) -> list[Spec]:
+        return self.plan.specs
 
+    def read(self) -> list[Cell]:
+        """Every cell in the state it is in."""
+        cells = self.folder / "cells"
+        return [Cell.read(spec, cells / spec.fingerprint) for spec in self.specs]
 
-def _warm(grid: Grid, folder: Path, new: list[Spec]) -> None:
-    """Encode the catalogues and note the splits once, in a process of its own, so that no two
-    cells do it at once."""
-    context = _context()
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_prepare, args=(grid, folder, new, there))
-    process.start()
-    there.close()
-    try:
-        wrong = here.recv()
-    except EOFError:
-        wrong = "its process died"
-    process.join()
-    if wrong:
-        raise UserError(f"the encoder {grid.encoder} could not read the catalogue: {wrong}")
+    def missing(self) -> list[Spec]:
+        """The cells that are to be run."""
+        again = ("failed", "unavailable") if self.how.retry_failed else ()
+        return [c.spec for c in self.read() if c.status not in KEPT or c.status in again]
 
+    def cells(self, tell: Tell) -> list[Cell]:
+        """Do what is missing; returns all cells.
 
-def _prepare(grid: Grid, folder: Path, new: list[Spec], there: Connection) -> None:
-    wrong = ""
-    try:
-        for name in grid.datasets:
-            source = dataset(name, grid.dataset_params.get(name, {}))
-            log, catalogue = source.load()
-            for spec in new:
-                if spec.dataset == label(name):
-                    keep(spec, source, log, _split(folder, spec))
-            reader = encoder(grid)
-            if reader.name != "vectors" and not reader.kept(catalogue).is_file():
-                told = f"{label(name)}: {len(catalogue):,} texts are read by {reader.name}, once"
-                print(told, flush=True)
-            reader.items(catalogue)
-    except Exception as error:  # whatever a model does, the user gets one line
-        wrong = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    there.send(wrong)
+        Raises KeyboardInterrupt at the second Ctrl-C, at SIGTERM and SIGHUP; at the first Ctrl-C
+        the running cells are ended well.
+        """
+        (self.folder / "cells").mkdir(parents=True, exist_ok=True)
+        how = self.how
+        with alone(self.folder), Stop() as stop:
+            clear(self.folder)
+            store.write(self.folder / "grid.toml", self.grid.toml())
+            write_plan(self.folder, self.specs)
+            waiting = list(self._waiting())
+            with processes.supervision(self.context) as warden:
+                lost = self._prepare({job.spec.fingerprint for job in waiting})
+                if lost and len(lost) == len(self.specs):
+                    raise UserError(next(iter(lost.values()))[1])
+                supervisor = Supervisor(
+                    self.folder, self.context, warden, how.jobs, how.timeout, lost, stop, tell
+                )
+                supervisor.do(waiting)
+        return self.read()
 
+    def _waiting(self) -> Iterator[Job]:
+        """The missing cells, in the grid's order, their places cleared. One seed of a row is
+        timed."""
+        seen, missing = set(), {spec.fingerprint for spec in self.missing()}
+        made = {"hardware": origin.hardware(), "commit": origin.commit()}
+        device = str(device_of(self.how.device))
+        for spec in self.specs:
+            row = (spec.dataset, spec.protocol, spec.name)
+            timed = self.how.timing and row not in seen
+            seen.add(row)
+            if spec.fingerprint not in missing:
+                continue
+            whole = self.folder / "cells" / spec.fingerprint
+            state = Cell.read(spec, whole).status
+            if state == "damaged":
+                print(f"damaged: {spec.title} is moved to {store.set_aside(whole)} and run again")
+            elif state != "missing":
+                store.remove(whole)
+            include, jobs = self.how.include, self.how.jobs
+            yield Job(spec, str(self.folder), device, timed, include, jobs, made)
 
-def _context() -> ForkServerContext | SpawnContext:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOAD)
-    return context
+    def _prepare(self, waiting: set[str]) -> Lost:
+        """Store the catalogues and vectors of the waiting cells, and all splits, once. Returns the
+        cells that cannot be run."""
+        lost: Lost = {name: ("load", reason) for name, reason in self.plan.lost.items()}
+        tried: dict[Path, str] = {}  # a catalogue or a split -> what went wrong, "" for nothing
+        for spec in self.specs:
+            if spec.fingerprint in lost:
+                continue
+            name = next(n for n in self.grid.datasets if label(n) == spec.dataset)
+            own = name, self.grid.dataset_params.get(name, {})
+            catalogue = catalogues.folder_of(self.folder, spec)
+            split = self.folder / "splits" / spec.split_key
+            if split not in tried:
+                tried[split] = self._split(own, spec, split)
+            if catalogue not in tried and spec.fingerprint in waiting:
+                tried[catalogue] = self._encode(own, spec, catalogue)
+            if tried[split]:
+                lost[spec.fingerprint] = "split", tried[split]
+            elif tried.get(catalogue):
+                lost[spec.fingerprint] = "encode", tried[catalogue]
+        return lost
 
+    def _encode(self, own: tuple[Any, ...], spec: Spec, folder: Path) -> str:
+        try:
+            if texts := self._data.ask(to_be_read, *own, spec.encoder):
+                reader = spec.encoder["name"]
+                print(f"{spec.dataset}: {texts:,} texts are read by {reader}, once", flush=True)
+            self._data.ask(encode, *own, spec.encoder, str(folder))
+        except UserError as error:
+            return str(error)
+        except Died as error:
+            return f"the encoder {spec.encoder['name']} could not read the catalogue: {error}"
+        return ""
 
-def _do(waiting: list[Job], cells: Path, how: How, tell: Tell) -> None:
-    context, stops = _context(), 0
-    running: dict[BaseProcess, tuple[Job, float]] = {}
-
-    def stop(*_: object) -> None:
-        nonlocal stops
-        stops += 1
-        if stops > 1:
-            raise KeyboardInterrupt
-        waiting.clear()
-        print("ending after the running cells; Ctrl-C again stops at once", file=sys.stderr)
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        while waiting or running:
-            while waiting and len(running) < how.jobs:
-                job = waiting.pop(0)
-                process = context.Process(target=_quietly, args=(job, cells))
-                process.start()
-                running[process] = job, time.monotonic()
-                tell("start", job.spec, 0.0)
-            multiprocessing.connection.wait([p.sentinel for p in running], timeout=1.0)
-            for one, (job, begun) in list(running.items()):
-                taken = time.monotonic() - begun
-                if one.is_alive() and taken > how.timeout:
-                    _kill(one)
-                    one.join()
-                    _lost(one, job, cells, f"no result within {how.timeout:.0f} s")
-                if not one.is_alive():
-                    del running[one]
-                    _lost(one, job, cells, _death(one.exitcode))
-                    tell(Cell.read(job.spec, cells / job.spec.fingerprint).status, job.spec, taken)
-        if stops:
-            raise KeyboardInterrupt
-    finally:
-        for one in running:
-            _kill(one)
-        signal.signal(signal.SIGINT, before)
-        _clean(cells)
-
-
-def _jobs(specs: list[Spec], cells: Path, how: How) -> Iterator[Job]:
-    """What is missing, in the grid's order. One seed of a row is timed."""
-    seen = set()
-    made = {"hardware": origin.hardware(), "commit": origin.commit()}
-    for spec in specs:
-        row = (spec.dataset, spec.protocol, spec.name)
-        timed = how.timing and row not in seen
-        seen.add(row)
-        if not (cells / spec.fingerprint).exists():
-            yield Job(spec, str(device_of(how.device)), timed, how.include, how.jobs, made)
-
-
-def _quietly(job: Job, cells: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    work(job, cells)
-
-
-def _lost(process: BaseProcess, job: Job, cells: Path, reason: str) -> None:
-    """A process that left no cell behind: its row says where and how it died."""
-    whole = cells / job.spec.fingerprint
-    if whole.exists():
-        return
-    partial = cells / f".{job.spec.fingerprint}-{process.pid}"
-    partial.mkdir(exist_ok=True)
-    noted = partial / ".stage"
-    stage = noted.read_text(encoding="utf-8") if noted.is_file() else "start"
-    finish(partial, whole, status="failed", stage=stage, reason=reason, facts=job.origin)
-
-
-def _death(code: int | None) -> str:
-    if code is not None and code < 0:
-        name = signal.Signals(-code).name
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"the process was ended by {name}{hint}"
-    return f"the process ended with code {code} and no result"
-
-
-def _kill(process: BaseProcess) -> None:
-    if process.pid and psutil.pid_exists(process.pid):
-        for child in psutil.Process(process.pid).children(recursive=True):
-            child.kill()
-    process.kill()
-
-
-def _clean(cells: Path) -> None:
-    """Remove what a killed run left half done."""
-    for partial in cells.glob(".*-*"):
-        pid = partial.name.rpartition("-")[2]
-        if not (pid.isdigit() and psutil.pid_exists(int(pid))):
-            shutil.rmtree(partial, ignore_errors=True)
+    def _split(self, own: tuple[Any, ...], spec: Spec, folder: Path) -> str:
+        if splits.facts(folder) is not None:
+            return ""
+        if os.path.lexists(folder):
+            print(f"damaged: the split {folder} is moved to {store.set_aside(folder)}")
+        try:
+            self._data.ask(cut_split, *own, asdict(spec), str(folder))
+        except UserError as error:
+            return str(error)
+        except Died as error:
+            return f"the split of seed {spec.seed} could not be made: {error}"
+        return ""
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """One run at a time in a folder."""
-    with (folder / ".lock").open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder}: another run is at work here; wait for it, or name another by --name"
-            ) from None
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise UserError(
+            f"{folder}: another run is at work here; wait for it, or name another by --name"
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()

@@ -1,28 +1,52 @@
-"""What a split is made of, kept once for all methods: runs/<name>/splits/<key>/.
+"""What a split is made of, stored once for all methods: runs/<name>/splits/<key>/.
 
+episodes.safetensors: what a method's process may hold: warm users, valid users, and the cold users'
+supports with the items to be scored. answers.parquet: what it may not, the cold users' ratings and
+labels of these items (user, item, rating, label), in the order in which they are asked for.
 users.parquet: user, activity (interactions in the whole log), entropy (bits, of likes among the
 labels at the largest K), and what the dataset knows of people. items.parquet: item, seen (warm
-users' interactions). leaks.json: the leak audit, a list of {says, checked, broken}.
+users' interactions). leaks.json: the leak audit, a list of {says, checked, broken}. split.json: the
+facts that a reader of scores needs, and the hashes of these files.
 """
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
+from coldbench import store
 from coldbench.cell import Spec
 from coldbench.dataset import Dataset
-from coldbench.interactions import Interactions
+from coldbench.episode import Episodes, Users
+from coldbench.interactions import Int, Interactions
 from coldbench.leaks import leaks
 from coldbench.protocol import Protocol, Seeds, Split, split
 
+from .loop import swap
+
+RECORD = "split.json"
+_PARTS: dict[type, dict[str, type]] = {  # the dataclasses a split is made of
+    Split: {"warm": Users, "valid": Episodes, "cold": Episodes},
+    Episodes: {"users": Users},
+    Users: {"log": Interactions},
+}
+
+
+def protocol_of(spec: Spec) -> Protocol:
+    stated = spec.protocol_fields
+    return Protocol(**stated | {"shots": tuple(stated["shots"])})
+
 
 def cut(spec: Spec, dataset: Dataset, log: Interactions) -> tuple[Protocol, Split]:
-    """The split that a cell is learnt and judged on."""
-    fields = spec.protocol_fields
-    protocol = Protocol(**fields | {"shots": tuple(fields["shots"])})
+    """The split that a cell is trained and evaluated on, with its answers."""
+    protocol = protocol_of(spec)
     labels = dataset.labels(log.ratings, protocol.labels)
     seeds = Seeds.of(spec.seed, protocol.vary)
     made = split(log, labels, protocol, seeds, explicit=dataset.explicit)
@@ -32,15 +56,85 @@ def cut(spec: Spec, dataset: Dataset, log: Interactions) -> tuple[Protocol, Spli
 def keep(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     """Write the folder, at once or not at all."""
     protocol, made = cut(spec, dataset, log)
+    made = replace(made, cold=_mixed(made.cold, protocol, Seeds.of(spec.seed, protocol.vary).draw))
     partial = folder.with_name(f".{folder.name}")
-    partial.mkdir(parents=True, exist_ok=True)
+    store.remove(partial)
+    partial.mkdir(parents=True)
+    arrays, rest = _taken_apart(withheld(made, protocol))
+    arrays["swapped"] = swap(made.cold).support
+    save_file(arrays, partial / "episodes.safetensors", {"rest": json.dumps(rest)})
+    answers(made.cold).write_parquet(partial / "answers.parquet")
     _users(made, dataset, log, protocol).write_parquet(partial / "users.parquet")
     seen = made.warm.seen()
     items = pl.DataFrame({"item": np.arange(len(seen), dtype=np.int32), "seen": seen})
     items.filter(pl.col("item").is_in(made.candidates)).write_parquet(partial / "items.parquet")
-    facts = [asdict(fact) for fact in leaks(made, protocol)]
-    (partial / "leaks.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    partial.rename(folder)
+    audit = [asdict(fact) for fact in leaks(made, protocol)]
+    (partial / "leaks.json").write_text(json.dumps(audit, indent=1), encoding="utf-8")
+    store.seal(partial, RECORD, {"facts": _facts(made, dataset, protocol)}, folder)
+
+
+def facts(folder: Path) -> dict[str, Any] | None:
+    """What a reader of the split's scores needs; None where the folder is absent or damaged."""
+    record = store.read(folder, RECORD)
+    return None if record is None else record["facts"]
+
+
+def load(folder: Path) -> tuple[Split, Episodes]:
+    """The split as a method's process may hold it, the answers to the queries withheld; and its
+    cold users with another user's support each, the control."""
+    with safe_open(folder / "episodes.safetensors", "numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
+        rest = json.loads(file.metadata()["rest"])
+    made: Split = _put_together(Split, "", arrays, rest)
+    return made, replace(made.cold, support=arrays["swapped"])
+
+
+def withheld(made: Split, protocol: Protocol) -> Split:
+    """The split without the answers: ratings and labels of the queries are NaN. Where the catalogue
+    is ranked the items asked for are withheld too, since in a log of likes alone they are the
+    answers; others of the candidates stand in for them, for whoever measures time."""
+    cold, log = made.cold, made.cold.users.log
+    rows = cold.query[cold.query >= 0]
+    ratings, labels, items = log.ratings.copy(), cold.users.labels.copy(), log.items.copy()
+    ratings[rows] = labels[rows] = np.nan
+    if protocol.candidates == "all":
+        items[rows] = made.candidates[np.arange(len(rows)) % len(made.candidates)]
+    users = replace(cold.users, log=replace(log, items=items, ratings=ratings), labels=labels)
+    return replace(made, cold=replace(cold, users=users))
+
+
+def answers(cold: Episodes) -> pl.DataFrame:
+    """user, item, rating, label: a row for each item of each query, user by user."""
+    real = cold.query >= 0
+    rows, log = cold.query[real], cold.users.log
+    users = np.broadcast_to(cold.users.ids[cold.who][:, None], real.shape)[real]
+    columns = {"user": users, "item": log.items[rows], "rating": log.ratings[rows]}
+    return pl.DataFrame(columns | {"label": cold.users.labels[rows]})
+
+
+def _mixed(cold: Episodes, protocol: Protocol, seed: int) -> Episodes:
+    """A query of likes and sampled items in random order, so that an item's place tells nothing."""
+    if protocol.candidates != "popular":
+        return cold
+    place = np.random.default_rng(seed).random(cold.query.shape).argsort(1)
+    return replace(cold, query=np.take_along_axis(cold.query, place, 1))
+
+
+def _facts(made: Split, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
+    low, high = dataset.scale
+    asked = blake2b(made.cold.users.log.items[made.cold.query].tobytes(), digest_size=8)
+    asked.update(made.candidates.tobytes())
+    rated = protocol.labels == "rating"
+    return {
+        "like_at": dataset.like_at(protocol.labels),
+        "span": high - low if rated else 1.0,
+        "graded": rated,
+        "split": made.facts(),
+        "candidates": asked.hexdigest(),  # the same for every method, or they are not comparable
+        "domain": dataset.domain,
+        "licence": dataset.licence,
+        "citation": dataset.citation,
+    }
 
 
 def _users(made: Split, dataset: Dataset, log: Interactions, protocol: Protocol) -> pl.DataFrame:
@@ -58,3 +152,41 @@ def _users(made: Split, dataset: Dataset, log: Interactions, protocol: Protocol)
     return table.join(
         people.with_row_index("user").cast({"user": pl.Int64}), "user", maintain_order="left"
     )
+
+
+def _taken_apart(part: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """The arrays of nested dataclasses by path, "cold.users.ids", and their plain values."""
+    arrays: dict[str, NDArray[Any]] = {}
+    rest: dict[str, Any] = {}
+    for field in fields(part):
+        path, value = f"{prefix}{field.name}", getattr(part, field.name)
+        if is_dataclass(value):
+            more, plain = _taken_apart(value, f"{path}.")
+            arrays |= more
+            rest |= plain
+        elif isinstance(value, np.ndarray):
+            arrays[path] = np.ascontiguousarray(value)
+        else:
+            rest[path] = value
+    return arrays, rest
+
+
+def _put_together(
+    cls: type, prefix: str, arrays: dict[str, NDArray[Any]], rest: dict[str, Any]
+) -> Any:
+    values: dict[str, Any] = {}
+    for field in fields(cls):
+        path = f"{prefix}{field.name}"
+        if field.name in _PARTS.get(cls, {}):
+            values[field.name] = _put_together(_PARTS[cls][field.name], f"{path}.", arrays, rest)
+        elif path in arrays:
+            values[field.name] = arrays[path]
+        else:
+            plain = rest[path]
+            values[field.name] = tuple(plain) if isinstance(plain, list) else plain
+    return cls(**values)
+
+
+def support_items(cold: Episodes) -> Int:
+    """(E, S) the items of every cold user's longest support; -1 where there is none."""
+    return np.where(cold.support >= 0, cold.users.log.items[cold.support], -1).astype(np.int64)

@@ -49,6 +49,8 @@ class Tracking:
             self._try(name, end)
 
     def __call__(self, event: str, spec: Spec, seconds: float) -> None:
+        if event == "running":
+            return
         told: Told = {
             "time": round(time.time(), 3), "event": event, "seconds": round(seconds, 3),
             "cell": spec.fingerprint, "dataset": spec.dataset, "protocol": spec.protocol,

@@ -222,7 +222,9 @@ class Bench:
                 with torch.no_grad():
                     scores = method.score(method.adapt(there.support), there.query.items)
                 query = batch.query
-                told = judge(sound(scores, batch, shots), query.labels, query.mask, **self.facts)
+                told = judge(
+                    sound(scores, query.items, shots), query.labels, query.mask, **self.facts
+                )
                 parts.append(per_user(self.metric, told))
             by_shots.append(torch.cat(parts))
         return torch.stack(by_shots).mean(0).numpy()

@@ -1,7 +1,8 @@
-"""One cell, from its specification to its folder. Runs in a process of its own.
+"""A method's process: one cell, from its specification to the numbers that the judge reads.
 
 Whatever a method does, the run goes on: an exception becomes a failed cell with its stage and
-reason; a process that dies is noticed by its parent (run.py).
+reason; a process that dies is noticed by its parent (run.py). Nothing here, and nothing that this
+process inherits, holds a label that the method is evaluated on.
 """
 
 import json
@@ -9,7 +10,6 @@ import os
 import sys
 import traceback
 from dataclasses import dataclass, fields
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,18 +18,18 @@ import torch
 
 from coldbench import registry
 from coldbench.cell import Spec
-from coldbench.dataset import Dataset
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
 from coldbench.method import Method, from_params
-from coldbench.protocol import Protocol, Seeds, Split
+from coldbench.protocol import Seeds
 
-from . import source, splits
+from . import catalogues, splits
 from .loop import BATCH, evaluate, meta_train
 from .timing import cost, now, peak_memory
 from .trace import trace
 
-LOG_BYTES = 200_000  # of a cell's log that are kept: the end
+RESULT = "result.json"  # status, stage, reason and facts, for the judge
+STAGE = ".stage"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Job:
     """A cell to run, and what its numbers do not depend on."""
 
     spec: Spec
+    run: str  # the run's folder, absolute
     device: str  # "cpu", "cuda:1"
     timed: bool  # one seed of a method is enough
     include: tuple[str, ...]  # files of the user's own methods
@@ -49,127 +50,113 @@ class Job:
         own = {field.name: words[field.name] for field in fields(cls)}
         return cls(**own | {"spec": Spec(**words["spec"]), "include": tuple(words["include"])})
 
+    @property
+    def split(self) -> Path:
+        return Path(self.run) / "splits" / self.spec.split_key
 
-class Partial:
-    """A cell's folder before it is whole: written aside, then renamed."""
-
-    def __init__(self, cells: Path, spec: Spec) -> None:
-        self.whole = cells / spec.fingerprint
-        self.folder = cells / f".{spec.fingerprint}-{os.getpid()}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.stage("load")
-
-    def stage(self, name: str) -> None:
-        """Where the cell is, for the parent to read should the process die."""
-        self._stage = name
-        (self.folder / ".stage").write_text(name, encoding="utf-8")
-
-    def finish(self, status: str, facts: dict[str, Any], reason: str = "") -> None:
-        stage = "" if status == "done" else self._stage
-        finish(self.folder, self.whole, status=status, stage=stage, reason=reason, facts=facts)
+    @property
+    def whole(self) -> Path:
+        """Where the cell is to stand."""
+        return Path(self.run) / "cells" / self.spec.fingerprint
 
 
-def finish(
-    folder: Path, whole: Path, *, status: str, stage: str, reason: str, facts: dict[str, Any]
-) -> None:
-    """Write cell.json and make the folder appear under its own name."""
-    record = {"status": status, "stage": stage, "reason": reason, "facts": facts}
-    words = json.dumps(record, indent=1, sort_keys=True)
-    (folder / "cell.json").write_text(words, encoding="utf-8")
-    (folder / ".stage").unlink(missing_ok=True)
-    log = folder / "log.txt"
-    if log.is_file() and log.stat().st_size > LOG_BYTES:
-        end = log.read_bytes()[-LOG_BYTES:]
-        log.write_bytes(b"[the beginning was cut]\n" + end)
-    if not whole.exists():  # else another process was first, with the same content
-        folder.rename(whole)
+class Stage:
+    """Where the process is, for its parent to read should it die."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = "start"
+        self._fd = os.open(folder / STAGE, os.O_WRONLY | os.O_CREAT, 0o644)
+
+    def __call__(self, name: str) -> None:
+        if name != self.name:
+            self.name = name
+            os.pwrite(self._fd, name.ljust(16).encode(), 0)
+
+    @staticmethod
+    def left(folder: Path) -> str:
+        """What a process that died was at."""
+        try:
+            return (folder / STAGE).read_bytes()[:16].decode("utf-8", "replace").strip() or "start"
+        except OSError:
+            return "start"
 
 
-def work(job: Job, cells: Path) -> None:
-    """Run one cell; returns when its folder is there."""
-    partial = Partial(cells, job.spec)
-    _log_to(partial.folder / "log.txt")
-    facts: dict[str, Any] = dict(job.origin)
+def work(job: Job, folder: Path) -> None:
+    """Run the method; whatever comes of it stands in the folder's result.json."""
+    _log_to(folder / "log.txt")
+    stage, facts = Stage(folder), dict[str, Any](job.origin)
+    status, reason, number = "done", "", None
     try:
-        _measure(job, partial, facts)
+        _measure(job, folder, stage, facts)
     except Unavailable as error:
-        partial.finish("unavailable", facts, str(error))
+        status, reason = "unavailable", str(error)
     except UserError as error:
-        partial.finish("failed", facts, str(error))
+        status, reason = "failed", str(error)
     except Exception as error:  # a cell's failure is a row of the report, whatever it was
         traceback.print_exc()
-        first = (str(error).splitlines() or [""])[0][:300]
-        partial.finish("failed", facts, f"{type(error).__name__}: {first}")
-    else:
-        partial.finish("done", facts)
+        number = error.errno if isinstance(error, OSError) else None
+        first = (str(error).splitlines() or [""])[0]
+        status, reason = "failed", f"{type(error).__name__}: {first}"
     for child in psutil.Process().children(recursive=True):
         child.kill()  # what a method left running
+    at = "" if status == "done" else stage.name
+    result = {
+        "status": status, "stage": at, "reason": reason, "facts": facts, "errno": number,
+    }  # fmt: skip
+    stage("save")
+    (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a method's threads and exit handlers are not waited for
 
 
-def _measure(job: Job, partial: Partial, facts: dict[str, Any]) -> None:
+def _measure(job: Job, folder: Path, stage: Stage, facts: dict[str, Any]) -> None:
     spec = job.spec
+    stage("load")
     torch.set_num_threads(spec.threads)
+    device = torch.device(job.device)
+    split, swapped = splits.load(job.split)
+    catalogue = catalogues.load(catalogues.folder_of(Path(job.run), spec))
+    items = Encoder(**spec.encoder).items(catalogue).to(device)
+    protocol = splits.protocol_of(spec)
+
+    stage("import")
     for path in job.include:
         registry.include(Path(path))
-    device = torch.device(job.device)
-    dataset = source.dataset(spec.loader or spec.dataset, spec.dataset_params | spec.files)
-    log, catalogue = dataset.load()
-    protocol, cut = splits.cut(spec, dataset, log)
-    seeds = Seeds.of(spec.seed, protocol.vary)
-    items = Encoder(**spec.encoder).items(catalogue).to(device)
     found = registry.find("methods", spec.method)
+    stage("construct")
     method: Method[Any] = from_params(found, spec.method, spec.params)
-    facts |= _facts(spec, dataset, protocol, method, cut)
+    facts |= _facts(spec, method)
 
-    partial.stage("meta-train")
+    stage("meta-train")
     begin = now(device)
-    meta_train(method, cut, items, seeds)
+    meta_train(method, split, items, Seeds.of(spec.seed, protocol.vary))
     timing: dict[str, Any] = {"meta_train_seconds": now(device) - begin}
     facts["trained_parameters"] = sum(tensor.numel() for tensor in method.learned.values())
 
-    partial.stage("evaluate")
     begin = now(device)
-    scores = evaluate(method, cut, protocol, device)
+    evaluate(method, split, swapped, protocol, device, folder, stage)
     timing["evaluate_seconds"] = now(device) - begin
-    scores.query.write_parquet(partial.folder / "scores.parquet")
-    if scores.top is not None:
-        scores.top.write_parquet(partial.folder / "top.parquet")
-    if scores.swapped is not None:
-        scores.swapped.write_parquet(partial.folder / "swapped.parquet")
 
     if job.timed:
-        partial.stage("trace")
-        if (steps := trace(method, cut.cold, device)) is not None:
-            steps.write_parquet(partial.folder / "trace.parquet")
-        partial.stage("timing")
-        batch = next(cut.cold.batches(protocol.shots[-1], BATCH))
+        stage("trace")
+        trace(method, split.cold, device, folder)
+        stage("timing")
+        batch = next(split.cold.batches(protocol.shots[-1], BATCH))
         timing |= cost(method, batch, device)
+    stage("save")
     timing |= {"peak_memory_bytes": peak_memory(device), "jobs": job.jobs}
-    (partial.folder / "timing.json").write_text(json.dumps(timing, indent=1), encoding="utf-8")
+    (folder / "timing.json").write_text(json.dumps(timing), encoding="utf-8")
 
 
-def _facts(
-    spec: Spec, dataset: Dataset, protocol: Protocol, method: Method[Any], cut: Split
-) -> dict[str, Any]:
-    """What a reader of the cell needs to judge its scores, and where they come from."""
-    low, high = dataset.scale
-    asked = blake2b(cut.cold.users.log.items[cut.cold.query].tobytes(), digest_size=8)
-    asked.update(cut.candidates.tobytes())
-    rated = protocol.labels == "rating"
+def _facts(spec: Spec, method: Method[Any]) -> dict[str, Any]:
+    """What the method says of itself, for a reader of the cell."""
     return {
-        "like_at": dataset.like_at(protocol.labels),
-        "span": high - low if rated else 1.0,
-        "graded": rated,
-        "split": cut.facts(),
-        "candidates": asked.hexdigest(),  # the same for every method, or they are not comparable
         "family": method.family,
         "adapts": method.adapts,
         "ranks": method.ranks,
         "random": method.random,
         "paper": method.paper,
-        "domain": dataset.domain,
-        "licence": dataset.licence,
-        "citation": dataset.citation,
         "trust_remote_code": bool(spec.encoder.get("trust_remote_code")),
     }
 

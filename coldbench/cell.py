@@ -2,11 +2,13 @@
 
 A cell's fingerprint covers everything that can change one of its numbers and nothing that cannot.
 Its folder `runs/<name>/cells/<fingerprint>/` holds `cell.json`, `scores.parquet`, `timing.json` and
-`log.txt`, and appears in one rename: a torn cell does not exist.
+`log.txt`, and appears in one rename; `cell.json` has the hashes of the others. One function,
+Cell.read, says what state a cell is in.
 """
 
 import ast
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -16,6 +18,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from coldbench import store
 from coldbench.errors import UserError
 
 # the files of the ground that make numbers
@@ -23,6 +26,8 @@ GROUND = (
     *("interactions", "episode", "protocol", "unseen", "dataset", "across", "encoder", "method"),
     *("augment", "wordnet", "resample"),
 )
+RECORD = "cell.json"
+KEPT = ("done", "failed", "unavailable")  # the states of a cell that is not run again
 SPLIT = ("dataset", "dataset_params", "data", "loader", "protocol_fields", "seed", "limit")
 
 
@@ -91,13 +96,29 @@ def _is_docstring(line: ast.AST) -> bool:
     )
 
 
+def record(status: str, stage: str, reason: str, facts: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """What cell.json says, before its hashes: texts cut, and printable wherever they are shown."""
+    return {
+        "status": status,
+        "stage": _printable(stage)[:20],
+        "reason": _printable(reason)[:400],
+        "facts": facts,
+    }
+
+
+def _printable(text: str) -> str:
+    """One line without controls, terminal escapes or halves of surrogate pairs."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a run as a reader finds it: done, failed, unavailable, or missing so far."""
+    """A cell of a run as a reader finds it: done, failed, unavailable, missing so far, or damaged:
+    there, but torn or not what its record says."""
 
     spec: Spec
-    status: str  # "done", "failed", "unavailable" or "missing"
-    stage: str  # where it failed: "load", "meta-train", "evaluate", "timing"; else ""
+    status: str  # "done", "failed", "unavailable", "missing" or "damaged"
+    stage: str  # where it failed: "load", "meta-train", "adapt", "score", "timing"; else ""
     reason: str  # one line, else ""
     facts: dict[str, Any]  # what cell.json says beside: users, like_at, family, versions, ...
     folder: Path
@@ -110,20 +131,23 @@ class Cell:
 
     @classmethod
     def read(cls, spec: Spec, folder: Path) -> Self:
-        path = folder / "cell.json"
-        if not path.is_file():
+        """The one function that says what state a cell is in: nothing is believed of a folder whose
+        files are not those that its record has the hashes of."""
+        if not os.path.lexists(folder):
             return cls(spec, "missing", "", "", {}, folder)
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            spec, record["status"], record["stage"], record["reason"], record["facts"], folder
-        )
+        found = store.read(folder, RECORD)
+        if found is None or found.get("status") not in KEPT:
+            return cls(spec, "damaged", "", "its files are torn or not its own", {}, folder)
+        status, stage, reason, facts = (found[k] for k in ("status", "stage", "reason", "facts"))
+        return cls(spec, status, stage, reason, facts, folder)
 
     def scores(self, name: str = "scores") -> pl.DataFrame:
         """user, shots, item, rating, label, score; where all items are ranked also above, tied and
         candidates.
 
-        One row for each judged user, number of shots and query item, in a fixed order. name:
-        "swapped" for the control, where each user was met with another's support.
+        One row for each judged user, number of shots and query item, in a fixed order. name: that
+        of a control, "swapped" where each user was met with another's support, "shuffled" where
+        with their own, its labels in random order.
         """
         return pl.read_parquet(self.folder / f"{name}.parquet")
 
@@ -144,9 +168,7 @@ class Cell:
 
 def write_plan(run: Path, specs: list[Spec]) -> None:
     """Which cells a run is made of, in the order of its grid."""
-    partial = run / ".plan.json"
-    partial.write_text(json.dumps([asdict(spec) for spec in specs], indent=1), encoding="utf-8")
-    partial.rename(run / "plan.json")
+    store.write(run / "plan.json", json.dumps([asdict(spec) for spec in specs], indent=1))
 
 
 def read_run(run: Path) -> list[Cell]:
@@ -154,7 +176,12 @@ def read_run(run: Path) -> list[Cell]:
     plan = run / "plan.json"
     if not plan.is_file():
         raise UserError(f"{run} is no run: it has no plan.json; make one by `coldbench run GRID`")
-    specs = [Spec(**fields) for fields in json.loads(plan.read_text(encoding="utf-8"))]
+    try:
+        specs = [Spec(**fields) for fields in json.loads(plan.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{plan} is damaged ({type(error).__name__}); the run's command writes it again"
+        ) from None
     return [Cell.read(spec, run / "cells" / spec.fingerprint) for spec in specs]
 
 

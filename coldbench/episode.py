@@ -142,8 +142,10 @@ class Episodes:
 
 
 def _batch(users: Users, who: Int, support: Int, query: Int) -> EpisodeBatch:
-    log = users.log
-    now = None if log.times is None else log.times[query[:, 0]]  # a query has a first item
+    log, now = users.log, None
+    if log.times is not None:  # of a query's items the first in time; padding comes last
+        latest = np.iinfo(np.int64).max
+        now = np.where(query >= 0, log.times[query], latest).min(1)
     return EpisodeBatch(
         torch.from_numpy(users.ids[who]),
         _feedback(users, support, now),

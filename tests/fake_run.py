@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from coldbench.cell import Spec, write_plan
+from coldbench import store
+from coldbench.cell import RECORD, Spec, record, write_plan
 
 METHODS = {  # family, and how much of the user's taste a method finds per label
     "constant": ("simple", 0.0),
@@ -37,16 +38,16 @@ def write_cell(
     timing: dict[str, Any] | None = None,
     **facts: Any,
 ) -> None:
-    folder = run / "cells" / which.fingerprint
+    folder = run / "cells" / f".{which.fingerprint}"
     folder.mkdir(parents=True)
     stage = "" if status == "done" else "meta-train"
     known = {"like_at": 0.625, "span": 4.0, "graded": True, "adapts": True, "hardware": "a box"}
-    record = {"status": status, "stage": stage, "reason": reason, "facts": known | facts}
-    (folder / "cell.json").write_text(json.dumps(record))
     if scores is not None:
         scores.write_parquet(folder / "scores.parquet")
     if timing is not None:
         (folder / "timing.json").write_text(json.dumps(timing))
+    told = record(status, stage, reason, known | facts)
+    store.seal(folder, RECORD, told, run / "cells" / which.fingerprint)
 
 
 def made_up(method: str, seed: int, users: int, shots: tuple[int, ...] = (0, 2)) -> pl.DataFrame:

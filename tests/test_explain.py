@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldbench import registry
-from coldbench.cell import read_run
+from coldbench import registry, store
+from coldbench.cell import RECORD, read_run, record
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable, UserError
@@ -297,11 +297,14 @@ def test_a_cell_is_found_by_the_beginning_of_its_fingerprint(run: Path) -> None:
 def test_a_stored_score_that_is_not_explained_is_said_and_ends_with_1(run: Path) -> None:
     cell = next(cell for cell in read_run(run) if cell.name == "ridge")
     scores, path = cell.scores(), cell.folder / "scores.parquet"
-    before = path.read_bytes()
+    before = {file: file.read_bytes() for file in cell.folder.iterdir()}
     user, item = scores.filter(shots=16).select("user", "item").row(0)
     try:
         scores.with_columns(score=pl.col("score") * 0.9).write_parquet(path)
+        told = record(cell.status, cell.stage, cell.reason, cell.facts)
+        store.seal(cell.folder.rename(run / "aside"), RECORD, told, cell.folder)
         words = ["explain", "it", "ridge", "--user", str(user), "--item", str(item)]
         assert "WHICH THIS DOES NOT EXPLAIN" in ask(run.parents[1], *words, code=1).stdout
     finally:
-        path.write_bytes(before)
+        for file, content in before.items():
+            file.write_bytes(content)

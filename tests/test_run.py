@@ -47,7 +47,7 @@ def content(run: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(run)): path.read_bytes()
         for path in files
-        if path.name not in ("timing.json", "log.txt")
+        if path.name not in ("timing.json", "log.txt", "volatile.json")
     }
 
 
@@ -125,9 +125,9 @@ def test_a_method_that_breaks_is_a_row_with_its_reason_and_others_go_on(tmp_path
         "kill": ("failed", "meta-train", "SIGKILL"),
         "segfault": ("failed", "meta-train", "SIGSEGV"),
         "exit": ("failed", "meta-train", "code 3"),
-        "no number": ("failed", "evaluate", "nan"),
-        "too high": ("failed", "evaluate", "1.5"),
-        "wrong shape": ("failed", "evaluate", "shape"),
+        "no number": ("failed", "score", "nan"),
+        "too high": ("failed", "score", "1.5"),
+        "wrong shape": ("failed", "score", "shape"),
         "unavailable": ("unavailable", "meta-train", "not installed"),
     }
     text, include = BROKEN.read_text(encoding="utf-8"), []
@@ -136,7 +136,7 @@ def test_a_method_that_breaks_is_a_row_with_its_reason_and_others_go_on(tmp_path
         one.write_text(text.replace('how: str = "not"', f'how: str = "{how}"'), encoding="utf-8")
         include += ["--include", str(one)]
     names = [path.removesuffix(".py").split("/")[-1].replace("_", "-") for path in include[1::2]]
-    coldbench(tmp_path, *run_of(",".join([*names, "constant"]), *include))
+    coldbench(tmp_path, *run_of(",".join([*names, "constant"]), *include), code=1)
     *broken, constant = read_run(tmp_path / "runs/r")
     assert constant.status == "done"
     for cell, (how, (status, stage, words)) in zip(broken, reasons.items(), strict=True):
@@ -147,7 +147,7 @@ def test_a_method_that_breaks_is_a_row_with_its_reason_and_others_go_on(tmp_path
 @pytest.mark.slow
 def test_a_method_that_hangs_is_ended_and_its_children_with_it(tmp_path: Path) -> None:
     hang = ["--include", str(BROKEN), "--set", "params.broken.how=hang", "--timeout", "3"]
-    coldbench(tmp_path, *run_of("broken,constant", *hang))
+    coldbench(tmp_path, *run_of("broken,constant", *hang), code=1)
     broken, constant = read_run(tmp_path / "runs/r")
     assert broken.reason == "no result within 3 s" and constant.status == "done"
     fork = ["--include", str(BROKEN), "--set", "params.broken.how=fork", "--name", "fork"]
@@ -169,9 +169,9 @@ def test_a_flood_of_output_is_cut_and_does_no_harm(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_failed_cell_is_run_again_only_when_asked(tmp_path: Path) -> None:
     words = run_of("broken", "--include", str(BROKEN), "--set", "params.broken.how=raise")
-    coldbench(tmp_path, *words)
-    assert "1 cells, 0 to run" in coldbench(tmp_path, *words).stdout
-    again = coldbench(tmp_path, *words, "--retry-failed").stdout
+    coldbench(tmp_path, *words, code=1)
+    assert "1 cells, 0 to run" in coldbench(tmp_path, *words, code=1).stdout
+    again = coldbench(tmp_path, *words, "--retry-failed", code=1).stdout
     assert "broken seed 0: failed" in again
 
 

@@ -56,7 +56,7 @@ def scores(method: Method[Any], cold: Episodes, shots: int | None = None) -> Ten
     """(E, Q) expected labels, each user met with so many shots, or all of the support."""
     k = cold.max_shots if shots is None else shots
     parts = [
-        checked(method.score(method.adapt(batch.support), batch.query.items), batch, k)
+        checked(method.score(method.adapt(batch.support), batch.query.items), batch.query.items, k)
         for batch in cold.batches(k)
     ]
     return torch.cat(parts)

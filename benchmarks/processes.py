@@ -1,0 +1,176 @@
+"""Processes that end: with their parent, at a limit, and with all that they have started.
+
+Every child is forked by a server that has torch loaded, so that it starts in a fraction of a
+second; CUDA is not touched before. It leads a session of its own, dies with its parent (Linux), and
+is ended with its whole process group. The server starts with SIGINT blocked, so that Ctrl-C is the
+parent's to answer, and imports nothing from the working directory.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import psutil
+
+PRELOAD = [
+    "torch",
+    "transformers.models.bert.modeling_bert",
+    "coldbench.benchmarks.cli",  # what a child takes for its main module
+    "coldbench.benchmarks.work",
+]
+MARK = "COLDBENCH_SUPERVISOR"  # in the environment of whatever a run's processes start
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+LINUX = sys.platform == "linux"
+
+Context = ForkServerContext | SpawnContext
+
+
+def context() -> Context:
+    """Where children come from; starts the server that forks them."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(PRELOAD)
+    with _as_server():
+        forkserver.ensure_running()
+    return found
+
+
+def start(found: Context, act: Callable[..., object], *args: Any) -> BaseProcess:
+    """A running child that does `act(*args)`."""
+    process = found.Process(target=_child, args=(os.getpid(), act, *args), daemon=False)
+    with _as_server():  # the server is started anew where it has died
+        process.start()
+    return process
+
+
+@contextmanager
+def _as_server() -> Iterator[None]:
+    """What the server inherits: the mark, a safe path to import from, and SIGINT blocked."""
+    changes = {"PYTHONSAFEPATH": "1", MARK: str(os.getpid())}
+    before = {name: os.environ.get(name) for name in changes}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _child(parent: int, act: Callable[..., object], *args: Any) -> None:
+    os.setsid()
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if psutil.pid_exists(parent):  # else it died before it could be noticed
+        act(*args)
+
+
+def end(process: BaseProcess) -> None:
+    """Kill a child, its process group, and what it started outside of it. Never raises."""
+    with suppress(psutil.Error, OSError, AssertionError):
+        if process.is_alive() and process.pid:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
+    with suppress(OSError):
+        if process.pid:
+            os.killpg(process.pid, signal.SIGKILL)
+    with suppress(OSError, ValueError, AttributeError):
+        process.kill()
+    process.join(10)
+    _end_orphans()
+
+
+def death(code: int | None) -> str:
+    """How a process ended, in words."""
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:  # a real-time signal has no name of its own
+            name = f"signal {-code}"
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"the process was ended by {name}{hint}"
+    return f"the process ended with code {code} and no result"
+
+
+Warden = Callable[[str, int], None]  # "add" or "discard", the pid that leads a group
+
+
+@contextmanager
+def supervision(found: Context) -> Iterator[Warden]:
+    """Take in what dead children leave running, and have a warden that ends the children's groups
+    should this process be killed."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    theirs, ours = found.Pipe(duplex=False)
+    warden = start(found, _guard, theirs)
+    theirs.close()
+
+    def tell(what: str, pid: int) -> None:
+        with suppress(OSError):  # a warden that was killed guards no more
+            ours.send((what, pid))
+
+    try:
+        yield tell
+    finally:
+        ours.close()
+        warden.join(10)
+        end(warden)
+        _prctl(PR_SET_CHILD_SUBREAPER, 0)
+
+
+def _guard(pipe: Connection) -> None:
+    """Until the parent ends, however it ends: then kill the groups that are left."""
+    _prctl(PR_SET_PDEATHSIG, 0)
+    groups: set[int] = set()
+    with suppress(EOFError):
+        while True:
+            what, pid = pipe.recv()
+            (groups.add if what == "add" else groups.discard)(pid)
+    for group in groups:
+        with suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def _end_orphans() -> None:
+    """Kill what dead children have left to this process: they bear its mark, and it did not start
+    them itself."""
+    if not LINUX:
+        return
+    own = {child.pid for child in multiprocessing.active_children()} | _servers()
+    with suppress(psutil.Error):
+        for child in psutil.Process().children():
+            with suppress(psutil.Error, OSError):
+                if child.pid not in own and child.environ().get(MARK) == str(os.getpid()):
+                    for one in (*child.children(recursive=True), child):
+                        one.kill()
+                    os.waitpid(child.pid, 0)
+
+
+def _servers() -> set[int]:
+    """The pids of multiprocessing's own helpers."""
+    from multiprocessing import forkserver, resource_tracker
+
+    helpers = (
+        getattr(forkserver, "_forkserver", None),
+        getattr(resource_tracker, "_resource_tracker", None),
+    )
+    pids = (getattr(h, name, None) for h in helpers for name in ("_forkserver_pid", "_pid"))
+    return {pid for pid in pids if isinstance(pid, int)}
+
+
+def _prctl(option: int, value: int) -> None:
+    if LINUX:
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
