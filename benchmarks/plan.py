@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from coldbench import registry
-from coldbench.cell import GROUND, Spec, code_hash
+from coldbench.cell import Spec, code_hash
+from coldbench.closure import closure
 from coldbench.encoder import Encoder
 from coldbench.errors import UserError, unknown
 from coldbench.method import from_params
@@ -17,11 +18,13 @@ from . import origin
 from .grid import Grid
 from .source import dataset, label, loader_of, parameters
 
+# where a cell's numbers are made; what these import is found by closure
+LOOP = tuple(Path(__file__).with_name(f"{name}.py") for name in ("loop", "splits", "work"))
+
 
 def resolve(grid: Grid, device: str) -> list[Spec]:
     """The grid's cells. Loads every dataset, so that bad input is found before anything runs."""
     reader = encoder(grid)
-    ground = _ground()
     common: dict[str, Any] = {
         "encoder": {field.name: getattr(reader, field.name) for field in fields(reader)},
         "encoder_hash": reader.hash,
@@ -50,15 +53,19 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
             for row_name in grid.methods:
                 method, params = grid.asked(row_name)
                 made = from_params(registry.find("methods", method), method, params)
-                files = registry.code_of("methods", method)
-                for loader in own["loader"].split(">"):
-                    files += registry.code_of("datasets", loader)
                 row: dict[str, Any] = {"method": method, "params": made.params()}
                 row["row"] = row_name if row_name != method else ""
-                row["code"] = code_hash(ground + files)
+                row["code"] = code_hash(code(method, own["loader"]))
                 for seed in grid.seeds_for.get(row_name, grid.seeds):
                     specs.append(Spec(**common, **own, **cut, **row, seed=seed))
     return specs
+
+
+def code(method: str, loader: str) -> list[Path]:
+    """The files of ours that a cell's numbers come from."""
+    named = [("methods", method), *(("datasets", one) for one in loader.split(">"))]
+    files = [registry.source(room, name) for room, name in named]
+    return closure([*LOOP, *(file for file in files if file)])
 
 
 def encoder(grid: Grid) -> Encoder:
@@ -79,8 +86,3 @@ def device_of(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"no device {name!r} here ({torch.cuda.device_count()} CUDA devices)")
     return device
-
-
-def _ground() -> list[Path]:
-    house = Path(registry.__file__).parent
-    return [house / f"{name}.py" for name in GROUND] + [Path(__file__).with_name("loop.py")]
