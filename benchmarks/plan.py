@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from coldbench import registry
-from coldbench.cell import GROUND, Spec, code_hash
+from coldbench.cell import Spec, code_hash
+from coldbench.closure import closure
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError, unknown
 from coldbench.protocol import as_dict
@@ -27,6 +28,10 @@ class Plan:
 
     specs: list[Spec]
     lost: dict[str, str]  # fingerprint -> the reason why its dataset could not be loaded
+
+
+# where a cell's numbers are made; what these import is found by closure
+LOOP = tuple(Path(__file__).with_name(f"{name}.py") for name in ("judge", "work"))
 
 
 def resolve(grid: Grid, device: str) -> list[Spec]:
@@ -66,7 +71,7 @@ def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: 
             for row, method, params in rows:
                 own: dict[str, Any] = {"method": method, "params": params}
                 own["row"] = row if row != method else ""
-                own["code"] = code_hash(_code(method, found["loader"]))
+                own["code"] = code_hash(code(method, found["loader"]))
                 for seed in grid.seeds_for.get(row, grid.seeds):
                     specs.append(Spec(**common, **found, **cut, **own, seed=seed))
                     if error:
@@ -98,6 +103,13 @@ def _facts(name: str, stated: dict[str, Any], data: Ask) -> tuple[dict[str, Any]
         return nothing, UserError(f"{name} could not be loaded: {error}")
 
 
+def code(method: str, loader: str) -> list[Path]:
+    """The files of ours that a cell's numbers come from."""
+    named = [("methods", method), *(("datasets", one) for one in loader.split(">"))]
+    files = [registry.source(room, name) for room, name in named]
+    return closure([*LOOP, *(file for file in files if file)])
+
+
 def encoder(grid: Grid) -> Encoder:
     for key in grid.encoder:
         if key not in Encoder.__dataclass_fields__:
@@ -116,12 +128,3 @@ def device_of(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(f"no device {name!r} here ({torch.cuda.device_count()} CUDA devices)")
     return device
-
-
-def _code(method: str, loader: str) -> list[Path]:
-    """The files that a cell's numbers come out of."""
-    house = Path(registry.__file__).parent
-    files = [house / f"{name}.py" for name in GROUND] + [Path(__file__).with_name("loop.py")]
-    for room, name in (("methods", method), *(("datasets", one) for one in loader.split(">"))):
-        files += registry.code_of(room, name)
-    return files

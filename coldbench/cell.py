@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Self
@@ -21,11 +21,6 @@ import polars as pl
 from coldbench import store
 from coldbench.errors import UserError
 
-# the files of the ground that make numbers
-GROUND = (
-    *("interactions", "episode", "protocol", "unseen", "dataset", "across", "encoder", "method"),
-    *("augment", "wordnet", "resample"),
-)
 RECORD = "cell.json"
 KEPT = ("done", "failed", "unavailable")  # the states of a cell that is not run again
 SPLIT = ("dataset", "dataset_params", "data", "loader", "protocol_fields", "seed", "limit")
@@ -76,16 +71,27 @@ class Spec:
 
 
 def code_hash(paths: Iterable[Path]) -> str:
-    """What the files do, as 16 hexadecimal digits: comments, docstrings and layout do not count."""
-    digest = blake2b(digest_size=8)
-    for path in paths:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+    """What the files do, as 16 hexadecimal digits, wherever they lie and in whatever order.
+
+    Comments, docstrings and layout do not count.
+    """
+    parts = sorted(f"{path.name}\n{_does(path.read_bytes())}" for path in set(paths))
+    return blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+
+@cache
+def _does(source: bytes) -> str:
+    """A digest of what a file does; of its bytes where it is no Python."""
+    try:
+        tree = ast.parse(source)
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list):
                 node.body = [line for line in body if not _is_docstring(line)]  # type: ignore[attr-defined]
-        digest.update(f"{path.name}\n{ast.dump(tree)}\n".encode())
-    return digest.hexdigest()
+        source = ast.dump(tree).encode()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        pass
+    return blake2b(source, digest_size=16).hexdigest()
 
 
 def _is_docstring(line: ast.AST) -> bool:

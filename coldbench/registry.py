@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from inspect import isabstract, isclass
 from pathlib import Path
 from types import ModuleType
@@ -57,7 +58,10 @@ def entry(room: str, name: str) -> Entry:
     source = _files(room).get(name)
     if source is None:
         return Entry(name, f"from the package {_points(room)[name].value.split('.')[0]}", {}, None)
-    tree = ast.parse(source.read_text(encoding="utf-8"))
+    try:
+        tree = ast.parse(source.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        return Entry(name, f"cannot be read: {error}", {}, source)
     summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
     return Entry(name, summary, dict(_plain_values(tree)), source)
 
@@ -70,6 +74,20 @@ def find(room: str, name: str) -> Any:
         return _points(room)[name].load()
     kind = room.removesuffix("s")
     raise unknown(kind, name, names(room), f"coldbench list {room}")
+
+
+def source(room: str, name: str) -> Path | None:
+    """The file that a name stands for, found without importing it; None where none can be read."""
+    if name in _files(room):
+        return _files(room)[name]
+    if name not in _points(room):
+        return None
+    top, *parts = _points(room)[name].module.split(".")
+    spec = find_spec(top)
+    for part in parts:
+        top = f"{top}.{part}"
+        spec = PathFinder.find_spec(top, spec.submodule_search_locations) if spec else None
+    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
 
 
 def _files(room: str) -> dict[str, Path]:
@@ -89,12 +107,23 @@ def _points(room: str) -> dict[str, metadata.EntryPoint]:
 def _module(room: str, name: str) -> ModuleType:
     if (room, name) not in _included:
         return import_module(f"coldbench.{room}.{name.replace('-', '_')}")
-    full = f"coldbench_included.{room}.{name}"
+    path = _included[room, name]
+    # a package that lies in the file's folder: there `from . import helper` means the file beside
+    full = f"coldbench_included_{room}_{name.replace('.', '_')}"
     if full not in sys.modules:
-        spec = spec_from_file_location(full, _included[room, name])
+        spec = spec_from_file_location(full, path, submodule_search_locations=[str(path.parent)])
         assert spec and spec.loader
         sys.modules[full] = module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[full])
+        try:
+            spec.loader.exec_module(sys.modules[full])
+        except BaseException as error:
+            del sys.modules[full]  # half of it is no module
+            if isinstance(error, SyntaxError):
+                raise UserError(f"{error.filename}:{error.lineno}: {error.msg}") from None
+            beside = error.name if isinstance(error, ModuleNotFoundError) else None
+            if beside and path.with_name(f"{beside}.py").is_file():
+                raise UserError(f"{path}: write `from . import {beside}`, it lies beside") from None
+            raise
     return sys.modules[full]
 
 
@@ -127,26 +156,3 @@ def _plain_values(tree: ast.Module) -> Iterator[tuple[str, Any]]:
                         yield target.id, ast.literal_eval(line.value)
                     except ValueError:
                         continue  # an expression: known only to who imports the file
-
-
-def code_of(room: str, name: str) -> list[Path]:
-    """The source files a thing is made of: its own, and those of its room that it imports."""
-    source = entry(room, name).source
-    if source is None:
-        module = sys.modules[find(room, name).__module__]
-        return [Path(module.__file__)] if module.__file__ else []
-    return with_neighbours(source)
-
-
-def with_neighbours(source: Path) -> list[Path]:
-    """A file and those beside it that it imports, and that these import, by name."""
-    found, waiting = [], [source]
-    while waiting:
-        path = waiting.pop()
-        found.append(path)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                stems = [node.module] if node.module else [alias.name for alias in node.names]
-                near = [path.with_name(f"{stem}.py") for stem in stems]
-                waiting += [p for p in near if p.is_file() and p not in found and p not in waiting]
-    return sorted(found)

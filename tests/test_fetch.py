@@ -59,7 +59,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     with web["served"]() as site:
         toy(site, tmp_path)
         yield site
-    sys.modules.pop("coldbench_included.datasets.toy", None)
+    sys.modules.pop("coldbench_included_datasets_toy", None)
 
 
 def toy(site: Any, tmp_path: Path, sha256: str = SHA256) -> None:
@@ -68,7 +68,7 @@ def toy(site: Any, tmp_path: Path, sha256: str = SHA256) -> None:
     path = tmp_path / "toy.py"
     path.write_text(SOURCE.format(sha256=sha256, address=address).lstrip())
     registry.include(path, "datasets")
-    sys.modules.pop("coldbench_included.datasets.toy", None)
+    sys.modules.pop("coldbench_included_datasets_toy", None)
 
 
 def test_licence_citation_and_source_are_said_before_anything_is_asked(
@@ -121,7 +121,7 @@ def test_a_member_is_as_right_as_its_archive(
         path = tmp_path / "toy.py"
         line = f'LOG = File("{known}.tsv", archive={archive}, inside="log.tsv")'
         path.write_text(re.sub("LOG = File.*", line, path.read_text()))
-        sys.modules.pop("coldbench_included.datasets.toy", None)
+        sys.modules.pop("coldbench_included_datasets_toy", None)
         assert fetch(["toy"], offline=False, as_json=False)
         assert f"{known}.tsv, 12 bytes, {told}" in capsys.readouterr().out
 

@@ -10,7 +10,7 @@ import pytest
 
 from coldbench import registry
 from coldbench.errors import UserError
-from coldbench.registry import code_of, entries, entry, find, include, names
+from coldbench.registry import entries, entry, find, include, names, source
 
 HOUSE = Path(__file__).resolve().parent.parent
 ROOMS = ("methods", "datasets", "reports")
@@ -51,7 +51,7 @@ def nothing_stays_registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     registry._points.cache_clear()
     for name in set(sys.modules) - before:
-        if name.split(".")[0] in ("coldbench_included", "halves"):
+        if name.startswith(("coldbench_included", "halves")):
             del sys.modules[name]
 
 
@@ -125,7 +125,7 @@ def test_one_file_joins_by_include(half: Path) -> None:
     assert "one-half" in names("methods")
     assert find("methods", "one-half").__name__ == "Half"
     assert entry("methods", "one-half").summary == "Half: says one half of everything. For a test."
-    assert code_of("methods", "one-half") == [half]
+    assert source("methods", "one-half") == half
 
 
 def test_the_same_file_may_be_included_twice(half: Path) -> None:
@@ -199,28 +199,68 @@ def test_a_method_of_another_package_is_found_by_its_entry_point(package: Path) 
     assert "half" in names("methods")
     assert "half" not in names("datasets")
     assert find("methods", "half").__name__ == "Half"
-    assert code_of("methods", "half") == [package]
+    assert source("methods", "half") == package
 
 
 def test_listing_another_packages_method_does_not_import_it(package: Path) -> None:
     listed = entry("methods", "half")
     assert (listed.summary, listed.source) == ("from the package halves", None)
+    assert source("methods", "half") == package
     assert "halves" not in sys.modules
+
+
+def test_an_entry_point_whose_package_is_gone_has_no_file(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package.unlink()
+    assert source("methods", "half") is None
+    assert source("methods", "no-such-method") is None
 
 
 def test_another_package_cannot_take_a_name_of_ours(package: Path) -> None:
     assert find("methods", "ridge").__module__ == "coldbench.methods.ridge"
 
 
-def test_the_code_of_a_method_holds_what_it_imports_of_its_room() -> None:
-    files = {path.name for path in code_of("methods", "ridge")}
-    assert files == {"ridge.py", "_choose.py", "_kernel.py", "_prior.py"}
-
-
-def test_the_code_of_a_method_follows_imports_of_imports(half: Path) -> None:
-    half.write_text("from . import _a\n" + METHOD)
-    (half.parent / "_a.py").write_text("from ._b import b\n")
-    (half.parent / "_b.py").write_text("from ._a import b\nfrom .gone import c\nimport json\n")
-    (half.parent / "_c.py").write_text("")
+@pytest.mark.parametrize("text", ["from . import _a", "from ._a import a", "from . import _a as b"])
+def test_an_included_file_imports_those_beside_it(half: Path, text: str) -> None:
+    half.write_text(METHOD + f"\n\n{text}\n")
+    (half.parent / "_a.py").write_text("from ._b import b\n\na = b\n")
+    (half.parent / "_b.py").write_text("b = 2\n")
     include(half)
-    assert [path.name for path in code_of("methods", "one-half")] == ["_a.py", "_b.py", half.name]
+    assert find("methods", "one-half").__name__ == "Half"
+
+
+def test_an_import_of_a_file_beside_says_how_it_is_written(half: Path) -> None:
+    half.write_text("import helper\n" + METHOD)
+    (half.parent / "helper.py").write_text("")
+    include(half)
+    with pytest.raises(UserError, match=r"write `from \. import helper`"):
+        find("methods", "one-half")
+    half.write_text("from . import helper\n" + METHOD)
+    assert find("methods", "one-half").__name__ == "Half"
+
+
+def test_a_missing_package_is_an_error_at_every_try(half: Path) -> None:
+    half.write_text("import no_such_package\n" + METHOD)
+    include(half)
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+            find("methods", "one-half")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("x = 1\ndef f(:\n", ":2: invalid syntax"),
+        ("'\udcff'".encode("latin1", "surrogateescape"), "utf-8"),
+    ],
+)
+def test_a_file_that_is_no_python_is_listed_and_says_where_it_is_wrong(
+    half: Path, content: str | bytes, says: str
+) -> None:
+    half.write_bytes(content if isinstance(content, bytes) else content.encode())
+    include(half)
+    assert entry("methods", "one-half").summary.startswith("cannot be read: ")
+    with pytest.raises(UserError) as error:
+        find("methods", "one-half")
+    assert str(half) in str(error.value) and says in str(error.value)

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from coldbench import registry
 from coldbench.cell import Cell, read_run
 from coldbench.errors import UserError
 
@@ -204,11 +203,6 @@ def test_limit_judges_so_many_users_and_full_ranking_counts_candidates(tmp_path:
     assert (scores["tied"] >= 1).all()
     top = Cell.read(cell.spec, cell.folder).folder / "top.parquet"
     assert top.is_file()
-
-
-def test_the_code_of_a_method_is_in_its_cells() -> None:
-    files = {path.name for path in registry.code_of("methods", "item-bias")}
-    assert files == {"item_bias.py", "_prior.py"}
 
 
 def test_a_missing_run_is_a_clear_error(tmp_path: Path) -> None:

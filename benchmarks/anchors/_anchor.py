@@ -10,13 +10,12 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-import coldbench
 from coldbench import registry
-from coldbench.cell import GROUND, code_hash
+from coldbench.cell import code_hash
+from coldbench.closure import closure
 from coldbench.errors import UserError, unknown
 
 HERE = Path(__file__).parent
-MEASURES = ("metrics", "judged")  # files of the ground that anchors measure with
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,8 @@ class Anchor:
     @cached_property
     def hash(self) -> str:
         """Of the code its numbers come from."""
-        ground = [Path(registry.__file__).with_name(f"{name}.py") for name in (*GROUND, *MEASURES)]
-        rooms = [Path(folder) for folder in coldbench.__path__]
-        methods = sorted(path for room in rooms for path in (room / "methods").glob("*.py"))
-        return code_hash(
-            [*registry.with_neighbours(self.path), *ground, HERE.parent / "loop.py", *methods]
-        )
+        methods = (registry.source("methods", name) for name in registry.names("methods"))
+        return code_hash(closure([self.path, *(path for path in methods if path)]))
 
     def measured(self, folder: Path, split: int) -> Path:
         """Where a split's frame lies."""

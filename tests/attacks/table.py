@@ -1,0 +1,103 @@
+"""Ways of dying x stages: the methods of each, and what the run has to say of it.
+
+Loaded with runpy. One run a stage has every kind as a row, and item-bias, which must stay whole.
+"""
+
+import shutil
+import signal
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+STAGES = ("import", "construct", "load", "meta-train", "adapt", "score", "timing", "save")
+HARMLESS = ("CHLD", "CONT", "URG", "WINCH", "STOP", "TSTP", "TTIN", "TTOU")  # no death by default
+ALL_SIGNALS = [
+    n for n in range(1, 65) if n not in {int(getattr(signal, f"SIG{s}")) for s in HARMLESS}
+]
+SIGNALS = [2, 9, 11, 13, 15, 40]  # at every stage; all of them at adapt
+
+FAILED, DONE = "failed", "done"
+# kind: status, words that the reason has. A kind that only leaves something behind is done.
+EXPECTED: dict[str, tuple[str, str]] = {
+    "raise": (FAILED, "ZeroDivisionError: oops"),
+    "raise-base": (FAILED, "BaseException: oops"),
+    "raise-interrupt": (FAILED, "KeyboardInterrupt"),
+    "raise-surrogate": (FAILED, "ValueError"),
+    "raise-long": (FAILED, "ValueError: oops"),
+    "raise-unprintable": (FAILED, "Unprintable"),
+    "recursion": (FAILED, "RecursionError"),
+    "memory": (FAILED, "MemoryError"),
+    "exit-0": (FAILED, "code 0"),
+    "exit-3": (FAILED, "code 3"),
+    "exit-word": (FAILED, "code 1"),
+    "now-exit-0": (FAILED, "code 0"),
+    "now-exit-3": (FAILED, "code 3"),
+    "segfault": (FAILED, "SIGSEGV"),
+    "hang": (FAILED, "no result within"),
+    "hang-busy": (FAILED, "no result within"),
+    "hang-deaf": (FAILED, "no result within"),
+    "hang-native": (FAILED, "no result within"),
+    "hang-stopped": (FAILED, "no result within"),
+    "flood": (DONE, ""),
+    "fork": (DONE, ""),
+    "daemon": (DONE, ""),
+    "thread": (DONE, ""),
+    "delete-cells": (FAILED, ""),
+    "folder": (FAILED, ""),
+    "close-files": (FAILED, ""),
+    "no-files": (FAILED, ""),
+    "no-writes": (FAILED, ""),
+    "elsewhere": (DONE, ""),
+    "no-json": (FAILED, ""),
+    "nan": (FAILED, "outside 0..1: nan"),
+    "infinite": (FAILED, "outside 0..1: inf"),
+    "too-high": (FAILED, "outside 0..1: 1.5"),
+}
+# What leaves something behind may or may not be noticed, by how the harness keeps a cell; a cell
+# that stands is whole either way.
+EITHER = ("delete-cells", "folder", "close-files", "no-files", "no-writes", "no-json")
+ONLY_SCORES = ("nan", "infinite", "too-high")
+
+
+def kinds(stage: str) -> list[str]:
+    """The rows of a stage's run."""
+    numbers = ALL_SIGNALS if stage == "adapt" else SIGNALS
+    own = [kind for kind in EXPECTED if stage == "score" or kind not in ONLY_SCORES]
+    return own + [f"signal-{number}" for number in numbers]
+
+
+def expected(kind: str) -> tuple[set[str], str]:
+    """The statuses a row may have, and what its reason says."""
+    if kind.startswith("signal-"):
+        number = int(kind.removeprefix("signal-"))
+        known = number in {int(one) for one in signal.Signals}
+        return {FAILED}, signal.Signals(number).name if known else f"signal {number}"
+    status, words = EXPECTED[kind]
+    return ({FAILED, DONE} if kind in EITHER else {status}), words
+
+
+def write(folder: Path, stage: str) -> dict[str, Path]:
+    """A file for each kind that breaks at the stage: method name -> file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(HERE / "misbehave.py", folder)
+    made = {}
+    for kind in kinds(stage):
+        name = f"{kind}-at-{stage}"
+        path = folder / f"{name.replace('-', '_')}.py"
+        path.write_text(text(kind, stage), encoding="utf-8")
+        made[name] = path
+    return made
+
+
+def text(kind: str, stage: str) -> str:
+    lines = [
+        f'"""{kind} at {stage}."""',
+        "from dataclasses import dataclass",
+        "from . import misbehave",
+        *([f"misbehave.do({kind!r})"] if stage == "import" else []),
+        "@dataclass",
+        "class Attack(misbehave.Misbehave):",
+        f"    kind = {kind!r}",
+        f"    stage = {stage!r}",
+        *(["    paper = misbehave.AtLoad()"] if stage == "load" else []),
+    ]
+    return "\n".join(lines) + "\n"
