@@ -21,7 +21,7 @@ from coldbench.errors import UserError
 # the files of the ground that make numbers
 GROUND = (
     *("interactions", "episode", "protocol", "unseen", "dataset", "across", "encoder", "method"),
-    *("augment", "wordnet", "resample"),
+    *("augment", "wordnet", "resample", "locked"),
 )
 SPLIT = ("dataset", "dataset_params", "data", "loader", "protocol_fields", "seed", "limit")
 
