@@ -9,7 +9,7 @@ from typing import Any
 
 from coldbench import RUNS, registry
 from coldbench.cell import Cell, Spec
-from coldbench.errors import UserError
+from coldbench.errors import UserError, printable
 
 from . import _names
 from .grid import Grid
@@ -69,7 +69,7 @@ def show_plan(grid: Grid, specs: list[Spec], run: Path) -> None:
     print(grid.toml(), end="")
     for spec, status in _states(specs, run):
         state = "to run" if status == "missing" else "there"
-        print(f"# {spec.fingerprint} {spec.title}: {state}")
+        print(printable(f"# {spec.fingerprint} {spec.title}: {state}"))
 
 
 def plan(grid: Grid, specs: list[Spec], run: Path) -> dict[str, Any]:

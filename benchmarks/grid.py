@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from coldbench import registry
-from coldbench.errors import UserError, unknown
+from coldbench.errors import UserError, printable, unknown
 from coldbench.protocol import Protocol
 
 from ._settings import NAME_OF, lay, no_key, shape
@@ -84,6 +84,11 @@ class Grid:
                 named = settings.get("methods")
                 raise no_key(key, named if isinstance(named, list) else ())
         shape(settings)
+        try:
+            json.dumps(settings, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:  # a file name of other bytes, which no grid file holds
+            wrong = repr(error.object[max(0, error.start - 20) : error.end])
+            raise UserError(f"text that is no UTF-8: ...{wrong}; rename the file") from None
         grid = cls(**settings)
         if not grid.datasets or not grid.methods:
             raise UserError("a grid needs datasets and methods: name them in the file or by -d, -m")
@@ -151,4 +156,5 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # nan, inf
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if printable(c) == c else f"\\u{ord(c):04x}" for c in text)

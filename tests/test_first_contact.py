@@ -146,6 +146,20 @@ def test_an_option_that_holds_one_value_is_refused_twice(words: list[str]) -> No
     assert isinstance(failed, UserError) and "is given twice: leave one out" in str(failed)
 
 
+@pytest.mark.parametrize("char", ["\x7f", "\x9b", "\u202e", "\u2028", "\x1b", "\n"])
+def test_a_grid_is_shown_without_what_steers_a_terminal_and_reads_back(char: str) -> None:
+    made = grid(encoder={"name": f"a{char}b"})
+    shown = made.toml()
+    assert printable(shown) == shown and shown.count("\n") == 6
+    assert tomllib.loads(shown)["encoder"]["name"] == f"a{char}b"
+
+
+def test_a_file_name_that_no_grid_file_can_hold_is_one_line() -> None:
+    with pytest.raises(UserError, match="no UTF-8") as error:
+        grid(datasets=["bad\udcff.csv"])
+    assert printable(str(error.value)) == str(error.value)
+
+
 # names
 
 
