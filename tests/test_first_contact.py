@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from coldbench import registry
 from coldbench.errors import UserError, printable
 
 cli: Any = import_module("coldbench.benchmarks.cli")
@@ -318,3 +319,48 @@ def test_ratios_of_other_suites_stay_in_the_file_of_speeds(tmp_path: Path) -> No
     assert speed.beside(now, out) == [before[1], *now]
     out.write_text(json.dumps(before)[:-5], encoding="utf-8")
     assert speed.beside(now, out) == now
+
+
+BROKEN = '''"""Broken: cannot learn."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from coldbench.method import Method, Space
+
+
+@dataclass
+class Broken(Method[torch.Tensor]):
+    size: int = 0
+    space: ClassVar[Space] = {"size": (0, 3)}
+
+    def meta_train(self, warm, valid, items, seeds):
+        raise RuntimeError("never \\x1b[31m")
+
+    def adapt(self, support):
+        return support.labels
+
+    def score(self, state, items):
+        return torch.zeros(items.shape)
+'''
+
+
+def test_a_search_without_a_trial_ends_with_1_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_included", {})
+    Path("cannot_learn.py").write_text(BROKEN, encoding="utf-8")
+    words = ["tune", "cannot-learn,ridge", "-d", "synthetic", "--trials", "1", "--json"]
+    more = ["--set", "encoder=vectors", "--include", "cannot_learn.py", "--name"]
+    done = CliRunner().invoke(cli.app, [*words, *more, "both"])
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert [one["best trial"] for one in told["methods"]] == [None, 1]
+    assert told["grid"] == "runs/both/tuned.toml"
+    words[1] = "cannot-learn"
+    done = CliRunner().invoke(cli.app, [*words, *more, "alone"])
+    assert done.exit_code == 1 and json.loads(done.stdout)["grid"] is None
+    assert "coldbench: no trial was done: RuntimeError: never \\x1b[31m" in done.stderr
