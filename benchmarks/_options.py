@@ -5,21 +5,39 @@ from typing import Annotated
 
 import typer
 
+from coldbench import __version__
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"coldbench {__version__}")
+        raise typer.Exit
+
+
 Argument, Option = typer.Argument, typer.Option
 Room = Annotated[str, Argument(help="methods, datasets, protocols, metrics, encoders or reports")]
+OneOf = Annotated[str | None, Argument(metavar="NAME", help="All that is said of this one.")]
+Version = Annotated[
+    bool, Option("--version", help="Which coldbench this is.", callback=_version, is_eager=True)
+]
 Json = Annotated[bool, Option("--json", help="One JSON document and nothing else.")]
 Include = Annotated[
     list[Path] | None, Option("--include", help="A file with a method of your own; repeatable.")
 ]
 GridFile = Annotated[str | None, Argument(help="A TOML file, or the name of a ready one: quick")]
-Datasets = Annotated[str | None, Option("-d", help="Without a grid: datasets, by commas.")]
+Datasets = Annotated[
+    list[str] | None,
+    Option("-d", help="Without a grid: datasets; by commas, repeatable. A file is one."),
+]
 With = Annotated[
     list[str] | None, Option("--with", help="key=value: a parameter of the dataset; repeatable.")
 ]
 Named = Annotated[str, Argument(metavar="NAME-or-FILE")]
 Files = Annotated[list[str], Argument(metavar="FILE...")]
 Figure = Annotated[Path | None, Option("--figure", help="Draw it too: FILE.png, .svg or .pdf.")]
-Methods = Annotated[str | None, Option("-m", help="Without a grid: methods, by commas.")]
+Methods = Annotated[
+    list[str] | None, Option("-m", help="Without a grid: methods; by commas, repeatable.")
+]
 Name = Annotated[str | None, Option(help="Of the run: its folder below runs/.")]
 Change = Annotated[
     list[str] | None, Option("--set", help="key=value laid over the grid; repeatable.")
@@ -29,6 +47,7 @@ Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1")]
 Jobs = Annotated[int, Option("-j", help="Cells side by side; 0: one a core.")]
 Timeout = Annotated[float, Option(help="Seconds that a cell may take.")]
 DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
+DryJson = Annotated[bool, Option("--json", help="With --dry-run: one JSON document.")]
 NoTiming = Annotated[bool, Option("--no-timing", help="Leave out what methods cost: quicker.")]
 Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
 Track = Annotated[str, Option(help="Tell them too, by commas: tensorboard, wandb (offline).")]
@@ -42,6 +61,7 @@ Run = Annotated[Path, Argument(metavar="RUN", help="A run's folder, or its name:
 Several = Annotated[list[Path], Argument(metavar="RUN...", help="Folders or names of runs.")]
 Folder = Annotated[Path | None, Option("--output", help="Write there; else RUN/report.")]
 Formats = Annotated[str, Option("--format", help="By commas: html,md,tex,csv,png; all of them.")]
+Metrics = Annotated[str, Option(help="By commas: ndcg@10,auc; `list metrics`. The usual ones.")]
 Open = Annotated[bool, Option("--open", help="Show the page in the browser.")]
 Searched = Annotated[str, Argument(metavar="METHOD", help="By commas: equal budgets each.")]
 Tried = Annotated[str, Option("-d", help="The dataset: a name or a file.")]

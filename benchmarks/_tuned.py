@@ -82,6 +82,22 @@ class Found:
         span = f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
         return f"{words} {best.number}; {span} over {found.n} users"
 
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`; values on the judged valid users, None where a trial was not done."""
+        best, first, gain = self.best, self.trials[0] if self.trials else None, self.difference
+        return {
+            "method": self.study.spec.name,
+            "tuned": self.name if self.better else None,
+            "trials": len(self.trials),
+            "ended by": self.ended,
+            "default value": first.value if first else None,
+            "best value": best.value if best else None,
+            "best trial": best.number if best else None,
+            "params": self.params if best else {},
+            "gain": gain
+            and {"mean": gain.mean, "low": gain.low, "high": gain.high, "users": gain.n},
+        }
+
 
 def found(
     searched: Sequence[Study], told: Mapping[str, list[Trial]], budget: Budget

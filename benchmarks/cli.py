@@ -1,7 +1,6 @@
 """The command line. Prints; the library returns. Heavy packages are imported by the verbs alone."""
 
 import errno
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,12 +9,21 @@ from typing import Any
 import typer
 
 from coldbench import RUNS
-from coldbench.errors import UserError, unknown
+from coldbench.errors import SOME_FAILED, WRONG_USE, UserError, printable, unknown
 
+from . import _names
 from . import _options as o
+from ._command import Command, document, one_document
+
+CODES = "Ends with 0: all done; 1: some failed; 2: wrong use or bad input; 130: stopped by Ctrl-C."
+FILE_ERRORS = (
+    *(errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+)  # of the place that a user named; all others are ours
 
 app = typer.Typer(
     help="Which method serves a new user best from a few ratings, at what cost, is the gain real?",
+    epilog=CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,41 +33,56 @@ app = typer.Typer(
 
 def main() -> None:
     """The console script: a UserError is one line and code 2."""
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show is escaped, not an end
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app()
-    except (UserError, PermissionError) as error:
-        print(f"coldbench: {error}", file=sys.stderr)
-        sys.exit(2)
+    except UserError as error:
+        _end(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS):
+        if error.errno not in FILE_ERRORS:
             raise
-        print(f"coldbench: {error}; make room or choose another folder", file=sys.stderr)
-        sys.exit(2)
+        _end(f"{error}; make room or choose another place")
 
 
-@app.command("list")
-def list_(room: o.Room, as_json: o.Json = False, include: o.Include = None) -> None:
-    """What there is, by name."""
+def _end(told: str) -> None:
+    print(f"coldbench: {printable(' '.join(told.splitlines()))}", file=sys.stderr)
+    sys.exit(WRONG_USE)
+
+
+@app.callback()
+def _options(version: o.Version = False) -> None:
+    pass
+
+
+@app.command("list", cls=Command)
+def list_(
+    room: o.Room, name: o.OneOf = None, as_json: o.Json = False, include: o.Include = None
+) -> None:
+    """What there is, by name, a line each: `list methods`; all of one: `list methods maml`."""
     from . import listing
+    from ._asked import take
 
-    _take(include)
-    rows = listing.rows(room)
+    take(include)
+    rows = listing.rows(room, name)
     if as_json:
-        print(json.dumps(rows, indent=1))
-    else:
+        document(rows)
+    elif name is None:
         listing.show(room, rows)
+    else:
+        listing.show_one(rows[0])
 
 
-@app.command()
+@app.command(cls=Command)
 def fetch(names: list[str], offline: o.Offline = False, as_json: o.Json = False) -> None:
     """Find datasets on this machine or download them; shows licence and source before."""
     from .fetch import fetch as fetched
 
     if not fetched(names, offline=offline, as_json=as_json):
-        sys.exit(2)
+        sys.exit(WRONG_USE)
 
 
-@app.command()
+@app.command(cls=Command)
 def describe(
     name: o.Named, with_: o.With = None, as_json: o.Json = False, figure: o.Figure = None
 ) -> None:
@@ -69,34 +92,40 @@ def describe(
 
     found = dataset(name, options(with_))
     told = about.describe(label(name), found)
-    print(json.dumps(told, indent=1)) if as_json else about.show(told)
+    document(told) if as_json else about.show(told)
     if figure:
         about.draw(label(name), found, figure)
         print(figure, file=sys.stderr)
 
 
-@app.command()
-def validate(files: o.Files, with_: o.With = None) -> None:
+@app.command(cls=Command)
+def validate(files: o.Files, with_: o.With = None, as_json: o.Json = False) -> None:
     """Every problem of your own files, a line each; ends with 2 where there is one."""
+    from dataclasses import asdict
+
+    from coldbench.errors import Problem
     from coldbench.reader import MOST
 
     from .source import dataset, options
     from .validate import problems_of, summary
 
-    bad = 0
+    told = []
     for name in files:
         found = dataset(name, options(with_))
         wrong = problems_of(found)
-        for problem in wrong:
-            print(problem)
         more = " or more" if len(wrong) >= MOST else ""
-        print(f"{name}: {len(wrong):,} problems{more}" if wrong else summary(name, found))
-        bad += bool(wrong)
-    if bad:
-        sys.exit(2)
+        says = f"{name}: {len(wrong):,} problems{more}" if wrong else summary(name, found)
+        if not as_json:
+            print(printable("\n".join([*map(str, wrong), says])))
+        problems = [asdict(p) if isinstance(p, Problem) else {"says": p} for p in wrong]
+        told.append({"file": name, "sound": not wrong, "says": says, "problems": problems})
+    if as_json:
+        document(told)
+    if not all(one["sound"] for one in told):
+        sys.exit(WRONG_USE)
 
 
-@app.command()
+@app.command(cls=Command)
 def run(
     grid: o.GridFile = None,
     dataset: o.Datasets = None,
@@ -113,31 +142,41 @@ def run(
     no_timing: o.NoTiming = False,
     track: o.Track = "",
     include: o.Include = None,
+    as_json: o.DryJson = False,
 ) -> None:
     """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
     from . import processes
 
     processes.context()  # its server loads torch while this process finds out what to run
+    from ._asked import lay_options, stated_by, take, words
     from .grid import Grid
     from .plan import device_of
     from .run import How
-    from .verbs import run_grid
+    from .verbs import run_grid, show_grid
 
-    _take(include)
-    stated, stem = _stated(grid, dataset, method)
-    _lay_options(stated, with_)
+    take(include)
+    if name is not None:
+        _names.checked(name)
+    stated, stem = stated_by(grid, words(dataset), words(method))
+    lay_options(stated, with_)
     if limit is not None:
         stated["limit"] = limit
     if jobs < 0 or timeout <= 0:
         raise UserError("-j must be 0 or more, and --timeout more than 0 seconds")
+    if as_json and not dry_run:
+        raise UserError("--json goes with --dry-run here; of what was run: coldbench report RUN")
     made = Grid.of(stated, change)
     one_a_core = 1 if device_of(device).type == "cuda" else min(os.cpu_count() or 1, 8)
     files = tuple(str(path.resolve()) for path in include or [])
     how = How(device, jobs or one_a_core, timeout, retry_failed, files, not no_timing)
-    raise typer.Exit(run_grid(made, RUNS / (name or stem), how, track, dry_run=dry_run))
+    into = RUNS / (name or stem)
+    if dry_run:
+        show_grid(made, into, how, as_json=as_json)
+    else:
+        raise typer.Exit(run_grid(made, into, how, track))
 
 
-@app.command()
+@app.command(cls=Command)
 def tune(
     method: o.Searched,
     dataset: o.Tried,
@@ -151,43 +190,50 @@ def tune(
     with_: o.With = None,
     device: o.Device = "auto",
     include: o.Include = None,
+    as_json: o.Json = False,
 ) -> None:
     """Search parameters on valid users: `tune maml,ridge -d ml-100k --trials 50`."""
     from . import _tuned as tuned
+    from ._asked import lay_options, take, words
     from .grid import Grid
     from .plan import resolve
     from .source import label
     from .tune import Budget, Progress, studies
     from .tune import tune as search
 
-    _take(include)
-    budget = Budget.of(trials, seconds)
-    methods = [word.strip() for word in method.split(",") if word.strip()]
+    take(include)
+    budget, methods = Budget.of(trials, seconds), words([method])
     stated: dict[str, Any] = {
         "datasets": [dataset], "methods": methods, "protocol": protocol, "seeds": [seed],
     }  # fmt: skip
-    _lay_options(stated, with_)
+    lay_options(stated, with_)
     grid = Grid.of(stated, change)
-    searched = studies(grid, resolve(grid, device), metric)
-    folder = RUNS / (name or f"tune-{label(dataset)}-{'+'.join(methods)}".replace(":", "-")[:60])
-    print(f"{folder}: {', '.join(methods)}, {budget} each, by {metric} on valid users")
-    try:
+    own = f"tune-{label(dataset)}-{'+'.join(methods)}"
+    folder = RUNS / (_names.made([own]) if name is None else _names.checked(name))
+    with one_document(as_json):
+        searched = studies(grid, resolve(grid, device), metric)
+        print(f"{folder}: {', '.join(methods)}, {budget} each, by {metric} on valid users")
         told = search(searched, metric, folder, budget, Progress(budget))
-    except KeyboardInterrupt:
-        print("coldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
-        raise typer.Exit(130) from None
-    results = tuned.found(searched, told, budget)
-    for path in tuned.drawn(results, folder):
-        print(path)
-    for one in results:
-        print(f"{one.study.spec.name}: {one.words()}; ended by {one.ended}")
-    if not any(one.best for one in results):
-        raise UserError(f"no trial was done: {results[0].trials[-1].reason}")
-    more = "".join(f" --include {path}" for path in include or [])
-    print(f"next: coldbench run {tuned.write(grid, results, metric, folder)}{more}")
+        results = tuned.found(searched, told, budget)
+        for path in tuned.drawn(results, folder):
+            print(path)
+        for one in results:
+            print(printable(f"{one.study.spec.name}: {one.words()}; ended by {one.ended}"))
+        best = [one for one in results if one.best]
+        written = tuned.write(grid, results, metric, folder) if best else None
+        if written:
+            more = "".join(f" --include {path}" for path in include or [])
+            print(f"next: coldbench run {written}{more}")
+        else:
+            reason = printable(results[0].trials[-1].reason)
+            print(f"coldbench: no trial was done: {reason}", file=sys.stderr)
+    if as_json:
+        document({"grid": written and str(written), "methods": [one.as_dict() for one in results]})
+    if len(best) < len(results):
+        sys.exit(SOME_FAILED)
 
 
-@app.command()
+@app.command(cls=Command)
 def explain(
     folder: o.Run,
     cell: o.CellName,
@@ -199,42 +245,54 @@ def explain(
 ) -> None:
     """Why an item scores as it does for a user: what each label adds, exactly."""
     from . import explain as why
+    from ._asked import take
 
-    _take(include)
+    take(include)
     told = why.explain(why.find_cell(_run(folder), cell), user, item, shots)
-    print(json.dumps(told, indent=1)) if as_json else why.show(told)
+    document(told) if as_json else why.show(told)
     if not told["agrees"]:
-        sys.exit(1)
+        sys.exit(SOME_FAILED)
 
 
-@app.command()
+@app.command(cls=Command)
 def report(
-    folders: o.Several, formats: o.Formats = "", output: o.Folder = None, open_: o.Open = False
+    folders: o.Several,
+    formats: o.Formats = "",
+    metrics: o.Metrics = "",
+    output: o.Folder = None,
+    open_: o.Open = False,
+    as_json: o.Json = False,
 ) -> None:
     """Tables, figures and the page of a run, or of several side by side, into RUN/report/."""
     from coldbench import registry
-    from coldbench.results import read
+    from coldbench.results import DEFAULT_METRICS, read
 
     known = {entry.facts["format"]: entry.name for entry in registry.entries("reports")}
-    chosen = [f.strip() for f in formats.split(",") if f.strip()] or list(known)
+    chosen = _words(formats) or list(known)
     for each in chosen:
         if each not in known:
             raise unknown("format", each, known, "coldbench list reports")
     runs = [_run(folder) for folder in folders]
-    joined = runs[0].with_name("+".join(one.resolve().name for one in runs))
-    into = output or (runs[0] if len(runs) == 1 else joined) / "report"
-    results = read(runs)
-    for each in chosen:
-        for path in registry.find("reports", known[each])().write(results, into):
-            if path.parent == into:
-                print(path)
+    joined = _names.made((one.resolve().name for one in runs), _names.LONGEST)
+    into = output or (runs[0] if len(runs) == 1 else runs[0].with_name(joined)) / "report"
+    measured = tuple(dict.fromkeys(_words(metrics))) or DEFAULT_METRICS
+    written = []
+    with one_document(as_json):
+        results = read(runs, measured)
+        for each in chosen:
+            for path in registry.find("reports", known[each])().write(results, into):
+                written.append(str(path))
+                if path.parent == into:
+                    print(path)
+    if as_json:
+        document({"report": str(into), "metrics": measured, "files": written})
     if open_:
         import webbrowser
 
         webbrowser.open((into / "index.html").resolve().as_uri())
 
 
-@app.command()
+@app.command(cls=Command)
 def compare(folder: o.Run, one: str, other: str) -> None:
     """Two methods of a run, paired by user: difference, interval, p, who is better off."""
     from .compare import compare as compared
@@ -242,7 +300,7 @@ def compare(folder: o.Run, one: str, other: str) -> None:
     print(compared(_run(folder), one, other))
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     methods: o.Checked = None,
     all_: o.All = False,
@@ -265,21 +323,19 @@ def check(
     chosen = registry.names("methods") if all_ else [own.get(n, n) for n in methods or []]
     for name in chosen:
         registry.find("methods", name)  # a misspelt one is said before any is checked
-    try:
-        with progress(len(chosen)) as tell:
-            outcomes = conform(chosen, files, jobs or os.cpu_count() or 1, tell)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    with progress(len(chosen)) as tell, one_document(as_json):
+        outcomes = conform(chosen, files, jobs or os.cpu_count() or 1, tell)
     table = to_table(outcomes)
-    print(json.dumps(as_rows(outcomes), indent=1) if as_json else table, end="")
+    document(as_rows(outcomes)) if as_json else print(printable(table), end="")
     if output:
-        output.write_text(table, encoding="utf-8")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(table, encoding="utf-8", errors="backslashreplace")
     if not all(outcome.ok for found in outcomes.values() for outcome in found):
-        sys.exit(1)
+        sys.exit(SOME_FAILED)
 
 
-@app.command()
-def anchors(names: o.Anchors = None, jobs: o.Workers = 0) -> None:
+@app.command(cls=Command)
+def anchors(names: o.Anchors = None, jobs: o.Workers = 0, as_json: o.Json = False) -> None:
     """Published numbers beside chance and ours, by their own protocols; all: takes a while."""
     from .anchors._anchor import named
     from .anchors.replay import replay
@@ -288,45 +344,24 @@ def anchors(names: o.Anchors = None, jobs: o.Workers = 0) -> None:
     if jobs < 0:
         raise UserError("-j must be 0 or more")
     chosen, folder = named(names or []), RUNS / "anchors"
-    try:
-        with Line() as tell:
-            rows, failed = replay(chosen, folder, jobs or os.cpu_count() or 1, tell)
-    except KeyboardInterrupt:
-        print("coldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
-        raise typer.Exit(130) from None
-    print(f"{plain(rows)}\n\n{folder / 'anchors.md'}")
+    with one_document(as_json), Line() as tell:
+        rows, failed = replay(chosen, folder, jobs or os.cpu_count() or 1, tell)
+    if as_json:
+        document([row.as_json() for row in rows])
+    else:
+        print(printable(f"{plain(rows)}\n\n{folder / 'anchors.md'}"))
     for line in failed:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     if failed:
-        sys.exit(1)
+        sys.exit(SOME_FAILED)
 
 
-@app.command()
-def doctor() -> None:
+@app.command(cls=Command)
+def doctor(as_json: o.Json = False) -> None:
     """Versions, device, threads, cache, disk, what is installed."""
-    from .doctor import show
+    from .doctor import facts, show
 
-    show()
-
-
-def _lay_options(stated: dict[str, Any], with_: list[str] | None) -> None:
-    """`--with` goes to the one dataset there is."""
-    from .source import options
-
-    if not with_:
-        return
-    names = stated.get("datasets", [])
-    if len(names) != 1:
-        raise UserError("--with is for one dataset; state several in a grid, as dataset_params")
-    own = stated.setdefault("dataset_params", {}).setdefault(names[0], {})
-    own.update(options(with_))
-
-
-def _take(include: list[Path] | None) -> None:
-    from coldbench import registry
-
-    for path in include or []:
-        registry.include(path)
+    document(facts()) if as_json else show(facts())
 
 
 def _run(folder: Path) -> Path:
@@ -335,28 +370,5 @@ def _run(folder: Path) -> Path:
     return find_run(folder)
 
 
-def _stated(
-    grid: str | None, dataset: str | None, method: str | None
-) -> tuple[dict[str, Any], str]:
-    """What the grid file or the options state, and the run's name."""
-    from .grid import Grid
-    from .source import label
-
-    stated: dict[str, Any] = {}
-    if grid is not None:
-        ready = Path(__file__).parent / f"{grid}.toml"
-        path = ready if ready.is_file() else Path(grid)
-        stated, stem = Grid.read(path), path.stem
-        if path.resolve().parent.parent == RUNS.resolve():  # a run's own: it goes on there
-            stem = path.resolve().parent.name
-    elif dataset and method:
-        stem = "+".join([*(label(d.strip()) for d in dataset.split(",")), method])
-        stem = stem.replace(",", "+").replace(">", "-to-").replace(":", "-")[:60]
-    else:
-        raise UserError("name a grid (`coldbench run quick`), or datasets by -d and methods by -m")
-    if method:
-        stated.pop("without", None)
-    for key, given in (("datasets", dataset), ("methods", method)):
-        if given:
-            stated[key] = [word.strip() for word in given.split(",") if word.strip()]
-    return stated, stem
+def _words(given: str) -> list[str]:
+    return [word.strip() for word in given.split(",") if word.strip()]

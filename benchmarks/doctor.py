@@ -10,29 +10,36 @@ import coldbench
 from coldbench import registry
 from coldbench.download import here, home
 from coldbench.encoder import PACKAGED, Encoder
-from coldbench.errors import UserError
+from coldbench.errors import UserError, printable
 
 from . import origin
 
 OPTIONAL = ("peft", "learn2learn", "ranx", "recbole", "gguf")
 
 
-def show() -> None:
+def facts() -> dict[str, str | dict[str, str]]:
+    """One line a thing; what is of one kind in a table of its own."""
     cuda = torch.cuda.is_available()
     home().mkdir(parents=True, exist_ok=True)
-    lines = {
+    return {
         "coldbench": f"{coldbench.__version__}, commit {origin.commit()}",
         "python": f"{platform.python_version()} on {platform.platform()}",
         "machine": origin.hardware(),
         "device": f"cuda ({torch.cuda.get_device_name()})" if cuda else "cpu (no CUDA device)",
         "threads": f"{torch.get_num_threads()} by default; a cell uses what its grid says",
         "cache": f"{home()}, {shutil.disk_usage(home()).free / 2**30:.0f} GiB free",
+        "packages": origin.versions() | {name: _version(name) for name in OPTIONAL},
+        "datasets": {name: _dataset(name) for name in registry.names("datasets")},
+        "encoders": {name: _encoder(name) for name in PACKAGED},
     }
-    lines |= origin.versions() | {name: _version(name) for name in OPTIONAL}
-    lines |= {f"dataset {name}": _dataset(name) for name in registry.names("datasets")}
-    lines |= {f"encoder {name}": _encoder(name) for name in PACKAGED}
-    for name, line in lines.items():
-        print(f"{name:24} {line}")
+
+
+def show(told: dict[str, str | dict[str, str]]) -> None:
+    for name, value in told.items():
+        lines = {name: value} if isinstance(value, str) else value
+        for own, line in lines.items():
+            what = own if isinstance(value, str) else f"{name[:-1]} {own}"
+            print(printable(f"{what:24} {line}"))
 
 
 def _version(package: str) -> str:

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from coldbench import registry
-from coldbench.errors import UserError, unknown
+from coldbench.errors import UserError, printable, unknown
 from coldbench.protocol import Protocol
 
+from ._settings import NAME_OF, lay, no_key, shape
 from .source import label
 
 LARGEST = 20_000  # bytes of a file: tomllib takes for ever over keys of many dots
@@ -74,15 +75,20 @@ class Grid:
             settings = json.loads(json.dumps(stated))  # the caller's is left alone
         except (TypeError, RecursionError) as error:  # dates, or tables in tables
             raise UserError(f"a grid holds words, numbers, lists and tables ({error})") from None
-        for key in ("protocol", "encoder"):  # a name alone is short for a table
+        for key, name in NAME_OF.items():  # a name alone is short for a table
             if isinstance(settings.get(key), str):
-                settings[key] = {_NAME_OF[key]: settings[key]}
-        for change in changes or []:
-            _lay(settings, change)
+                settings[key] = {name: settings[key]}
+        lay(settings, changes or [])
         for key in settings:
             if key not in cls.__dataclass_fields__:
-                raise unknown("grid key", key, cls.__dataclass_fields__, "docs/start.md")
-        _shape(settings)
+                named = settings.get("methods")
+                raise no_key(key, named if isinstance(named, list) else ())
+        shape(settings)
+        try:
+            json.dumps(settings, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:  # a file name of other bytes, which no grid file holds
+            wrong = repr(error.object[max(0, error.start - 20) : error.end])
+            raise UserError(f"text that is no UTF-8: ...{wrong}; rename the file") from None
         grid = cls(**settings)
         if not grid.datasets or not grid.methods:
             raise UserError("a grid needs datasets and methods: name them in the file or by -d, -m")
@@ -143,59 +149,6 @@ def _datasets(grid: Grid) -> None:
             raise unknown("dataset of this grid", name, grid.datasets, "dataset_params")
 
 
-_NAME_OF = {"protocol": "preset", "encoder": "name"}
-
-
-def _lay(settings: dict[str, Any], change: str) -> None:
-    """`a.b=c` into nested tables; c is TOML, or else a word."""
-    key, is_change, value = change.partition("=")
-    if not is_change or not key.strip():
-        raise UserError(f"--set takes key=value, like params.maml.inner_steps=3, not {change!r}")
-    *tables, last = key.strip().split(".")
-    place = settings
-    for number, table in enumerate(tables):
-        default = {_NAME_OF[table]: "user-cold"} if (number, table) == (0, "protocol") else {}
-        place = place.setdefault(table, default)
-        if not isinstance(place, dict):
-            raise UserError(f"--set {key}: {table} is not a table here, so it has no {last}")
-    try:
-        place[last] = json.loads(json.dumps(tomllib.loads(f"value = {value}")["value"]))
-    except (ValueError, TypeError, RecursionError):  # no TOML, or a date
-        place[last] = value
-    if not tables and last in _NAME_OF and isinstance(place[last], str):
-        place[last] = {_NAME_OF[last]: place[last]}
-
-
-def _shape(settings: dict[str, Any]) -> None:
-    """Lists to tuples, one to a tuple of one; a value of a wrong type is an error that names it."""
-    for key in ("datasets", "methods", "without"):
-        if key in settings:
-            settings[key] = _tuple(settings[key], str, key, 'names, like ["maml"]')
-    if "seeds" in settings:
-        settings["seeds"] = _tuple(settings["seeds"], int, "seeds", "whole numbers, like [0, 1]")
-    if "protocol" in settings:
-        given = settings["protocol"]
-        several = given if isinstance(given, list) else [given]
-        tables = [{"preset": p} if isinstance(p, str) else p for p in several]
-        settings["protocol"] = _tuple(tables, dict, "protocol", "a preset's name or a table")
-    for key in ("encoder", "params", "dataset_params", "seeds_for"):
-        if not isinstance(settings.get(key, {}), dict):
-            raise UserError(f"{key} must be a table, not {settings[key]!r}")
-    for name, seeds in settings.get("seeds_for", {}).items():
-        settings["seeds_for"][name] = _tuple(seeds, int, f"seeds_for {name!r}", "whole numbers")
-    for key in ("limit", "threads"):
-        value = settings.get(key)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise UserError(f"{key} must be a whole number of 1 or more, not {value!r}")
-
-
-def _tuple(value: Any, kind: type, key: str, example: str) -> tuple[Any, ...]:
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(v, kind) and not isinstance(v, bool) for v in values) or not values:
-        raise UserError(f"{key} must be {example}, not {value!r}")
-    return tuple(dict.fromkeys(values)) if kind is not dict else tuple(values)
-
-
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
@@ -203,4 +156,5 @@ def _toml(value: Any) -> str:
         return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # nan, inf
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if printable(c) == c else f"\\u{ord(c):04x}" for c in text)

@@ -1,25 +1,41 @@
-"""`coldbench list`: what a room holds, without importing it."""
+"""`coldbench list`: what a room holds, without importing it. A line each, that fits a terminal."""
 
 import json
+import os
 import re
+import shutil
+import sys
 from typing import Any
 
 from coldbench import registry
-from coldbench.errors import unknown
+from coldbench.errors import printable, unknown
 
 ROOMS = ("methods", "datasets", "protocols", "metrics", "encoders", "reports")
-COLUMNS = {  # beside the name, and before what it is
-    "methods": ("family", "adapts", "state_size", "paper"),  # bytes a user, in K, D and parameters
-    "datasets": ("domain", "users", "items", "interactions", "likes", "licence", "here"),
+COLUMNS = {  # of the short list, beside the name; all there is of one: `list ROOM NAME`
+    "methods": ("family", "summary"),
+    "datasets": ("domain", "users", "interactions", "likes", "here"),
     "protocols": ("fields",),
-    "reports": ("format",),
-    "metrics": ("scope", "better"),
-    "encoders": ("package",),
+    "reports": ("format", "summary"),
+    "metrics": ("scope", "better", "summary"),
+    "encoders": ("package", "summary"),
 }
+COUNTS = ("users", "interactions")  # stand to the right
 
 
-def rows(room: str) -> list[dict[str, Any]]:
-    """One dictionary a name, with `name` and `summary` in each."""
+def rows(room: str, name: str | None = None) -> list[dict[str, Any]]:
+    """One dictionary a name, with `name` and `summary` in each; where one is asked for, it alone.
+    Raises UserError where there is no such room or name."""
+    found = _rows(room)
+    if name is None:
+        return found
+    own = [row for row in found if row["name"] == name]
+    if not own:
+        names = [row["name"] for row in found]
+        raise unknown(room.removesuffix("s"), name, names, f"coldbench list {room}")
+    return own
+
+
+def _rows(room: str) -> list[dict[str, Any]]:
     if room == "protocols":
         from coldbench.protocol import PRESETS
 
@@ -87,16 +103,30 @@ def _here(name: str) -> bool:
 
 
 def show(room: str, found: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    """A table of one line a row: what does not fit a terminal's width is cut; in a pipe nothing."""
+    columns = ("name", *COLUMNS[room])
+    table = [columns, *(tuple(_word(row.get(c, "")) for c in columns) for row in found)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    width = _width()
+    for row in table:
+        cells = (
+            word.rjust(wide) if column in COUNTS else word.ljust(wide)
+            for word, wide, column in zip(row, widths, columns, strict=True)
+        )
+        line = printable("  ".join(cells)).rstrip()
+        print(line if width is None or len(line) <= width else f"{line[: width - 3]}...")
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = ("name", *COLUMNS[room], *(() if room == "datasets" else ("summary",)))
-    for column in columns:
-        table.add_column(column, no_wrap=column == "name")
-    for row in found:
-        table.add_row(*(_word(row.get(column, "")) for column in columns))
-    Console().print(table)
+
+def show_one(row: dict[str, Any]) -> None:
+    """All that is known of one, a line each."""
+    for key, value in row.items():
+        print(printable(f"{key:14} {_word(value)}").rstrip())
+
+
+def _width() -> int | None:
+    """Characters of a line; None: as many as there are."""
+    fits = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return max(40, shutil.get_terminal_size().columns) if fits else None
 
 
 def _word(value: Any) -> str:

@@ -1,29 +1,29 @@
 """What `coldbench run` does and shows, from a grid to its exit code."""
 
-import sys
 from pathlib import Path
 
 from coldbench.cell import Cell, Spec
+from coldbench.errors import DONE, SOME_FAILED, printable
 
+from ._asked import plan, show_plan
+from ._command import document, one_document
 from .grid import Grid
 from .progress import Progress
 from .run import How, Run
 from .track import Tracking
 
-DONE, SOME_FAILED, INTERRUPTED = 0, 1, 130  # exit codes; 2, wrong use, is that of a UserError
+
+def run_grid(grid: Grid, folder: Path, how: How, track: str) -> int:
+    """Run the grid's missing cells; returns the exit code."""
+    with Run(grid, folder, how) as run:
+        return _ended(_run(run, track), folder)
 
 
-def run_grid(grid: Grid, folder: Path, how: How, track: str, *, dry_run: bool) -> int:
-    """Run the grid's missing cells, or show them; returns the exit code."""
-    try:
-        with Run(grid, folder, how) as run:
-            if dry_run:
-                _show(run)
-                return DONE
-            return _ended(_run(run, track), folder)
-    except KeyboardInterrupt:
-        print("coldbench: stopped; the same command goes on where it stopped", file=sys.stderr)
-        return INTERRUPTED
+def show_grid(grid: Grid, folder: Path, how: How, *, as_json: bool) -> None:
+    """Show what would be run."""
+    with one_document(as_json), Run(grid, folder, how) as run:
+        specs = run.specs
+    document(plan(grid, specs, folder)) if as_json else show_plan(grid, specs, folder)
 
 
 def _run(run: Run, track: str) -> list[Cell]:
@@ -39,20 +39,11 @@ def _run(run: Run, track: str) -> list[Cell]:
         return run.cells(tell)
 
 
-def _show(run: Run) -> None:
-    """The resolved grid, and as comments its cells and what would be done."""
-    missing = {spec.fingerprint for spec in run.missing()}
-    print(run.grid.toml(), end="")
-    for spec in run.specs:
-        state = "to run" if spec.fingerprint in missing else "there"
-        print(f"# {spec.fingerprint} {spec.title}: {state}")
-
-
 def _ended(cells: list[Cell], folder: Path) -> int:
     """Say what is not done, and where to read on."""
     bad = [cell for cell in cells if cell.status != "done"]
     for cell in bad:
-        print(f"{cell.status}: {cell.spec.title}: {cell.stage}: {cell.reason}")
+        print(printable(f"{cell.status}: {cell.spec.title}: {cell.stage}: {cell.reason}"))
     failed = [cell for cell in bad if cell.status != "unavailable"]
     logs = [cell.folder / "log.txt" for cell in failed if cell.log()]
     if logs:

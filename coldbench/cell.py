@@ -19,7 +19,7 @@ from typing import Any, Self
 import polars as pl
 
 from coldbench import store
-from coldbench.errors import UserError
+from coldbench.errors import UserError, printable
 
 RECORD = "cell.json"
 KEPT = ("done", "failed", "unavailable")  # the states of a cell that is not run again
@@ -106,15 +106,10 @@ def record(status: str, stage: str, reason: str, facts: dict[str, Any], **_: Any
     """What cell.json says, before its hashes: texts cut, and printable wherever they are shown."""
     return {
         "status": status,
-        "stage": _printable(stage)[:20],
-        "reason": _printable(reason)[:400],
+        "stage": printable(stage)[:20],
+        "reason": " ".join(printable(reason).split())[:400],
         "facts": facts,
     }
-
-
-def _printable(text: str) -> str:
-    """One line without controls, terminal escapes or halves of surrogate pairs."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 @dataclass(frozen=True)

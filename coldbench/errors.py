@@ -1,8 +1,12 @@
-"""Errors that a user can mend: one clear line, no traceback."""
+"""Errors that a user can mend: one clear line, no traceback; and the exit codes of every verb."""
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130  # exit codes; docs/start.md says them
+TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # bidi controls
 
 
 class UserError(Exception):
@@ -40,6 +44,19 @@ class BadFile(UserError):
         more = f" (and {len(problems) - 1:,} more: coldbench validate)" if problems[1:] else ""
         super().__init__(f"{problems[0]}{more}")
         self.problems = problems
+
+
+def printable(text: str) -> str:
+    """Text from data or an exception as a terminal may show it: control characters (all but line
+    end and tab), lone surrogates and what turns the direction of writing are escaped, \\x1b."""
+    return "".join(_shown(c) for c in text)
+
+
+def _shown(c: str) -> str:
+    if c in "\n\t":
+        return c
+    unsafe = unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in TURNING
+    return c.encode("unicode_escape").decode() if unsafe else c
 
 
 def unknown(kind: str, name: str, known: Iterable[str], where: str) -> UserError:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError, unknown
 from coldbench.interactions import Int, Interactions
+from coldbench.locked import for_audience
+from coldbench.short import too_short
 from coldbench.unseen import Unseen, ask_unseen, with_unseen
 
 Mask = NDArray[np.bool_]
@@ -49,6 +51,8 @@ class Protocol:
     cold_users: float = 0.2  # share of the users who are judged
     valid_users: float = 0.1  # share of the users kept to choose by
     cold_items: float = 0.4  # share of the items that are cold, where items are
+    audience: Literal["all", "development", "confirmation"] = "all"  # everyone; all but the locked
+    # users; or these alone, who are then judged and never learnt from: see coldbench.locked
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -71,6 +75,12 @@ class Protocol:
             raise UserError("protocol.cold_users, .valid_users and .cold_items lie between 0 and 1")
         if self.cold_users + self.valid_users >= 1:
             raise UserError("protocol.cold_users + valid_users leave no warm user to learn from")
+        if self.audience == "confirmation" and self.cold in ("item", "nothing"):
+            raise UserError(
+                "protocol.audience = 'confirmation' keeps locked users out of training, and "
+                f"protocol.cold = {self.cold!r} meets users who are learnt from: use cold = 'user' "
+                "or 'both'"
+            )
 
     @classmethod
     def of(cls, name: str, changes: Mapping[str, object] | None = None) -> Self:
@@ -115,6 +125,7 @@ _CHOICES = {
     "labels": ("rating", "like"),
     "candidates": ("rated", "all", "popular"),
     "vary": ("all", "split", "draw", "init", "order"),
+    "audience": ("all", "development", "confirmation"),
 }
 PRESETS: dict[str, dict[str, object]] = {
     "user-cold": {"cold": "user"},  # new users, known items: anchors.md D
@@ -167,7 +178,8 @@ def split(
         shuffled = np.lexsort((own, log.users))
         log, labels = log.rows(shuffled), labels[shuffled]
     users = log.users
-    cold_user, valid_user, cold_item, before = _lots(log, users, protocol, seeds)
+    lots = for_audience(_lots(log, users, protocol, seeds), users, log, protocol)
+    cold_user, valid_user, cold_item, before = lots
     new_users, new_items = protocol.cold in ("user", "both"), protocol.cold in ("item", "both")
 
     item_is_cold = cold_item[log.items] if new_items else np.zeros(len(log), bool)
@@ -185,10 +197,7 @@ def split(
     )
     everyone = Users(log, labels, np.arange(log.n_users))
     if not len(strips[0]):
-        raise UserError(
-            f"no cold user has the {protocol.shots[-1]} + {protocol.query} interactions that the "
-            "protocol asks for; lower protocol.shots or protocol.query"
-        )
+        raise too_short(np.bincount(users[judged], minlength=1), protocol)
     cut = Split(
         warm=everyone.only(learn),
         valid=_episodes(everyone, *choose, protocol),

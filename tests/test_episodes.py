@@ -168,7 +168,7 @@ def test_users_with_too_few_interactions_are_dropped_and_counted() -> None:
 
 def test_a_protocol_nobody_can_serve_says_what_to_lower() -> None:
     log, labels = made()
-    with pytest.raises(UserError, match=r"lower protocol\.shots or protocol\.query"):
+    with pytest.raises(UserError, match=r"the largest K is 49 .*protocol\.shots=\[0,49\]"):
         split(log, labels, Protocol.of("user-cold", {"shots": [0, 200]}), Seeds.of(0))
 
 

@@ -30,13 +30,23 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if not rows:
         return
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    OUT.write_text(json.dumps(beside(rows, OUT), indent=1), encoding="utf-8")
     print(f"\n\n{'suite':16} {'subject':28} {'rate':>14}   {'peer':28} {'rate':>14}  ratio")
     for row in rows:
         rates = [f"{row[key]:>14,.1f}" for key in ("subject_rate", "peer_rate")]
         names = f"{row['suite']:16} {row['subject']:28} {rates[0]}   {row['peer']:28} {rates[1]}"
         print(f"{names}  {row['ratio']:,.1f}x ({row['unit']})")
     print(f"{OUT}")
+
+
+def beside(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """These rows, and those in the file of suites that were not run now; none of a torn file."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = []
+    now = {row["suite"] for row in rows}
+    return [row for row in before if row["suite"] not in now] + rows
 
 
 def ratios(timed: list[Any]) -> list[dict[str, Any]]:
