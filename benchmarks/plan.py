@@ -114,7 +114,7 @@ def encoder(grid: Grid) -> Encoder:
     for key in grid.encoder:
         if key not in Encoder.__dataclass_fields__:
             raise unknown("encoder field", key, Encoder.__dataclass_fields__, "docs/start.md")
-    return Encoder(**grid.encoder)
+    return Encoder(**grid.encoder).resolved()
 
 
 def device_of(name: str) -> torch.device:

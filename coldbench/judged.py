@@ -65,15 +65,14 @@ def judge(  # noqa: PLR0913
     """
     if (ranks is None) != (candidates is None):
         raise ValueError("ranks and candidates are two halves of one ranking: give both or none")
-    score, label, gain = (torch.empty_like(scores, dtype=torch.float64) for _ in range(3))
+    score, label, worth = (torch.empty_like(scores, dtype=torch.float64) for _ in range(3))
     above, tied = (torch.empty_like(scores, dtype=torch.int64) for _ in range(2))
     broken = 0
     for part in slices(mask):  # a whole column at a time would run at the speed of memory
         padding = ~mask[part]
         score[part] = scores[part].masked_fill(padding, 0)
         label[part] = labels[part].masked_fill(padding, 0)
-        worth = torch.exp2(1 + 4 * label[part]) - 1 if graded else label[part]
-        gain[part] = worth.masked_fill(padding, 0)
+        worth[part] = gain(label[part], graded=graded).masked_fill(padding, 0)
         places = (ranks[0][part], ranks[1][part]) if ranks else _rank(scores[part], padding)
         above[part] = places[0].masked_fill(padding, 0)
         tied[part] = places[1].masked_fill(padding, 1)
@@ -84,7 +83,13 @@ def judge(  # noqa: PLR0913
     like_at = torch.tensor(like_at, dtype=scores.dtype, device="cpu").item()
     relevant = (labels > like_at) & mask
     count = mask.sum(1) if candidates is None else candidates
-    return Judged(score, label, gain, relevant, mask, above, tied, count, like_at, span)
+    return Judged(score, label, worth, relevant, mask, above, tied, count, like_at, span)
+
+
+def gain(labels: Tensor, *, graded: bool = True) -> Tensor:
+    """What an item with such a label, in 0..1, adds to NDCG before its discount: 2^g - 1 with g the
+    rating from 1 to 5; where labels are likes, the label."""
+    return torch.exp2(1 + 4 * labels) - 1 if graded else labels
 
 
 def slices(mask: Tensor) -> Iterator[slice]:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.errors import UserError
+from coldbench.errors import UserError, unknown
+from coldbench.parameters import checked
 from coldbench.protocol import Seeds
 
 State = TypeVar("State")
@@ -108,9 +109,8 @@ class Method(ABC, Generic[State]):
 
 
 def from_params(cls: type[Method[Any]], name: str, params: dict[str, Any]) -> Method[Any]:
-    """The method with these hyper-parameters; an unknown one is an error that names the nearest."""
-    from coldbench.errors import unknown
-
+    """The method with these hyper-parameters. Raises UserError for one that is unknown, naming the
+    nearest, and for a value that its annotation does not allow."""
     known = [field.name for field in fields(cls)]
     for key in params:
         if key not in known:
@@ -120,7 +120,7 @@ def from_params(cls: type[Method[Any]], name: str, params: dict[str, Any]) -> Me
                 [f"{name}.{k}" for k in known],
                 f"coldbench list methods; {name} takes {', '.join(known) or 'none'}",
             )
-    return cls(**params)
+    return cls(**checked(cls, name, params))
 
 
 def state_bytes(state: object) -> int:

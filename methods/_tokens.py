@@ -19,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned, Space
+from coldbench.parameters import Count, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._prior import item_prior
@@ -35,15 +36,15 @@ class TokenMethod(Trained[Learned]):
     The state is the change alone: a dictionary of float32 tensors (B, ...), whatever `precision`.
     """
 
-    blocks: int = 1  # from the top, that are changed
-    inner_steps: int = 3
-    inner_lr: float = 0.1  # in steps that move an item's own logit by its error, at the start
-    damping: float = 4.0  # labels of an average user that the support's loss is divided by too
-    meta_steps: int = 30
-    meta_users: int = 12
-    meta_lr: float = 1e-2
-    check_every: int = 10
-    valid_users: int = 32  # whose loss decides when to stop
+    blocks: Count = 1  # from the top, that are changed
+    inner_steps: Whole = 3
+    inner_lr: Positive = 0.1  # in steps that move an item's own logit by its error, at the start
+    damping: Positive = 4.0  # labels of an average user that the support's loss is divided by too
+    meta_steps: Whole = 30
+    meta_users: Count = 12
+    meta_lr: Positive = 1e-2
+    check_every: Count = 10
+    valid_users: Count = 32  # whose loss decides when to stop
 
     family: ClassVar[str] = "adapters"
     needs_tokens: ClassVar[bool] = True

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
 from coldbench.method import Learned, Space, soft_cross_entropy
+from coldbench.parameters import Count, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._taught import Taught
@@ -25,10 +26,10 @@ State = TypeVar("State")
 class Trained(Taught[State]):
     """A method whose `adapt` and `logits` are differentiable in `self.learned`."""
 
-    meta_steps: int = 300  # batches of warm users at most
-    meta_users: int = 32  # in a batch
-    meta_lr: float = 1e-3  # of Adam
-    check_every: int = 20  # batches between two looks at valid users
+    meta_steps: Whole = 300  # batches of warm users at most
+    meta_users: Count = 32  # in a batch
+    meta_lr: Positive = 1e-3  # of Adam
+    check_every: Count = 20  # batches between two looks at valid users
 
     space: ClassVar[Space] = {"meta_lr": (3e-4, 1e-2), **Taught.space}
 

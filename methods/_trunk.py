@@ -146,6 +146,8 @@ class Trunk:
         token = torch.where(real, self.starts[items].gather(1, own) + within, 0)
         states = self.states[token]
         belongs = which[:, None, :] == torch.arange(count, device=items.device)[:, None]
+        if self.pooling == "cls":
+            belongs = belongs & (place[:, None, :] == (ends - lengths)[:, :, None])
         if self.pooling == "last":
             belongs = belongs & (place[:, None, :] == ends[:, :, None] - 1)
         pooling = belongs.float() / belongs.sum(2, keepdim=True).clamp_min(1)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import gelu
 
 from coldbench.method import Learned
+from coldbench.parameters import Count, Positive, Whole
 
 from ._tokens import TokenMethod
 from ._trunk import Change, Part
@@ -20,11 +21,11 @@ from ._trunk import Change, Part
 
 @dataclass
 class Adapter(TokenMethod):
-    bottleneck: int = 8  # r, the net's hidden units
-    inner_steps: int = 5
-    inner_lr: float = 0.05
-    meta_steps: int = 150
-    meta_users: int = 32
+    bottleneck: Count = 8  # r, the net's hidden units
+    inner_steps: Whole = 5
+    inner_lr: Positive = 0.05
+    meta_steps: Whole = 150
+    meta_users: Count = 32
 
     family = "adapters"
     paper = "arXiv:1902.00751"

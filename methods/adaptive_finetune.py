@@ -7,15 +7,18 @@ that setting had on warm users with as many labels of about the same mean. The q
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
+from coldbench.errors import UserError
 from coldbench.method import soft_cross_entropy
+from coldbench.parameters import Count, MinLen, NotNegative, Positive
 from coldbench.protocol import Seeds
 
 from ._descend import Head, Rates, Rows, descend, hidden_units, read
@@ -30,20 +33,22 @@ COPIES = 1024  # users with one label left out that are held at once
 class AdaptiveFinetune(InnerLoop):
     """`alpha` and `inner_steps` are the setting that the shared start is trained with."""
 
-    rates: tuple[float, ...] = field(default=(0.02, 0.1))
-    depths: tuple[str, ...] = field(
-        default=("last", "both")
-    )  # which layers move; both: the first too
-    steps: tuple[int, ...] = field(default=(1, 3, 8))  # rising
-    pull: float = 0.1  # L2 to the start
-    trust: float = 16.0  # labels that the rule of warm users is worth
-    rule_batches: int = 6  # of 64 warm users, for each K
+    rates: Annotated[tuple[Positive, ...], MinLen(1)] = (0.02, 0.1)
+    depths: Annotated[tuple[Literal["last", "both"], ...], MinLen(1)] = ("last", "both")
+    steps: Annotated[tuple[Count, ...], MinLen(1)] = (1, 3, 8)  # rising
+    pull: NotNegative = 0.1  # L2 to the start
+    trust: Positive = 16.0  # labels that the rule of warm users is worth
+    rule_batches: Count = 6  # of 64 warm users, for each K
 
     family = "robust"
     paper = "arXiv:1802.01483"
     space = InnerLoop.space | {"pull": (0.01, 1.0), "trust": (2.0, 64.0)}
     state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
     traced = ""  # a user's own number of steps
+
+    def __post_init__(self) -> None:
+        if any(next_one <= one for one, next_one in pairwise(self.steps)):
+            raise UserError(f"adaptive-finetune.steps = {self.steps}: they rise, as (1, 3, 8) do")
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         super().meta_train(warm, valid, items, seeds)

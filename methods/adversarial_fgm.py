@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from coldbench.episode import Feedback
+from coldbench.parameters import NotNegative
 
 from ._adversary import Climb, climbed
 from ._descend import Rates, descend
@@ -18,7 +19,7 @@ from ._inner import Adapted, InnerLoop, beside
 
 @dataclass
 class AdversarialFgm(InnerLoop):
-    epsilon: float = 1.0  # length of delta, in the embedding's norm / sqrt D
+    epsilon: NotNegative = 1.0  # length of delta, in the embedding's norm / sqrt D
 
     family = "robust"
     paper = "arXiv:1605.07725"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from coldbench.episode import Feedback
+from coldbench.parameters import Count, NotNegative, Positive
 
 from ._adversary import Climb, climbed
 from ._descend import Rates, Rows, descend
@@ -23,9 +24,9 @@ from ._inner import Adapted, InnerLoop
 
 @dataclass
 class AdversarialFreelb(InnerLoop):
-    epsilon: float = 1.0  # longest delta, in the embedding's norm / sqrt D
-    ascents: int = 3  # places that are learnt from, the item itself among them
-    stride: float = 0.5  # from one to the next, as a share of epsilon
+    epsilon: NotNegative = 1.0  # longest delta, in the embedding's norm / sqrt D
+    ascents: Count = 3  # places that are learnt from, the item itself among them
+    stride: Positive = 0.5  # from one to the next, as a share of epsilon
 
     family = "robust"
     paper = "arXiv:1909.11764"

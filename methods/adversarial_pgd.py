@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 
 from coldbench.episode import Feedback
+from coldbench.parameters import Count, NotNegative, Positive
 
 from ._adversary import Climb, climbed
 from ._descend import Rates, descend
@@ -22,9 +23,9 @@ from ._inner import Adapted, InnerLoop, beside
 
 @dataclass
 class AdversarialPgd(InnerLoop):
-    epsilon: float = 1.0  # longest delta, in the embedding's norm / sqrt D
-    ascents: int = 3  # steps of the adversary
-    stride: float = 0.5  # length of one, as a share of epsilon
+    epsilon: NotNegative = 1.0  # longest delta, in the embedding's norm / sqrt D
+    ascents: Count = 3  # steps of the adversary
+    stride: Positive = 0.5  # length of one, as a share of epsilon
 
     family = "robust"
     paper = "arXiv:1706.06083"

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
+from coldbench.parameters import Count
 from coldbench.protocol import Seeds
 
 from ._descend import Head, read, where_on
@@ -31,7 +32,7 @@ class Shrunk(Adapted):
 
 @dataclass
 class Alfa(InnerLoop):
-    width: int = 4  # units of the net
+    width: Count = 4  # units of the net
 
     family = "meta-learning"
     paper = "arXiv:2011.00209"

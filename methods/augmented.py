@@ -20,6 +20,7 @@ from torch import Tensor
 from coldbench.episode import Feedback, Users
 from coldbench.errors import UserError
 from coldbench.method import Learned
+from coldbench.parameters import NotNegative, Part, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._descend import Rates, Rows, descend
@@ -29,13 +30,15 @@ from ._views import dropout_views, item_views
 
 @dataclass
 class Augmented(InnerLoop):
-    copies: int = 2  # views of each item beside its own text
-    rate: float = 0.2  # of each change of a text, or of a vector's entries
+    copies: Whole = 2  # views of each item beside its own text
+    rate: Part = 0.2  # of each change of a text, or of a vector's entries
     dropout_pairs: bool = False  # views are the same text, read with the encoder's dropout on
     synonyms: bool = False  # words replaced, too; True without WordNet: the row is unavailable
-    worth: float = 4.0  # labels that the start counts as: one label moves it by a fifth of the mean
-    alpha: float = 0.1
-    mixture: float = 0.4  # of c ~ Beta(mixture, mixture); 0: c is 1, no mixture at all
+    worth: NotNegative = (
+        4.0  # labels that the start counts as: one label moves it by a fifth of the mean
+    )
+    alpha: Positive = 0.1
+    mixture: NotNegative = 0.4  # of c ~ Beta(mixture, mixture); 0: c is 1, no mixture at all
 
     family = "robust"
     paper = "arXiv:1901.11196"
@@ -54,7 +57,6 @@ class Augmented(InnerLoop):
     state_size = "4 * ((copies + 2) * K * (hidden + D) + hidden + 1)"
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.dropout_pairs and self.synonyms:
             raise UserError("a view is a dropout pair or has synonyms, not both: set one to false")
 

@@ -20,16 +20,14 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.errors import unknown
 from coldbench.method import Method, Space, to_unit
+from coldbench.parameters import Count, NotNegative, Positive
 from coldbench.protocol import Seeds
 
 from ._als import residuals, spread
 from ._choose import choose, grid
 from ._kernel import gram, inner
 from ._prior import item_prior
-
-POLICIES = ("linucb", "thompson", "greedy")
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,9 @@ class Belief:
 @dataclass
 class Bandit(Method[Belief]):
     policy: Literal["linucb", "thompson", "greedy"] = "linucb"
-    alpha: float = 0.5  # LinUCB's, in standard deviations
-    tau: float | None = None  # strength of the penalty; None: chosen on valid users, by the mean
-    draws: int = 32  # Thompson's; from so many labels on they come again
+    alpha: NotNegative = 0.5  # LinUCB's, in standard deviations
+    tau: Positive | None = None  # strength of the penalty; None: chosen on valid users, by the mean
+    draws: Count = 32  # Thompson's; from so many labels on they come again
 
     family = "reinforcement"
     paper = "arXiv:1003.0146"
@@ -59,10 +57,6 @@ class Bandit(Method[Belief]):
     }
     space: ClassVar[Space] = {"alpha": (0.05, 2.0), "tau": (0.1, 20.0)}
     state_size = "12 * K + 4 * K * K + 8"
-
-    def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
-            raise unknown("policy", self.policy, POLICIES, f"one of {', '.join(POLICIES)}")
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         prior = item_prior(warm, items)

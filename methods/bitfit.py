@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from coldbench.method import Learned
+from coldbench.parameters import Positive, Whole
 
 from ._tokens import TokenMethod
 from ._trunk import Change, Part, hidden_units
@@ -27,8 +28,10 @@ def shifted(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
 
 @dataclass
 class Bitfit(TokenMethod):
-    inner_steps: int = 5
-    inner_lr: float = 2.0  # by the planted world of `coldbench check`; above 8 the head overshoots
+    inner_steps: Whole = 5
+    inner_lr: Positive = (
+        2.0  # by the planted world of `coldbench check`; above 8 the head overshoots
+    )
 
     family = "adapters"
     paper = "arXiv:2106.10199"

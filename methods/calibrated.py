@@ -20,8 +20,8 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.errors import unknown
 from coldbench.method import Method, Space, to_unit
+from coldbench.parameters import Positive
 from coldbench.protocol import Seeds
 
 from ._choose import choose, grid
@@ -53,8 +53,8 @@ class Level:
 @dataclass
 class Calibrated(Method[Level]):
     base: Literal["simpleshot", "protonet", "ridge", "fold-in", "content-prior"] = "simpleshot"
-    temperature: float | None = None  # T; None, here and below: chosen on valid users
-    trust: float | None = None  # how often a and b count: the base has seen the labels, too
+    temperature: Positive | None = None  # T; None, here and below: chosen on valid users
+    trust: Positive | None = None  # how often a and b count: the base has seen the labels, too
 
     family = "robust"
     paper = "arXiv:1706.04599"
@@ -70,10 +70,6 @@ class Calibrated(Method[Level]):
         "trust": (0.3, 20.0),
     }
     state_size = "8 * D + 8"  # simpleshot's and two numbers
-
-    def __post_init__(self) -> None:
-        if self.base not in BASES:
-            raise unknown("base", self.base, BASES, f"one of {', '.join(BASES)}")
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         base = BASES[self.base]()

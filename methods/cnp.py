@@ -17,6 +17,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
+from coldbench.parameters import Count, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._inner import project
@@ -28,10 +29,10 @@ from ._trained import Trained, log_odds
 class Cnp(Trained[Tensor]):
     """Its state is the representation, (B, R), whatever K was."""
 
-    width: int = 64  # of the representation and of each hidden layer
-    meta_users: int = 64
-    meta_lr: float = 3e-3
-    patience: int = 8
+    width: Count = 64  # of the representation and of each hidden layer
+    meta_users: Count = 64
+    meta_lr: Positive = 3e-3
+    patience: Whole = 8
 
     family = "meta-learning"
     paper = "arXiv:1807.01613"

@@ -18,13 +18,12 @@ import numpy as np
 import torch
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.errors import unknown
 from coldbench.method import Learned, Method
+from coldbench.parameters import Count, Share
 from coldbench.protocol import Seeds
 
 from .protonet import Protonet
 
-GROUPS = ("shots", "activity", "entropy")
 Group = tuple[Users, tuple[int, ...]]  # warm users, and the numbers of labels to give them
 
 
@@ -32,9 +31,9 @@ Group = tuple[Users, tuple[int, ...]]  # warm users, and the numbers of labels t
 class Curriculum(Protonet):
     groups: Literal["shots", "activity", "entropy"] = "shots"  # K; or users by how many labels they
     # gave, or how evenly they like and dislike, in `parts` groups
-    parts: int = 4
-    gamma: float = 0.1  # of EXP3: share of groups drawn by lot, and the step
-    judges: int = 64  # valid users by whom a batch is judged
+    parts: Count = 4
+    gamma: Share = 0.1  # of EXP3: share of groups drawn by lot, and the step
+    judges: Count = 64  # valid users by whom a batch is judged
     uniform: bool = False
 
     family = "reinforcement"
@@ -44,15 +43,10 @@ class Curriculum(Protonet):
         "activity": {"groups": "activity"},
         "entropy": {"groups": "entropy"},
     }
-    space = Protonet.space | {"groups": list(GROUPS), "gamma": (0.02, 0.5)}
+    space = Protonet.space | {"groups": ["shots", "activity", "entropy"], "gamma": (0.02, 0.5)}
     state_size = "8 * width"
 
     explain = Method.explain  # of the same scores `protonet` has one
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.groups not in GROUPS:
-            raise unknown("groups", self.groups, GROUPS, f"one of {', '.join(GROUPS)}")
 
     def fit(
         self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds

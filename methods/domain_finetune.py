@@ -20,6 +20,7 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 from coldbench.encoder import Items, pool
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned, Space
+from coldbench.parameters import Count, NotNegative, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._prior import Warm
@@ -32,14 +33,14 @@ class DomainFinetune(Taught[None]):
     """It looks at valid users after each epoch; dropout is where BERT's classifier has it, on what
     its head reads."""
 
-    epochs: int = 5  # at most; each looks at every item chosen below once
-    items_an_epoch: int = 512  # by lot: a whole catalogue five times over costs minutes on a CPU
-    batch: int = 16
-    lr: float = 2e-5  # of the encoder's weights
-    head_lr: float = 1e-2  # of the new head, which starts at no opinion
-    weight_decay: float = 0.01
-    count_cap: int = 20  # ratings beyond which an item weighs no more
-    patience: int = 1
+    epochs: Whole = 5  # at most; each looks at every item chosen below once
+    items_an_epoch: Count = 512  # by lot: a whole catalogue five times over costs minutes on a CPU
+    batch: Count = 16
+    lr: Positive = 2e-5  # of the encoder's weights
+    head_lr: Positive = 1e-2  # of the new head, which starts at no opinion
+    weight_decay: NotNegative = 0.01
+    count_cap: Count = 20  # ratings beyond which an item weighs no more
+    patience: Whole = 1
 
     family = "fine-tuning"
     paper = "arXiv:1810.04805"

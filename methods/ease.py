@@ -18,6 +18,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
 from coldbench.method import Learned, Method, Space, to_unit
+from coldbench.parameters import NotNegative, Positive
 from coldbench.protocol import Seeds
 
 from ._als import residuals, spread
@@ -38,9 +39,13 @@ class Voters:
 
 @dataclass
 class Ease(Method[Voters]):
-    strength: float | None = None  # lambda / variance of the residuals; None: chosen on valid users
-    gain: float | None = None  # of the votes, as x has few entries; None: chosen on valid users
-    damping: float = 3.0  # labels at the prior added to a user's level
+    strength: Positive | None = (
+        None  # lambda / variance of the residuals; None: chosen on valid users
+    )
+    gain: NotNegative | None = (
+        None  # of the votes, as x has few entries; None: chosen on valid users
+    )
+    damping: Positive = 3.0  # labels at the prior added to a user's level
 
     family = "simple"
     paper = "Steck, Embarrassingly Shallow Autoencoders for Sparse Data (2019), arXiv:1905.03375"

@@ -15,6 +15,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Explanation, Learned, Method, Space, to_unit
+from coldbench.parameters import Count, Positive
 from coldbench.protocol import Seeds
 
 from ._als import factorise, residuals, spread
@@ -26,10 +27,12 @@ from ._prior import item_prior
 class FoldIn(Method[Tensor]):
     """Its state is a user's vector, (B, 1 + factors)."""
 
-    factors: int = 16  # and one more, the user's level
-    rounds: int = 10  # of alternating least squares
-    ridge: float | None = None  # its penalty; None: chosen on valid users
-    noise: float | None = None  # s^2 as a share of the residuals' variance; None: chosen likewise
+    factors: Count = 16  # and one more, the user's level
+    rounds: Count = 10  # of alternating least squares
+    ridge: Positive | None = None  # its penalty; None: chosen on valid users
+    noise: Positive | None = (
+        None  # s^2 as a share of the residuals' variance; None: chosen likewise
+    )
 
     family = "simple"
     paper = "Salakhutdinov & Mnih, Probabilistic Matrix Factorization (2007)"

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 
 from coldbench.method import Learned
+from coldbench.parameters import Positive, Whole
 
 from ._tokens import TokenMethod
 from ._trunk import Change, Part
@@ -33,9 +34,9 @@ LAYERS = {
 
 @dataclass
 class FullFinetune(TokenMethod):
-    inner_steps: int = 2
-    inner_lr: float = 3.0  # chosen on valid users of ml-100k; above 8 the head's steps overshoot
-    meta_steps: int = 20
+    inner_steps: Whole = 2
+    inner_lr: Positive = 3.0  # chosen on valid users of ml-100k; above 8 the head's steps overshoot
+    meta_steps: Whole = 20
 
     family = "fine-tuning"
     paper = "arXiv:1810.04805"

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from coldbench.method import Learned
+from coldbench.parameters import Positive, Whole
 
 from ._tokens import TokenMethod
 from ._trunk import Change, Part, hidden_units
@@ -25,9 +26,9 @@ def scaled(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
 
 @dataclass
 class Ia3(TokenMethod):
-    inner_lr: float = 0.3
-    meta_steps: int = 100
-    meta_lr: float = 3e-2
+    inner_lr: Positive = 0.3
+    meta_steps: Whole = 100
+    meta_lr: Positive = 3e-2
 
     family = "adapters"
     paper = "arXiv:2205.05638"

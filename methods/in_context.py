@@ -18,7 +18,9 @@ from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
+from coldbench.errors import UserError
 from coldbench.method import Learned
+from coldbench.parameters import Count, Part, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._inner import project
@@ -37,18 +39,24 @@ class Context:
 
 @dataclass
 class InContext(Trained[Context]):
-    layers: int = 2
-    width: int = 64  # of a token
-    heads: int = 4  # of each layer's attention; they share the width
-    meta_users: int = 64
-    meta_lr: float = 5e-4
-    dropout: float = 0.3  # of eleven settings tried the best on valid users of ml-100k
-    patience: int = 8
+    layers: Count = 2
+    width: Count = 64  # of a token
+    heads: Count = 4  # of each layer's attention; they share the width
+    meta_users: Count = 64
+    meta_lr: Positive = 5e-4
+    dropout: Part = 0.3  # of eleven settings tried the best on valid users of ml-100k
+    patience: Whole = 8
 
     family = "meta-learning"
     paper = "arXiv:2112.10510"
     space = Trained.space | {"layers": (1, 4), "width": [32, 64, 128]}
     state_size = "8 * layers * width * (1 + K) + 1 + K"
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise UserError(
+                f"in-context.width = {self.width}: a multiple of heads, which is {self.heads}"
+            )
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

@@ -12,6 +12,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
+from coldbench.parameters import Positive
 from coldbench.protocol import Seeds
 
 from ._prior import Warm, item_bias
@@ -19,8 +20,8 @@ from ._prior import Warm, item_bias
 
 @dataclass
 class ItemBias(Method[None]):
-    item_damping: float = 5.0  # ratings of an average user added to every item
-    user_damping: float = 3.0  # average ratings added to every user
+    item_damping: Positive = 5.0  # ratings of an average user added to every item
+    user_damping: Positive = 3.0  # average ratings added to every user
 
     family = "simple"
     adapts = False

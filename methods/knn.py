@@ -14,6 +14,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Explanation, Method, Space, to_unit
+from coldbench.parameters import Cosine, Positive
 from coldbench.protocol import Seeds
 
 from ._choose import choose, grid
@@ -25,8 +26,8 @@ from ._prior import item_prior
 class Knn(Method[Feedback]):
     """Its state is the support itself: there is nothing to work out before an item is asked for."""
 
-    temperature: float = 0.1
-    nearness: float | None = None  # cosine at which the prior stands; None: chosen on valid users
+    temperature: Positive = 0.1
+    nearness: Cosine | None = None  # cosine at which the prior stands; None: chosen on valid users
 
     family = "simple"
     random = False

@@ -12,6 +12,7 @@ import torch
 
 from coldbench.episode import Feedback, Users
 from coldbench.method import Learned
+from coldbench.parameters import Count, NotNegative, Part
 from coldbench.protocol import Seeds
 
 from ._descend import Rates, descend
@@ -20,9 +21,9 @@ from ._inner import Adapted, InnerLoop, beside
 
 @dataclass
 class L2Dropout(InnerLoop):
-    dropped: float = 0.1  # share of an embedding's entries
-    masks: int = 64  # different ones; item i has mask i mod masks
-    pull: float = 0.1  # L2 to the start
+    dropped: Part = 0.1  # share of an embedding's entries
+    masks: Count = 64  # different ones; item i has mask i mod masks
+    pull: NotNegative = 0.1  # L2 to the start
 
     family = "robust"
     paper = "arXiv:1802.01483"

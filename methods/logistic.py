@@ -14,6 +14,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
+from coldbench.parameters import Count, Positive
 from coldbench.protocol import Seeds
 
 from ._choose import choose, grid
@@ -26,11 +27,9 @@ from ._weighted import mode
 class Logistic(Method[Seen]):
     """Its state is one weight for each item of the support."""
 
-    s: float | None = None  # prior standard deviation of a weight; None: chosen on valid users
-    steps: int = 10  # of Newton's method
-    longest: float = (
-        2.0  # change of a log-odds in one step at most: far from the mode it overshoots
-    )
+    s: Positive | None = None  # prior standard deviation of a weight; None: chosen on valid users
+    steps: Count = 10  # of Newton's method
+    longest: Positive = 2.0  # change of a log-odds in one step: far from the mode it overshoots
 
     family = "simple"
     paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 3.4"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from coldbench.method import Learned
+from coldbench.parameters import Count, Positive, Whole
 
 from ._tokens import TokenMethod
 from ._trunk import Change, Part
@@ -19,10 +20,10 @@ from ._trunk import Change, Part
 
 @dataclass
 class Lora(TokenMethod):
-    rank: int = 4
-    alpha: float = 8.0  # the change is scaled by alpha / rank
-    inner_lr: float = 0.3
-    meta_steps: int = 100
+    rank: Count = 4
+    alpha: Positive = 8.0  # the change is scaled by alpha / rank
+    inner_lr: Positive = 0.3
+    meta_steps: Whole = 100
 
     family = "adapters"
     paper = "arXiv:2106.09685"

@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
+from coldbench.parameters import Count, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._inner import start_weights
@@ -27,12 +28,12 @@ from .maml import Maml
 class MamlLearn2learn(Trained[dict[str, Tensor]]):
     """Its state is the weights of the head by name, a row a user."""
 
-    hidden: int = 64
-    alpha: float = 0.05
-    inner_steps: int = 5
+    hidden: Count = 64
+    alpha: Positive = 0.05
+    inner_steps: Whole = 5
     first_order: bool = False
-    meta_steps: int = 60  # a fifth of maml's, with half its users: a cell stays under a minute
-    meta_lr: float = 3e-3
+    meta_steps: Whole = 60  # a fifth of maml's, with half its users: a cell stays under a minute
+    meta_lr: Positive = 3e-3
 
     family = "meta-learning"
     paper = "arXiv:2008.12284"

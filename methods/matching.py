@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import to_unit
+from coldbench.parameters import Cosine, Count, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._inner import project
@@ -29,12 +30,12 @@ from ._trained import Trained
 class Matching(Trained[Feedback]):
     """Its state is the support itself, as that of `knn`."""
 
-    width: int = 64  # of the projection
-    temperature: float = 0.2  # T where training starts
-    nearness: float = 0.7  # cosine at which the prior stands where training starts
-    meta_users: int = 64
-    meta_lr: float = 3e-3
-    patience: int = 8
+    width: Count = 64  # of the projection
+    temperature: Positive = 0.2  # T where training starts
+    nearness: Cosine = 0.7  # cosine at which the prior stands where training starts
+    meta_users: Count = 64
+    meta_lr: Positive = 3e-3
+    patience: Whole = 8
 
     family = "meta-learning"
     paper = "arXiv:1606.04080"

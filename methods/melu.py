@@ -19,6 +19,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
+from coldbench.parameters import Count, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._descend import where_on
@@ -46,14 +47,14 @@ class Decision:
 class Melu(Trained[Decision]):
     """Its state is a copy of the decision layers for each user."""
 
-    alpha: float = 1e-2  # inner learning rate
-    inner_steps: int = 5
+    alpha: Positive = 1e-2  # inner learning rate
+    inner_steps: Whole = 5
     raw: bool = False  # True: predict the label itself, not what the item prior leaves
-    embedding: int = 32  # numbers the item's and the user's embedding have each
-    hidden: int = 64  # units of each decision layer
-    meta_users: int = 64
-    meta_lr: float = 3e-3
-    patience: int = 8
+    embedding: Count = 32  # numbers the item's and the user's embedding have each
+    hidden: Count = 64  # units of each decision layer
+    meta_users: Count = 64
+    meta_lr: Positive = 3e-3
+    patience: Whole = 8
 
     family = "meta-learning"
     paper = "arXiv:1908.00413"

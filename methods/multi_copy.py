@@ -19,8 +19,8 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.errors import UserError
 from coldbench.method import Method, Space, to_unit
+from coldbench.parameters import Count, NotNegative, Part, Positive
 from coldbench.protocol import Seeds
 
 from ._choose import choose, grid
@@ -33,12 +33,12 @@ from ._weighted import regress
 class MultiCopy(Method[Tensor]):
     """Its state is a user's head, (B, D)."""
 
-    copies: int = 4  # M, the item's own text among them; 1: that alone
-    rate: float = 0.2  # of each change of a text, or of a vector's entries
+    copies: Count = 4  # M, the item's own text among them; 1: that alone
+    rate: Part = 0.2  # of each change of a text, or of a vector's entries
     synonyms: bool = False  # words replaced, too; True without WordNet: the row is unavailable
-    bags: int = 1  # bootstrap supports; 1: the support itself
-    consistency: float | None = None  # lambda; None, here and below: chosen on valid users
-    tau: float | None = None  # strength of the penalty
+    bags: Count = 1  # bootstrap supports; 1: the support itself
+    consistency: NotNegative | None = None  # lambda; None, here and below: chosen on valid users
+    tau: Positive | None = None  # strength of the penalty
 
     family = "robust"
     paper = "arXiv:1904.12848"
@@ -51,11 +51,6 @@ class MultiCopy(Method[Tensor]):
         "tau": (0.1, 20.0),
     }
     state_size = "4 * D"
-
-    def __post_init__(self) -> None:
-        for name in ("copies", "bags"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is 1 or more, not {getattr(self, name)}")
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         lots = torch.Generator().manual_seed((seeds.init + 1) % 2**63)

@@ -6,6 +6,8 @@ policy in Singh & Joachims, "Policy Learning for Fairness in Ranking" (2019), ar
 grad = 1 / M sum_m (R_m - b_m) grad log pi(o_m), b_m the mean reward of the other samples, so that
 it is unbiased (Kool, van Hoof & Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!").
 
+An item's gain is the one that NDCG is judged by, `coldbench.judged.gain`.
+
 The user's state is `protonet`'s, z a multiple of its logits: a policy that draws gains by logits
 far apart, whatever their order. An order leaves open at which level a user's scores lie and on
 which scale, so the cross-entropy stays in the loss: mix L + (1 - mix) (1 - NDCG). Lots belong to
@@ -13,13 +15,16 @@ the batch, so two trainings on the same batches see the same.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from coldbench.episode import EpisodeBatch
-from coldbench.method import Method, soft_cross_entropy
+from coldbench.episode import EpisodeBatch, Episodes, Users
+from coldbench.judged import gain
+from coldbench.method import Learned, Method, soft_cross_entropy
+from coldbench.parameters import Count, Ge, Positive, Share, Whole
+from coldbench.protocol import Seeds
 
 from .protonet import Protonet
 
@@ -28,13 +33,12 @@ FAR = -1e4  # a logit that is never drawn before a real one
 
 @dataclass
 class PolicyGradient(Protonet):
-    samples: int = 16  # M, orders of a user's query
-    mix: float = 0.5  # share of the cross-entropy in the loss
-    meta_users: int = 64
-    patience: int = 8
-    sharpness: float = 10.0  # z is so many times the logits; at 1 the reward would stretch them
-    cut: int = 10  # places that NDCG looks at
-    levels: float = 4.0  # a label y gains 2^(levels y) - 1; 4: five stars
+    samples: Annotated[int, Ge(2)] = 16  # M, orders of a user's query
+    mix: Share = 0.5  # share of the cross-entropy in the loss
+    meta_users: Count = 64
+    patience: Whole = 8
+    sharpness: Positive = 10.0  # z is so many times the logits; at 1 the reward would stretch them
+    cut: Count = 10  # places that NDCG looks at
 
     family = "reinforcement"
     paper = "arXiv:1902.04056"
@@ -47,6 +51,13 @@ class PolicyGradient(Protonet):
 
     explain = Method.explain  # of the same scores `protonet` has one
 
+    def fit(
+        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+    ) -> None:
+        between = ((warm.labels > 0) & (warm.labels < 1)).any()  # likes alone have no middle
+        graded = torch.tensor(bool(between), device=self.items.device)
+        super().fit(weights, fixed | {"graded": graded}, warm, valid, seeds)
+
     def _loss(self, batch: EpisodeBatch) -> Tensor:
         """(B,) while it learns, a value whose slope is that of the expected loss; else the loss of
         the best order."""
@@ -54,7 +65,8 @@ class PolicyGradient(Protonet):
         query = batch.query
         logits = self.logits(self.adapt(batch.support), query.items).float()
         entropy = soft_cross_entropy(logits, query.labels, query.mask)
-        gains = (2 ** (self.levels * query.labels) - 1) * query.mask
+        graded = bool(self.learned["graded"])
+        gains = gain(query.labels, graded=graded) * query.mask
         if torch.is_grad_enabled():
             seed = int(batch.users.sum() * 31 + query.items.sum())
             policy = self.sharpness * logits

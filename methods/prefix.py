@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from coldbench.method import Learned
+from coldbench.parameters import Count, Positive, Whole
 
 from ._tokens import TokenMethod
 from ._trunk import Change, Part
@@ -25,9 +26,11 @@ def beside(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
 
 @dataclass
 class Prefix(TokenMethod):
-    length: int = 4  # P, keys and values a block
-    inner_steps: int = 5
-    inner_lr: float = 2.0  # by the planted world of `coldbench check`; above 8 the head overshoots
+    length: Count = 4  # P, keys and values a block
+    inner_steps: Whole = 5
+    inner_lr: Positive = (
+        2.0  # by the planted world of `coldbench check`; above 8 the head overshoots
+    )
 
     family = "adapters"
     paper = "arXiv:2101.00190"

@@ -7,7 +7,7 @@ A user's part of the text is read once, its keys and values serve every item ask
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned, Method
+from coldbench.parameters import Count
 from coldbench.protocol import Seeds
 
 from ._causal import Causal, causal
@@ -28,9 +29,9 @@ MADE_UP = (
 @dataclass
 class Prompt(Method[Learned]):
     model: str = "smollm2"  # or a folder or hub name of any causal model
-    shots: int = 8  # the user's last labels that the text shows at most
-    title_tokens: int = 24  # of an item's text at most
-    precision: str = "bfloat16"  # of the model
+    shots: Count = 8  # the user's last labels that the text shows at most
+    title_tokens: Count = 24  # of an item's text at most
+    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"  # of the model
 
     family = "fine-tuning"
     paper = "arXiv:2005.14165"

@@ -14,6 +14,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Explanation, Learned
+from coldbench.parameters import Count, Positive
 from coldbench.protocol import Seeds
 
 from ._inner import project
@@ -23,8 +24,8 @@ from ._trained import Trained, log_odds
 
 @dataclass
 class Protonet(Trained[Tensor]):
-    width: int = 64  # of the projection
-    kappa: float = 3.0  # how many labels a warm prototype is worth
+    width: Count = 64  # of the projection
+    kappa: Positive = 3.0  # how many labels a warm prototype is worth
 
     family = "meta-learning"
     paper = "arXiv:1703.05175"

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
+from coldbench.parameters import Count, Whole
 from coldbench.protocol import Seeds
 
 from ._learn2learn import learn2learn
@@ -24,9 +25,9 @@ from .protonet import start_weights
 
 @dataclass
 class ProtonetLearn2learn(Trained[Tensor]):
-    width: int = 64  # of the projection
-    kappa: int = 3  # rows that a warm prototype adds to the support
-    meta_steps: int = 60  # a fifth of protonet's
+    width: Count = 64  # of the projection
+    kappa: Count = 3  # rows that a warm prototype adds to the support
+    meta_steps: Whole = 60  # a fifth of protonet's
 
     family = "meta-learning"
     paper = "arXiv:2008.12284"

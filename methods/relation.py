@@ -15,6 +15,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
+from coldbench.parameters import Count, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._inner import project
@@ -25,12 +26,12 @@ from .protonet import start_weights
 
 @dataclass
 class Relation(Trained[Tensor]):
-    width: int = 64  # of the projection
-    hidden: int = 64  # units of the comparing net
-    kappa: float = 2.0  # how many labels a warm prototype is worth
-    meta_users: int = 64
-    meta_lr: float = 3e-3
-    patience: int = 8
+    width: Count = 64  # of the projection
+    hidden: Count = 64  # units of the comparing net
+    kappa: Positive = 2.0  # how many labels a warm prototype is worth
+    meta_users: Count = 64
+    meta_lr: Positive = 3e-3
+    patience: Whole = 8
 
     family = "meta-learning"
     paper = "arXiv:1711.06025"

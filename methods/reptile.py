@@ -17,6 +17,7 @@ import torch
 
 from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
 from coldbench.method import Learned
+from coldbench.parameters import Count, NotNegative, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._descend import Rates, descend
@@ -25,12 +26,14 @@ from ._inner import Adapted, InnerLoop
 
 @dataclass
 class Reptile(InnerLoop):
-    warm_steps: int = 10  # k; `inner_steps` are a new user's
-    alpha: float = 0.05
-    meta_lr: float = 1.0  # eps where it begins
-    weight_decay: float = 6e-3  # its share of theta goes too: without, one label moves too much
+    warm_steps: Count = 10  # k; `inner_steps` are a new user's
+    alpha: Positive = 0.05
+    meta_lr: Positive = 1.0  # eps where it begins
+    weight_decay: NotNegative = (
+        6e-3  # its share of theta goes too: without, one label moves too much
+    )
     schedule: Literal["constant", "linear", "cosine"] = "linear"
-    meta_steps: int = 600  # a step is cheap: nothing goes back through it
+    meta_steps: Whole = 600  # a step is cheap: nothing goes back through it
 
     family = "meta-learning"
     paper = "arXiv:1803.02999"

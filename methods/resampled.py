@@ -19,8 +19,8 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.errors import unknown
 from coldbench.method import Method, Space, to_unit
+from coldbench.parameters import Count, Positive, Share
 from coldbench.protocol import Seeds
 from coldbench.resample import balanced
 
@@ -28,9 +28,6 @@ from ._choose import choose, grid
 from ._kernel import Seen, gram
 from ._prior import item_prior
 from ._weighted import mode
-
-SUPPORT = ("effective", "over", "under", "plain")
-WARM = ("plain", "balanced")
 
 
 @dataclass
@@ -40,10 +37,10 @@ class Resampled(Method[Seen]):
     support: Literal["effective", "over", "under", "plain"] = "effective"  # how a user's is drawn
     warm: Literal["plain", "balanced"] = "plain"  # balanced: the item prior sees as many of each
     corrected: bool = True  # False: scores stay as the balance has them
-    beta: float = 0.99  # b of the effective number; 0: all weigh alike, 1: by one over n
-    s: float | None = None  # prior standard deviation of a weight; None: chosen on valid users
-    steps: int = 10  # of Newton's method, and:
-    longest: float = 2.0  # change of a log-odds in one of them
+    beta: Share = 0.99  # b of the effective number; 0: all weigh alike, 1: by one over n
+    s: Positive | None = None  # prior standard deviation of a weight; None: chosen on valid users
+    steps: Count = 10  # of Newton's method, and:
+    longest: Positive = 2.0  # change of a log-odds in one of them
 
     family = "robust"
     paper = "arXiv:1901.05555"
@@ -61,11 +58,6 @@ class Resampled(Method[Seen]):
         "s": (0.1, 4.0),
     }
     state_size = "12 * K"
-
-    def __post_init__(self) -> None:
-        for name, known in (("support", SUPPORT), ("warm", WARM)):
-            if getattr(self, name) not in known:
-                raise unknown(name, getattr(self, name), known, f"one of {', '.join(known)}")
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         seen = balanced(warm, seeds.order) if self.warm == "balanced" else warm

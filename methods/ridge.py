@@ -12,6 +12,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Explanation, Method, Space, to_unit
+from coldbench.parameters import Positive
 from coldbench.protocol import Seeds
 
 from . import _kernel
@@ -24,7 +25,7 @@ from ._prior import item_prior
 class Ridge(Method[Seen]):
     """Its state is alpha: one weight for each item of the support."""
 
-    tau: float | None = None  # strength of the penalty; None: chosen on valid users
+    tau: Positive | None = None  # strength of the penalty; None: chosen on valid users
 
     family = "simple"
     paper = "Bertinetto et al., Meta-learning with differentiable closed-form solvers (2019)"

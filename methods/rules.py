@@ -20,6 +20,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
+from coldbench.parameters import Count, NotNegative, Positive
 from coldbench.protocol import Seeds
 
 from ._choose import choose, grid
@@ -39,11 +40,11 @@ class Known:
 @dataclass
 class Rules(Method[Known]):
     text: bool = True  # False: the rules alone
-    veto_at: int = 3  # dislikes of a tag without a like
-    damping: float | None = None  # average items a tag begins with; None: chosen on valid users
-    gain: float | None = None  # of the affinity, 0 or more; None, here and below: likewise
-    depth: float | None = None  # of a veto, in label units, 0 or more
-    tau: float | None = None  # strength of ridge's penalty
+    veto_at: Count = 3  # dislikes of a tag without a like
+    damping: Positive | None = None  # average items a tag begins with; None: chosen on valid users
+    gain: NotNegative | None = None  # of the affinity, 0 or more; None, here and below: likewise
+    depth: NotNegative | None = None  # of a veto, in label units, 0 or more
+    tau: Positive | None = None  # strength of ridge's penalty
 
     family = "robust"
     paper = "Sill, Monotonic Networks (1997)"

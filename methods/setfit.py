@@ -10,7 +10,7 @@ label, and pairs come from warm users, as a new user's few make too few.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Int
 from coldbench.method import Space
+from coldbench.parameters import Count, Ge, NotNegative, Positive, Whole
 from coldbench.protocol import Seeds
 
 from ._trunk import Trunk
@@ -31,11 +32,11 @@ Floats = NDArray[np.float32]
 
 @dataclass
 class Setfit(Logistic):
-    blocks: int = 1  # from the top, that are tuned
-    pair_steps: int = 100  # batches of pairs
-    pairs: int = 32  # in a batch, half of them alike
-    pair_lr: float = 1e-4
-    weight_decay: float = 0.01
+    blocks: Count = 1  # from the top, that are tuned
+    pair_steps: Whole = 100  # batches of pairs
+    pairs: Annotated[int, Ge(2)] = 32  # in a batch, half of them alike
+    pair_lr: Positive = 1e-4
+    weight_decay: NotNegative = 0.01
 
     family = "fine-tuning"
     paper = "arXiv:2209.11055"

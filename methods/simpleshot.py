@@ -6,8 +6,8 @@ users rated; logit = prior + scale (d(x, c-) - d(x, c+)), c = sum w x / (kappa +
 liked, 1 - y for disliked. Nothing is learnt but the scale, chosen on valid users.
 """
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch.nn.functional import normalize
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, soft_cross_entropy
+from coldbench.parameters import MinLen, Positive
 from coldbench.protocol import Seeds
 
 from ._prior import item_prior
@@ -24,8 +25,8 @@ from ._trained import log_odds
 
 @dataclass
 class Simpleshot(Method[Tensor]):
-    kappa: float = 1.0  # labels at the centre of all items: a class without items lies there
-    scales: tuple[float, ...] = field(default=(0.25, 0.5, 1.0, 2.0, 4.0, 8.0))  # to choose from
+    kappa: Positive = 1.0  # labels at the centre of all items: a class without items lies there
+    scales: Annotated[tuple[Positive, ...], MinLen(1)] = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # tried
 
     family = "meta-learning"
     paper = "arXiv:1911.04623"

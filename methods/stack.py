@@ -15,6 +15,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned, Method, Space, to_unit
+from coldbench.parameters import Count, Positive
 from coldbench.protocol import Seeds
 
 from ._als import factorise, residuals, spread
@@ -27,11 +28,11 @@ from ._prior import Warm, item_prior
 class Stack(Method[Seen]):
     """Its state is one weight for each item of the support."""
 
-    factors: int = 16  # and one more, the user's level
-    rounds: int = 10  # of alternating least squares
-    ridge: float | None = None  # its penalty; None, here and below: chosen on valid users
-    noise: float | None = None  # s^2 as a share of the residuals' variance
-    tau: float | None = None  # strength of the penalty on the text's weights
+    factors: Count = 16  # and one more, the user's level
+    rounds: Count = 10  # of alternating least squares
+    ridge: Positive | None = None  # its penalty; None, here and below: chosen on valid users
+    noise: Positive | None = None  # s^2 as a share of the residuals' variance
+    tau: Positive | None = None  # strength of the penalty on the text's weights
 
     family = "simple"
     paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 2.7"

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.errors import UserError, unknown
 from coldbench.method import Method, Space, to_unit
+from coldbench.parameters import Count, Positive
 from coldbench.protocol import Seeds
 
 from ._choose import choose, grid
@@ -49,10 +49,10 @@ class Temporal(Method[Seen | Tensor]):
     """Its state is one weight for each item of the support; with "protonet", the prototypes."""
 
     base: Literal["ridge", "logistic", "protonet"] = "ridge"
-    memory: float | None = None  # days until a label counts 1 / e; None: chosen on valid users
-    tau: float | None = None  # of ridge, 1 / s^2 of logistic, kappa of protonet; None: likewise
-    steps: int = 10  # of Newton's method, and:
-    longest: float = 2.0  # change of a log-odds in one of them
+    memory: Positive | None = None  # days until a label counts 1 / e; None: chosen on valid users
+    tau: Positive | None = None  # of ridge, 1 / s^2 of logistic, kappa of protonet; None: likewise
+    steps: Count = 10  # of Newton's method, and:
+    longest: Positive = 2.0  # change of a log-odds in one of them
 
     family = "robust"
     paper = "Ding & Li, Time Weight Collaborative Filtering (2005), doi:10.1145/1099554.1099689"
@@ -67,12 +67,6 @@ class Temporal(Method[Seen | Tensor]):
         "tau": (0.1, 20.0),
     }
     state_size = "12 * K"
-
-    def __post_init__(self) -> None:
-        if self.base not in BASES:
-            raise unknown("base", self.base, BASES, "one of " + ", ".join(BASES))
-        if self.memory is not None and not self.memory > 0:
-            raise UserError(f"memory is a number of days above 0, not {self.memory}")
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

