@@ -18,7 +18,7 @@ class Judged:
 
     scores: Tensor  # (B, Q) what the method predicted, in 0..1
     labels: Tensor  # (B, Q) the truth, in 0..1
-    gains: Tensor  # (B, Q) 2^g - 1 with g the rating from 1 to 5; where labels are likes, the label
+    gains: Tensor  # (B, Q) what NDCG counts an item for: gain() of its label
     relevant: Tensor  # (B, Q) bool, the label is above the like threshold
     mask: Tensor  # (B, Q) bool
     above: Tensor  # (B, Q) int64, candidates of this user that score strictly higher
@@ -46,6 +46,15 @@ class Judged:
             yield replace(self, **{name: getattr(self, name)[part] for name in columns})
 
 
+def gain(labels: Tensor, *, graded: bool = True) -> Tensor:
+    """What NDCG counts an item for, by its label in 0..1, of any shape: 2^(1 + 4 label) - 1.
+
+    That is 2^g - 1 with g the rating mapped to 1..5, on every scale: the lowest rating there is
+    gains 1, the middle 7, the highest 31. Likes (graded=False) gain their label, 0 or 1.
+    """
+    return torch.exp2(1 + 4 * labels) - 1 if graded else labels
+
+
 def judge(  # noqa: PLR0913
     scores: Tensor,
     labels: Tensor,
@@ -65,15 +74,14 @@ def judge(  # noqa: PLR0913
     """
     if (ranks is None) != (candidates is None):
         raise ValueError("ranks and candidates are two halves of one ranking: give both or none")
-    score, label, gain = (torch.empty_like(scores, dtype=torch.float64) for _ in range(3))
+    score, label, worth = (torch.empty_like(scores, dtype=torch.float64) for _ in range(3))
     above, tied = (torch.empty_like(scores, dtype=torch.int64) for _ in range(2))
     broken = 0
     for part in slices(mask):  # a whole column at a time would run at the speed of memory
         padding = ~mask[part]
         score[part] = scores[part].masked_fill(padding, 0)
         label[part] = labels[part].masked_fill(padding, 0)
-        worth = torch.exp2(1 + 4 * label[part]) - 1 if graded else label[part]
-        gain[part] = worth.masked_fill(padding, 0)
+        worth[part] = gain(label[part], graded=graded).masked_fill(padding, 0)
         places = (ranks[0][part], ranks[1][part]) if ranks else _rank(scores[part], padding)
         above[part] = places[0].masked_fill(padding, 0)
         tied[part] = places[1].masked_fill(padding, 1)
@@ -84,7 +92,7 @@ def judge(  # noqa: PLR0913
     like_at = torch.tensor(like_at, dtype=scores.dtype, device="cpu").item()
     relevant = (labels > like_at) & mask
     count = mask.sum(1) if candidates is None else candidates
-    return Judged(score, label, gain, relevant, mask, above, tied, count, like_at, span)
+    return Judged(score, label, worth, relevant, mask, above, tied, count, like_at, span)
 
 
 def slices(mask: Tensor) -> Iterator[slice]:
