@@ -56,6 +56,10 @@ class Blocks:
             self.seeds[rows], self.users[rows], self.items[rows], judged, self.values[rows]
         )
 
+    def only(self, column: int) -> "Blocks":
+        """With the values of one metric alone."""
+        return replace(self, values=self.values[:, column : column + 1])
+
     def beside(self, other: "Blocks") -> tuple["Blocks", "Blocks"]:
         """Both on the blocks that both have, in one order."""
         if self.key == other.key:

@@ -46,8 +46,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "costs": _schema(
         "method family",
         "shots peak_memory_bytes trained_parameters done failed unavailable missing damaged",
-        "adapt_ms_p50 adapt_ms_p95 adapt_users_per_second score_items_per_second "
-        "state_bytes_per_user meta_train_seconds",
+        "adapt_ms_p50 adapt_ms_p95 score_ms_p50 idle_ms_p50 adapt_users_per_second "
+        "score_items_per_second state_bytes_per_user meta_train_seconds",
         by_batch=pl.List(pl.Struct({"users": pl.Int64, "users_per_second": pl.Float64})),
     ),
     "reports": _schema("method report", "shots"),

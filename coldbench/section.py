@@ -148,9 +148,9 @@ class Section:
             counts = Counter(cell.status for cell in cells)
             family = facts.get("family") or _family(cells[0].spec.method)
             row: Row = {"method": method, "family": family}
-            for key in ("shots adapt_ms_p50 adapt_ms_p95 adapt_users_per_second "
-                        "score_items_per_second state_bytes_per_user peak_memory_bytes "
-                        "meta_train_seconds").split():  # fmt: skip
+            for key in ("shots adapt_ms_p50 adapt_ms_p95 score_ms_p50 idle_ms_p50 "
+                        "adapt_users_per_second score_items_per_second state_bytes_per_user "
+                        "peak_memory_bytes meta_train_seconds").split():  # fmt: skip
                 row[key] = timed.get(key)
             row["by_batch"] = timed.get("adapt_by_batch", [])
             row["trained_parameters"] = facts.get("trained_parameters")

@@ -113,15 +113,10 @@ def test_whoever_was_asked_for_other_items_than_most_is_named(tmp_path: Path) ->
 
 
 def episodes(items: list[list[int]], shots: int) -> Episodes:
-    flat = np.array(items, np.int64)
-    n, width = flat.shape
-    log = Interactions(
-        width * np.arange(n + 1, dtype=np.int64),
-        flat.ravel(),
-        np.ones(flat.size, np.float32),
-        None,
-        100,
-    )
+    flat = np.array(items, np.int32)
+    (n, width), ones = flat.shape, np.ones(flat.size, np.float32)
+    offsets = width * np.arange(n + 1, dtype=np.int64)
+    log = Interactions(offsets, flat.ravel(), ones, None, 100)
     rows = np.arange(flat.size).reshape(flat.shape)
     users = Users(log, np.ones(flat.size, np.float32), np.arange(n))
     return Episodes(users, np.arange(n), rows[:, :shots], rows[:, shots:])
