@@ -244,3 +244,39 @@ def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
     assert chance["popularity"] == pytest.approx(0.5)
     assert chance["gini"] == pytest.approx(0)
     assert gini(np.array([0.0, 0, 0, 1])) == 0.75
+
+
+# --- which methods a control is of
+
+
+def cell(folder: Path, method: str, status: str = "done") -> Cell:
+    spec = Spec("d", {}, "", "p", {}, method, {}, {}, "", 0, None, "cpu", 1, "", {})
+    return Cell(spec, status, "", "", {"candidates": "x"}, folder)
+
+
+def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path: Path) -> None:
+    blind = blocks([[0.1, 0.5], [0.1, 0.5]], [[0, 1], [0, 1]])
+    sees = blocks([[0.1, 0.5], [0.2, 0.5]], [[0, 1], [0, 1]])
+    met = {"blind": {0: blind, 2: sees}, "random": {0: sees}, "late": {2: sees}, "sees": {0: sees}}
+    cells = {name: [cell(tmp_path, name)] for name in met}
+    cells["sees"].append(cell(tmp_path, "sees", "failed"))
+    found = {fact["says"]: fact for fact in controls.facts(met, cells, [])}
+    assert (found[controls.ASKED]["checked"], found[controls.ASKED]["broken"]) == (4, 0)
+    assert (found[controls.BLIND]["checked"], found[controls.BLIND]["who"]) == (2, "sees")
+    assert controls.OTHERS not in found
+    assert controls.BLIND not in {f["says"] for f in controls.facts({"late": {2: sees}}, {}, [])}
+
+
+@pytest.mark.parametrize(("shots", "rows"), [((0,), 0), ((1,), 0), ((0, 1), 1)])
+def test_a_control_needs_a_k_of_0_and_one_above(
+    tmp_path: Path, shots: tuple[int, ...], rows: int
+) -> None:
+    which = fake["spec"]("ridge", 0)
+    scores = fake["made_up"]("ridge", 0, 9, shots)
+    fake["write_cell"](tmp_path, which, "done", scores=scores)
+    last = scores.filter(shots=max(shots))
+    last.write_parquet(tmp_path / "cells" / which.fingerprint / "swapped.parquet")
+    fake["write_plan"](tmp_path, [which])
+    found = read(tmp_path, ("ndcg@5",), 20).controls
+    assert found["own"].to_list() == found["others"].to_list()
+    assert len(found) == rows

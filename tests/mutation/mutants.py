@@ -38,17 +38,20 @@ def mutants(source: str) -> Iterator[Mutant]:
             yield Mutant(node.lineno, ast.unparse(node), ast.unparse(changed), made)
 
 
-def _expressions(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.expr]]:
-    """Every expression that is run, with where it stands; annotations and docstrings are not."""
-    for parent in ast.walk(tree):
-        for name, value in ast.iter_fields(parent):
-            if name in ("annotation", "returns", "decorator_list", "type_params"):
+def _expressions(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.expr]]:
+    """Every expression that is run, with where it stands; annotations and docstrings are not, nor
+    decorators and `strict=True`, which is there for our own mistakes."""
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "decorator_list", "type_params"):
+            continue
+        for place, inner in enumerate(value if isinstance(value, list) else [value]):
+            if not isinstance(inner, ast.AST):
                 continue
-            many = value if isinstance(value, list) else [value]
-            for place, node in enumerate(many):
-                if not isinstance(node, ast.expr) or isinstance(parent, ast.Expr):
-                    continue
-                yield parent, name, place if isinstance(value, list) else None, node
+            if isinstance(inner, ast.keyword) and inner.arg == "strict":
+                continue
+            if isinstance(inner, ast.expr) and not isinstance(node, ast.Expr):
+                yield node, name, place if isinstance(value, list) else None, inner
+            yield from _expressions(inner)
 
 
 def _putter(parent: ast.AST, name: str, place: int | None) -> Callable[[ast.expr], None]:

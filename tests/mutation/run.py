@@ -13,6 +13,7 @@ import importlib.abc
 import importlib.util
 import os
 import random
+import runpy
 import signal
 import sys
 import time
@@ -21,9 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-from mutants import Mutant, mutants
-
+mutants: Any = runpy.run_path(str(Path(__file__).with_name("mutants.py")))["mutants"]
 ROOT = Path(__file__).parents[2]
 BASE = ["thresholds", "honest_reports", "results"]
 NEAREST = {
@@ -32,7 +31,7 @@ NEAREST = {
     "statistics": ["statistics", "results"],
     "gains": BASE,
     "controls": [*BASE, "controls"],
-    "leaks": ["thresholds", "controls"],
+    "leaks": ["leaks", "thresholds", "controls"],
     "section": BASE,
     "blocks": BASE,
     "pairs": BASE,
@@ -117,7 +116,7 @@ def main() -> int:
         every = list(mutants(source))
         some = random.Random(SEED).sample(every, min(asked.sample or len(every), len(every)))
 
-        def survives(one: Mutant, args: Any = (module, tests, limit)) -> bool:
+        def survives(one: Any, args: Any = (module, tests, limit)) -> bool:
             return passes(args[0], one.source, args[1], args[2])
 
         with ThreadPoolExecutor(asked.j) as pool:
