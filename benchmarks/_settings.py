@@ -130,7 +130,8 @@ def _tuple(value: Any, kind: type, key: str, example: str) -> tuple[Any, ...]:
 def no_key(key: str, methods: Iterable[str]) -> UserError:
     """`no grid key 'shots'; did you mean 'protocol.shots'?`: looked for in every table. methods:
     whose parameters are known too."""
-    from coldbench.encoder import Encoder
+    from coldbench.closure import closure
+from coldbench.encoder import Encoder
 
     from .grid import Grid
 
@@ -156,7 +157,8 @@ def _parameters(method: str) -> list[str]:
     source = registry.entry("methods", name).source if name in registry.names("methods") else None
     return [
         line.target.id
-        for path in (registry.with_neighbours(source) if source else [])
+        for path in (closure([source]) if source else [])
+        if source and path.parent == source.parent
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
         for line in node.body

@@ -20,7 +20,7 @@ from coldbench.method import Method, state_bytes
 BUDGET = 1.0  # seconds for all that is measured of one row
 REPEATS = 1000  # of one call at most, however quick it is
 BATCHES = (1, 8, 64, 256, 1024)  # users adapted at once
-SHARE = BUDGET / (len(BATCHES) + 1)  # seconds for each batch size, and for scoring
+SHARE = BUDGET / (len(BATCHES) + 2)  # seconds for each batch size, and for scoring one and many
 
 
 def now(device: torch.device) -> float:
@@ -54,7 +54,10 @@ def seconds(call: Callable[[], object], device: torch.device) -> list[float]:
 
 @torch.no_grad()
 def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict[str, Any]:
-    """What `batch` of users costs to adapt to and to score, at the batch's number of shots."""
+    """What `batch` of users costs to adapt to and to score, at the batch's number of shots.
+
+    idle_ms_p50 is what an empty call reads on this clock: an `adapt` no slower has nothing to do.
+    """
     batch = batch.to(device)
     shots, query = batch.support.items.shape[1], batch.query.items.shape[1]
     by_batch = []
@@ -66,11 +69,9 @@ def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict
             alone = taken
         if median(taken) >= SHARE:
             break  # as slow as this, more users at once say nothing new
-    _, score = _scoring(method, batch, 1)
-    score()  # warms up
-    alone_scored = once(score, device)
+    alone_scored = seconds(_scoring(method, batch, 1)[1], device)
     sizes = BATCHES[: len(by_batch)]
-    many = max(n for n in sizes if n == 1 or n * alone_scored <= SHARE)
+    many = max(n for n in sizes if n == 1 or n * median(alone_scored) <= SHARE)
     state, score = _scoring(method, batch, many)
     scoring = seconds(score, device)
     return {
@@ -80,9 +81,15 @@ def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict
         "adapt_repeats": len(alone),
         "adapt_users_per_second": max(row["users_per_second"] for row in by_batch),
         "adapt_by_batch": by_batch,
+        "idle_ms_p50": 1e3 * median(seconds(_nothing, device)),
+        "score_ms_p50": 1e3 * median(alone_scored),
         "score_items_per_second": many * query / median(scoring),
         "state_bytes_per_user": state_bytes(state) / many,
     }
+
+
+def _nothing() -> None:
+    """What a clock reads of it is the clock's own."""
 
 
 def peak_memory(device: torch.device) -> int:

@@ -56,6 +56,10 @@ class Blocks:
             self.seeds[rows], self.users[rows], self.items[rows], judged, self.values[rows]
         )
 
+    def only(self, column: int) -> "Blocks":
+        """With the values of one metric alone."""
+        return replace(self, values=self.values[:, column : column + 1])
+
     def beside(self, other: "Blocks") -> tuple["Blocks", "Blocks"]:
         """Both on the blocks that both have, in one order."""
         if self.key == other.key:
@@ -122,11 +126,18 @@ class Draws:
         return found
 
 
+def kept(cells: Sequence[Cell], name: str) -> list[Cell]:
+    """Those that are done and keep such a file beside their scores, which not all do. What a cell
+    that is not done has left in its folder is no result."""
+    done = [cell for cell in cells if cell.status == "done"]
+    return [cell for cell in done if (cell.folder / f"{name}.parquet").is_file()]
+
+
 def read_blocks(
     cells: Sequence[Cell], metrics: Sequence[str], name: str = "scores"
 ) -> dict[int, Blocks]:
     """A method's done cells, one a seed, by number of shots. `metrics` are those per user; `name`
-    is that of the cells' file, "scores" or the control's, "swapped"."""
+    is that of the cells' file, "scores" or a control's, "swapped" or "shuffled"."""
     order = ["shots", "seed", "user", "item"]
     seeds = [cell.scores(name).with_columns(seed=pl.lit(cell.spec.seed)) for cell in cells]
     rows = pl.concat(seeds).sort(order, maintain_order=True)

@@ -2,7 +2,9 @@
 
 At K = 0 a method knows nothing of the user: an item must score the same for all of them. And the
 labels of another user should be worth nothing; where they are worth something, either there is a
-leak, or the method's K = 0 is not its best start, and then its gain is not personal.
+leak, or the method's K = 0 is not its best start, and then its gain is not personal. Another user's
+support moves items and labels together; the user's own items with their labels in another order
+tell the two apart: what is left of a gain then comes of which items were rated, not of how.
 """
 
 import json
@@ -12,40 +14,54 @@ from typing import Any
 import numpy as np
 
 from coldbench import gains, statistics
-from coldbench.blocks import Blocks, Draws, read_blocks
+from coldbench.blocks import Blocks, Draws, kept, read_blocks
 from coldbench.cell import Cell
+from coldbench.leaks import Fact
 from coldbench.metrics import known, per_user
 
 SAME = 1e-6  # scores closer than this are the same
 ASKED = "all methods were asked for the same items"
 BLIND = "at K = 0 an item scores the same for every user"
 OTHERS = "another user's labels are worth nothing"
+READ = "the audit of every split can be read"
 
 Row = dict[str, Any]
+
+
+CONTROLS = {  # what a cell keeps -> the gain over K = 0 that it gives, and what own less it is
+    "shuffled": ("shuffled", "labels"),
+    "swapped": ("others", "personal"),
+}
+ENDS = {"": "mean", "_low": "low", "_high": "high", "_p": "p"}  # of a column, and what they hold
+CHANGES = ("own", "others", "personal", "shuffled", "labels")
 
 
 def control(
     methods: dict[str, dict[int, Blocks]], cells: dict[str, list[Cell]], metric: str, draws: Draws
 ) -> list[Row]:
-    """At the largest K: the gain over K = 0 by the user's own labels, by another user's, and the
-    one less the other. Holm's correction is over all methods."""
+    """At the largest K: the gain over K = 0 by the user's own labels, by another user's and by own
+    items with shuffled labels, and the first less each. None where no done cell kept the control.
+    Holm's correction is over all methods, in each column."""
     rows = []
     for method, by_shots in methods.items():
-        done = [c for c in cells[method] if (c.folder / "swapped.parquet").is_file()]
-        if not done or 0 not in by_shots or max(by_shots) == 0:
-            continue
-        ((shots, other),) = read_blocks(done, [metric], "swapped").items()
-        own, other = by_shots[shots].beside(other)
-        start, _ = by_shots[0].beside(own)
-        column = [per_user(metric, blocks.judged).numpy() for blocks in (own, other, start)]
-        changes = np.stack([column[0] - column[2], column[1] - column[2], column[0] - column[1]], 1)
-        found = gains.paired(changes, draws.of(own), own.seeds)
-        row: Row = {"method": method, "shots": shots, "metric": metric}
-        for name, one in zip(("own", "others", "personal"), found, strict=True):
-            row |= {f"{name}{end}": one[key] for end, key in
-                    (("", "mean"), ("_low", "low"), ("_high", "high"), ("_p", "p"))}  # fmt: skip
-        rows.append(row)
-    for name in ("own", "others", "personal"):
+        row: Row = {"method": method, "metric": metric}
+        row |= {f"{name}{end}": None for name in CHANGES for end in ENDS}
+        for file, (gain, less) in CONTROLS.items():
+            done = kept(cells[method], file)
+            if not done or 0 not in by_shots or max(by_shots) == 0:
+                continue
+            ((shots, other),) = read_blocks(done, [metric], file).items()
+            own, other = by_shots[shots].beside(other)
+            start, _ = by_shots[0].beside(own)
+            now, then, first = (per_user(metric, b.judged).numpy() for b in (own, other, start))
+            changes = np.stack([now - first, then - first, now - then], 1)
+            found = gains.paired(changes, draws.of(own), own.seeds)
+            row["shots"] = shots
+            for name, one in zip(("own", gain, less), found, strict=True):
+                row |= {f"{name}{end}": one[key] for end, key in ENDS.items()}
+        if row["own"] is not None:
+            rows.append(row)
+    for name in CHANGES:
         # where nothing moved nothing is tested, and nothing is counted
         p = np.array([row[f"{name}_p"] if row[name] else np.nan for row in rows], np.float64)
         for row, adjusted in zip(rows, statistics.holm(p), strict=True):
@@ -64,24 +80,40 @@ def facts(
         told = {m: by[0] for m, by in methods.items() if 0 in by and m not in random}
         seeing = [method for method, blocks in told.items() if _sees_users(blocks)]
         found.append(_fact(BLIND, len(told), seeing))
-    if controls:
-        better = [row["method"] for row in controls if _gains(row)]
-        found.append(_fact(OTHERS, len(controls), better))
+    swapped = [row for row in controls if row["others"] is not None]
+    if swapped:
+        better = [row["method"] for row in swapped if _gains(row)]
+        found.append(_fact(OTHERS, len(swapped), better))
     return found
 
 
 def _fact(says: str, checked: int, who: list[str]) -> Row:
-    return {"says": says, "checked": checked, "broken": len(who), "who": ", ".join(who)}
+    return {
+        "says": says,
+        "checked": checked,
+        "broken": len(who),
+        "who": ", ".join(who),
+        "tied": None,
+    }
 
 
 def _of_splits(done: list[Cell]) -> list[Row]:
+    """Sums over splits. One whose audit is missing or torn is a fact that is broken."""
     sums: dict[str, Row] = {}
-    for path in dict.fromkeys(cell.split / "leaks.json" for cell in done):
-        for fact in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else ():
-            row = sums.setdefault(fact["says"], _fact(fact["says"], 0, []))
-            row["checked"] += fact["checked"]
-            row["broken"] += fact["broken"]
-    return list(sums.values())
+    paths = list(dict.fromkeys(cell.split / "leaks.json" for cell in done))
+    unread = []
+    for path in paths:
+        try:
+            audit = json.loads(path.read_text(encoding="utf-8"))
+            for fact in [Fact(**fields) for fields in audit]:
+                row = sums.setdefault(fact.says, _fact(fact.says, 0, []))
+                row["checked"] += fact.checked
+                row["broken"] += fact.broken
+                if fact.tied is not None:
+                    row["tied"] = (row["tied"] or 0) + fact.tied
+        except (OSError, ValueError, TypeError):
+            unread.append(path.parent.name)
+    return [*([_fact(READ, len(paths), unread)] if unread else []), *sums.values()]
 
 
 def _asked(done: list[Cell]) -> Row:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from coldbench.blocks import Blocks, Float
+from coldbench.blocks import Blocks, Float, kept
 from coldbench.buckets import Known
 from coldbench.cell import Cell
 from coldbench.gains import number
@@ -31,7 +31,7 @@ def exposure(
     rows: list[Row] = []
     for method, by_shots in methods.items():
         blocks = by_shots[max(by_shots)]
-        tops = [cell for cell in cells[method] if (cell.folder / "top.parquet").is_file()]
+        tops = kept(cells[method], "top")
         shown = _first(tops, max(by_shots)) if tops else _within(blocks, chance=False)
         if not rows and not tops:
             rows.append(_row("chance", _within(blocks, chance=True), popular, whole=False))

@@ -77,12 +77,17 @@ def _chunks(rows: list[Row], size: int) -> list[list[Row]]:
     return [rows[at : at + size] for at in range(0, len(rows), size)]
 
 
+def tested(row: Row) -> bool:
+    """Whether there is something to test: more than one user, and not the same for all of them."""
+    return row["p"] is not None and bool(row["helped"] or row["harmed"])
+
+
 def _adjust(rows: list[Row]) -> None:
     """Where nothing differs nothing is tested, and nothing is counted."""
     families: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for row in rows:
         row["p_holm"] = None if row["p"] is None else 1.0
-        if row["p"] is not None and (row["helped"] or row["harmed"]):
+        if tested(row):
             families[row["metric"], row["shots"]].append(row)
     for family in families.values():
         adjusted = statistics.holm(np.array([row["p"] for row in family]))

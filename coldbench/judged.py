@@ -18,7 +18,7 @@ class Judged:
 
     scores: Tensor  # (B, Q) what the method predicted, in 0..1
     labels: Tensor  # (B, Q) the truth, in 0..1
-    gains: Tensor  # (B, Q) 2^g - 1 with g the rating from 1 to 5; where labels are likes, the label
+    gains: Tensor  # (B, Q) what NDCG counts an item for: gain() of its label
     relevant: Tensor  # (B, Q) bool, the label is above the like threshold
     mask: Tensor  # (B, Q) bool
     above: Tensor  # (B, Q) int64, candidates of this user that score strictly higher
@@ -44,6 +44,15 @@ class Judged:
         columns = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
         for part in slices(self.mask):
             yield replace(self, **{name: getattr(self, name)[part] for name in columns})
+
+
+def gain(labels: Tensor, *, graded: bool = True) -> Tensor:
+    """What NDCG counts an item for, by its label in 0..1, of any shape: 2^(1 + 4 label) - 1.
+
+    That is 2^g - 1 with g the rating mapped to 1..5, on every scale: the lowest rating there is
+    gains 1, the middle 7, the highest 31. Likes (graded=False) gain their label, 0 or 1.
+    """
+    return torch.exp2(1 + 4 * labels) - 1 if graded else labels
 
 
 def judge(  # noqa: PLR0913
@@ -84,12 +93,6 @@ def judge(  # noqa: PLR0913
     relevant = (labels > like_at) & mask
     count = mask.sum(1) if candidates is None else candidates
     return Judged(score, label, worth, relevant, mask, above, tied, count, like_at, span)
-
-
-def gain(labels: Tensor, *, graded: bool = True) -> Tensor:
-    """What an item with such a label, in 0..1, adds to NDCG before its discount: 2^g - 1 with g the
-    rating from 1 to 5; where labels are likes, the label."""
-    return torch.exp2(1 + 4 * labels) - 1 if graded else labels
 
 
 def slices(mask: Tensor) -> Iterator[slice]:

@@ -3,7 +3,7 @@
 Each fact is checked on what methods are given, not on how it was made.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ class Fact:
     says: str
     checked: int
     broken: int
+    tied: int | None = None  # on how many it holds, but just: None where that cannot be
 
 
 def leaks(split: Split, protocol: Protocol) -> list[Fact]:
@@ -75,11 +76,12 @@ def _times(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> 
         return []
     facts, asked = [], times[cold.query]  # (E, Q)
     if protocol.order == "time" and cold.max_shots:
-        late = times[cold.support].max(1) > asked.min(1)
-        facts.append(_none("every label was given before what is asked", late))
+        last, first = times[cold.support].max(1), asked.min(1)  # (E,) of the labels, of the query
+        late = _none("no label was given after what is asked", last > first)
+        facts.append(replace(late, tied=int((last == first).sum())))
     if protocol.split == "time":
-        first = asked.min()
-        facts.append(_none("nothing learnt from is younger than a query", warm.log.times > first))
+        young = warm.log.times > asked.min()
+        facts.append(_none("nothing learnt from is younger than a query", young))
     return facts
 
 

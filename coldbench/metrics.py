@@ -25,6 +25,7 @@ from coldbench.judged import Judged
 
 MEMORY = 25_000_000  # float64 numbers held at a time by the pooled AUC: 200 MB
 NO_CUT = 1 << 62  # the k of a metric that looks at the whole list
+GAIN = "gain 2^g - 1, g the rating mapped from its scale to 1..5 (of likes: the like)"
 
 
 def _mean(values: Tensor, judged: Judged) -> Tensor:
@@ -32,6 +33,7 @@ def _mean(values: Tensor, judged: Judged) -> Tensor:
 
 
 def _ndcg(judged: Judged, gains: Tensor, k: int) -> Tensor:
+    """Sum over ranks r up to k of gain / log2(1 + r), over the same of the best order."""
     k = min(k, int(judged.candidates.max()))
     places = torch.arange(1, k + 1, dtype=torch.float64, device=gains.device)
     discounts = 1 / torch.log2(places + 1)  # (k,)
@@ -122,7 +124,7 @@ class Metric:
 
 METRICS = {
     "ndcg@k": Metric(
-        "discounted gain of the first k over the best possible; gain 2^rating - 1",
+        f"discounted gain of the first k over the best possible; {GAIN}",
         lambda judged, k: _ndcg(judged, judged.gains, k),
     ),
     "ndcg-binary@k": Metric(
@@ -186,7 +188,8 @@ METRICS = {
         ),  # -ln u is 1 on average
     ),
     "auc-pooled": Metric(
-        "AUC over all users' items at once; rewards knowing who likes much", pooled=_auc_pooled
+        "AUC over all users' items of a seed at once; rewards knowing who likes much",
+        pooled=_auc_pooled,
     ),
     "f1": Metric(
         "harmonic mean of precision and recall of likes, pooled",

@@ -16,6 +16,7 @@ import torch
 
 from coldbench import RUNS
 from coldbench.cell import Cell, read_runs
+from coldbench.controls import CHANGES
 from coldbench.section import Section, headline
 from coldbench.trials import curve, read_trials
 
@@ -44,9 +45,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "moved": _schema("method verdict", "shots", "moved"),
     "costs": _schema(
         "method family",
-        "shots peak_memory_bytes trained_parameters done failed unavailable missing",
-        "adapt_ms_p50 adapt_ms_p95 adapt_users_per_second score_items_per_second "
-        "state_bytes_per_user meta_train_seconds",
+        "shots peak_memory_bytes trained_parameters done failed unavailable missing damaged",
+        "adapt_ms_p50 adapt_ms_p95 score_ms_p50 idle_ms_p50 adapt_users_per_second "
+        "score_items_per_second state_bytes_per_user meta_train_seconds",
         by_batch=pl.List(pl.Struct({"users": pl.Int64, "users_per_second": pl.Float64})),
     ),
     "reports": _schema("method report", "shots"),
@@ -63,9 +64,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "exposure": _schema("method", "", "popularity coverage gini"),
     "controls": _schema(
         "method metric", "shots",
-        " ".join(f"{x} {x}_low {x}_high {x}_p" for x in ("own", "others", "personal")),
+        " ".join(f"{x} {x}_low {x}_high {x}_p" for x in CHANGES),
     ),
-    "leaks": _schema("says who", "checked broken"),
+    "leaks": _schema("says who", "checked broken tied"),
     "steps": _schema("method", "step", "support_loss query_loss value"),
 }  # fmt: skip
 
@@ -91,7 +92,7 @@ class Results:
     pooled: pl.DataFrame  # the pooled AUC and its parts
     buckets: pl.DataFrame  # level and gain over K = 0 of groups of items and users
     exposure: pl.DataFrame  # how popular, and how unequally, what is recommended is
-    controls: pl.DataFrame  # gain over K = 0 by own labels, by another user's, and the difference
+    controls: pl.DataFrame  # gain over K = 0 by own labels, by another user's, by own shuffled
     leaks: pl.DataFrame  # facts that must hold: on how many things checked, broken by whom
     steps: pl.DataFrame  # after each step of an inner loop
 

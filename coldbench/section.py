@@ -148,13 +148,13 @@ class Section:
             counts = Counter(cell.status for cell in cells)
             family = facts.get("family") or _family(cells[0].spec.method)
             row: Row = {"method": method, "family": family}
-            for key in ("shots adapt_ms_p50 adapt_ms_p95 adapt_users_per_second "
-                        "score_items_per_second state_bytes_per_user peak_memory_bytes "
-                        "meta_train_seconds").split():  # fmt: skip
+            for key in ("shots adapt_ms_p50 adapt_ms_p95 score_ms_p50 idle_ms_p50 "
+                        "adapt_users_per_second score_items_per_second state_bytes_per_user "
+                        "peak_memory_bytes meta_train_seconds").split():  # fmt: skip
                 row[key] = timed.get(key)
             row["by_batch"] = timed.get("adapt_by_batch", [])
             row["trained_parameters"] = facts.get("trained_parameters")
-            for status in ("done", "failed", "unavailable", "missing"):
+            for status in ("done", "failed", "unavailable", "missing", "damaged"):
                 row[status] = counts[status]
             rows.append(row)
         return rows
@@ -202,21 +202,24 @@ class Section:
 
 
 def _known(cells: list[Cell]) -> Known | None:
-    """What the splits say of users and items, by seed; None where a run kept none."""
+    """What the splits say of users and items, by seed; None where one is missing or torn."""
     folders = {cell.spec.seed: cell.split for cell in cells if cell.status == "done"}
-    if not folders or not all((folder / "users.parquet").is_file() for folder in folders.values()):
+    if not folders:
         return None
-    users, items = (
-        pl.concat(
-            [
-                pl.read_parquet(folder / f"{name}.parquet").select(
-                    pl.lit(seed, pl.Int64).alias("seed"), pl.all()
-                )
-                for seed, folder in folders.items()
-            ]
+    try:
+        users, items = (
+            pl.concat(
+                [
+                    pl.read_parquet(folder / f"{name}.parquet").select(
+                        pl.lit(seed, pl.Int64).alias("seed"), pl.all()
+                    )
+                    for seed, folder in folders.items()
+                ]
+            )
+            for name in ("users", "items")
         )
-        for name in ("users", "items")
-    )
+    except (OSError, pl.exceptions.PolarsError):
+        return None
     return Known(users, items)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from coldbench.blocks import lay
+from coldbench.blocks import kept, lay
 from coldbench.cell import Cell
 from coldbench.gains import number
 from coldbench.judged import Judged
@@ -17,13 +17,14 @@ Row = dict[str, Any]
 def steps(cells: dict[str, list[Cell]], metric: str) -> list[Row]:
     rows = []
     for method, many in cells.items():
-        kept = [cell for cell in many if (cell.folder / "trace.parquet").is_file()]
-        if not kept or kept[0].status != "done":
+        traced = kept(many, "trace")
+        if not traced:
             continue
-        trace = pl.read_parquet(kept[0].folder / "trace.parquet")
+        trace = pl.read_parquet(traced[0].folder / "trace.parquet")
+        facts = traced[0].facts
         for (step,), part in trace.group_by("step", maintain_order=True):
             query, support = (
-                lay(part.filter(query=asked), ["user"], kept[0].facts)[2] for asked in (True, False)
+                lay(part.filter(query=asked), ["user"], facts)[2] for asked in (True, False)
             )
             rows.append(
                 {"method": method, "step": step, "support_loss": _mean("log-loss", support),

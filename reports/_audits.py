@@ -2,9 +2,16 @@
 
 from typing import Any
 
+from coldbench.controls import CHANGES
 from coldbench.gains import CERTAIN
 
-from ._parts import Part, Row, Table, Value, difference, groups, metric_name
+from ._parts import Part, groups
+from ._values import Row, Table, Value, difference, metric_name
+
+HEADS = {
+    "own": "own labels", "others": "another user's labels", "personal": "own − another's",
+    "shuffled": "own items, labels shuffled", "labels": "own − shuffled",
+}  # fmt: skip
 
 
 def audits(part: Part) -> list[Table]:
@@ -13,39 +20,50 @@ def audits(part: Part) -> list[Table]:
 
 def _control(part: Part) -> list[Table]:
     rows, shots = {}, 0
-    for row in part.of(part.results.controls).iter_rows(named=True):
+    found = part.of(part.results.controls)
+    some = [name for name in CHANGES if found[name].count()]  # a cell may have kept one control
+    for row in found.iter_rows(named=True):
         shots = row["shots"]
-        rows[row["method"]] = tuple(
-            difference(_one(row, name)) for name in ("own", "others", "personal")
-        )
+        rows[row["method"]] = tuple(difference(_one(row, name)) for name in some)
     metric = metric_name(part.results.headline)
     return [
         Table(
             "control",
             f"Is it the user's own labels? A control at K = {shots}",
             part.note,
-            "The first column is the gain over the method's own K = 0 by the user's labels, the "
-            "second by the labels of another user, the third the one less the other. What "
-            "another user's labels give as well is no personalisation. ▲ and ▼: significant at "
-            f"{100 * CERTAIN:.0f} % after Holm's correction over the methods of a column.",
-            (f"{metric}, own labels", "another user's labels", "own − another's"),
+            "Gains over the method's own K = 0: by the user's labels, by the support of another "
+            "user, and the one less the other. What another user's labels give as well is no "
+            "personalisation. Then by the user's own items with their labels in another order, and "
+            "own less that: what shuffled labels give as well comes of which items were rated, not "
+            f"of how. ▲ and ▼: significant at {100 * CERTAIN:.0f} % after Holm's correction over "
+            "the methods of a column, p beside it.",
+            tuple(f"{metric}, {HEADS[name]}" if name == "own" else HEADS[name] for name in some),
             groups(part, rows),
         )
     ] * bool(rows)
 
 
-def _one(row: dict[str, Any], name: str) -> dict[str, float] | None:
+def _one(row: dict[str, Any], name: str) -> dict[str, Any] | None:
     if row[name] is None:
         return None
     found = {end: row[f"{name}_{end}"] for end in ("low", "high")}
     moved = float(bool(row[name] or found["low"] or found["high"]))
-    return found | {"mean": row[name], "p_holm": row[f"{name}_p"], "helped": moved, "harmed": 0.0}
+    found |= {"mean": row[name], "p_holm": row[f"{name}_p"], "metric": row["metric"]}
+    return found | {"helped": moved, "harmed": 0.0}
+
+
+def _ties(row: dict[str, Any]) -> str:
+    """Where an order in time holds but just, since clocks of whole seconds tell no more."""
+    if row["tied"] is None or not row["checked"]:
+        return ""
+    share = 100 * row["tied"] / row["checked"]
+    return f" (for {share:.0f} % of them the last label and the query share an instant)"
 
 
 def _leaks(part: Part) -> list[Table]:
     rows = [
         Row(
-            row["says"],
+            row["says"] + _ties(row),
             (
                 Value("holds" if not row["broken"] else "broken", None,
                       mark="" if not row["broken"] else "worse"),

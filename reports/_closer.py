@@ -6,7 +6,8 @@ import polars as pl
 from coldbench.gains import CERTAIN
 from coldbench.metrics import known
 
-from ._parts import Part, Table, Value, groups, level, metric_name
+from ._parts import Part, groups, level
+from ._values import Table, Value, metric_name, point
 
 Cells = dict[str, tuple[Value, ...]]
 
@@ -30,9 +31,7 @@ def _everyone(part: Part) -> Table:
     middle = {row["method"]: row for row in part.of(part.results.middle).iter_rows(named=True)}
     rows: Cells = {}
     for method, tally in counts.items():
-        robust = (
-            level(middle[method], "iqm", "iqm_low", "iqm_high") if method in middle else Value("")
-        )
+        robust = level(part, middle[method], "iqm", "iqm_") if method in middle else Value("")
         rows[method] = (*(Value(str(n), n) for n in tally), robust)
     return Table(
         "everyone",
@@ -53,17 +52,17 @@ def _pooled(part: Part) -> Table:
     for row in part.of(part.results.pooled).iter_rows(named=True):
         mine = users.get(row["method"])
         rows[row["method"]] = (
-            *(level({"value": row[x], "low": None, "high": None})
-              for x in ("pooled", "between", "within", "level")),
-            level(mine) if mine else Value(""),
-        )  # fmt: skip
+            *(point(row[x]) for x in ("pooled", "between", "within", "level")),
+            level(part, mine) if mine else Value(""),
+        )
     share = part.of(part.results.pooled)["share"].max()
     words = f" {100 * float(share):.1f} % of its pairs lie within a user." if share else ""  # type: ignore[arg-type]
     return Table(
         "pooled",
         "What does a pooled AUC reward?",
         f"{part.note}{words}",
-        "A pooled AUC is nearly all pairs between users. Level: the AUC left when each user's "
+        "Pooled over the users of a seed, and a mean over seeds: nearly all pairs are between "
+        "users. Level: the AUC left when each user's "
         "scores are replaced by their mean, so that nothing but who likes much is known. Only "
         "pairs within a user, and the AUC per user, say whether a user's items are ranked.",
         ("pooled", "between users", "within users", "level alone", "AUC per user"),
@@ -77,7 +76,7 @@ def _calibration(part: Part) -> Table:
     found: dict[str, dict[tuple[str, int], Value]] = {}
     for row in part.of(part.results.table).drop_nulls("value").iter_rows(named=True):
         if (row["metric"], row["shots"]) in wanted and row["method"] != "chance":
-            found.setdefault(row["method"], {})[row["metric"], row["shots"]] = level(row)
+            found.setdefault(row["method"], {})[row["metric"], row["shots"]] = level(part, row)
     rows = {m: tuple(by.get(one, Value("")) for one in wanted) for m, by in found.items()}
     return Table(
         "calibration",
@@ -103,7 +102,7 @@ def _buckets(part: Part) -> list[Table]:
         by = {(r["method"], r["bucket"]): r for r in here.iter_rows(named=True)}
         rows = {
             method: tuple(
-                level(by[method, name]) if (method, name) in by else Value("")
+                level(part, by[method, name]) if (method, name) in by else Value("")
                 for name in names["bucket"]
             )
             for method in here["method"].unique(maintain_order=True)
@@ -129,10 +128,7 @@ def _buckets(part: Part) -> list[Table]:
 
 def _exposure(part: Part) -> Table:
     rows = {
-        row["method"]: tuple(
-            level({"value": row[x], "low": None, "high": None})
-            for x in ("popularity", "coverage", "gini")
-        )
+        row["method"]: tuple(point(row[x]) for x in ("popularity", "coverage", "gini"))
         for row in part.of(part.results.exposure).iter_rows(named=True)
     }
     return Table(

@@ -14,8 +14,9 @@ from coldbench.pairs import critical as compared
 from coldbench.results import Results
 
 from ._draw import COLOURS, GREY, INK, MUTED, Drawing, drawn
-from ._parts import metric_name, parts
+from ._parts import parts
 from ._place import short
+from ._values import metric_name
 
 
 def critical(results: Results) -> Drawing | None:

@@ -6,9 +6,11 @@ from matplotlib.lines import Line2D
 
 from coldbench.gains import REFERENCE, plain
 
+from ._costs import NOTHING, idle
 from ._draw import GREY, MUTED, Drawing, drawn
-from ._parts import FLOOR, Part, metric_name
+from ._parts import FLOOR, Part
 from ._place import below, colours, end_labels, frame, short
+from ._values import metric_name
 
 
 def kshot(part: Part) -> Drawing:
@@ -113,8 +115,10 @@ def profile(part: Part) -> Drawing | None:
 
 def throughput(part: Part) -> Drawing | None:
     """Users adapted to in a second against users at once."""
-    costs = part.of(part.results.costs).select("method", "by_batch").explode("by_batch")
-    table = costs.drop_nulls().unnest("by_batch")
+    costs = part.of(part.results.costs)
+    still = [row["method"] for row in costs.iter_rows(named=True) if idle(row)]
+    costs = costs.filter(~pl.col("method").is_in(still)).select("method", "by_batch")
+    table = costs.explode("by_batch").drop_nulls().unnest("by_batch")
     if table.is_empty():
         return None
     bright = colours(part)
@@ -144,7 +148,9 @@ def throughput(part: Part) -> Drawing | None:
 
     words = (
         "Users adapted to in a second, against users at once",
-        f"One timed cell a method, at the largest K of {part.title}.{part.stamp}",
+        f"One timed cell a method, at the largest K of {part.title}."
+        + (f" {NOTHING.capitalize()}, and left out: {', '.join(still)}." if still else "")
+        + part.stamp,
         "A line that rises gains from batching; a flat one does its users one after another.",
     )
     return drawn(part, "throughput", words, table, (7.4, 3.6), draw)

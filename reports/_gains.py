@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from coldbench.gains import CERTAIN, OWN, REFERENCE, plain
 
 from ._draw import COLOURS, GREY, MUTED, Drawing, drawn
-from ._parts import FLOOR, Part, metric_name
+from ._parts import FLOOR, Part
 from ._place import adapting
+from ._values import metric_name
 
 
 def gains(part: Part) -> Drawing | None:
@@ -27,16 +28,18 @@ def gains(part: Part) -> Drawing | None:
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, len(shots), sharex=True, sharey=True, squeeze=False)[0]
-        reach = table.filter(pl.col("low").is_not_null())
-        left, right = float(reach["low"].min()), float(reach["high"].max())  # type: ignore[arg-type]
+        ends = table.select(pl.coalesce("low", "mean"), high=pl.coalesce("high", "mean"))
+        left, right = float(ends["low"].min()), float(ends["high"].max())  # type: ignore[arg-type]
         width = max(right - min(left, 0), 1e-3)
         panels[0].set_xlim(min(left, 0) - 0.05 * width, max(right, 0) + 0.3 * width)
         for axes, k in zip(panels, shots, strict=True):
             axes.axvline(0, color=MUTED, lw=0.8)
             for row in table.filter(shots=k).iter_rows(named=True):
-                y, sure = methods.index(row["method"]), (row["p_holm"] or 0) < CERTAIN
+                y = methods.index(row["method"])
+                sure = row["p_holm"] is not None and row["p_holm"] < CERTAIN
                 colour = MUTED if not sure else COLOURS[0] if row["mean"] > 0 else COLOURS[1]
-                axes.plot([row["low"], row["high"]], [y, y], "-", color=colour, lw=1.4)
+                if row["low"] is not None:
+                    axes.plot([row["low"], row["high"]], [y, y], "-", color=colour, lw=1.4)
                 axes.plot(row["mean"], y, "o", color=colour, ms=4)
                 axes.text(1, y, f"{row['harmed']:.0%}", transform=axes.get_yaxis_transform(),
                           size=7, ha="right", va="center", color=MUTED)  # fmt: skip
@@ -74,7 +77,7 @@ def control(part: Part) -> Drawing | None:
         axes = figure.add_subplot()
         axes.axvline(0, color=MUTED, lw=0.8)
         for y, row in enumerate(table.iter_rows(named=True)):
-            sure = (row["own_p"] or 0) < CERTAIN if row["own_p"] is not None else False
+            sure = row["own_p"] is not None and row["own_p"] < CERTAIN
             colour = MUTED if not sure else COLOURS[0] if row["own"] > 0 else COLOURS[1]
             axes.plot([row["own"], row["others"]], [y, y], "-", color=GREY, lw=0.8)
             for name, lift, ink, dot in (("own", 0.13, colour, colour),

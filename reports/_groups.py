@@ -7,8 +7,9 @@ from matplotlib.lines import Line2D
 from coldbench.gains import REFERENCE
 
 from ._draw import MUTED, Drawing, drawn
-from ._parts import Part, metric_name
+from ._parts import Part
 from ._place import adapting, colours, short
+from ._values import metric_name
 
 ITEMS = "item popularity"
 

@@ -6,8 +6,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ._draw import COLOURS, MUTED, Drawing, drawn
-from ._parts import Part, metric_name
+from ._parts import Part
 from ._place import end_labels, short
+from ._values import metric_name
 
 MOST = 8  # methods that stand side by side
 

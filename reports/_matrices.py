@@ -14,7 +14,8 @@ from ._parts import FLOOR, Part, parts
 from ._place import short
 
 MOST = 24  # methods that a matrix has room for
-STATES = {"done": COLOURS[0], "failed": COLOURS[1], "unavailable": GREY, "missing": FAINT}
+STATES = {"done": COLOURS[0], "failed": COLOURS[1], "unavailable": GREY, "missing": FAINT,
+          "damaged": INK}  # fmt: skip
 
 
 def wins(part: Part) -> Drawing | None:
@@ -91,7 +92,7 @@ def health(results: Results) -> Drawing | None:
             Rectangle((0, 0), 1, 1, fc=colour, alpha=0.45 if state == "done" else 0.8, lw=0)
             for state, colour in STATES.items()
         ]
-        figure.legend(handles, list(STATES), loc="outside upper left", ncols=4, frameon=False)
+        figure.legend(handles, list(STATES), loc="outside upper left", ncols=5, frameon=False)
 
     sums = {state: int(table[state].sum()) for state in STATES}
     words = (

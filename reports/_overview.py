@@ -3,7 +3,9 @@
 from coldbench.gains import OWN, REFERENCE
 from coldbench.results import Results
 
-from ._parts import Part, Row, Table, Value, difference, level, metric_name, parts
+from ._costs import cost
+from ._parts import Part, level, parts
+from ._values import Row, Table, Value, difference, metric_name, point
 
 
 def overview(results: Results) -> Table | None:
@@ -17,8 +19,9 @@ def overview(results: Results) -> Table | None:
         "Every dataset at a glance",
         f"The best method of each by {metric} at the largest K, paired by user; the sections below "
         "say on how many users and seeds, and which cells each number comes from.",
-        "▲ significant after Holm's correction within the dataset. The best of many looks better "
-        "than it is: read the last columns first.",
+        f"▲ significant after Holm's correction over the differences in {metric} of its own "
+        "section, p beside it. The best of many looks better than it is: read the last columns "
+        "first. ms a user: adapting and scoring.",
         (f"best by {metric}", "level", "chance", f"− {REFERENCE}", "− own K = 0", "verdict",
          "ms a user"),
         (("", tuple(made)),),
@@ -37,18 +40,16 @@ def _row(part: Part) -> Row | None:
     gains = part.of(results.gains, method=method, metric=metric, shots=shots)
     by = {row["against"]: row for row in gains.iter_rows(named=True)}
     moved = part.of(results.moved, method=method, shots=shots)
-    cost = part.of(results.costs, method=method)["adapt_ms_p50"][0]
+    ms = cost(part.of(results.costs, method=method).row(0, named=True))
     return Row(
         f"{part.title}, K = {shots}",
         (
             Value(method),
-            level(best),
-            level({"value": chance["value"][0], "low": None, "high": None})
-            if len(chance)
-            else Value(""),
+            level(part, best),
+            point(chance["value"][0] if len(chance) else None),
             difference(by.get(REFERENCE)),
             difference(by.get(OWN)),
             Value(moved["verdict"][0] if len(moved) else ""),
-            Value("" if cost is None else f"{cost:.2g}", cost),
+            Value("" if ms is None else f"{ms:.2g}", ms),
         ),
     )

@@ -1,50 +1,20 @@
-"""One dataset under one protocol, and what its tables are made of: values, not how they are set."""
+"""One dataset under one protocol: its share of the results, and its rows by family."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
 from coldbench.cell import Cell
-from coldbench.gains import CERTAIN, REFERENCE, plain
+from coldbench.gains import REFERENCE, plain
 from coldbench.metrics import known
 from coldbench.results import Results
 
-NAMES = {
-    "auc": "AUC per user", "auc-pooled": "AUC pooled", "accuracy": "accuracy", "f1": "F1",
-    "mae": "MAE", "rmse": "RMSE", "log-loss": "log-loss", "ece": "ECE", "precision": "precision",
-    "recall": "recall",
-}  # fmt: skip
+from ._values import Row, Value, metric_name, span
+
 FLOOR = ("chance", "random", "constant", "popularity", "user-mean", "user-median", REFERENCE)
 FIRST = "reference rows"
-
-
-@dataclass(frozen=True)
-class Value:
-    """A cell: a number with its interval, or words."""
-
-    text: str  # "" where there is nothing to say
-    number: float | None = None  # what it is sorted by
-    interval: str = ""  # "[.775, .803]"
-    mark: str = ""  # "better" or "worse": significant after Holm's correction
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    cells: tuple[Value, ...]
-    note: str = ""  # instead of cells: why the row has none
-
-
-@dataclass(frozen=True)
-class Table:
-    name: str  # for file names and anchors
-    title: str
-    caption: str
-    how: str  # how to read it
-    columns: tuple[str, ...]
-    groups: tuple[tuple[str, tuple[Row, ...]], ...]
-    first: str = "method"  # what a row is
 
 
 @dataclass(frozen=True)
@@ -76,6 +46,19 @@ class Part:
             groups.setdefault(FIRST if method in FLOOR else family or "not run", []).append(method)
         groups[FIRST].sort(key=FLOOR.index)
         return list(groups.items())
+
+    @cached_property
+    def few(self) -> dict[str, str]:
+        """Methods that met fewer seeds than others, and so other users: "1 of 5 seeds"."""
+        rows = self.of(self.results.table, metric=self.results.headline)
+        seeds = dict(rows.filter(pl.col("method") != "chance").select("method", "seeds").rows())
+        most = max(seeds.values(), default=0)
+        return {m: f"{n} of {most} seeds" for m, n in seeds.items() if n < most}
+
+    def tested(self, metric: str, shots: int) -> pl.DataFrame:
+        """The family of Holm's correction: a metric's differences at one K that are no zeros."""
+        rows = self.of(self.results.gains, metric=metric, shots=shots).drop_nulls("p")
+        return rows.filter((pl.col("helped") > 0) | (pl.col("harmed") > 0))
 
     @property
     def levels(self) -> pl.DataFrame:
@@ -125,11 +108,16 @@ class Part:
                 f" Smallest difference to {REFERENCE} this run could detect (80 % power at 5 %, "
                 f"median method): {smallest} {metric_name(self.results.headline)}."
             )
+        intervals = (
+            "no interval, since one user says nothing of others" if cold < 2
+            else f"95 % intervals over users{' and seeds' if seeds > 1 else ''}"
+        )  # fmt: skip
         return (
-            f"Protocol {self.protocol}{self._ranked}; {users:,} meetings of {cold:,} new users "
-            f"over {seeds} {'seed' if seeds == 1 else 'seeds'}; 95 % intervals over users"
-            f"{' and seeds' if seeds > 1 else ''}."
-            f"{self._fewer(levels, seeds)}{resolution}{self.stamp}"
+            f"Protocol {self.protocol}{self._ranked}; {users:,} "
+            f"{'meeting' if users == 1 else 'meetings'} of {cold:,} new "
+            f"{'user' if cold == 1 else 'users'} over {seeds} {'seed' if seeds == 1 else 'seeds'}; "
+            f"{intervals}."
+            f"{self._fewer}{resolution}{self.stamp}"
         )
 
     def cells(self) -> list[Cell]:
@@ -147,13 +135,12 @@ class Part:
         }
         return "".join(words[one] for one in words if one in asked)
 
-    @staticmethod
-    def _fewer(levels: pl.DataFrame, seeds: int) -> str:
+    @property
+    def _fewer(self) -> str:
         """Which rows have fewer seeds, and so other users."""
-        few = levels.filter(pl.col("seeds") < seeds).unique("method", maintain_order=True)
-        if few.is_empty():
+        if not self.few:
             return ""
-        names = ", ".join(f"{m} ({n})" for m, n in few.select("method", "seeds").iter_rows())
+        names = ", ".join(f"{method} ({seeds})" for method, seeds in self.few.items())
         return (
             f" With fewer seeds, so on fewer users: {names}; read their paired differences, which "
             f"are on the users that both rows have, not their levels. Figures place them at "
@@ -170,31 +157,13 @@ def parts(results: Results) -> list[Part]:
     return [Part(results, dataset, protocol) for dataset, protocol in results.sections]
 
 
-def metric_name(metric: str) -> str:
-    family, at, k = metric.partition("@")
-    return NAMES.get(metric) or family.replace("ndcg", "NDCG").replace("mrr", "MRR") + at + k
-
-
-def difference(row: dict[str, float] | None) -> Value:
-    """+.011 [.004, .018] ▲, of a row that has mean, low, high, p_holm, helped and harmed."""
-    if row is None or row["mean"] is None:
-        return Value("")
-    if not (row["helped"] or row["harmed"]):
-        return Value("0", 0.0)
-    sign = "+" if row["mean"] > 0 else ""
-    interval = "" if row["low"] is None else f"[{plain(row['low'])}, {plain(row['high'])}]"
-    mark = ""
-    if row["p_holm"] is not None and row["p_holm"] < CERTAIN:
-        mark = "better" if row["mean"] > 0 else "worse"  # the metrics shown rise with quality
-    return Value(sign + plain(row["mean"]), row["mean"], interval, mark)
-
-
-def level(row: dict[str, Any], value: str = "value", low: str = "low", high: str = "high") -> Value:
-    """.779 [.766, .793]"""
+def level(part: Part, row: dict[str, Any], value: str = "value", prefix: str = "") -> Value:
+    """.779 [.766, .793]; of fewer seeds than others have no number to be sorted by."""
     if row[value] is None:
         return Value("")
-    interval = "" if row[low] is None else f"[{plain(row[low])}, {plain(row[high])}]"
-    return Value(plain(row[value]), row[value], interval)
+    text, few = plain(row[value]), part.few.get(row["method"])
+    interval = "" if row["method"] == "chance" else span(row, f"{prefix}low", f"{prefix}high")
+    return Value(f"{text} ({few})", None, interval) if few else Value(text, row[value], interval)
 
 
 def groups(

@@ -72,8 +72,9 @@ def _latex_letter(letter: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Everything that could be markup or HTML is shown as it is written."""
-    whole = re.sub(r"&(?=#?\w+;)", "&amp;", one_line(text))  # else &lt; would be read as <
+    """Everything that could be markup or HTML is shown as it is written, and what a terminal would
+    obey or a file cannot hold (escapes, half a letter) is a �."""
+    whole = re.sub(r"&(?=#?\w+;)", "&amp;", xml(one_line(text)))  # else &lt; would be read as <
     escaped = re.sub(r"([\\`*_{}\[\]<>#|~!$])", r"\\\1", whole)
     return escaped.replace("\\<", "&lt;").replace("\\>", "&gt;")
 

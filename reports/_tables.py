@@ -2,12 +2,15 @@
 
 import polars as pl
 
+from coldbench import statistics
 from coldbench.gains import CERTAIN, OWN, REFERENCE, plain
 from coldbench.metrics import known
 
 from ._audits import audits
 from ._closer import closer
-from ._parts import Part, Row, Table, Value, difference, groups, metric_name
+from ._costs import NOTHING, cost, idle
+from ._parts import Part, groups, level
+from ._values import Row, Table, Value, difference, metric_name
 
 QUALITY = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
 
@@ -32,8 +35,10 @@ def quality(part: Part, shots: int) -> Table:
         f"Quality at K = {shots}",
         part.note,
         "↑ higher is better, ↓ lower is better. Chance is exact: scores drawn at random, ties in "
-        "expectation. MAE is in rating units. Read no difference between methods off overlapping "
-        "intervals: the table of differences pairs them user by user.",
+        "expectation. NDCG's gain is 2^g − 1, g the rating mapped to 1..5 (of likes: the like); "
+        "MAE is in rating units; a pooled AUC is that within a seed, a mean over seeds. Read no "
+        "difference between methods off overlapping intervals: the table of differences pairs "
+        "them user by user.",
         tuple(f"{metric_name(m)} {a}" for m, a in zip(metrics, arrows, strict=True)),
         groups(part, {m: tuple(by.get(c, Value("")) for c in metrics) for m, by in levels.items()}),
     )
@@ -68,7 +73,6 @@ def audit(part: Part, shots: int) -> Table:
         for r in gains.iter_rows(named=True)
         if (r["metric"], r["against"]) in wanted
     }
-    tests = sum(r["metric"] == metric and bool(r["helped"] or r["harmed"]) for r in found.values())
     rows = {}
     for method in dict.fromkeys(part.of(part.results.users)["method"]):
         own = found.get((method, metric, OWN))
@@ -85,19 +89,36 @@ def audit(part: Part, shots: int) -> Table:
         f"Is it real? Differences at K = {shots}, paired by user",
         part.note,
         f"▲ better and ▼ worse mark what is significant at {100 * CERTAIN:.0f} % after Holm's "
-        f"correction over the {tests} differences tested of a metric in this table. Helped "
-        "and harmed: share of meetings that the labels moved up or down. Moved: mean |change of "
-        "score| from K = 0, as a share of the scale.",
+        f"correction, p beside it. {_family(part, [m for m in (metric, second) if m], shots)} "
+        "Helped and harmed: share of meetings that the labels moved up or down. Moved: mean "
+        "|change of score| from K = 0, as a share of the scale.",
         (*heads, "helped", "harmed", "moved", "verdict"),
         groups(part, rows),
+    )
+
+
+def _family(part: Part, metrics: list[str], shots: int) -> str:
+    """Over what Holm's correction is, and what is left of the marks by a wider one."""
+    tests = [part.tested(metric, shots) for metric in metrics]
+    says = " and ".join(
+        f"{len(rows)} {'difference' if len(rows) == 1 else 'differences'} in {metric_name(metric)}"
+        for rows, metric in zip(tests, metrics, strict=True)
+    )
+    if len(metrics) == 1:
+        return f"The family is the {says}."
+    every = pl.concat(tests)
+    marks = int((every["p_holm"] < CERTAIN).sum())
+    wide = int((statistics.holm(every["p"].to_numpy()) < CERTAIN).sum())
+    return (
+        f"Each metric is a family of its own: {says}. Taken as one family of {len(every)}, "
+        f"{wide} of the {marks} marks would stand."
     )
 
 
 def _levels(part: Part, frame: pl.DataFrame, by: str) -> dict[str, dict[object, Value]]:
     found: dict[str, dict[object, Value]] = {}
     for r in frame.filter(pl.col("value").is_not_null()).iter_rows(named=True):
-        interval = "" if r["low"] is None else f"[{plain(r['low'])}, {plain(r['high'])}]"
-        found.setdefault(r["method"], {})[r[by]] = Value(plain(r["value"]), r["value"], interval)
+        found.setdefault(r["method"], {})[r[by]] = level(part, r)
     return found
 
 
@@ -105,13 +126,20 @@ def _share(row: dict[str, float] | None, name: str) -> Value:
     return Value("") if row is None else Value(f"{row[name]:.0%}".replace("%", " %"), row[name])
 
 
+UNDONE = ("failed", "unavailable", "missing", "damaged")
+
+
 def costs(part: Part) -> Table:
     rows = {}
     for r in part.of(part.results.costs).iter_rows(named=True):
-        cells = f"{r['done']} / {r['failed'] + r['unavailable'] + r['missing']}"
+        cells = f"{r['done']} / {sum(r[status] for status in UNDONE)}"
+        nothing = Value(NOTHING, 0.0)
         rows[r["method"]] = (
-            _amount(r["adapt_ms_p50"]), _amount(r["adapt_ms_p95"]),
-            _amount(r["adapt_users_per_second"]), _amount(r["score_items_per_second"]),
+            _amount(cost(r)),
+            *((nothing, Value(""), Value("")) if idle(r) else
+              (_amount(r["adapt_ms_p50"]), _amount(r["adapt_ms_p95"]),
+               _amount(r["adapt_users_per_second"]))),
+            _amount(r["score_ms_p50"]), _amount(r["score_items_per_second"]),
             _bytes(r["state_bytes_per_user"]), _bytes(r["peak_memory_bytes"]),
             _amount(r["trained_parameters"]), _amount(r["meta_train_seconds"]),
             Value(cells, r["done"]),
@@ -122,11 +150,14 @@ def costs(part: Part) -> Table:
         "What it costs",
         f"Measured on {'; '.join(sorted(hardware)) or 'unknown hardware'}, at the largest K, one "
         f"cell a method.{part.stamp}",
-        "adapt: one new user, median and 95th percentile. users/s and items/s: the best batch. "
-        "peak memory: of the device on CUDA, else of the whole process. cells: done / not done.",
-        ("adapt ms p50", "adapt ms p95", "users/s adapted", "items/s scored", "state per user",
-         "peak memory", "trained parameters", "meta-training s", "cells"),
-        groups(part, {m: c for m, c in rows.items() if c[0].text or c[-1].number}),
+        "ms a user: to adapt to one new user and to score what they are asked for, the medians "
+        f"together. {NOTHING}: adapting takes as long as an empty call, its work is in the "
+        "scoring. users/s and items/s: the best batch. peak memory: of the device on CUDA, else of "
+        "the whole process. cells: done / not done.",
+        ("ms a user", "adapt ms p50", "adapt ms p95", "users/s adapted", "score ms p50",
+         "items/s scored", "state per user", "peak memory", "trained parameters",
+         "meta-training s", "cells"),
+        groups(part, {m: c for m, c in rows.items() if c[1].text or c[-1].number}),
     )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from coldbench.metrics import known
 from coldbench.results import Results
 
 from ._draw import COLOURS, MUTED, Drawing, laid_out
-from ._parts import metric_name
 from ._place import end_labels, short
+from ._values import metric_name
 
 STUDY = ["dataset", "protocol", "metric"]
 

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 from coldbench.results import Results
 
 from ._draw import COLOURS, INK, MUTED, Drawing, drawn
-from ._parts import metric_name, parts
+from ._parts import parts
 from ._place import short
+from ._values import metric_name
 
 SOURCES = {
     "all": ("everything", INK, "o"),

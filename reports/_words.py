@@ -3,8 +3,11 @@
 from typing import Any
 
 from coldbench.gains import CERTAIN, OWN, REFERENCE, plain
+from coldbench.metrics import known
 
-from ._parts import FLOOR, Part, metric_name
+from ._costs import NOTHING, cost, idle
+from ._parts import FLOOR, Part
+from ._values import metric_name, p_value, span
 
 
 def summary(part: Part) -> list[str]:
@@ -22,17 +25,17 @@ def summary(part: Part) -> list[str]:
     return [
         f"On {part.title} at K = {shots}, {best['method']} has the best {metric_name(metric)}: "
         f"{_level(best)}{_beside_chance(part, shots)}.",
-        _against(best["method"], gains),
+        _against(part, best["method"], gains),
         *_second(part, best["method"], shots),
         _own(part, best["method"], gains.get((best["method"], OWN))),
         *_cost(part, best["method"]),
-        _field(part, gains, len(ranked)),
+        *_field(part, shots, len(ranked)),
         *_gaps(part),
     ]
 
 
 def _level(row: dict[str, Any]) -> str:
-    return f"{plain(row['value'])} [{plain(row['low'])}, {plain(row['high'])}]"
+    return f"{plain(row['value'])} {span(row)}"
 
 
 def _beside_chance(part: Part, shots: int) -> str:
@@ -43,26 +46,40 @@ def _beside_chance(part: Part, shots: int) -> str:
 
 def _change(row: dict[str, Any]) -> str:
     sign = "+" if row["mean"] > 0 else ""
-    return f"{sign}{plain(row['mean'])} [{plain(row['low'])}, {plain(row['high'])}]"
+    return f"{sign}{plain(row['mean'])} {span(row)}"
 
 
 def _certain(row: dict[str, Any]) -> bool:
     return row["p_holm"] is not None and row["p_holm"] < CERTAIN
 
 
-def _against(best: str, gains: dict[tuple[str, str], dict[str, Any]]) -> str:
+def _rule(part: Part, row: dict[str, Any]) -> str:
+    """The verdict on a difference, by which rule it is, and what the other rule would say."""
+    if row["p"] is None:
+        return "of which nothing can be said: it has been seen of one user"
+    tests = len(part.tested(row["metric"], row["shots"]))
+    alone = "significant" if row["p"] < CERTAIN else "not significant"
+    return (
+        f"{'' if _certain(row) else 'not '}significant after Holm's correction over the {tests} "
+        f"differences in {metric_name(row['metric'])} (p {p_value(row['p_holm'])}; alone and "
+        f"uncorrected, as `coldbench compare` has it, p {p_value(row['p'])}: {alone})"
+    )
+
+
+def _against(part: Part, best: str, gains: dict[tuple[str, str], dict[str, Any]]) -> str:
     if best == REFERENCE:
         return (
-            f"That is {REFERENCE}, which knows nothing of the user: nothing in this run beats it."
+            f"That is {REFERENCE}, which knows nothing of the user: nothing in this run has a "
+            f"higher mean {metric_name(part.results.headline)}."
         )
     row = gains.get((best, REFERENCE))
     if row is None:
         return f"Without the row {REFERENCE} nothing can be said of what personalisation adds."
     if _certain(row):
-        return f"That is {_change(row)} over {REFERENCE}, significant after Holm's correction."
+        return f"That is {_change(row)} over {REFERENCE}, {_rule(part, row)}."
     return (
-        f"Its lead over {REFERENCE}, {_change(row)}, is not significant after Holm's correction: "
-        f"this run does not show that it beats {REFERENCE}."
+        f"Its lead over {REFERENCE}, {_change(row)}, is {_rule(part, row)}: this run does not show "
+        f"that it beats {REFERENCE} in {metric_name(part.results.headline)}."
     )
 
 
@@ -74,11 +91,7 @@ def _second(part: Part, best: str, shots: int) -> list[str]:
     if part.results.headline == "auc" or found.is_empty():
         return []
     row = found.row(0, named=True)
-    words = "" if _certain(row) else "not "
-    return [
-        f"By {metric_name('auc')} the difference is {_change(row)}, {words}significant after "
-        "Holm's correction."
-    ]
+    return [f"By {metric_name('auc')} its difference is {_change(row)}, {_rule(part, row)}."]
 
 
 def _own(part: Part, best: str, row: dict[str, Any] | None) -> str:
@@ -88,46 +101,51 @@ def _own(part: Part, best: str, row: dict[str, Any] | None) -> str:
     verdict = moved["verdict"][-1]
     if verdict == "does not adapt":
         return f"It does not adapt: the {row['shots']} labels leave its scores where they were."
+    metric = metric_name(part.results.headline)
     if not _certain(row):
         return (
-            f"Against its own K = 0 the {row['shots']} labels make {_change(row)}, which is not "
-            "significant after Holm's correction."
+            f"Against its own K = 0 the {row['shots']} labels make {_change(row)} of {metric}, "
+            f"{_rule(part, row)}."
         )
     return (
-        f"Its {row['shots']} labels are worth {_change(row)} over its own K = 0; they help "
-        f"{100 * row['helped']:.0f} % of the meetings and harm {100 * row['harmed']:.0f} %."
+        f"Its {row['shots']} labels are worth {_change(row)} of {metric} over its own K = 0; they "
+        f"help {100 * row['helped']:.0f} % of the meetings and harm {100 * row['harmed']:.0f} %."
     )
 
 
 def _cost(part: Part, best: str) -> list[str]:
     row = part.of(part.results.costs, method=best).row(0, named=True)
-    if row["adapt_ms_p50"] is None:
+    ms = cost(row)
+    if ms is None:
         return []
+    adapting = NOTHING if idle(row) else f"{row['adapt_ms_p50']:.2g} ms"
     return [
-        f"It adapts to one new user in {row['adapt_ms_p50']:.2g} ms (median; 95th percentile "
-        f"{row['adapt_ms_p95']:.2g} ms) and to {row['adapt_users_per_second']:,.0f} users a second "
-        "in batches."
+        f"One new user costs it {ms:.2g} ms (medians): adapting {adapting}, scoring "
+        f"{row['score_ms_p50']:.2g} ms."
     ]
 
 
-def _field(part: Part, gains: dict[tuple[str, str], dict[str, Any]], methods: int) -> str:
-    above = [
-        method
-        for (method, against), row in gains.items()
-        if against == REFERENCE and _certain(row) and row["mean"] > 0 and method not in FLOOR
-    ]
-    own = [m for (m, a), row in gains.items() if a == OWN and _certain(row) and row["mean"] > 0]
-    tested = sum(bool(row["helped"] or row["harmed"]) for row in gains.values())
-    if not any(against == REFERENCE for _, against in gains):
-        return (
-            f"Of {methods} methods, {_many(own)} significantly better for the labels than without; "
-            f"{tested} differences were tested at once."
+def _field(part: Part, shots: int, methods: int) -> list[str]:
+    """How many methods gain, by each of two metrics: what holds of one need not of the other."""
+    metrics = dict.fromkeys([part.results.headline, "auc"])
+    said = []
+    for metric in metrics:
+        rows = list(part.tested(metric, shots).iter_rows(named=True))
+        if metric not in part.results.metrics or not rows:
+            continue
+        rises = known(metric)[0].higher_is_better
+        better = [row for row in rows if _certain(row) and (row["mean"] > 0) == rises]
+        own = [row["method"] for row in better if row["against"] == OWN]
+        above = [r["method"] for r in better if r["against"] == REFERENCE]
+        above = [method for method in above if method not in FLOOR]
+        beside = any(row["against"] == REFERENCE for row in rows)
+        than = f"{_many(above)} significantly better than {REFERENCE} and " if beside else ""
+        said.append(
+            f"By {metric_name(metric)}, of {methods} methods {than}{_many(own)} significantly "
+            f"better for the labels than without; {len(rows)} differences in it were tested at "
+            "once."
         )
-    return (
-        f"Of {methods} methods, {_many(above)} significantly better than {REFERENCE} and "
-        f"{_many(own)} significantly better for the labels than without; {tested} differences were "
-        "tested at once, and the best of many looks better than it is."
-    )
+    return [*said, "The best of many looks better than it is."] if said else []
 
 
 def _many(methods: list[str]) -> str:
@@ -137,7 +155,7 @@ def _many(methods: list[str]) -> str:
 
 def _gaps(part: Part) -> list[str]:
     costs = part.of(part.results.costs)
-    counts = {s: int(costs[s].sum()) for s in ("failed", "unavailable", "missing")}
+    counts = {s: int(costs[s].sum()) for s in ("failed", "unavailable", "missing", "damaged")}
     words = [f"{many} {status}" for status, many in counts.items() if many]
     if not words:
         return []

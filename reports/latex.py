@@ -15,10 +15,11 @@ from coldbench.report import Report
 from coldbench.results import Results
 
 from ._overview import overview
-from ._parts import Row, Table, Value, parts
+from ._parts import parts
 from ._safe import latex as safe
 from ._safe import slug
 from ._tables import tables
+from ._values import Row, Table, Value
 
 MARKS = {"": "", "better": r"\,$\blacktriangle$", "worse": r"\,$\blacktriangledown$"}
 FIT = r"\resizebox{\ifdim\width>\textwidth \textwidth\else\width\fi}{!}{%"
@@ -81,7 +82,8 @@ def _row(row: Row, width: int) -> str:
 def _cell(value: Value) -> str:
     interval = rf" {{\scriptsize {value.interval}}}" if value.interval else ""
     number = _words(value.text).replace("-", "$-$", 1 if value.number else 0)
-    return number + interval + MARKS[value.mark]
+    p = rf" {{\scriptsize {safe(value.p)}}}" if value.p else ""
+    return number + interval + MARKS[value.mark] + p
 
 
 def _words(text: str) -> str:

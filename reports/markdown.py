@@ -7,9 +7,10 @@ from coldbench.results import Results
 
 from ._origin import origin
 from ._overview import overview
-from ._parts import Part, Row, Table, Value, parts
+from ._parts import Part, parts
 from ._safe import markdown as safe
 from ._tables import tables
+from ._values import Row, Table, Value
 from ._words import summary
 
 MARKS = {"": "", "better": " ▲", "worse": " ▼"}
@@ -69,4 +70,5 @@ def _row(row: Row, width: int) -> list[str]:
 
 def _cell(value: Value) -> str:
     interval = f" {value.interval}" if value.interval else ""
-    return safe(value.text) + interval + MARKS[value.mark]
+    p = f" {safe(value.p)}" if value.p else ""
+    return safe(value.text) + interval + MARKS[value.mark] + p

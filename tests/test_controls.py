@@ -121,7 +121,7 @@ def test_a_label_from_after_the_query_is_found() -> None:
     cut, protocol = made()
     late = replace(cut.cold, support=cut.cold.query[:, -4:], query=cut.cold.support)
     found = broken(replace(cut, cold=late), protocol)
-    assert "every label was given before what is asked" in found
+    assert "no label was given after what is asked" in found
     assert any(says.startswith("every judged user is asked for") for says in found)
 
 

@@ -179,7 +179,7 @@ def _plainly(cell: str) -> str:
     for written, read_as in {
         r"$-$": "-", r"\scriptsize ": "", r"\,$\blacktriangle$": "▲",
         r"\,$\blacktriangledown$": "▼", r" $\uparrow$": "", r" $\downarrow$": "",
-        r"\%": "%", "{": "", "}": "",
+        r"\%": "%", r"\textless": "<", "{": "", "}": "",
     }.items():  # fmt: skip
         cell = cell.replace(written, read_as)
     return cell
@@ -195,7 +195,7 @@ def test_the_numbers_of_quality_are_those_of_the_store(
     results: Results, tmp_path: Path, shots: int
 ) -> None:
     heads, there = rows(written(results, tmp_path), f"quality-k{shots}")
-    name = import_module("coldbench.reports._parts").metric_name
+    name = import_module("coldbench.reports._values").metric_name
     store = results.table.filter(pl.col("metric").is_in(METRICS), shots=shots).drop_nulls("value")
     for row in store.iter_rows(named=True):
         cell = there[row["method"]][heads.index(name(row["metric"])) - 1]
@@ -215,11 +215,13 @@ def test_the_numbers_of_k_on_k_and_the_differences_are_those_of_the_store(
     heads, there = rows(paths, "audit")
     checked = 0
     gains = results.gains.filter(pl.col("metric").is_in([results.headline, "auc"]), shots=2)
-    name = import_module("coldbench.reports._parts").metric_name
+    name = import_module("coldbench.reports._values").metric_name
     for row in gains.filter((pl.col("helped") > 0) | (pl.col("harmed") > 0)).iter_rows(named=True):
         against = "own K = 0" if row["against"] == "K = 0" else row["against"]
         cell = there[row["method"]][heads.index(f"{name(row['metric'])} - {against}") - 1]
         mark = "" if row["p_holm"] >= 0.05 else "▲" if row["mean"] > 0 else "▼"
-        assert cell == ("+" if row["mean"] > 0 else "") + printed(row, "mean") + mark
+        p = "< .001" if row["p_holm"] < 0.001 else plain(row["p_holm"])
+        sign = "+" if row["mean"] > 0 else ""
+        assert cell == f"{sign}{printed(row, 'mean')}{mark} p {p}"
         checked += 1
     assert checked >= 5

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from coldbench.errors import UserError
-from coldbench.judged import Judged, judge
+from coldbench.judged import Judged, gain, judge
 from coldbench.metrics import (
     METRICS,
     chance,
@@ -165,6 +165,36 @@ def test_ranking_metrics_are_ranxs_on_untied_scores() -> None:
     ]:
         values = evaluate(truth, run, theirs, return_mean=False)
         expect(ours, judged, values, to=1e-12)
+
+
+# --- gain
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ratings"),
+    [
+        (1, 5, [1.0, 3, 5]),
+        (0, 10, [0.0, 5, 10]),
+        (0.5, 5, [0.5, 2.75, 5]),
+        (-10, 10, [-10.0, 0, 10]),
+    ],
+)
+def test_the_gain_is_that_of_one_to_five_stars_on_every_scale(
+    low: float, high: float, ratings: list[float]
+) -> None:
+    labels = [(rating - low) / (high - low) for rating in ratings]
+    assert gain(torch.tensor(labels, dtype=torch.float64)).tolist() == [1, 7, 31]
+    worst = one([0.9, 0.5, 0.1], labels)  # (1 + 7 / log2(3) + 31 / 2) / (31 + 7 / log2(3) + 1 / 2)
+    expect("ndcg@5", worst, [20.91650828 / 35.91650828], to=1e-9)
+    expect("ndcg@2", worst, [(1 + 4.41650828) / (31 + 4.41650828)], to=1e-9)
+
+
+def test_a_half_star_gains_between_and_a_like_gains_one() -> None:
+    label = torch.tensor([0.125, 1.0], dtype=torch.float64)  # 1.5 of 1..5, and the best
+    assert gain(label).tolist() == pytest.approx([2**1.5 - 1, 31])
+    assert gain(torch.tensor([0.0, 1.0]), graded=False).tolist() == [0, 1]
+    likes = one([0.9, 0.5, 0.1], [0.0, 0.0, 1.0], graded=False)
+    expect("ndcg@5", likes, [0.5], to=1e-12)
 
 
 # --- ties

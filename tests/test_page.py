@@ -247,7 +247,7 @@ def printed(row: dict[str, Any]) -> str:
 
 def names(metrics: list[str]) -> dict[str, str]:
     """Head of a column -> metric."""
-    name = import_module("coldbench.reports._parts").metric_name
+    name = import_module("coldbench.reports._values").metric_name
     return {name(metric): metric for metric in metrics}
 
 

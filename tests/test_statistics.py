@@ -1,11 +1,22 @@
 """Intervals and tests: right as often as they say, by simulation, and blind to repeated rows."""
 
+import math
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from coldbench.statistics import bootstrap_weights, holm, interval, paired, percentiles
+from coldbench.statistics import (
+    bootstrap_weights,
+    cluster_variance,
+    differences,
+    holm,
+    interval,
+    paired,
+    percentiles,
+)
 
 Float = NDArray[np.float64]
 
@@ -43,11 +54,93 @@ def test_the_paired_test_finds_nothing_95_times_in_a_hundred_where_nothing_is(
     assert alarms <= 0.05 + 2.6 * np.sqrt(0.05 * 0.95 / 1000)  # 99 % of the simulation's own error
 
 
-def test_p_is_the_paired_t_test_where_every_row_is_a_user() -> None:
-    a, b = normal(2, 300)
+@pytest.mark.slow  # a thousand experiments
+@pytest.mark.parametrize("effect", [0.0, 0.3])
+def test_nor_does_it_where_seeds_have_an_effect_of_their_own(effect: float) -> None:
+    rng, alarms = np.random.default_rng(7), 0.0
+    seeds = np.repeat(np.arange(5), 40)
+    for _ in range(1000):
+        who: NDArray[np.int64] = np.concatenate([rng.permutation(200)[:40] for _ in range(5)])
+        change = (
+            rng.normal(size=200)[who] + rng.normal(size=200) + effect * rng.normal(size=5)[seeds]
+        )
+        alarms += paired(change, np.zeros(200), bootstrap_weights(who, 70), seeds).p <= 0.05
+    # an effect as large as a seed's own error is the hardest: docs/decisions/12-levels.md
+    assert alarms / 1000 <= (0.05 if not effect else 0.08) + 2.6 * np.sqrt(0.05 * 0.95 / 1000)
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 300])
+def test_p_is_the_paired_t_test_where_every_row_is_a_user(n: int) -> None:
+    a, b = normal(2, n)
     a += 0.15
-    weights = bootstrap_weights(users(300), 20_000)
-    assert paired(a, b, weights).p == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=0.1)
+    found = paired(a, b, bootstrap_weights(users(n), 100))
+    assert found.p == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
+    assert found.detectable == pytest.approx(2.80158522 * stats.sem(a - b), rel=1e-8)
+
+
+def test_p_is_the_same_whatever_the_bootstrap_drew() -> None:
+    who = np.array([0, 0, 1, 2, 2, 2, 3, 4, 5, 6])
+    seeds = np.array([0, 1, 0, 0, 1, 2, 1, 2, 0, 2])
+    change = normal(10, 2)
+    change[3, 1] = np.nan
+    drawn = [
+        differences(change, bootstrap_weights(who, resamples, seed), seeds)
+        for seed, resamples in enumerate([100, 100, 100, 5000])
+    ]
+    assert len({tuple((d.p, d.detectable, d.n) for d in both) for both in drawn}) == 1
+    assert len({tuple((d.low, d.high) for d in both) for both in drawn}) == 4
+
+
+def test_two_users_by_hand() -> None:
+    # mean 3; the users' sums less their share are 4 - 6 and 5 - 3: variance (4 + 4) / 9 * 2
+    change = np.array([[1.0], [3.0], [5.0]])
+    variance, count = cluster_variance(change, np.array([0, 0, 1]))
+    assert (variance.tolist(), count.tolist()) == ([pytest.approx(16 / 9)], [2])
+    found = differences(change, bootstrap_weights(np.array([7, 7, 9]), 100))[0]
+    assert found.p == pytest.approx(1 - 2 / math.pi * math.atan(3 / (4 / 3)))  # Cauchy: one degree
+    assert found.detectable == pytest.approx(2.80158522 * 4 / 3)
+
+
+def test_two_seeds_by_hand() -> None:
+    """Means 1 and 11: a variance of 50, of which the users explain 1; halved, for there are two."""
+    change = np.array([0.0, 2, 10, 12])
+    seeds = np.array([0, 0, 1, 1])
+    found = paired(change, np.zeros(4), bootstrap_weights(users(4), 100), seeds)
+    own, more = 104 / 16 * 4 / 3, (50 - 1) / 2
+    freedom = (own + more) ** 2 / (own**2 / 3 + more**2 / 1)
+    assert freedom == pytest.approx(1.759, abs=1e-3)
+    assert found.p == pytest.approx(2 * stats.t.sf(6 / math.sqrt(own + more), freedom))
+    assert found.detectable == pytest.approx(2.80158522 * math.sqrt(own + more))
+
+
+def test_seeds_that_differ_by_no_more_than_their_users_explain_add_nothing() -> None:
+    # means 1 and 2: a variance of .5, and the users explain 1
+    change, seeds = np.array([0.0, 2, 1, 3]), np.array([0, 0, 1, 1])
+    weights = bootstrap_weights(users(4), 100)
+    there, none = paired(change, np.zeros(4), weights, seeds), paired(change, np.zeros(4), weights)
+    assert there == none
+
+
+def test_each_column_has_its_own_seeds_variance() -> None:
+    seeds, weights = np.repeat(np.arange(3), 20), bootstrap_weights(users(60), 200)
+    calm, wild = normal(60), normal(60, seed=1) + 3 * seeds
+    both = differences(np.stack([calm, wild], 1), weights, seeds)
+    for found, change in zip(both, (calm, wild), strict=True):
+        one = paired(change, np.zeros(60), weights, seeds)
+        assert astuple(found) == pytest.approx(astuple(one), rel=1e-12)
+    levels = interval(np.stack([calm, wild], 1), weights, seeds=seeds)
+    for column, values in enumerate((calm, wild)):
+        alone = interval(values, weights, seeds=seeds)
+        assert [x[column] for x in levels] == pytest.approx([float(x) for x in alone])
+
+
+def test_the_percentiles_of_few_users_are_moved_out_by_students_t() -> None:
+    # of 5 users: 2.7764 (four degrees) times sqrt(5 / 4) standard errors, a tail of .00095
+    draws = np.linspace(0, 1, 100_001)
+    assert percentiles(draws, 5) == pytest.approx((0.000954, 0.999046), abs=2e-6)
+    assert percentiles(draws, 2) == pytest.approx((0, 1), abs=1e-5)  # one degree: 18 of them
+    assert percentiles(draws, 5, freedom=2) == pytest.approx((7.5e-7, 1), abs=1e-6)
+    assert percentiles(draws, 5, level=0.5) == pytest.approx((0.2038, 0.7962), abs=1e-5)
 
 
 def test_the_interval_is_scipys_bootstrap_up_to_the_correction_for_few_users() -> None:

@@ -1,0 +1,139 @@
+"""Which small changes of the honesty layer do its nearest tests let pass?
+
+    python tests/mutation/run.py                         # every module, every mutant
+    python tests/mutation/run.py statistics --sample 60  # so many, drawn by a fixed seed
+
+Nothing is written into the working tree: a mutant is served by an import hook, in a process of its
+own, forked from one that has the libraries loaded. A mutant that its tests fail, or that hangs, is
+killed. Ends with code 1 where one survives that docs/mutation.md does not name.
+"""
+
+import argparse
+import importlib.abc
+import importlib.util
+import os
+import random
+import runpy
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+mutants: Any = runpy.run_path(str(Path(__file__).with_name("mutants.py")))["mutants"]
+ROOT = Path(__file__).parents[2]
+BASE = ["thresholds", "honest_reports", "results"]
+NEAREST = {
+    "metrics": ["metrics", "thresholds"],
+    "judged": ["metrics", "thresholds"],
+    "statistics": ["statistics", "results"],
+    "gains": BASE,
+    "controls": [*BASE, "controls"],
+    "leaks": ["leaks", "thresholds", "controls"],
+    "section": BASE,
+    "blocks": BASE,
+    "pairs": BASE,
+    "calibration": BASE,
+    "exposure": BASE,
+    "shape": BASE,
+    "buckets": BASE,
+}
+SEED = 0
+
+
+class Served(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports one module from a text."""
+
+    def __init__(self, module: str, source: str) -> None:
+        self.module, self.source = module, source
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        return importlib.util.spec_from_loader(fullname, self) if fullname == self.module else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        path = str(ROOT / f"{self.module.replace('.', '/')}.py")
+        module.__file__ = path
+        exec(compile(self.source, path, "exec"), module.__dict__)
+
+
+def passes(module: str, source: str, tests: list[str], limit: float) -> bool:
+    """Whether the tests pass, within so many seconds, with the module's source as given."""
+    child = os.fork()
+    if not child:
+        os.setpgid(0, 0)
+        silence = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        sys.meta_path.insert(0, Served(module, source))
+        code = 3
+        try:
+            import pytest
+
+            quick = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+            code = int(pytest.main([*quick, *(f"tests/test_{name}.py" for name in tests)]))
+        finally:
+            os._exit(code)
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) == 0
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def named() -> set[str]:
+    """Survivors that docs/mutation.md gives a reason for: `module: was -> now`."""
+    page = ROOT / "docs" / "mutation.md"
+    lines = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
+    return {line.split("`")[1] for line in lines if line.startswith("| `")}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("modules", nargs="*", default=list(NEAREST))
+    parser.add_argument("--sample", type=int, default=0, help="mutants of each module; 0: all")
+    parser.add_argument("-j", type=int, default=os.cpu_count() or 1)
+    asked = parser.parse_args()
+    os.chdir(ROOT)
+    os.environ |= {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "MPLBACKEND": "agg"}
+    for library in ("hypothesis", "jinja2", "matplotlib.figure", "numpy", "polars", "pytest",
+                    "scipy.stats", "sklearn.metrics", "torch", "typer.testing"):  # fmt: skip
+        importlib.import_module(library)  # loaded once, before the forks
+    allowed, unknown = named(), 0
+    for name in asked.modules:
+        module, tests = f"coldbench.{name}", NEAREST[name]
+        source = (ROOT / "coldbench" / f"{name}.py").read_text(encoding="utf-8")
+        begin = time.monotonic()
+        if not passes(module, source, tests, 600):
+            print(f"{name}: its tests fail without a mutant")
+            return 2
+        limit = 10 + 4 * asked.j * (time.monotonic() - begin)
+        every = list(mutants(source))
+        some = random.Random(SEED).sample(every, min(asked.sample or len(every), len(every)))
+
+        def survives(one: Any, args: Any = (module, tests, limit)) -> bool:
+            return passes(args[0], one.source, args[1], args[2])
+
+        with ThreadPoolExecutor(asked.j) as pool:
+            alive = [
+                one for one, lives in zip(some, pool.map(survives, some), strict=True) if lives
+            ]
+        seconds = time.monotonic() - begin
+        print(f"{name}: {len(alive)} of {len(some)} mutants survive ({len(every)} there are), "
+              f"{seconds:.0f} s", flush=True)  # fmt: skip
+        for one in sorted(alive):
+            key = f"{name}: {one.was} -> {one.now}"
+            unknown += key not in allowed
+            print(
+                f"  {'' if key in allowed else 'NEW '}{name}.py:{one.line}: {one.was} -> {one.now}"
+            )
+    return int(bool(unknown))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,307 @@
+"""Reports of runs that are small, broken or hostile: no traceback, no number that is none."""
+
+import json
+import runpy
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from coldbench import registry
+from coldbench.cell import read_run
+from coldbench.controls import BLIND, OTHERS, READ
+from coldbench.errors import UserError
+from coldbench.gains import plain
+from coldbench.results import Results, read
+
+fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
+costs: Any = import_module("coldbench.reports._costs")
+rooms: Any = import_module("coldbench.reports._parts")
+compare: Any = import_module("coldbench.benchmarks.compare").compare
+TEXTS = ["csv", "html", "latex", "markdown"]
+
+
+def keep_plan(run: Path, keep: Any) -> Path:
+    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    (run / "plan.json").write_text(json.dumps([s for s in plan if keep(s)]), encoding="utf-8")
+    return run
+
+
+def words(results: Results, folder: Path, name: str = "markdown") -> str:
+    return registry.find("reports", name)().write(results, folder)[0].read_text(encoding="utf-8")
+
+
+def tables(results: Results) -> dict[str, Any]:
+    made = import_module("coldbench.reports._tables").tables(rooms.parts(results)[0])
+    return {table.name: table for table in made}
+
+
+def row(table: Any, method: str) -> Any:
+    return next(row for _, rows in table.groups for row in rows if row.name == method)
+
+
+# --- one user
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_run_of_one_user_and_one_seed_is_reported_without_an_interval(
+    tmp_path: Path, name: str
+) -> None:
+    run = keep_plan(fake["build"](tmp_path / "one", users=1), lambda spec: spec["seed"] == 0)
+    text = words(read(run, resamples=50), tmp_path / "report", name)
+    assert "nan" not in text.lower()
+    assert "None" not in text
+    if name in ("html", "markdown"):
+        assert "no interval: one user" in text
+        assert "of which nothing can be said: it has been seen of one user" in text
+        assert "1 meeting of 1 new user over 1 seed; no interval" in text
+
+
+def test_two_methods_met_by_one_user_are_compared_without_an_interval(tmp_path: Path) -> None:
+    run = keep_plan(fake["build"](tmp_path / "one", users=1), lambda spec: spec["seed"] == 0)
+    told = compare(run, "ridge", "item-bias")
+    assert "nan" not in told
+    assert "one user: none" in told
+    assert "Nothing can be said over 1 paired meeting of one user." in told
+
+
+# --- one verdict, two rules
+
+
+def test_compare_names_its_rule_and_says_the_reports_p(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r", users=40)
+    results = read(run, resamples=50)
+    told = compare(run, "ridge", "item-bias")
+    gain = results.gains.filter(method="ridge", metric="ndcg@5", shots=2, against="item-bias").row(
+        0, named=True
+    )
+    tested = rooms.parts(results)[0].tested("ndcg@5", 2)
+    assert f"p {gain['p']:.4f}, not corrected" in told
+    assert f"tests {len(tested)} differences to item-bias" in told
+    assert f"has p {plain(gain['p_holm'], 4)} after Holm's correction" in told
+    told = compare(run, "stuck", "ridge")
+    pair = results.pairs.filter(method="ridge", other="stuck").row(0, named=True)
+    assert f"tests {len(results.pairs)} pairs of methods" in told
+    assert f"has p {plain(pair['p_holm'], 4)} after Holm's correction" in told
+
+
+def test_the_page_names_its_rule_its_family_and_the_uncorrected_p(tmp_path: Path) -> None:
+    results = read(fake["build"](tmp_path / "r", users=40), resamples=50)
+    part = rooms.parts(results)[0]
+    said = " ".join(import_module("coldbench.reports._words").summary(part))
+    for metric, name in (("ndcg@5", "NDCG@5"), ("auc", "AUC per user")):
+        rows = part.tested(metric, 2)
+        mine = rows.filter(method="ridge", against="item-bias").row(0, named=True)
+        rule = f"Holm's correction over the {len(rows)} differences in {name} (p "
+        assert rule in said
+        assert f"has it, p {'< .001' if mine['p'] < 0.001 else plain(mine['p'])}:" in said
+        assert f"By {name}, of 4 methods " in said
+    assert "nothing in this run beats it" not in said
+
+
+def test_the_audit_says_what_one_family_of_both_metrics_would_leave(tmp_path: Path) -> None:
+    from coldbench.statistics import holm
+
+    results = read(fake["build"](tmp_path / "r", users=12), resamples=50)
+    part = rooms.parts(results)[0]
+    both = [part.tested(metric, 2) for metric in ("ndcg@5", "auc")]
+    marks = [value.mark for _, rows in tables(results)["audit"].groups
+             for row in rows for value in row.cells if value.mark]  # fmt: skip
+    every = pl.concat(both)
+    left = int((holm(every["p"].to_numpy()) < 0.05).sum())
+    assert (
+        f"Each metric is a family of its own: {len(both[0])} differences in NDCG@5 and "
+        f"{len(both[1])} differences in AUC per user. Taken as one family of {len(every)}, {left} "
+        f"of the {len(marks)} marks would stand."
+    ) in tables(results)["audit"].how
+
+
+def test_p_after_holm_stands_beside_every_difference(tmp_path: Path) -> None:
+    results = read(fake["build"](tmp_path / "r"), resamples=50)
+    value = row(tables(results)["audit"], "ridge").cells[0]
+    gain = results.gains.filter(method="ridge", metric="ndcg@5", shots=2, against="item-bias")
+    p = gain["p_holm"][0]
+    assert value.p == f"p {'< .001' if p < 0.001 else plain(p)}"
+    assert f" {value.p.replace('<', '&lt;')} |" in words(results, tmp_path)
+
+
+def test_limited_users_are_said_by_compare(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r", limit=30)
+    assert "(LIMITED to 30 users a seed: a trial, no result)" in compare(run, "ridge", "stuck")
+
+
+def test_a_method_that_failed_is_said_to_have_failed_not_to_be_unknown(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r")
+    with pytest.raises(UserError, match=r"broken has no finished cell.*failed in meta-train"):
+        compare(run, "ridge", "broken")
+    with pytest.raises(UserError, match=r"late has no finished cell.*it is missing"):
+        compare(run, "ridge", "late")
+
+
+# --- what is broken
+
+
+def swapped(run: Path, spec: Any, name: str = "swapped") -> None:
+    scores = fake["made_up"](spec.method, spec.seed, 30).filter(shots=2)
+    scores.with_columns(score=pl.col("score").reverse()).write_parquet(
+        run / "cells" / spec.fingerprint / f"{name}.parquet"
+    )
+
+
+@pytest.mark.parametrize("status", ["failed", "damaged"])
+def test_what_a_cell_that_is_not_done_left_behind_is_no_result(tmp_path: Path, status: str) -> None:
+    run = fake["build"](tmp_path / "r")
+    for cell in read_run(run):
+        if cell.spec.method == "ridge":
+            for name in ("swapped", "shuffled"):
+                swapped(run, cell.spec, name)
+        if cell.spec.method == "ridge" and cell.spec.seed == 1:
+            record = {"status": status, "stage": "timing", "reason": "killed", "facts": {}}
+            (cell.folder / "cell.json").write_text(json.dumps(record))
+            for name in ("top", "trace", "shuffled"):
+                (cell.folder / f"{name}.parquet").write_bytes(b"torn")
+    results = read(run, ("ndcg@5",), 50)
+    assert results.table.filter(method="ridge", shots=2)["seeds"].to_list() == [1]
+    assert results.costs.filter(method="ridge")[status].to_list() == [1]
+    control = results.controls.filter(method="ridge")
+    assert control["others"].count() == control["shuffled"].count() == 1
+    many = {"failed": 3, "damaged": 1}[status]  # `broken` has failed under both seeds
+    assert f"{many} {status}" in words(results, tmp_path / "report")
+    assert "is better than" in (told := compare(run, "ridge", "item-bias")) or "No diff" in told
+
+
+def test_a_torn_file_of_a_split_costs_its_tables_and_is_told(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r")
+    for cell in read_run(run):
+        cell.split.mkdir(parents=True, exist_ok=True)
+        (cell.split / "users.parquet").write_bytes(b"PAR1")
+        (cell.split / "items.parquet").write_bytes(b"")
+        (cell.split / "leaks.json").write_text('[{"says": "x", "chec')
+    results = read(run, ("ndcg@5",), 50)
+    assert results.buckets.is_empty()
+    fact = results.leaks.filter(says=READ).row(0, named=True)
+    assert (fact["checked"], fact["broken"]) == (2, 2)
+
+
+def test_a_reason_with_half_a_letter_and_a_terminals_escapes_is_shown_without_them(
+    tmp_path: Path,
+) -> None:
+    reason = "ValueError: \ud800 \x1b[31mred\x1b[0m \x9b2J \x07 end"
+    results = read(fake["build"](tmp_path / "r", reason=reason), resamples=20)
+    for name in TEXTS:
+        for path in registry.find("reports", name)().write(results, tmp_path / "report"):
+            if path.suffix in (".md", ".html", ".tex", ".csv"):
+                text = path.read_text(encoding="utf-8")
+                assert not set(text) & {"\x1b", "\x9b", "\x07", "\ud800"}, path
+    assert "end" in words(results, tmp_path / "report").split("Cells not done")[1]
+
+
+# --- controls
+
+
+def test_own_items_with_shuffled_labels_are_a_control_of_their_own(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r")
+    for cell in read_run(run):
+        if cell.spec.method in ("ridge", "stuck"):
+            swapped(run, cell.spec)
+        if cell.spec.method == "ridge":
+            start = fake["made_up"]("ridge", cell.spec.seed, 30).filter(shots=0)
+            start.with_columns(shots=pl.lit(2, pl.Int16)).write_parquet(
+                cell.folder / "shuffled.parquet"
+            )
+    results = read(run, resamples=50)
+    ridge, stuck = (
+        results.controls.filter(method=m).row(0, named=True) for m in ("ridge", "stuck")
+    )
+    assert ridge["shuffled"] == 0  # its scores are those of K = 0
+    assert ridge["labels"] == ridge["own"] > 0
+    assert ridge["labels_p"] is not None and ridge["shuffled_p"] is None
+    assert ridge["personal"] == pytest.approx(ridge["own"] - ridge["others"], abs=2e-6)
+    assert stuck["shuffled"] is None and stuck["others"] is not None
+    table = tables(results)["control"]
+    assert table.columns[1:] == (
+        "another user's labels", "own − another's", "own items, labels shuffled", "own − shuffled",
+    )  # fmt: skip
+    assert row(table, "ridge").cells[4].number == ridge["own"]
+    assert results.leaks.filter(says=OTHERS)["checked"].to_list() == [2]
+    assert results.leaks.filter(says=BLIND)["checked"].to_list() == [4]
+
+
+def test_the_share_of_ties_in_time_is_said(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r")
+    says = "no label was given after what is asked"
+    for cell in read_run(run):
+        cell.split.mkdir(parents=True, exist_ok=True)
+        facts = [{"says": says, "checked": 50, "broken": 0, "tied": 20 + cell.spec.seed}]
+        (cell.split / "leaks.json").write_text(json.dumps(facts))
+    results = read(run, ("ndcg@5",), 50)
+    fact = results.leaks.filter(says=says).row(0, named=True)
+    assert (fact["checked"], fact["broken"], fact["tied"]) == (100, 0, 41)
+    assert "for 41 % of them the last label and the query share an instant" in words(
+        results, tmp_path
+    )
+
+
+# --- costs
+
+
+def timed(adapt: float | None, score: float | None = 0.5, idle: float | None = 0.0) -> Any:
+    return {"adapt_ms_p50": adapt, "score_ms_p50": score, "idle_ms_p50": idle}
+
+
+def test_a_user_costs_adapting_and_scoring_and_what_does_nothing_costs_nothing() -> None:
+    assert costs.cost(timed(0.25)) == 0.75
+    assert costs.cost(timed(0.001)) == 0.5  # a microsecond over an empty call: nothing to do
+    assert costs.cost(timed(0.00101)) == 0.50101
+    assert costs.idle(timed(0.006, idle=0.005))
+    assert not costs.idle(timed(0.0061, idle=0.005))
+    assert costs.cost(timed(None)) is costs.cost(timed(0.25, None)) is None
+    assert not costs.idle(timed(None))
+
+
+def test_a_tenth_more_time_does_not_decide_who_lies_on_the_frontier() -> None:
+    assert costs.frontier([(1.0, 0.70), (1.1, 0.71)]) == [(1.1, 0.71)]
+    assert costs.frontier([(1.0, 0.70), (1.11, 0.71)]) == [(1.0, 0.70), (1.11, 0.71)]
+    assert costs.frontier([(1.0, 0.70), (2.0, 0.70), (3.0, 0.69)]) == [(1.0, 0.70)]
+    assert costs.frontier([]) == []
+
+
+def test_a_no_op_is_no_throughput(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r")
+    for cell in read_run(run):
+        if cell.spec.method == "constant" and cell.spec.seed == 0:
+            known = cell.timing() | {"adapt_ms_p50": 0.0003, "adapt_users_per_second": 2.69e9}
+            (cell.folder / "timing.json").write_text(json.dumps(known))
+    results = read(run, ("ndcg@5",), 50)
+    table = tables(results)["costs"]
+    head = dict(zip(table.columns, row(table, "constant").cells, strict=True))
+    assert head["adapt ms p50"].text == "nothing to do"
+    assert head["users/s adapted"].text == ""
+    assert head["ms a user"].number == 0.125
+    assert dict(zip(table.columns, row(table, "ridge").cells, strict=True))["ms a user"].text == (
+        "0.375"
+    )
+    throughput = import_module("coldbench.reports._curves").throughput(rooms.parts(results)[0])
+    assert "constant" not in throughput.table["method"].to_list()
+    assert "Nothing to do, and left out: constant" in throughput.caption
+
+
+# --- seeds
+
+
+def test_a_level_of_fewer_seeds_says_so_and_is_not_sorted_among_the_others(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r")
+    keep_plan(run, lambda spec: (spec["method"], spec["seed"]) != ("ridge", 1))
+    results = read(run, resamples=50)
+    made = tables(results)
+    for name in ("quality-k2", "kshot", "quality-k0"):
+        value = row(made[name], "ridge").cells[0]
+        assert value.text.endswith(" (1 of 2 seeds)"), name
+        assert value.number is None
+        assert row(made[name], "stuck").cells[0].number is not None
+    assert row(made["audit"], "ridge").cells[0].number is not None  # a difference is paired
+    assert np.isfinite(row(made["everyone"], "stuck").cells[-1].number)
