@@ -19,6 +19,22 @@ sys.modules["tests.twins"] = module_from_spec(twins)  # test files see it, thoug
 twins.loader.exec_module(sys.modules["tests.twins"])
 
 
+FIRST = (
+    "test_main_job",
+    "test_tune",
+    "test_contract",
+    "test_run",
+)  # what takes longest begins first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker of `make test` takes a group at a time: a file, or what a test says is one."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: [item.path.stem != first for first in FIRST])
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache of this session's own, for child processes too."""
