@@ -2,7 +2,9 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -56,6 +58,32 @@ def ctrl_c() -> None:
 def one_thread() -> None:
     """Tiny models are faster so, and two test runs agree bit for bit."""
     torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Told:
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Told]:
+    """`coldbench WORDS` in a folder, in this process: for what is refused before any work, where
+    a process of its own would import torch to say one line."""
+    main = import_module("coldbench.benchmarks.cli").main
+
+    def tell(folder: Path, *words: str) -> Told:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["coldbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Told(int(ended.value.code or 0), said.out, said.err)
+
+    return tell
 
 
 @pytest.fixture(scope="session")
