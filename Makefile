@@ -9,6 +9,9 @@ A ?= stack
 B ?= item-bias
 .DEFAULT_GOAL := help
 .PHONY: help setup benchmark test report plots compare speed anchors check fuzz-short nightly clean
+# $(call stage,NAME,COMMAND): runs it, and says the seconds it took
+stage = @begun=$$(date +%s); { $(2); }; code=$$?; \
+  echo "$(1): $$(($$(date +%s) - begun)) s"; exit $$code
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -19,9 +22,10 @@ benchmark: $(READY)  ## the quick grid on real data, and its report: runs/quick/
 	$(BIN)/coldbench run $(RUN)
 	$(BIN)/coldbench report $(RUN)
 
-test: $(READY)  ## style, types and every test
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+test: $(READY)  ## style, types and every test; each stage says its seconds
+	$(call stage,style,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
+	$(call stage,types,$(BIN)/mypy)
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10
 
 report: $(READY)  ## all tables and the page of a run (RUN=quick)
 	$(BIN)/coldbench report $(RUN)
@@ -46,19 +50,24 @@ fuzz-short: $(READY)  ## each parser against hostile bytes, 30 seconds each: run
 	$(PIP) -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds 30
 
-nightly: $(READY)  ## the same, 10 minutes each
+nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, mutants of the honesty layer
 	$(PIP) -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds 600
+	COLDBENCH_KILLS=200 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/attacks
+	$(BIN)/python tests/mutation/run.py
 
 clean:      ## remove the environment, the runs and what tools leave behind
 	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
 
+# learn2learn is compiled: where it cannot be, its rows read unavailable and the rest is installed
+NODEPS = $(PIP) --no-deps -r requirements-nodeps.txt >$(VENV)/nodeps.log 2>&1 || { \
+  echo "learn2learn was not built (no C compiler? see $(VENV)/nodeps.log): its two rows will read unavailable"; \
+  grep -v ^learn2learn requirements-nodeps.txt >$(VENV)/nodeps.txt; \
+  $(PIP) --no-deps -r $(VENV)/nodeps.txt; }
+
 $(READY): pyproject.toml constraints.txt requirements-nodeps.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "coldbench needs Python 3.11 or newer: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) -c constraints.txt -e '.[test]'
-	$(PIP) --no-deps -r requirements-nodeps.txt >$(VENV)/nodeps.log 2>&1 || { \
-	  echo "learn2learn was not built (no C compiler? see $(VENV)/nodeps.log): its two rows will read unavailable"; \
-	  grep -v ^learn2learn requirements-nodeps.txt >$(VENV)/nodeps.txt; \
-	  $(PIP) --no-deps -r $(VENV)/nodeps.txt; }
+	$(call stage,environment,$(PYTHON) -m venv $(VENV))
+	$(call stage,packages,$(PIP) -c constraints.txt -e '.[test]')
+	$(call stage,models and references,$(NODEPS))
 	touch $@

@@ -18,7 +18,7 @@ from coldbench.judged import judge
 from coldbench.method import Method, from_params
 from coldbench.metrics import per_user
 from coldbench.protocol import Seeds
-from coldbench.watch import changed, watched, world_state
+from coldbench.watch import changed, restored, watched, world_state
 from coldbench.worlds import World, make_world, tiny_causal
 
 Parts = dict[str, Any]
@@ -91,12 +91,16 @@ class Subject:
         """Trained on the plain world with another seed, under every eye."""
         (world, before), method = self.as_made, self.new()
         surroundings, said = world_state(), io.StringIO()
+        threads = torch.get_num_threads()
         with watched() as deeds, redirect_stdout(said):
             method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(1))
             with torch.no_grad():
                 state = method.adapt(self.batch().support)
                 method.score(state, self.batch().query.items)
-        harm, now = changed(surroundings), parts_of(world)
+        harm = changed(surroundings)
+        with restored():
+            torch.set_num_threads(threads)  # else the same weights may embed otherwise by a bit
+            now = parts_of(world)
         touched = [name for name, part in now.items() if (part != before[name]).any()]
         return Observed(method, harm, touched, deeds, said.getvalue())
 

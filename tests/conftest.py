@@ -2,7 +2,9 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -17,6 +19,22 @@ twins = spec_from_file_location("tests.twins", Path(__file__).with_name("twins.p
 assert twins and twins.loader
 sys.modules["tests.twins"] = module_from_spec(twins)  # test files see it, though no path leads here
 twins.loader.exec_module(sys.modules["tests.twins"])
+
+
+FIRST = (
+    "test_main_job",
+    "test_tune",
+    "test_contract",
+    "test_run",
+)  # what takes longest begins first
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker of `make test` takes a group at a time: a file, or what a test says is one."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: [item.path.stem != first for first in FIRST])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,6 +58,32 @@ def ctrl_c() -> None:
 def one_thread() -> None:
     """Tiny models are faster so, and two test runs agree bit for bit."""
     torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Told:
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Told]:
+    """`coldbench WORDS` in a folder, in this process: for what is refused before any work, where
+    a process of its own would import torch to say one line."""
+    main = import_module("coldbench.benchmarks.cli").main
+
+    def tell(folder: Path, *words: str) -> Told:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["coldbench", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Told(int(ended.value.code or 0), said.out, said.err)
+
+    return tell
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def test_every_list_is_one_json_document_of_named_objects(tmp_path: Path, room: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "said"),
     [
         (["list", "method"], "did you mean 'methods'?"),
         (["run"], "name a grid"),
@@ -100,10 +100,10 @@ def test_every_list_is_one_json_document_of_named_objects(tmp_path: Path, room: 
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_would_be_right(
-    tmp_path: Path, words: list[str], told: str
+    tmp_path: Path, words: list[str], said: str, told: Any
 ) -> None:
-    done = ask(tmp_path, *words, code=2)
-    assert told in done.stderr
+    done = told(tmp_path, *words)
+    assert done.code == 2 and said in done.stderr
     assert done.stderr.startswith("coldbench: ") and done.stderr.count("\n") == 1
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == [], "something was written all the same"

@@ -441,10 +441,10 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(
-    tmp_path: Path, words: list[str], said: str
+    tmp_path: Path, words: list[str], said: str, told: Any
 ) -> None:
-    done = ask(tmp_path, *words, code=2)
-    assert said in done.stderr and done.stderr.count("\n") == 1
+    done = told(tmp_path, *words)
+    assert done.code == 2 and said in done.stderr and done.stderr.count("\n") == 1
     assert done.stdout == "" and list(tmp_path.iterdir()) == []
 
 
