@@ -84,14 +84,14 @@ def validate(files: o.Files, with_: o.With = None) -> None:
     from coldbench.reader import MOST
 
     from .source import dataset, options
-    from .validate import problems_of, summary
+    from .validate import lines_of, problems_of, summary
 
     bad = 0
     for name in files:
         found = dataset(name, options(with_))
         wrong = problems_of(found)
-        for problem in wrong:
-            print(problem)
+        for line in lines_of(wrong):
+            print(line)
         more = " or more" if len(wrong) >= MOST else ""
         print(f"{name}: {len(wrong):,} problems{more}" if wrong else summary(name, found))
         bad += bool(wrong)
@@ -123,6 +123,7 @@ def run(
     from .progress import Progress
     from .run import How
     from .run import run as run_cells
+    from .source import left_alone
     from .track import Tracking
 
     _take(include)
@@ -138,6 +139,8 @@ def run(
     how = How(device, jobs or one_a_core, timeout, retry_failed, files, not no_timing)
     folder = RUNS / (name or stem)
     specs = resolve(made, device)
+    for line in left_alone(made.datasets, made.dataset_params):
+        print(line, file=sys.stderr)
     missing = [spec for spec in specs if not (folder / "cells" / spec.fingerprint).exists()]
     if dry_run:
         print(made.toml(), end="")
@@ -377,7 +380,7 @@ def _stated(
 ) -> tuple[dict[str, Any], str]:
     """What the grid file or the options state, and the run's name."""
     from .grid import Grid
-    from .source import label
+    from .source import label, several
 
     stated: dict[str, Any] = {}
     if grid is not None:
@@ -387,13 +390,14 @@ def _stated(
         if path.resolve().parent.parent == RUNS.resolve():  # a run's own: it goes on there
             stem = path.resolve().parent.name
     elif dataset and method:
-        stem = "+".join([*(label(d.strip()) for d in dataset.split(",")), method])
+        stem = "+".join([*map(label, several(dataset)), method])
         stem = stem.replace(",", "+").replace(">", "-to-").replace(":", "-")[:60]
     else:
         raise UserError("name a grid (`coldbench run quick`), or datasets by -d and methods by -m")
     if method:
         stated.pop("without", None)
-    for key, given in (("datasets", dataset), ("methods", method)):
-        if given:
-            stated[key] = [word.strip() for word in given.split(",") if word.strip()]
+    if dataset:
+        stated["datasets"] = several(dataset)
+    if method:
+        stated["methods"] = [word.strip() for word in method.split(",") if word.strip()]
     return stated, stem
