@@ -130,8 +130,7 @@ def _tuple(value: Any, kind: type, key: str, example: str) -> tuple[Any, ...]:
 def no_key(key: str, methods: Iterable[str]) -> UserError:
     """`no grid key 'shots'; did you mean 'protocol.shots'?`: looked for in every table. methods:
     whose parameters are known too."""
-    from coldbench.closure import closure
-from coldbench.encoder import Encoder
+    from coldbench.encoder import Encoder
 
     from .grid import Grid
 
@@ -154,6 +153,8 @@ from coldbench.encoder import Encoder
 def _parameters(method: str) -> list[str]:
     """The fields that a method's files declare. Imports nothing: it may be broken."""
     name = method.partition(":")[0]
+    from coldbench.closure import closure
+
     source = registry.entry("methods", name).source if name in registry.names("methods") else None
     return [
         line.target.id

@@ -107,7 +107,7 @@ def validate(files: o.Files, with_: o.With = None, as_json: o.Json = False) -> N
     from coldbench.reader import MOST
 
     from .source import dataset, options
-    from .validate import problems_of, summary
+    from .validate import lines_of, problems_of, summary
 
     told = []
     for name in files:
@@ -116,7 +116,7 @@ def validate(files: o.Files, with_: o.With = None, as_json: o.Json = False) -> N
         more = " or more" if len(wrong) >= MOST else ""
         says = f"{name}: {len(wrong):,} problems{more}" if wrong else summary(name, found)
         if not as_json:
-            print(printable("\n".join([*map(str, wrong), says])))
+            print(printable("\n".join([*lines_of(wrong), says])))
         problems = [asdict(p) if isinstance(p, Problem) else {"says": p} for p in wrong]
         told.append({"file": name, "sound": not wrong, "says": says, "problems": problems})
     if as_json:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from coldbench.dataset import Dataset
+from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.protocol import Protocol
@@ -23,7 +23,7 @@ STYLE: Any = {
 
 def describe(name: str, dataset: Dataset) -> dict[str, Any]:
     """Counts and shares of a log, ready for JSON."""
-    log, catalogue = dataset.load()
+    log, catalogue, refused = _loaded(dataset)
     counts, popularity = log.counts, np.bincount(log.items, minlength=log.n_items)
     return {
         "name": name,
@@ -41,7 +41,17 @@ def describe(name: str, dataset: Dataset) -> dict[str, Any]:
         "times": _times(log, ordered=dataset.ordered),
         "popularity": _popularity(popularity),
         "text": _text(catalogue),
+        "columns_left_alone": list(dataset.unclaimed),
+        "refused": refused,
     }
+
+
+def _loaded(dataset: Dataset) -> tuple[Interactions, Catalogue, str]:
+    """The log, its items, and why it cannot be run though it can be looked at."""
+    try:
+        return *dataset.load(), ""
+    except OneClass as error:
+        return error.log, error.catalogue, str(error)
 
 
 def _quantiles(counts: np.ndarray) -> dict[str, float]:
@@ -83,7 +93,8 @@ def _labels(dataset: Dataset, log: Interactions) -> dict[str, Any]:
 def _times(log: Interactions, *, ordered: bool) -> dict[str, Any]:
     if log.times is None or not len(log):
         return {"known": False, "order": "by the file's rows" if ordered else "unknown: by lot"}
-    first, last = (str(np.datetime64(int(t), "s")) for t in (log.times.min(), log.times.max()))
+    ends = (str(np.datetime64(int(t), "us")) for t in (log.times.min(), log.times.max()))
+    first, last = (end.rstrip("0").rstrip(".") for end in ends)  # no fraction where there is none
     same = np.diff(log.times) == 0
     ties = float((same & (np.diff(log.users) == 0)).sum() / max(1, len(log)))
     return {"known": True, "first": first, "last": last, "at_once": ties}
@@ -126,7 +137,7 @@ def show(found: dict[str, Any]) -> None:
 def _in_words(found: dict[str, Any]) -> dict[str, str]:
     met, text, popular = (found[key] for key in ("can_be_met", "text", "popularity"))
     tops = {f"top {part}%": popular[f"top_{part}%"] for part in TOPS}
-    return {
+    words = {
         "name": f"{found['name']} ({found['domain']}; licence: {found['licence']})",
         "users": f"{found['users']:,}",
         "items": f"{found['items']:,}",
@@ -142,7 +153,10 @@ def _in_words(found: dict[str, Any]) -> dict[str, str]:
         "characters of text": _row(text["characters"]),
         "items without text": f"{text['items_without_text']:,}",
         "different tags": f"{text['tags']:,}",
+        "columns left alone": ", ".join(found["columns_left_alone"]),
+        "cannot be run": found["refused"],
     }
+    return {key: value for key, value in words.items() if value}
 
 
 def _row(values: dict[str, float], form: str = "") -> str:
@@ -165,7 +179,7 @@ def _labels_in_words(labels: dict[str, Any]) -> str:
 def _times_in_words(times: dict[str, Any]) -> str:
     if not times["known"]:
         return f"none; order of a user's interactions: {times['order']}"
-    tied = f"{times['at_once']:.0%} at the same second as the user's one before"
+    tied = f"{times['at_once']:.0%} at the same time as the user's one before"
     return f"{times['first']} to {times['last']}; {tied}"
 
 
@@ -176,7 +190,7 @@ def draw(name: str, dataset: Dataset, path: Path) -> None:
 
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--figure {path}: end its name in .png, .svg or .pdf")
-    log, _ = dataset.load()
+    log, *_ = _loaded(dataset)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10 if dataset.explicit else 7, 3.2), layout="constrained")
         panels = figure.subplots(1, 3 if dataset.explicit else 2)

@@ -28,6 +28,7 @@ class Plan:
 
     specs: list[Spec]
     lost: dict[str, str]  # fingerprint -> the reason why its dataset could not be loaded
+    notes: list[str]  # a line for each dataset that has columns which nobody reads
 
 
 # where a cell's numbers are made; what these import is found by closure
@@ -57,10 +58,13 @@ def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: 
     rows = [(name, *_params(grid, name, include, methods)) for name in grid.methods]
     specs: list[Spec] = []
     lost: dict[str, str] = {}
+    notes: list[str] = []
     errors: list[UserError] = []
     for name in grid.datasets:
         facts, error = _facts(name, grid.dataset_params.get(name, {}), data)
         errors += [error] if error else []
+        if facts["unclaimed"]:
+            notes.append(f"{name}: columns left alone: {', '.join(facts['unclaimed'])}")
         found: dict[str, Any] = {
             "dataset": label(name), "dataset_params": facts["params"], "data": facts["data"],
             "loader": loader_of(name), "files": facts["files"],
@@ -78,7 +82,7 @@ def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: 
                         lost[specs[-1].fingerprint] = str(error)
     if len(errors) == len(grid.datasets):
         raise errors[0]
-    return Plan(specs, lost)
+    return Plan(specs, lost, notes)
 
 
 def _params(
@@ -94,7 +98,7 @@ def _params(
 
 def _facts(name: str, stated: dict[str, Any], data: Ask) -> tuple[dict[str, Any], UserError | None]:
     """What cells need to know of a dataset, or why it could not be loaded."""
-    nothing = {"params": stated, "files": {}, "data": ""}
+    nothing = {"params": stated, "files": {}, "data": "", "unclaimed": []}
     try:
         return data(dataset_facts, name, stated), None
     except UserError as error:

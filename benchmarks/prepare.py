@@ -116,6 +116,7 @@ def dataset_facts(name: str, params: dict[str, Any]) -> dict[str, Any]:
         "params": {key: value for key, value in given.items() if key not in source.paths},
         "files": {key: given[key] for key in source.paths if given[key]},
         "data": f"{log.hash()}-{catalogue.hash()}",
+        "unclaimed": list(source.unclaimed),  # columns of a user's file that nobody reads
         "suits": {
             "timed": log.times is not None,
             "explicit": source.explicit,

@@ -11,15 +11,17 @@ from coldbench.across import Across
 from coldbench.dataset import Dataset
 from coldbench.errors import UserError, unknown
 
+from ._rewrite import rewritten
+
 
 def loader_of(name: str) -> str:
     """The registered dataset that reads this: itself, or the one for a file's ending."""
     known = registry.names("datasets")
-    if ">" in name:
+    if _is_pair(name):
         return ">".join(loader_of(part.strip()) for part in name.split(">"))
     if name in known:
         return name
-    ending = Path(name.removesuffix(".gz")).suffix
+    ending = Path(name.lower().removesuffix(".gz")).suffix
     endings = {
         own: entry.name
         for entry in registry.entries("datasets")
@@ -28,7 +30,7 @@ def loader_of(name: str) -> str:
     if ending in endings:
         return endings[ending]
     if Path(name).is_file():
-        raise UserError(f"{name}: no loader reads this ending; rename it to {' or '.join(endings)}")
+        raise UserError(f"{name}: no loader reads this ending; fix: {rewritten(Path(name))}")
     raise unknown("dataset", name, known, "coldbench list datasets")
 
 
@@ -37,7 +39,7 @@ def dataset(name: str, params: dict[str, Any]) -> Dataset:
 
     "ml-100k>coat": learn from one, meet the users of the other; the parameters are the other's.
     """
-    if ">" in name:
+    if _is_pair(name):
         learnt, met = _two(name)
         return Across(dataset(learnt, {}), dataset(met, params))
     cls = registry.find("datasets", loader_of(name))
@@ -47,7 +49,7 @@ def dataset(name: str, params: dict[str, Any]) -> Dataset:
             raise unknown(f"parameter of {name}", key, fields, ", ".join(fields) or "it has none")
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()}
     for key, value in given.items():
-        default = fields[key].default
+        default = fields[key].metadata.get("like", fields[key].default)
         if not _is_like(value, default):
             right = json.dumps(str(value) if isinstance(default, str) else default)
             raise UserError(f"{name}: {key} must be like {right}, not {value!r}")
@@ -80,6 +82,10 @@ def parameters(made: Dataset) -> dict[str, Any]:
     return {field.name: getattr(made, field.name) for field in fields(made)}
 
 
+def _is_pair(name: str) -> bool:
+    return ">" in name and not Path(name).is_file()
+
+
 def _two(name: str) -> tuple[str, str]:
     """The two sets of "ml-100k>coat"."""
     parts = [part.strip() for part in name.split(">")]
@@ -107,4 +113,4 @@ def options(given: list[str] | None) -> dict[str, Any]:
 
 def label(name: str) -> str:
     """How a dataset is called in a report: its name, or a file's without folder and ending."""
-    return name if ">" in name or loader_of(name) == name else Path(name).name.split(".")[0]
+    return name if _is_pair(name) or loader_of(name) == name else Path(name).name.split(".")[0]

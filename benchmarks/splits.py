@@ -134,6 +134,7 @@ def _facts(made: Split, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
         "domain": dataset.domain,
         "licence": dataset.licence,
         "citation": dataset.citation,
+        "unclaimed": list(dataset.unclaimed),  # columns of a user's file that nobody reads
     }
 
 

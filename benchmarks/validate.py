@@ -30,8 +30,21 @@ def _told(error: UserError) -> list[Problem | str]:
     return [*error.problems] if isinstance(error, BadFile) else [str(error)]
 
 
+def lines_of(found: list[Problem | str]) -> list[str]:
+    """A line for each cause: the first place, and how many more there are."""
+    causes: dict[object, list[Problem | str]] = {}
+    for one in found:
+        cause = one if isinstance(one, str) else (one.path, one.of, one.expected, one.fix)
+        causes.setdefault(cause, []).append(one)
+    more = (f" (and {len(same) - 1:,} more like it)" * (len(same) > 1) for same in causes.values())
+    return [f"{same[0]}{rest}" for same, rest in zip(causes.values(), more, strict=True)]
+
+
 def summary(name: str, dataset: Dataset) -> str:
     log, catalogue = dataset.load()
     twice = f", {log.duplicates:,} duplicates dropped (the last was kept)" if log.duplicates else ""
     counts = f"{log.n_users:,} users, {len(catalogue):,} items, {len(log):,} interactions"
-    return f"{name}: sound: {counts}{twice}"
+    told = "" if dataset.explicit else ", likes alone"
+    told += "" if log.times is not None or dataset.ordered else ", no times"
+    left = f"; columns left alone: {', '.join(dataset.unclaimed)}" if dataset.unclaimed else ""
+    return f"{name}: sound: {counts}{twice}{told}{left}"

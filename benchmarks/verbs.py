@@ -1,5 +1,6 @@
 """What `coldbench run` does and shows, from a grid to its exit code."""
 
+import sys
 from pathlib import Path
 
 from coldbench.cell import Cell, Spec
@@ -28,6 +29,8 @@ def show_grid(grid: Grid, folder: Path, how: How, *, as_json: bool) -> None:
 
 def _run(run: Run, track: str) -> list[Cell]:
     waiting, how = len(run.missing()), run.how
+    for note in run.plan.notes:
+        print(printable(note), file=sys.stderr)
     print(f"{run.shown}: {len(run.specs)} cells, {waiting} to run, {how.jobs} side by side", end="")
     print(f", each within {how.timeout:.0f} s (--timeout)" if waiting else "", flush=True)
     with Progress(run.specs, waiting) as shown, Tracking(run.folder, track) as tracked:

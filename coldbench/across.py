@@ -51,6 +51,10 @@ class Across(Dataset):
     def like_above(self) -> float:  # type: ignore[override]
         return self.met.like_above
 
+    @property
+    def unclaimed(self) -> tuple[str, ...]:
+        return self.learnt.unclaimed + self.met.unclaimed
+
     def load(self) -> tuple[Interactions, Catalogue]:
         """The users and items of the set that is learnt from come first."""
         (lent, known), (log, asked) = self.learnt.load(), self.met.load()

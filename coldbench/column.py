@@ -2,11 +2,14 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import polars as pl
+
+from coldbench.interactions import SECOND
 
 LONGEST = 100_000  # bytes of a value
 BLANK = " \t"  # around a number, and no matter
@@ -16,7 +19,16 @@ WHOLE = re.compile(r"[+-]?[0-9]+")  # polars takes it too, which knows more digi
 BENT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]\d+", re.ASCII)  # 12.0, 1e+05
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")  # ends a line, or moves a cursor
 ABSENT = ("nan", "null", "none", "<na>", "inf", "-inf")  # what programs write for no value
-SECONDS = {"seconds": 1.0, "milliseconds": 1e3, "microseconds": 1e6}
+MICROSECONDS = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}
+ISO = "iso"  # 2020-09-13, 2020-09-13T12:26:40.5Z and what else ISO 8601 allows
+FORMS = (
+    "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S",
+    "%d.%m.%Y %H:%M:%S", "%Y/%m/%d %H:%M:%S", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M",
+    "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M:%S %p", "%m %d, %Y", "%b %d, %Y", "%B %d, %Y",
+    "%a %b %d %H:%M:%S %z %Y",
+)  # fmt: skip  # of dates, that are known by sight
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEAR = 31_536_000  # seconds: numbers below are hardly meant as times
 
 
 class Wrong(ValueError):
@@ -37,18 +49,18 @@ class Column:
     high: float = math.inf
     empty: bool = False  # a number may be absent; a text always may
     among: tuple[str, ...] = ()  # an id is one of these
-    unit: str = "seconds"  # of a time since 1970, or milliseconds, microseconds, "%Y-%m-%d"
+    unit: str = "seconds"  # of a time since 1970; of MICROSECONDS, or "iso", or "%d.%m.%Y"
 
     @property
     def raw(self) -> type[pl.DataType]:
         """What the file's text is parsed as."""
-        if self.kind == "number" or (self.kind == "time" and self.unit in SECONDS):
+        if self.kind == "number" or (self.kind == "time" and self.unit in MICROSECONDS):
             return pl.Float64
         return pl.Int64 if self.kind == "whole" else pl.String
 
     @property
     def dtype(self) -> type[pl.DataType]:
-        """What the value is read as; a time is whole seconds since 1970."""
+        """What the value is read as; a time is whole microseconds since 1970."""
         return pl.Int64 if self.kind == "time" else self.raw
 
     def parse(self, value: str) -> str | float | int | None:
@@ -74,7 +86,7 @@ class Column:
             raise Wrong(expected, "write a number, with a point for decimals")
         number = _whole(value) if whole else float(value)
         if not (math.isfinite(number) and self.low <= number <= self.high):
-            raise Wrong(expected, "mend the value, or state another scale")
+            raise Wrong(expected, "mend the value")
         if not -(2**63) <= number < 2**63 and whole:
             raise Wrong("a whole number of 64 bits", "number from 0")
         return number
@@ -95,13 +107,13 @@ class Column:
             return None
         low, high = self.low, self.high
         if self.kind == "time":
-            values, low, high = values / SECONDS[self.unit], 0, LATEST
+            values, low, high = values * MICROSECONDS[self.unit], 0, LATEST * SECOND
         known = values.drop_nulls()
         if self.raw == pl.Float64 and not known.is_finite().all():
             return None
         if len(known) and not (known.min() >= low and known.max() <= high):  # type: ignore[operator]
             return None
-        return values.floor().cast(pl.Int64) if self.kind == "time" else values
+        return (values + 0.5).floor().cast(pl.Int64) if self.kind == "time" else values
 
     def _one_by_one(self, values: pl.Series) -> pl.Series | None:
         """Different values are few: each is parsed once."""
@@ -148,24 +160,44 @@ def _id(value: str) -> str:
     return value
 
 
+def units_of(values: Sequence[str]) -> list[str]:
+    """The units or forms that make times of all these: none, one, or some that cannot be told
+    apart, such as 1/2/2020."""
+    numbers = [float(value) for value in values if NUMBER.fullmatch(value.strip(BLANK))]
+    if numbers and len(numbers) == len(values):
+        for unit, scale in MICROSECONDS.items():
+            if all(YEAR <= number * scale / SECOND <= LATEST for number in numbers):
+                return [unit]
+    fit = [form for form in (ISO, *FORMS) if values and all(_is_time(v, form) for v in values)]
+    return fit[:1] if fit[:1] == [ISO] else fit
+
+
+def _is_time(value: str, unit: str) -> bool:
+    try:
+        _time(value, unit)
+    except Wrong:
+        return False
+    return True
+
+
 def _time(value: str, unit: str) -> int:
-    if unit not in SECONDS:
+    if unit not in MICROSECONDS:
         try:
-            moment = datetime.strptime(value, unit)
+            iso = unit == ISO
+            moment = datetime.fromisoformat(value) if iso else datetime.strptime(value, unit)
         except ValueError:
-            raise Wrong(f"a date like {unit}", "write the date so, or state its form") from None
+            expected = f"a date like {'2020-09-13T12:26:40' if unit == ISO else unit}"
+            raise Wrong(expected, "write the date so") from None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        seconds = math.floor(moment.timestamp())
-        if not 0 <= seconds <= LATEST:
+        time = (moment - EPOCH) // timedelta(microseconds=1)
+        if not 0 <= time <= LATEST * SECOND:
             raise Wrong("a date from 1970 to 2100", "mend the date")
-        return seconds
+        return time
     expected = f"a time in {unit} since 1970, up to the year 2100"
     if not NUMBER.fullmatch(value.strip(BLANK)):
-        raise Wrong(expected, "write a number, or state the form of the date")
-    number = float(value)
-    if not 0 <= number / SECONDS[unit] <= LATEST:
-        near = [u for u, s in SECONDS.items() if 31_536_000 <= number / s <= LATEST]
-        fix = f"these look like {near[0]}: state it" if near else "mend the time"
-        raise Wrong(expected, fix)
-    return math.floor(number / SECONDS[unit])
+        raise Wrong(expected, "write a number")
+    number = float(value) * MICROSECONDS[unit]
+    if not 0 <= number <= LATEST * SECOND:
+        raise Wrong(expected, "mend the time")
+    return math.floor(number + 0.5)

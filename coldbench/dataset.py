@@ -8,7 +8,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
+
+
+class OneClass(UserError):
+    """Every rating of a log is a like, or none is: nothing could be ranked. What was read goes
+    along, for who only looks at it."""
+
+    def __init__(self, why: str, log: Interactions, catalogue: Catalogue) -> None:
+        super().__init__(why)
+        self.log, self.catalogue = log, catalogue
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class Dataset(ABC):
         tuple[str, ...]
     ] = ()  # parameters that say where files lie: no number hangs on it
     suffixes: ClassVar[tuple[str, ...]] = ()  # of users' own files that it reads
+
+    @property
+    def unclaimed(self) -> tuple[str, ...]:
+        """Columns of the log that nobody reads."""
+        return ()
 
     @abstractmethod
     def load(self) -> tuple[Interactions, Catalogue]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from coldbench.interactions import Int, Interactions
+from coldbench.interactions import SECOND, Int, Interactions
 
-DAY = 86_400.0  # seconds
+DAY = 86_400.0 * SECOND
 
 
 @dataclass(frozen=True)

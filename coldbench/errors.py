@@ -30,6 +30,7 @@ class Problem:
     value: str
     expected: str
     fix: str
+    of: str = ""  # the name of the column of the table, where it is a matter of one
 
     def __str__(self) -> str:
         shown = self.value if len(self.value) <= 60 else f"{self.value[:57]}..."

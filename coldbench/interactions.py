@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 Int = NDArray[np.int64]
+SECOND = 1_000_000  # times are in microseconds
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Interactions:
     offsets: Int  # (U + 1,)
     items: NDArray[np.int32]  # (N,)
     ratings: NDArray[np.float32]  # (N,) on the dataset's own scale
-    times: Int | None  # (N,) seconds since 1970, or None where the log has no times
+    times: Int | None  # (N,) microseconds since 1970, or None where the log has no times
     n_items: int
     duplicates: int = 0  # rows dropped because the same user rated the same item again later
     lent: tuple[int, int] = (0, 0)  # the first users and items that are of another data set
@@ -99,17 +100,33 @@ def _in_order(users: NDArray[np.integer], times: NDArray[np.integer] | None, off
         return by_user
     counts = np.diff(offsets)
     first, span, most = int(times.min()), int(np.ptp(times)) + 1, int(counts.max())
-    if span * most * len(counts) >= 2**63:  # the key below would not fit
-        return np.lexsort((times, users))
+    step = 1  # as coarse as the key below needs to fit
+    while (span // step + 1) * most * len(counts) >= 2**63:
+        step *= 10
     key = np.repeat(np.arange(len(counts)), counts)
-    key *= span
-    key += times[by_user] - first
+    key *= span // step + 1
+    key += (times[by_user] - first) // step
     key *= most
     key += _place(offsets)
     key.sort()  # keys are unique, so any sort is stable, and numbers sort faster than rows
     key %= most
     key += np.repeat(offsets[:-1], counts)
-    return by_user[key]
+    order = by_user[key]
+    if step > 1:
+        _order_within(step, order, times.astype(np.int64) - first, users)
+    return order
+
+
+def _order_within(step: int, order: Int, times: Int, users: NDArray[np.integer]) -> None:
+    """Put the rows of a user and a step of time in the order of their times, in place."""
+    times, users = times[order], users[order]
+    if not ((np.diff(times) < 0) & (np.diff(users) == 0)).any():
+        return
+    steps = times // step
+    fresh = (np.diff(steps) != 0) | (np.diff(users) != 0)
+    alone = np.append(True, fresh) & np.append(fresh, True)
+    rows, group = np.flatnonzero(~alone), np.append(0, np.cumsum(fresh))
+    order[rows] = order[rows[np.lexsort((times[rows], group[rows]))]]
 
 
 def _last_of_each(log: Interactions) -> NDArray[np.bool_] | None:

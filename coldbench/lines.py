@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 IN_VAIN = 10_000_000  # letters read for quotes that do not close, before the rest is left unread
+LINE_ENDS = r"lines that end in \n"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 ODD = re.compile("[\0\r\udc80-\udcff]")  # what no line of a table holds; the last: no UTF-8
 
@@ -51,7 +52,7 @@ def rows_of(
 ) -> Iterator[Row | Unreadable]:
     """Rows in order. Blank lines at the end, `\\r\\n` and a byte-order mark do not matter."""
     if content.startswith(UTF_16) or content[:400].count(b"\0") > 100:
-        yield Unreadable(1, 1, "UTF-16", "UTF-8", "iconv -f UTF-16 -t UTF-8 FILE > NEW")
+        yield Unreadable(1, 1, "UTF-16", "UTF-8", "write it in UTF-8")
         return
     text = content.removeprefix(b"\xef\xbb\xbf").decode(encoding, "surrogateescape")
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
@@ -76,10 +77,9 @@ def _odd(number: int, line: str, at: int) -> Unreadable:
     if letter == "\0":
         return Unreadable(number, at + 1, letter, "text without NUL", "write the file again")
     if letter == "\r":
-        return Unreadable(number, at + 1, letter, r"lines that end in \n", "tr '\\r' '\\n'")
+        return Unreadable(number, at + 1, letter, LINE_ENDS, "write them so")
     byte = chr(ord(letter) - 0xDC00)
-    fix = "iconv -f latin1 -t UTF-8 FILE > NEW, or state the encoding"
-    return Unreadable(number, at + 1, byte, "UTF-8", fix)
+    return Unreadable(number, at + 1, byte, "UTF-8", "write it in UTF-8")
 
 
 def _quoted(lines: list[tuple[int, str]], separator: str) -> Iterator[Row | Unreadable]:

@@ -5,13 +5,16 @@ to 200 times its size, as an archive is. And since polars ends the whole process
 files, each is read once by a process that may end.
 """
 
+import re
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import CONTROL, SECONDS, Column, Wrong, fine
+from coldbench.column import CONTROL, Column, Wrong, fine
 from coldbench.errors import BadFile, Problem, UserError
 from coldbench.members import LIMITS
 
@@ -24,11 +27,14 @@ import sys
 from contextlib import suppress
 with suppress(ImportError):  # Windows
     import resource
-    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]), int(sys.argv[1])))
+    none, kind = resource.RLIM_INFINITY, resource.RLIMIT_AS
+    least = min(n for n in (int(sys.argv[1]), *resource.getrlimit(kind)) if n != none)
+    resource.setrlimit(kind, (least, least))
 import polars
 polars.read_parquet(sys.argv[2], columns=sys.argv[3:], glob=False)
 """
-DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+NO_MEMORY = re.compile("cannot allocate|memory allocation|MemoryError|could not spawn", re.I)
+DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError)
 
 
 def names_of(path: Path) -> list[str]:
@@ -38,7 +44,7 @@ def names_of(path: Path) -> list[str]:
     try:
         names = list(pl.read_parquet_schema(path))
     except DAMAGED as error:
-        raise _no_parquet(path, error) from None
+        raise _not_read(path, error) from None
     odd = [(n, name) for n, name in enumerate(names, 1) if CONTROL.search(name)]
     if odd:
         expected, fix = "a name without control characters", "rename the column"
@@ -49,12 +55,17 @@ def names_of(path: Path) -> list[str]:
 def read(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
     """The columns as `coldbench.reader.read` gives them. Raises BadFile."""
     frame = _raw(columns, path)
-    typed = _typed(frame, columns)
+    dated, columns = _dated(frame, columns)
+    typed = _typed(dated, columns)
     meant = None if typed is None else fine(typed, columns)
     if meant is None or not meant.height:
-        found = _closely(frame, columns, str(path))
-        raise BadFile(found)
+        raise BadFile(_closely(frame, dated, columns, str(path)))
     return meant
+
+
+def column_of(name: str, path: Path) -> pl.Series:
+    """One column, whatever its type. Raises BadFile."""
+    return _raw((Column(name),), path)[name]
 
 
 def problems(columns: tuple[Column, ...], path: Path) -> list[Problem]:
@@ -86,22 +97,39 @@ def _raw(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
         texts = frame.select(pl.selectors.string().str.len_bytes().sum())
         _bounded(path, sum(n or 0 for row in texts.iter_rows() for n in row))
     except DAMAGED as error:
-        raise _no_parquet(path, error) from None
+        raise _not_read(path, error) from None
     return frame
 
 
 def _tried(path: Path, names: list[str], memory: int) -> None:
-    """Raises OSError where reading the columns in so many bytes ends a process, or does not end."""
+    """Raises OSError where reading the columns in so many bytes ends a process, or does not end,
+    and MemoryError where this process may not have as many and that may be why."""
     patience = PATIENCE + path.stat().st_size / 1e7
     command = [sys.executable, "-P", "-c", TRIAL, str(memory), str(path), *names]
     try:
         trial = subprocess.run(command, capture_output=True, timeout=patience, check=False)
     except subprocess.TimeoutExpired:
         raise OSError(f"reading takes more than {patience:.0f} seconds") from None
-    if trial.returncode:
-        said = trial.stderr.decode("utf-8", "replace").strip().splitlines()
-        ended = f"reading it ended a process by {-trial.returncode}"
-        raise OSError(said[-1] if said and trial.returncode > 0 else ended)
+    if not trial.returncode:
+        return
+    lines = trial.stderr.decode("utf-8", "replace").strip().splitlines()
+    said = lines[-1] if lines and trial.returncode > 0 else ""
+    ended_for_memory = trial.returncode == -9 or (
+        _allowed() < memory and (not said or NO_MEMORY.search(said))
+    )
+    if ended_for_memory:
+        raise MemoryError
+    raise OSError(said or f"reading it ended a process by {-trial.returncode}")
+
+
+def _allowed() -> float:
+    """Bytes that this process may have, as `ulimit -v` says."""
+    with suppress(ImportError):  # Windows
+        import resource
+
+        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+        return float("inf") if soft == resource.RLIM_INFINITY else soft
+    return float("inf")
 
 
 def _bounded(path: Path, size: int) -> None:
@@ -111,10 +139,30 @@ def _bounded(path: Path, size: int) -> None:
         raise BadFile([Problem(str(path), 1, 1, f"{size:,} bytes", expected, "write it as CSV")])
 
 
-def _no_parquet(path: Path, error: BaseException) -> BadFile:
+def _not_read(path: Path, error: BaseException) -> UserError:
+    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+        limit = _allowed()
+        why = "" if limit == float("inf") else f", of which this shell allows {limit:,.0f} bytes"
+        fix = "end other programs" if not why else "use a shell without `ulimit -v`"
+        return UserError(f"{path}: there is not enough memory to read it{why}; fix: {fix}")
     reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
     expected, fix = "a whole Parquet file", "write or copy it again"
     return BadFile([Problem(str(path), 1, 1, reason, expected, fix)])
+
+
+def _dated(
+    frame: pl.DataFrame, columns: tuple[Column, ...]
+) -> tuple[pl.DataFrame, tuple[Column, ...]]:
+    """Dates and datetimes as numbers, exactly."""
+    meant = []
+    for column in columns:
+        dtype = frame[column.name].dtype
+        if column.kind == "time" and isinstance(dtype, pl.Date | pl.Datetime):
+            moments = pl.col(column.name).cast(pl.Datetime("us")).dt.timestamp("us")
+            frame = frame.with_columns(moments)
+            column = replace(column, unit="microseconds")  # noqa: PLW2901
+        meant.append(column)
+    return frame, tuple(meant)
 
 
 def _typed(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | None:
@@ -122,10 +170,7 @@ def _typed(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | N
     changed = []
     for column in columns:
         values = frame[column.name]
-        if column.kind == "time" and isinstance(values.dtype, pl.Date | pl.Datetime):
-            seconds = values.cast(pl.Datetime("ms")).dt.timestamp("ms") / 1e3
-            values = seconds * SECONDS.get(column.unit, 1.0)
-        elif column.raw == pl.String and values.dtype not in (pl.String, pl.Categorical):
+        if column.raw == pl.String and values.dtype not in (pl.String, pl.Categorical):
             if not values.dtype.is_integer():
                 return None
         elif column.raw != pl.String and not values.dtype.is_numeric():
@@ -137,15 +182,19 @@ def _typed(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | N
     return pl.DataFrame(changed)
 
 
-def _closely(frame: pl.DataFrame, columns: tuple[Column, ...], path: str) -> list[Problem]:
+def _closely(
+    frame: pl.DataFrame, dated: pl.DataFrame, columns: tuple[Column, ...], path: str
+) -> list[Problem]:
+    """What is wrong, value by value. dated: the frame with its dates as numbers."""
     found: list[Problem] = []
-    for line, row in enumerate(frame.iter_rows(), 1):
-        for number, (column, value) in enumerate(zip(columns, row, strict=True), 1):
-            text = "" if value is None else str(value)
+    for line, (row, plain) in enumerate(zip(frame.iter_rows(), dated.iter_rows(), strict=True), 1):
+        for number, (column, value) in enumerate(zip(columns, plain, strict=True), 1):
             try:
-                column.parse(text)
+                column.parse("" if value is None else str(value))
             except Wrong as wrong:
-                found.append(Problem(path, line, number, text, wrong.expected, wrong.fix))
+                text = "" if value is None else str(row[number - 1])
+                told = wrong.expected, wrong.fix, column.name
+                found.append(Problem(path, line, number, text, *told))
         if len(found) >= MOST:
             break
     if not found and frame.height:

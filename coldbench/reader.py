@@ -36,7 +36,7 @@ class Table:
 
 def read(table: Table, path: Path, content: bytes | None = None) -> pl.DataFrame:
     """The table's columns, a row a line: ids and text as String, numbers as Float64 or Int64, times
-    as Int64 seconds since 1970.
+    as Int64 microseconds since 1970.
 
     content: what stands at `path`, where it was taken out of an archive. Raises BadFile.
     """
@@ -59,7 +59,7 @@ def content_of(path: Path) -> bytes:
     """A file's bytes, unpacked where it ends in `.gz`."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         from coldbench.archive import gunzip
 
         return gunzip(path)
@@ -70,7 +70,7 @@ def header_of(
     path: Path, separator: str, *, quoted: bool = True, encoding: str = "utf-8"
 ) -> list[str]:
     """The names in a file's first line. Raises BadFile where it is none."""
-    first = content_of(path)[:LONGEST].split(b"\n")[0].removesuffix(b"\r")
+    first = _beginning(path).split(b"\n")[0].removesuffix(b"\r")
     row = next(rows_of(first, separator, quoted=quoted, encoding=encoding), None)
     if isinstance(row, Row):
         odd = [field for field, name in enumerate(row.fields) if CONTROL.search(name)]
@@ -81,6 +81,13 @@ def header_of(
     if row is None:
         row = Unreadable(1, 1, "", "a first line with the columns' names", "add it")
     raise BadFile([Problem(str(path), row.line, row.column, row.value, row.expected, row.fix)])
+
+
+def _beginning(path: Path) -> bytes:
+    if not path.is_file() or path.suffix.lower() == ".gz":
+        return content_of(path)[:LONGEST]
+    with path.open("rb") as file:
+        return file.read(LONGEST)
 
 
 def _at_once(table: Table, content: bytes) -> pl.DataFrame | None:
@@ -177,7 +184,8 @@ def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, lis
                 kept.append(column.parse(row.fields[at]))
             except Wrong as wrong:
                 place = row.place(at)
-                found.append(Problem(path, *place, row.fields[at], wrong.expected, wrong.fix))
+                told = wrong.expected, wrong.fix, column.name
+                found.append(Problem(path, *place, row.fields[at], *told))
     if not found and not any(values):
         empty = names is None or not table.header
         expected = "at least one row" if not empty else "a table"
@@ -190,7 +198,7 @@ def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, lis
 
 def _header_problems(table: Table, path: str, names: list[str]) -> list[Problem]:
     line = table.separator.join(names)
-    fix = "add it, or say which column is meant"
+    fix = "add it"
     found = [
         Problem(path, 1, 1, line, f"a column {column.name!r}", fix)
         for column in table.columns

@@ -7,7 +7,7 @@ template, `--with "text={title} by {author}"`, tags by a column, `--with tags=ge
 import re
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -17,18 +17,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from coldbench.column import SECONDS, Column
-from coldbench.dataset import Dataset
+from coldbench.column import ISO, MICROSECONDS, Column
+from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import BadFile, Problem, UserError, unknown
 from coldbench.frames import from_frames
 from coldbench.interactions import Catalogue, Interactions
 
-USUAL = {  # without case, spaces and underscores
-    "user": "user userid uid customer customerid reviewerid visitorid sessionid",
-    "item": "item itemid iid movieid productid asin parentasin isbn bookid newsid artistid trackid",
-    "rating": "rating ratings stars score overall bookrating",
-    "time": "timestamp time unixtime unixreviewtime",
-}
+from . import _remedies as remedies
+from ._claims import Header, bad_header, usual
+
+SAMPLE = 1000  # values of a column that are looked at
 NAMED = re.compile(r"\{([^{}]+)\}")
 
 
@@ -41,15 +39,17 @@ class Own(Dataset):
     item: str = ""
     rating: str = ""  # "none": a log of likes alone, whatever the file has
     time: str = ""  # "none": a log without times
-    time_unit: str = "seconds"  # since 1970, or milliseconds, microseconds, "%Y-%m-%d"
+    time_unit: str = "seconds"  # since 1970; or milliseconds, microseconds, nanoseconds; or the
+    # form of a date, "%d.%m.%Y"; or "iso", 2020-09-13T12:26:40.5
     items: str = ""  # path of the table of items; without it an item's text is its id
     text: str = ""  # "{title} by {author}": columns of the table of items; else its title or all
     tags: str = ""  # its column of tags, set apart by | ; or ,
     vectors: str = (
         ""  # path of an .npy (n_items, D), a row for each of the table of items, in order
     )
-    scale: tuple[float, float] = (1.0, 5.0)  # type: ignore[misc]
-    like_above: float = 3.5  # type: ignore[misc]
+    scale: tuple[float, float] = remedies.STARS  # type: ignore[misc]
+    # 3.5 on stars from 1 to 5; whoever says another scale says this too
+    like_above: float = field(default=None, metadata={"like": remedies.LIKED})  # type: ignore
 
     domain = "yours"
     licence = "yours"
@@ -59,21 +59,30 @@ class Own(Dataset):
     between_tags: ClassVar[re.Pattern[str]] = re.compile(r"[|;,]")
 
     def __post_init__(self) -> None:
-        low, high = self.scale
-        if not -inf < low <= self.like_above < high < inf:
-            raise UserError(
-                f"like_above = {self.like_above} is not within the scale {low} to {high}"
-            )
-        if self.time_unit not in SECONDS and "%" not in self.time_unit:
-            raise unknown(
-                "time_unit", self.time_unit, SECONDS, f"{', '.join(SECONDS)}, or %Y-%m-%d"
-            )
+        self._check_scale()
+        units = (*MICROSECONDS, ISO)
+        if self.time_unit not in units and "%" not in self.time_unit:
+            raise unknown("time_unit", self.time_unit, units, f"{', '.join(units)}, or %d.%m.%Y")
         if (self.text or self.tags) and not self.items:
             raise UserError("text and tags are made of the table of items: name it by items=FILE")
         if self.vectors and not self.items:
             raise UserError("vectors go with the rows of the table of items: name it by items=FILE")
         if self.text and not NAMED.search(self.text):
             raise UserError(f"text = {self.text!r} names no column; write it in braces, {{title}}")
+
+    def _check_scale(self) -> None:
+        low, high = self.scale
+        if not -inf < low < high < inf:
+            raise UserError(f"scale = [{low:g}, {high:g}] must rise, from the worst to the best")
+        if self.like_above is None:
+            if self.scale != remedies.STARS:
+                fix = remedies.liking(low, high)
+                what = f"no like_above is said for the scale {low:g} to {high:g}"
+                raise UserError(f"{what}: above it a rating is a like; fix: {fix}")
+            object.__setattr__(self, "like_above", remedies.LIKED)
+        if not low <= self.like_above < high:
+            what = f"like_above = {self.like_above:g} is not within the scale {low:g} to {high:g}"
+            raise UserError(f"{what}; fix: {remedies.liking(low, high)}")
 
     @abstractmethod
     def columns_of(self, path: Path) -> list[str]:
@@ -91,29 +100,42 @@ class Own(Dataset):
     def explicit(self) -> bool:  # type: ignore[override]
         return "rating" in self.log_columns
 
+    @property
+    def unclaimed(self) -> tuple[str, ...]:
+        claimed = {column.name for column in self.log_columns.values()}
+        return tuple(name for name in self.columns_of(Path(self.path)) if name not in claimed)
+
     @cached_property
     def log_columns(self) -> dict[str, Column]:
         """What each column of the log is."""
         if not self.path:
             raise UserError("name the log: -d ratings.csv, or path in dataset_params")
-        there = self.columns_of(Path(self.path))
+        said = {what: getattr(self, what) for what in ("user", "item", "rating", "time")}
+        found = Header(self.path, self.columns_of(Path(self.path)), said, self.sample).claims()
         kinds = {
-            "user": Column(self._named("user", there), "id"),
-            "item": Column(self._named("item", there), "id"),
-            "rating": Column(self._named("rating", there), "number", *self.scale),
-            "time": Column(self._named("time", there), "time", unit=self.time_unit),
+            "user": Column(found["user"], "id"),
+            "item": Column(found["item"], "id"),
+            "rating": Column(found["rating"], "number", *self.scale),
+            "time": Column(found["time"], "time", unit=self.time_unit),
         }
-        return {key: column for key, column in kinds.items() if column.name}
+        return {what: column for what, column in kinds.items() if column.name}
+
+    def sample(self, name: str) -> list[str]:
+        """Some different values of a column of the log, as text; none where it cannot be read."""
+        try:
+            return some(self.read(Path(self.path), (Column(name),))[name])
+        except UserError:
+            return []
 
     @cached_property
     def item_columns(self) -> tuple[Column, ...]:
         """What is read of the table of items: its id, then what makes text and tags."""
         there = self.columns_of(Path(self.items))
         name = self.log_columns["item"].name
-        found = [name] if name in there else _usual("item", there)
+        found = [name] if name in there else usual("item", there)
         if len(found) != 1:
             fix = f"rename the column of ids to {name}"
-            raise _bad_header(self.items, there, "one column of items, named as in the log", fix)
+            raise bad_header(self.items, there, "one column of items, named as in the log", fix)
         own = found[0]
         wanted = [*NAMED.findall(self._template(there, own)), *([self.tags] if self.tags else [])]
         for column in wanted:
@@ -122,8 +144,9 @@ class Own(Dataset):
         return (Column(own, "id"), *(Column(c) for c in dict.fromkeys(wanted) if c != own))
 
     def load(self) -> tuple[Interactions, Catalogue]:
+        """Raises OneClass where all ratings are likes or none is."""
         named = self.log_columns
-        rows = self.read(Path(self.path), tuple(named.values()))
+        rows = self._read(self.path, tuple(named.values()))
         log = rows.select(pl.col(column.name).alias(key) for key, column in named.items())
         if "rating" not in named:
             log = log.with_columns(rating=pl.lit(self.scale[1]))
@@ -132,24 +155,47 @@ class Own(Dataset):
             made, catalogue = from_frames(log, items)
         except UserError as error:
             raise UserError(f"{self.items}: {error}") from None
-        if not self.vectors:
-            return made, catalogue
-        row = {item: number for number, item in enumerate(items["item"])}
-        kept = [row[item] for item in catalogue.ids]
-        return made, replace(catalogue, vectors=read_vectors(Path(self.vectors), len(row))[kept])
+        if self.vectors:
+            row = {item: number for number, item in enumerate(items["item"])}
+            kept = [row[item] for item in catalogue.ids]
+            vectors = read_vectors(Path(self.vectors), len(row))[kept]
+            catalogue = replace(catalogue, vectors=vectors)
+        if "rating" in named and len({*(made.ratings > self.like_above).tolist()}) == 1:
+            why = remedies.threshold(self.path, made.ratings, self.like_above)
+            raise OneClass(why, made, catalogue)
+        return made, catalogue
 
     def all_problems(self) -> Iterator[Problem]:
         """All that is wrong with the log and then with the table of items."""
-        yield from self.problems(Path(self.path), tuple(self.log_columns.values()))
+        columns = tuple(self.log_columns.values())
+        yield from self._remedied(self.problems(Path(self.path), columns))
         if self.items:
-            yield from self.problems(Path(self.items), self.item_columns)
+            yield from self._remedied(self.problems(Path(self.items), self.item_columns))
+
+    def _read(self, path: str, columns: tuple[Column, ...]) -> pl.DataFrame:
+        try:
+            return self.read(Path(path), columns)
+        except BadFile as error:
+            raise BadFile(self._remedied(error.problems)) from None
+
+    def _remedied(self, found: list[Problem]) -> list[Problem]:
+        """The problems, with what to do about them."""
+        rating, time = (self.log_columns.get(key) for key in ("rating", "time"))
+        known: list[float] = []
+        if rating and any(problem.of == rating.name for problem in found):
+            try:
+                free = replace(rating, low=-inf, high=inf)
+                known = self.read(Path(self.path), (free,))[rating.name].to_list()
+            except UserError:
+                known = []
+        return remedies.remedied(found, rating, time, known)
 
     def _items(self, log: pl.DataFrame) -> pl.DataFrame:
         if not self.items:
             ids = log["item"].unique().sort()
             return pl.DataFrame({"item": ids, "text": ids})
         own, *others = (column.name for column in self.item_columns)
-        table = self.read(Path(self.items), self.item_columns)
+        table = self._read(self.items, self.item_columns)
         template = self._template([own, *others], own)
         text, tags = [], []
         for row in table.iter_rows(named=True):
@@ -167,19 +213,12 @@ class Own(Dataset):
         rest = [c for c in readable if c not in (own, self.tags)]
         return ", ".join(f"{{{column}}}" for column in title[:1] or rest)
 
-    def _named(self, what: str, there: list[str]) -> str:
-        """The log's column for this; "" where there is none and need not be one."""
-        named, may_lack = getattr(self, what), what in ("rating", "time")
-        if named == "none" and may_lack:
-            return ""
-        if named and named not in there:
-            raise unknown(f"column of {self.path}", named, there, f"it has {', '.join(there)}")
-        found = [named] if named else _usual(what, there)
-        if len(found) > 1 or not (found or may_lack):
-            expected = f"one column of {what}s, found {' and '.join(found) or 'none'}"
-            fix = f"say which it is, --with {what}=COLUMN"
-            raise _bad_header(self.path, there, expected, fix)
-        return found[0] if found else ""
+
+Own.like_above = remedies.LIKED  # of the class, for a list of datasets; a field's default is None
+
+
+def some(values: pl.Series) -> list[str]:
+    return values.unique(maintain_order=True).head(SAMPLE).drop_nulls().cast(pl.String).to_list()
 
 
 def read_vectors(path: Path, n_items: int) -> NDArray[np.float32]:
@@ -198,14 +237,6 @@ def read_vectors(path: Path, n_items: int) -> NDArray[np.float32]:
         row = int(np.argmin(np.isfinite(vectors).all(1)))
         raise UserError(f"{path}: row {row} holds a value that is not finite; fix: repair it")
     return vectors
-
-
-def _usual(what: str, there: list[str]) -> list[str]:
-    return [column for column in there if _plain(column) in USUAL[what].split()]
-
-
-def _bad_header(path: str, there: list[str], expected: str, fix: str) -> BadFile:
-    return BadFile([Problem(path, 1, 1, ", ".join(there), expected, fix)])
 
 
 def _plain(name: str) -> str:

@@ -12,7 +12,9 @@ from coldbench.column import Column
 from coldbench.errors import Problem, UserError, unknown
 from coldbench.reader import Table, header_of, problems, read
 
+from ._claims import bad_header
 from ._own import Own
+from ._remedies import flag
 
 ENCODINGS = ("utf-8", "latin-1")
 
@@ -32,7 +34,14 @@ class Csv(Own):
             raise unknown("encoding", self.encoding, ENCODINGS, " or ".join(ENCODINGS))
 
     def columns_of(self, path: Path) -> list[str]:
-        return header_of(path, self._separator(path), encoding=self.encoding)
+        names = header_of(path, self._separator(path), encoding=self.encoding)
+        others = [one for one in ",;\t|" if one in names[0]]
+        if len(names) > 1 or not others:
+            return names
+        said = flag("separator", others[0])
+        fix = said if str(path) == self.path else "write it with that of the log"
+        expected = f"names set apart by {self._separator(path)!r}"
+        raise bad_header(str(path), names, expected, fix)
 
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
         return read(self._table(path, columns), path)
@@ -44,5 +53,5 @@ class Csv(Own):
         return Table(columns, self._separator(path), quoted=True, encoding=self.encoding)
 
     def _separator(self, path: Path) -> str:
-        tabs = path.name.removesuffix(".gz").endswith(".tsv")
+        tabs = path.name.lower().removesuffix(".gz").endswith(".tsv")
         return self.separator or ("\t" if tabs else ",")

@@ -7,9 +7,9 @@ import polars as pl
 
 from coldbench import parquet
 from coldbench.column import Column
-from coldbench.errors import Problem
+from coldbench.errors import Problem, UserError
 
-from ._own import Own
+from ._own import Own, some
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,12 @@ class Parquet(Own):
 
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
         return parquet.read(columns, path)
+
+    def sample(self, name: str) -> list[str]:
+        try:
+            return some(parquet.column_of(name, Path(self.path)))
+        except (UserError, pl.exceptions.PolarsError):  # a list, say
+            return []
 
     def problems(self, path: Path, columns: tuple[Column, ...]) -> list[Problem]:
         return parquet.problems(columns, path)

@@ -27,7 +27,8 @@ class RecBole(Own):
 
     def __post_init__(self) -> None:
         if self.path and not self.items:
-            beside = Path(self.path.removesuffix(".gz")).with_suffix(".item")
+            unpacked = re.sub(r"\.gz$", "", self.path, flags=re.I)
+            beside = Path(unpacked).with_suffix(".item")
             there = [str(path) for path in (beside, Path(f"{beside}.gz")) if path.is_file()]
             object.__setattr__(self, "items", there[0] if there else "")
         super().__post_init__()

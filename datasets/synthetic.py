@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coldbench.dataset import Dataset
 from coldbench.errors import UserError
-from coldbench.interactions import Catalogue, Int, Interactions
+from coldbench.interactions import SECOND, Catalogue, Int, Interactions
 
 ROWS = 1_000_000  # made at a time
 
@@ -81,7 +81,7 @@ class Synthetic(Dataset):
         liking += self.noise * rng.standard_normal(len(users), np.float32)
         ratings = np.clip(np.round(3.3 + 1.2 * liking), 1, 5).astype(np.float32)
         hours = rng.integers(0, 10_000, n_users)[users] + rng.integers(0, 100, len(users))
-        times = 1_000_000_000 + 3_600 * hours  # a user comes and stays for four days
+        times = (1_000_000_000 + 3_600 * hours) * SECOND  # a user comes and stays for four days
         return Interactions.from_rows(users, items, ratings, times, self.n_items)
 
     def _catalogue(self, places: np.ndarray) -> Catalogue:

@@ -110,6 +110,8 @@ def test_a_small_log_is_described_as_by_eye(ask: Ask) -> None:
             "tags": 3,
             "vectors": None,
         },
+        "columns_left_alone": [],
+        "refused": "",
     }
 
 
@@ -242,12 +244,45 @@ def test_what_is_wrong_between_two_sound_files_is_told(ask: Ask) -> None:
 
 def test_of_several_files_each_is_told_and_one_that_is_bad_makes_the_end_2(ask: Ask) -> None:
     Path("bad.csv").write_text("user,item\nann,\n")
-    out, _ = ask("validate", "bad.csv", "log.csv", code=2)
+    out, _ = ask("validate", "bad.csv", "log.csv", "--with", "rating=none", code=2)
     assert "bad.csv:2:5: value ''" in out and "bad.csv: 1 problems" in out
     assert "log.csv: sound" in out
 
 
-def test_a_thousand_problems_are_told_and_that_there_may_be_more(ask: Ask) -> None:
-    Path("log.csv").write_text("user,item\n" + "ann,\n" * 1500)
-    out, _ = ask("validate", "log.csv", code=2)
-    assert len(out.splitlines()) == 1001 and out.endswith("log.csv: 1,000 problems or more\n")
+def test_a_thousand_problems_of_one_kind_are_one_line(ask: Ask) -> None:
+    Path("log.csv").write_text("user,item,rating\n" + "ann,,5\n" * 1500)
+    first, last = ask("validate", "log.csv", code=2)[0].splitlines()
+    assert first.startswith("log.csv:2:5: value ''") and first.endswith("(and 999 more like it)")
+    assert last == "log.csv: 1,000 problems or more"
+
+
+def test_each_kind_of_problem_has_its_line_and_each_column(ask: Ask) -> None:
+    rows = ["ann,,5", ",p1,5", "ann,,6", "bob,p2,6", "bob,p2"]
+    Path("log.csv").write_text("\n".join(["user,item,rating", *rows]))
+    *lines, last = ask("validate", "log.csv", code=2)[0].splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        f"log.csv:{at}" for at in ("2:5", "3:1", "4:6", "6:5")
+    ]
+    assert [line.count("(and 1 more like it)") for line in lines] == [1, 0, 1, 0]
+    assert last == "log.csv: 6 problems"
+
+
+def test_columns_that_nobody_reads_are_named_everywhere(ask: Ask) -> None:
+    Path("log.csv").write_text(LOG.replace("time", "time,note,price").replace("0\n", "0,,\n"))
+    assert ask("validate", "log.csv")[0].endswith("; columns left alone: note, price\n")
+    assert "columns left alone note, price" in " ".join(ask("describe", "log.csv")[0].split())
+    assert ask.json("log.csv")["columns_left_alone"] == ["note", "price"]
+    run = ["run", "-d", "log.csv", "-m", "constant", "--dry-run", "--set", "encoder=vectors"]
+    assert "log.csv: columns left alone: note, price" in ask(*run)[1]
+    words = ["--with", "rating=none", "--with", "time=none"]
+    told = ask("validate", "log.csv", *words)[0]
+    assert ", likes alone, no times; columns left alone: rating, time, note, price" in told
+
+
+def test_a_log_of_one_class_is_described_and_not_run(ask: Ask) -> None:
+    Path("log.csv").write_text("user,item,rating\n" + "".join(f"ann,p{i},5\n" for i in range(30)))
+    out, _ = ask("describe", "log.csv")
+    assert "100% likes" in out and "cannot be run" in out
+    assert "all are likes" in ask.json("log.csv")["refused"]
+    assert "all are likes" in ask("validate", "log.csv", code=2)[0]
+    assert "all are likes" in ask("run", "-d", "log.csv", "-m", "constant", code=2)[1]

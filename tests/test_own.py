@@ -18,9 +18,9 @@ import polars as pl
 import pytest
 
 from coldbench.cell import read_run
-from coldbench.dataset import Dataset
+from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import BadFile, UserError
-from coldbench.interactions import Catalogue, Interactions
+from coldbench.interactions import SECOND, Catalogue, Interactions
 from coldbench.testing import tiny_encoder
 
 cli: Any = import_module("coldbench.benchmarks.cli")
@@ -87,7 +87,8 @@ def test_a_log_is_users_by_id_each_in_the_order_of_time() -> None:
     log, items = load(write("log.csv", LOG))
     assert rows(log, items) == [(0, "p1", 5), (0, "p3", 4), (1, "p1", 1), (1, "p2", 2)]
     assert log.times is not None
-    assert log.times.tolist() == [1600000000, 1600000050, 1600000020, 1600000100]
+    seconds = [1600000000, 1600000050, 1600000020, 1600000100]
+    assert log.times.tolist() == [second * SECOND for second in seconds]
     assert items.text == items.ids == ("p1", "p2", "p3")
 
 
@@ -136,7 +137,7 @@ def test_where_two_columns_could_be_meant_none_is_guessed(
 
 @pytest.mark.parametrize("what", ["user", "item"])
 def test_a_log_needs_a_column_of_users_and_one_of_items(what: str) -> None:
-    with pytest.raises(BadFile, match=rf"column of {what}s, found none; fix: .*--with {what}=COL"):
+    with pytest.raises(BadFile, match=rf"column of {what}s, found none; fix: --with {what}=x"):
         load(write("log.csv", LOG.replace(what, "x", 1)))
     with pytest.raises(UserError, match=r"no column of log.csv 'none'"):
         load(write("log.csv", LOG), f"{what}=none")
@@ -148,20 +149,31 @@ def test_a_column_that_is_not_there_has_a_nearest_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "value"),
+    ("unit", "value", "microseconds"),
     [
-        ("seconds", "1600000000"),
-        ("seconds", "1600000000.9"),
-        ("milliseconds", "1600000000999"),
-        ("microseconds", "1600000000999999"),
-        ("%Y-%m-%d %H:%M:%S", "2020-09-13 12:26:40"),
-        ("%d.%m.%Y at %H.%M.%S", "13.09.2020 at 12.26.40"),
-        ("%Y-%m-%dT%H:%M:%S%z", "2020-09-13T14:26:40+0200"),
+        ("seconds", "1600000000", 0),
+        ("seconds", "1600000000.9", 900_000),
+        ("seconds", "1600000000.000001", 1),
+        ("milliseconds", "1600000000999", 999_000),
+        ("milliseconds", "1600000000999.5", 999_500),
+        ("microseconds", "1600000000999999", 999_999),
+        ("nanoseconds", "1600000000999999000", 999_999),
+        ("%Y-%m-%d %H:%M:%S", "2020-09-13 12:26:40", 0),
+        ("%Y-%m-%d %H:%M:%S.%f", "2020-09-13 12:26:40.000001", 1),
+        ("%d.%m.%Y at %H.%M.%S", "13.09.2020 at 12.26.40", 0),
+        ("%Y-%m-%dT%H:%M:%S%z", "2020-09-13T14:26:40+0200", 0),
+        ("iso", "2020-09-13T12:26:40", 0),
+        ("iso", "2020-09-13 14:26:40.5+02:00", 500_000),
+        ("iso", "2020-09-13T12:26:40.123456Z", 123_456),
     ],
 )
-def test_a_time_is_in_the_unit_or_form_that_is_said(unit: str, value: str) -> None:
-    log, _ = load(write("log.csv", f"user,item,time\nann,p1,{value}\n"), f"time_unit={unit}")
-    assert log.times is not None and log.times.tolist() == [1600000000]
+def test_a_time_is_in_the_unit_or_form_that_is_said_to_the_microsecond(
+    unit: str, value: str, microseconds: int
+) -> None:
+    path = write("log.csv", f"user,item,time\nann,p1,{value}\n")
+    log, _ = load(path, f"time_unit={unit}", "rating=none")
+    assert log.times is not None
+    assert log.times.tolist() == [1600000000 * SECOND + microseconds]
 
 
 @pytest.mark.parametrize(
@@ -189,16 +201,64 @@ def test_the_scale_and_what_a_like_is_are_the_users_to_say() -> None:
     assert dataset.labels(log.ratings, "rating").tolist() == pytest.approx([0.5, 0.4, 0.1, 0.2])
     assert dataset.labels(log.ratings, "like").tolist() == [1, 0, 0, 0]
     with pytest.raises(BadFile, match=r"log.csv:2:8: value '5', expected a number from 1 to 4"):
-        load("log.csv", "scale=[1, 4]")
+        load("log.csv", "scale=[1, 4]", "like_above=3")
 
 
 @pytest.mark.parametrize(
-    "options",
-    [["like_above=5"], ["like_above=0.5"], ["scale=[5, 1]"], ["scale=[0, inf]"], ["scale=[6, 9]"]],
+    ("options", "told"),
+    [
+        (["like_above=5"], "like_above = 5 is not within the scale 1 to 5"),
+        (["like_above=0.5"], "like_above = 0.5 is not within the scale 1 to 5"),
+        (["scale=[6, 9]", "like_above=9"], "like_above = 9 is not within the scale 6 to 9"),
+        (["scale=[5, 1]"], r"scale = \[5, 1\] must rise"),
+        (["scale=[5, 5]"], r"scale = \[5, 5\] must rise"),
+        (["scale=[0, inf]"], r"scale = \[0, inf\] must rise"),
+    ],
 )
-def test_a_like_lies_within_the_scale(options: list[str]) -> None:
-    with pytest.raises(UserError, match=r"^log.csv: like_above = .* is not within the scale"):
+def test_a_like_lies_within_a_scale_that_rises(options: list[str], told: str) -> None:
+    with pytest.raises(UserError, match=f"^log.csv: {told}"):
         own(write("log.csv", LOG), *options)
+
+
+@pytest.mark.parametrize("scale", ["[0, 10]", "[0, 100]", "[1, 5.5]", "[0.5, 5]", "[0, 1]"])
+def test_another_scale_says_what_a_like_is_on_it(scale: str) -> None:
+    path = write("log.csv", LOG)
+    with pytest.raises(
+        UserError, match=r"no like_above is said for the scale .*--with like_above="
+    ):
+        own(path, f"scale={scale}")
+    assert own(path, f"scale={scale}", "like_above=0.9" if scale == "[0, 1]" else "like_above=4")
+
+
+def test_a_like_on_stars_is_above_three_and_a_half_said_or_not() -> None:
+    path = write("log.csv", LOG)
+    assert own(path).like_above == own(path, "scale=[1, 5]").like_above == 3.5
+    with pytest.raises(UserError, match=r"must be like 3\.5, not 'four'"):
+        own(path, "like_above=four")
+
+
+@pytest.mark.parametrize(
+    ("stars", "options", "told"),
+    [
+        ("4555", [], "of 4 ratings all are likes, being from 4 to 5 where a like is above 3.5"),
+        ("3555", [], ""),
+        ("1233", [], "of 4 ratings none is a like, being from 1 to 3 where a like is above 3.5"),
+        ("1234", [], ""),
+        ("1111", [], "none is a like, .*fix: --with rating=none where each row is a like$"),
+        ("5555", [], "all are likes, .*fix: --with rating=none where each row is a like$"),
+        ("1233", ["like_above=2.9"], ""),
+        ("1233", ["like_above=3"], "none is a like, .*fix: --with like_above=2, or"),
+    ],
+)
+def test_a_log_of_one_class_is_refused(stars: str, options: list[str], told: str) -> None:
+    """Of two at the threshold one row decides."""
+    lines = [f"u{n},p{n},{star}" for n, star in enumerate(stars)]
+    path = write("log.csv", "\n".join(["user,item,rating", *lines]))
+    if told:
+        with pytest.raises(OneClass, match=f"^log.csv: .*{told}"):
+            load(path, *options)
+    else:
+        assert len(load(path, *options)[0]) == 4
 
 
 @pytest.mark.parametrize(
@@ -306,10 +366,11 @@ def test_the_tables_column_of_ids_is_called_as_in_the_log_or_by_a_usual_name() -
         load("log.csv", "items=id.csv")
 
 
-def test_a_log_without_ratings_or_told_to_leave_them_is_of_likes_alone() -> None:
+def test_a_log_told_to_have_no_ratings_is_of_likes_alone() -> None:
     bare = "\n".join(line.rsplit(",", 2)[0] for line in LOG.splitlines())
     assert own(write("log.csv", LOG)).explicit
-    for dataset in (own(write("bare.csv", bare)), own("log.csv", "rating=none", "time=none")):
+    for path in (write("bare.csv", bare), "log.csv"):
+        dataset = own(path, "rating=none", "time=none")
         assert not dataset.explicit
         log, _ = dataset.load()
         assert log.ratings.tolist() == [5] * 4
@@ -424,7 +485,9 @@ def test_latin_1_is_read_where_it_is_said_and_else_told() -> None:
     path = write("log.csv", LOG.replace("ann", "zoë"), "latin-1")
     plain = load(write("plain.csv", LOG.replace("ann", "zoë")))[0]
     assert load(path, "encoding=latin-1")[0].hash() == plain.hash()
-    with pytest.raises(BadFile, match=r"^log.csv:2:3: .*expected UTF-8; fix: iconv .*encoding"):
+    with pytest.raises(
+        BadFile, match=r"^log.csv:2:3: .*expected UTF-8; fix: --with encoding=latin-1, or"
+    ):
         load(path)
 
 
@@ -469,8 +532,7 @@ def test_recboles_names_have_types_and_stand_once(old: str, new: str, told: str)
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("log.txt", "no loader reads this ending; rename it to .csv or"),
-        ("log.CSV", "no loader reads this ending"),
+        ("log.txt", "no loader reads this ending; fix: `cat log.txt > log.csv` and read log.csv"),
         ("nowhere.csv", "nowhere.csv: no such file"),
         ("nowhere.txt", "no dataset 'nowhere.txt'"),
         ("csv", "name the log: -d ratings.csv"),

@@ -22,6 +22,7 @@ from coldbench import download, reader, registry, wordnet
 from coldbench.archive import extract, extract_all, gunzip
 from coldbench.column import LATEST, Column
 from coldbench.errors import UserError
+from coldbench.interactions import SECOND
 from coldbench.members import LIMITS
 from coldbench.reader import Table
 
@@ -97,7 +98,7 @@ def check(dataset: Any) -> None:
     assert low <= log.ratings.min() and log.ratings.max() <= high
     assert len(set(zip(log.users.tolist(), log.items.tolist(), strict=True))) == len(log)
     if log.times is not None:
-        assert log.times.min() >= 0 and log.times.max() <= LATEST
+        assert log.times.min() >= 0 and log.times.max() <= LATEST * SECOND
         assert (np.diff(log.times)[np.diff(log.users) == 0] >= 0).all()
     for text in items.text:
         assert text.strip() and len(text.splitlines()) == 1 and text.encode(), repr(text)
