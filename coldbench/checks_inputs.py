@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from coldbench.episode import Feedback
+from coldbench.errors import Unavailable
 from coldbench.expect import of_shape, sound
 from coldbench.protocol import Seeds
 from coldbench.subject import Subject, asking, rows, with_support
@@ -20,14 +21,19 @@ def scores_are_finite_and_in_0_to_1(subject: Subject) -> None:
 def every_preset_serves_users(subject: Subject) -> None:
     """Trained with each of its presets, it scores for unlike users, for like ones and at K = 0."""
     given = subject.batch(), rows(subject.batch(), torch.zeros(12).long()), subject.batch(shots=0)
+    lacking = ""
     for name, params in subject.method.presets.items():
         method, cut = subject.new(**params), subject.plain.split
         try:
             method.meta_train(cut.warm, cut.valid, subject.plain.items, Seeds.of(0))
             for batch in given:
                 sound(subject.predict(batch, method), batch)
+        except Unavailable as error:  # the others are tried all the same
+            lacking = f"with the preset {name}: {error}"
         except Exception as error:  # whatever it was, the preset is named with it
             raise AssertionError(f"with the preset {name}: {error}") from error
+    if lacking:
+        raise Unavailable(lacking)
 
 
 def scores_are_float32(subject: Subject) -> None:
