@@ -144,6 +144,14 @@ class Encoder:
         tokens = _load(self.resolved()).read(texts, self.max_tokens)
         return tokens["input_ids"], tokens["attention_mask"].bool()
 
+    def reads_by(self) -> Tensor:
+        """All that the loaded model reads by, in one row: weights, buffers, and of each part
+        whether it is in training. Not vectors: threads change a bit of them."""
+        model = _load(self.resolved()).model
+        parts = [*model.parameters(), *model.buffers()]
+        modes = torch.tensor([part.training for part in model.modules()])
+        return torch.cat([part.detach().flatten().double() for part in (*parts, modes)])
+
     def model(self) -> torch.nn.Module:
         """A fresh copy of the pretrained model in eval mode, the caller's to change."""
         if self.fusion:

@@ -17,7 +17,14 @@ def sound(scores: Tensor, batch: EpisodeBatch) -> None:
         assert low >= 0 and high <= 1, f"scores from {low} to {high}"
 
 
+def a_tensor(scores: object) -> None:
+    """Raises an AssertionError that says what to return, for numpy's arrays and lists."""
+    kind = f"{type(scores).__module__}.{type(scores).__name__}".removeprefix("builtins.")
+    assert isinstance(scores, Tensor), f"score returned a {kind}: return a torch.Tensor"
+
+
 def of_shape(scores: Tensor, batch: EpisodeBatch) -> None:
+    a_tensor(scores)
     expected = tuple(batch.query.items.shape)
     assert tuple(scores.shape) == expected, f"shape {tuple(scores.shape)}, not {expected}"
 

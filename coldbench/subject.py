@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch, Feedback
+from coldbench.expect import a_tensor
 from coldbench.judged import judge
 from coldbench.method import Method, from_params
 from coldbench.metrics import per_user
@@ -116,7 +117,9 @@ class Subject:
         """(B, Q) scores, as the loop asks for them."""
         method = method or self.ready
         with torch.no_grad():
-            return method.score(method.adapt(batch.support), batch.query.items)
+            scores = method.score(method.adapt(batch.support), batch.query.items)
+        a_tensor(scores)
+        return scores
 
     def auc(self, method: Method[Any], world: World, shots: int, *, turned: bool = False) -> Tensor:
         """(U,) AUC of each judged user for whom there is one; `turned`: every label of a support
@@ -189,5 +192,4 @@ def parts_of(world: World) -> Parts:
         parts[f"{who} labels"] = users.labels
         for name in ("offsets", "items", "ratings", "times"):
             parts[f"{who} {name}"] = getattr(users.log, name)
-    text = items.catalogue.text[20]
-    return parts | {FEATURES: items.features, ENCODER: items.encoder.embed([text])}
+    return parts | {FEATURES: items.features, ENCODER: items.encoder.reads_by()}

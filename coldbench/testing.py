@@ -98,7 +98,10 @@ def to_table(outcomes: dict[str, list[Outcome]]) -> str:
     lacking: dict[tuple[str, str], list[str]] = {}
     for name, found in outcomes.items():
         passed = sum(outcome.verdict == "pass" for outcome in found)
-        bad = [f"{o.check}: {o.reason or 'passes: drop exempt'}" for o in found if not o.ok]
+        causes: dict[str, list[str]] = {}  # a reason once, and the checks that met it
+        for outcome in (o for o in found if not o.ok):
+            causes.setdefault(outcome.reason or "passes: drop exempt", []).append(outcome.check)
+        bad = [f"{_some(checks)}: {reason}" for reason, checks in causes.items()]
         known = [f"{o.check}: {o.exempt}" for o in found if o.verdict == "expected failure"]
         missing = [o for o in found if o.verdict == "unavailable"]
         for outcome in missing:
@@ -109,6 +112,13 @@ def to_table(outcomes: dict[str, list[Outcome]]) -> str:
         whom = "every method" if len(names) == len(outcomes) else ", ".join(names)
         lines.append(f"\nNot tried, {why.removeprefix('unavailable: ')}: {check} ({whom})")
     return "\n".join(lines) + "\n"
+
+
+def _some(checks: list[str]) -> str:
+    """All of three or fewer; else the first, and how many more."""
+    if len(checks) <= 3:
+        return ", ".join(checks)
+    return f"{checks[0]} and {len(checks) - 1} more checks"
 
 
 def _in_a_cell(words: str) -> str:

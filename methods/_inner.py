@@ -130,8 +130,10 @@ class InnerLoop(Trained[Adapted]):
 
 
 def beside(rows: Rows, vectors: Tensor, trunk: Trunk) -> Rows:
-    """The support twice over, as L(x) + L(x'): (B, 2 K, D) vectors are x, then the changed x'."""
-    twice = (torch.cat([column, column], 1) for column in (rows.offset, rows.labels, rows.weight))
+    """The support twice over, as the mean of L(x) and L(x'): (B, 2 K, D) vectors are x, then the
+    changed x'. Weights sum to 1, as those of a support seen once: a step is as long."""
+    columns = rows.offset, rows.labels, rows.weight / 2
+    twice = (torch.cat([column, column], 1) for column in columns)
     return Rows(trunk.of(vectors), 1 + vectors @ vectors.transpose(1, 2), *twice)
 
 

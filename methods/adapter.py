@@ -2,7 +2,8 @@
 
 Houlsby et al., "Parameter-Efficient Transfer Learning for NLP" (2019), arXiv:1902.00751. U = 0 at
 the start of every user; D's start and the head are learnt on warm users. Above the top block
-nothing else runs, so with one block a user costs no more than this net.
+nothing else runs, so with one block a user costs no more than this net: one adapter, after the
+block, where the paper has two inside it.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,8 @@ each layer. The net and a, one a step and layer, are learnt with theta, exact se
 
 What is ours: a layer's weights and bias are one layer of two; means are times the square root of
 their number, else the first layer's are too small to be seen; the net's last layer starts at 0, so
-that beta starts at 1 and alpha at `alpha`. A user's first layer is s W + X'A: s shrinks the start.
+that beta starts at 1 and alpha at `alpha`; the paper's learnt decay, one a step
+and layer, is left out. A user's first layer is s W + X'A: s shrinks the start.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
 Ben Zaken, Goldberg & Ravfogel, "BitFit: Simple Parameter-efficient Fine-tuning for
 Transformer-based Masked Language-models" (2022), arXiv:2106.10199: W x + b + d, d = 0 at the start,
 in every linear layer and norm. The key's bias is left out: it adds the same to all that a token
-attends to, so a softmax does not see it.
+attends to, so a softmax does not see it. Beside the biases each user adapts a head of their own.
 """
 
 from dataclasses import dataclass

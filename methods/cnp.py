@@ -6,7 +6,8 @@ one, their mean conditions a decoder of e(x) by FiLM, a scale and a shift of eac
 2018, arXiv:1709.07871). It is trained on contexts of random size and adapts in one forward pass.
 
 What is ours: a context point holds what the item prior leaves of y too, the decoder says what to
-add to that prior, and one learnt point stands in every context, so that an empty one has a mean.
+add to that prior, and one learnt point stands in every context, so that an empty one has a mean. It
+predicts no variance: the loss is the cross-entropy of one number, not a Gaussian's likelihood.
 """
 
 from dataclasses import dataclass

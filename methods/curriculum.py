@@ -4,7 +4,7 @@ Graves, Bellemare, Menick, Munos & Kavukcuoglu, "Automated Curriculum Learning f
 (2017), arXiv:1704.03003, with the adversarial bandit EXP3 of Auer, Cesa-Bianchi, Freund & Schapire
 (2002), doi:10.1137/S0097539701398375: p_i = (1 - gamma) w_i / sum w + gamma / N; the group drawn
 gets w_i *= exp(gamma r / (p_i N)). r is the fall of the loss on valid users from the batch, put
-into 0..1 by the 20th and 80th percentile of all falls so far.
+into 0..1 by the 20th and 80th percentile of all falls so far (the paper: into -1..1).
 
 What it teaches is `protonet`. `uniform`: the same number of batches from the same groups, by lot;
 what a curriculum gains must be gained over that row.

@@ -4,6 +4,7 @@ Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (2018), a
 section 4, for one user at a time: W_u = W - rate dL_u/dW in every linear layer and norm, `blocks`
 counting from the top. The dearest row there is, 7 MB a user and block of MiniLM: what it gains
 over small changes is what they cost. What is kept is W_u - W; many users' products run at once.
+Beside the block each user adapts a head of their own.
 """
 
 from dataclasses import dataclass

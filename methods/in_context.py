@@ -7,7 +7,8 @@ tokens have no place, so their order says nothing. It is trained on warm users' 
 in one forward pass.
 
 What is ours: a token holds what the item prior leaves of y too, what it says is added to that
-prior, and one learnt token stands beside the labels, so that no label is a context as well.
+prior, and one learnt token stands beside the labels, so that no label is a context as well. It says
+a mean, where the paper's predicts a whole distribution.
 """
 
 from dataclasses import dataclass

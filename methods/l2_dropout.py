@@ -2,8 +2,8 @@
 
 Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, "Dropout" (2014), and Li, Grandvalet &
 Davoine, "Explicit Inductive Bias for Transfer Learning" (L2-SP, 2018), arXiv:1802.01483. The same
-loop on L(e) + L(e masked) + pull / 2 |theta - theta_0|^2: what an adversary gains must be gained
-over this row. Masks are drawn once and belong to items, so a user's batch changes nothing.
+loop on (L(e) + L(e masked)) / 2 + pull / 2 |theta - theta_0|^2: what an adversary gains must be
+gained over this row. Masks are drawn once and belong to items, so a user's batch changes nothing.
 """
 
 from dataclasses import dataclass

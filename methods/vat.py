@@ -2,10 +2,11 @@
 
 Miyato, Maeda, Koyama & Ishii, "Virtual Adversarial Training: A Regularization Method for Supervised
 and Semi-Supervised Learning" (2018), arXiv:1704.03976, on the item's embedding: the inner loss is
-L(e) + lambda KL(f(e) || f(e + delta)), f(e) a constant of each step, delta = eps H d / |H d|: one
-power iteration from a d by lot, H the second derivative of KL in delta at 0. No label is needed for
-the second term, yet only the support's items are in it: the query is not seen, the method stays
-inductive. Read it beside `l2-dropout`, its plain twin, and `adversarial-fgm`.
+(L(e) + lambda KL(f(e) || f(e + delta))) / (1 + lambda), f(e) a constant of each step and delta =
+eps H d / |H d|, one power iteration from a d by lot, H the second derivative of KL in delta at 0.
+No label is needed for the second term, yet only the support's items are in it: the query is not
+seen, the method stays inductive. Read it beside `l2-dropout`, its plain twin, and
+`adversarial-fgm`.
 
 For one output H = f (1 - f) j j', j = dz/de: exact, where the paper takes a difference. So delta
 is eps j / |j|, and d only says which of the two ways. It is found once, at the start.
@@ -51,12 +52,13 @@ class Vat(InnerLoop):
         moved = seen + self.epsilon * unit(seen) * way * normalize(steep, dim=2)
         vectors = torch.cat([seen, moved], 1)  # (B, 2 K, D)
         both = beside(rows, vectors, trunk)
+        weight = both.weight * 2 / (1 + self.smoothness)
         head = Head(torch.zeros_like(both.base), start.last, start.bias)
         for _ in range(self.inner_steps):
             hidden = hidden_units(head, both.base, both.gram)  # (B, 2 K, H)
             said, beside_it = torch.sigmoid(both.offset + read(head, hidden)).chunk(2, 1)
             smooth = self.smoothness * (beside_it - said)  # (B, K) dKL/dz, said being a constant
-            error = torch.cat([said - rows.labels, smooth], 1) * both.weight
+            error = torch.cat([said - rows.labels, smooth], 1) * weight
             head = self._step(head, hidden, error)
         return Adapted(head, vectors, trunk)
 

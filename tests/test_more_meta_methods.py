@@ -419,7 +419,7 @@ def test_pgd_learns_twice_from_items_walked_uphill_inside_a_ball(episode: Episod
     def step(weights: Weights, x: Tensor, prior: Tensor, labels: Tensor) -> Weights:
         harmed = places_by_autograd(method, 3, x, prior, labels)[-1]
         losses = [cross_entropy(says(weights, where, prior), labels) for where in (x, harmed)]
-        return descended(weights, losses[0] + losses[1], 0.3)
+        return descended(weights, (losses[0] + losses[1]) / 2, 0.3)
 
     wanted = loss_by_copies(method, episode, step, 3)
     assert_same(method, outer_loss(method, episode), wanted)
@@ -504,18 +504,31 @@ def test_vat_asks_for_the_same_beside_an_item_by_one_power_iteration(
         said = says(weights, x, prior)
         loss = cross_entropy(says(taken, x, prior), labels)
         loss = loss + 1.5 * divergence(said, says(taken, moved, prior)).mean()
-        slopes = torch.autograd.grad(loss, taken, create_graph=True)
+        slopes = torch.autograd.grad(loss / 2.5, taken, create_graph=True)
         return [w - 0.3 * slope for w, slope in zip(weights, slopes, strict=True)]
 
     wanted = loss_by_copies(method, episode, step, 3)
     assert_same(method, outer_loss(method, episode), wanted)
 
 
-def test_vat_that_asks_for_nothing_is_maml(episode: EpisodeBatch) -> None:
-    lots = {"lots": lot(7, WIDTH, seed=30)}
-    vat, maml = made_up("vat", lots, smoothness=0.0, lots=7), made_up("maml")
-    found, wanted = (m.logits(m.adapt(episode.support), episode.query.items) for m in (vat, maml))
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=0)
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("vat", {"smoothness": 0.0, "lots": 7}),
+        ("adversarial-fgm", {"epsilon": 0.0}),
+        ("adversarial-pgd", {"epsilon": 0.0}),
+        ("adversarial-freelb", {"epsilon": 0.0}),
+        ("l2-dropout", {"masks": 7, "pull": 0.0}),
+    ],
+)
+def test_twins_that_change_nothing_are_maml(
+    episode: EpisodeBatch, name: str, params: dict[str, Any]
+) -> None:
+    """However often they see a support, its weight is 1: at one rate their steps are as long."""
+    fixed = {"lots": lot(7, WIDTH, seed=30), "masks": torch.ones(7, WIDTH).double()}
+    twin, maml = made_up(name, fixed, **params), made_up("maml")
+    found, wanted = (m.logits(m.adapt(episode.support), episode.query.items) for m in (twin, maml))
+    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-12)
 
 
 def test_what_an_adversary_does_hangs_on_no_padding_labels(episode: EpisodeBatch) -> None:

@@ -189,6 +189,19 @@ def test_a_bandit_gets_more_likes_early_than_lot_or_the_prior_alone(planted: Wor
     assert found["thompson"] > by_lot + 0.2
 
 
+def test_an_item_without_a_vector_has_no_bonus_to_win_by(world: World_) -> None:
+    """A zero vector: nothing can be learnt of it, so nothing is gained by trying it."""
+    split, items = world
+    features = items.features.clone()
+    features[7] = 0
+    items = replace(items, features=features)
+    curious, greedy = (made("bandit", (split, items), alpha=a, tau=1.0) for a in (1.0, 0.0))
+    state = curious.adapt(SUPPORT)
+    assert curious.posterior(state, EVERY)[1][0].argmin() == 7
+    bonus = curious.score(state, EVERY) - greedy.score(greedy.adapt(SUPPORT), EVERY)
+    assert bonus[0, 7] < bonus[0].max()
+
+
 # Policy gradient
 
 Z = torch.tensor([[0.3, -0.8, 1.1, 0.2], [0.5, -0.4, 0.9, 7.0]], dtype=torch.float64)

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -186,3 +186,19 @@ def test_side_by_side_or_one_by_one_the_outcomes_are_the_same(tmp_path: Path) ->
 
     assert table("-j", "1") == table("-j", "3")
     assert "learns a planted taste better than popularity: it is chance" in table("-j", "3")
+
+
+@pytest.mark.parametrize(("count", "words"), [(3, "a, b, c: x"), (4, "a and 3 more checks: x")])
+def test_a_cause_that_many_checks_met_is_said_once(count: int, words: str) -> None:
+    met = [Outcome(check, False, "x", "") for check in "abcd"[:count]]
+    row = to_table({"mine": [*met, Outcome("e", False, "y", "")]}).splitlines()[2]
+    assert row == f"| mine | 0 of {count + 1} | {words}; e: y |  |"
+
+
+def test_scores_that_are_no_tensor_are_told_what_to_return() -> None:
+    class Numpy(Sound):
+        def score(self, state: Any, items: Any) -> Any:
+            return super().score(state, items).numpy()
+
+    (found,) = check_method(Numpy, only="lives with K 1")
+    assert found.reason == "score returned a numpy.ndarray: return a torch.Tensor"
