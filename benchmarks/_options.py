@@ -45,7 +45,9 @@ Change = Annotated[
 Limit = Annotated[int | None, Option(help="So many judged users only; stamps LIMITED.")]
 Device = Annotated[str, Option(help="auto, cpu, cuda, cuda:1")]
 Jobs = Annotated[int, Option("-j", help="Cells side by side; 0: one a core.")]
-Timeout = Annotated[float, Option(help="Seconds that a cell may take.")]
+Timeout = Annotated[
+    float | None, Option(help="Seconds that a cell may take; else the grid's, or 900.")
+]
 DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
 DryJson = Annotated[bool, Option("--json", help="With --dry-run: one JSON document.")]
 NoTiming = Annotated[bool, Option("--no-timing", help="Leave out what methods cost: quicker.")]

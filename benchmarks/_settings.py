@@ -17,7 +17,7 @@ NAME_OF = {"protocol": "preset", "encoder": "name"}  # a word alone is short for
 MEANT = {  # what other harnesses call it
     "method_params": "params", "method": "methods", "models": "methods", "model": "encoder",
     "dataset": "datasets", "data": "datasets", "k": "protocol.shots", "preset": "protocol",
-    "exclude": "without", "device": "--device", "jobs": "-j", "timeout": "--timeout",
+    "exclude": "without", "device": "--device", "jobs": "-j", 
     "name": "--name", "metrics": "coldbench report RUN --metrics", "metric": "tune --metric",
 }  # fmt: skip
 READINGS = 20  # seeds that an error writes out
@@ -84,7 +84,7 @@ def shape(settings: dict[str, Any]) -> None:
                 raise UserError(f"{key}.{name} must be a table, not {own!r}; set {right}")
     if "protocol" in settings:
         settings["protocol"] = _protocols(settings["protocol"])
-    for key in ("limit", "threads"):
+    for key in ("limit", "threads", "timeout"):
         value = settings.get(key)
         if value is not None and (type(value) is not int or value < 1):
             raise UserError(f"{key} must be a whole number of 1 or more, not {value!r}")

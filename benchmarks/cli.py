@@ -136,7 +136,7 @@ def run(
     limit: o.Limit = None,
     device: o.Device = "auto",
     jobs: o.Jobs = 0,
-    timeout: o.Timeout = 900.0,
+    timeout: o.Timeout = None,
     dry_run: o.DryRun = False,
     retry_failed: o.Retry = False,
     no_timing: o.NoTiming = False,
@@ -161,14 +161,16 @@ def run(
     lay_options(stated, with_)
     if limit is not None:
         stated["limit"] = limit
-    if jobs < 0 or timeout <= 0:
+    if jobs < 0 or (timeout is not None and timeout <= 0):
         raise UserError("-j must be 0 or more, and --timeout more than 0 seconds")
     if as_json and not dry_run:
         raise UserError("--json goes with --dry-run here; of what was run: coldbench report RUN")
     made = Grid.of(stated, change)
     one_a_core = 1 if device_of(device).type == "cuda" else min(os.cpu_count() or 1, 8)
     files = tuple(str(path.resolve()) for path in include or [])
-    how = How(device, jobs or one_a_core, timeout, retry_failed, files, not no_timing)
+    how = How(
+        device, jobs or one_a_core, timeout or made.timeout, retry_failed, files, not no_timing
+    )
     into = RUNS / (name or stem)
     if dry_run:
         show_grid(made, into, how, as_json=as_json)

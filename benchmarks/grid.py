@@ -42,6 +42,7 @@ class Grid:
     seeds: tuple[int, ...] = (0,)
     encoder: dict[str, Any] = field(default_factory=lambda: {"name": "minilm"})
     limit: int | None = None  # so many judged users only
+    timeout: int = 900  # seconds that a cell may take, and a dataset, a split, an encoder
     threads: int = 1  # of torch in each cell; cells run side by side by -j
     seeds_for: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by method
     params: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method
