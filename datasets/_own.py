@@ -160,7 +160,8 @@ class Own(Dataset):
             kept = [row[item] for item in catalogue.ids]
             vectors = read_vectors(Path(self.vectors), len(row))[kept]
             catalogue = replace(catalogue, vectors=vectors)
-        if "rating" in named and len({*(made.ratings > self.like_above).tolist()}) == 1:
+        likes = made.ratings > self.like_above
+        if "rating" in named and likes.all() == likes.any():
             why = remedies.threshold(self.path, made.ratings, self.like_above)
             raise OneClass(why, made, catalogue)
         return made, catalogue
