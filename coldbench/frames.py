@@ -14,7 +14,8 @@ from coldbench.interactions import Catalogue, Interactions
 def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, Catalogue]:
     """Users and items numbered from 0; rows in time order, of duplicates the last.
 
-    log: a row an interaction: user and item (String), rating, and time (Int64) where there is one.
+    log: a row an interaction: user and item (String), rating, and time (Int64, microseconds since
+    1970) where there is one.
     items: a row an item: item (String), text (String), and tags (List of String) where there are
     some; in the catalogue's order. An item that nobody rated is left out, one without text is
     called by its id. Users are numbered in the order of their ids, as numbers where all are

@@ -100,7 +100,8 @@ def _in_order(users: NDArray[np.integer], times: NDArray[np.integer] | None, off
         return by_user
     counts = np.diff(offsets)
     first, span, most = int(times.min()), int(np.ptp(times)) + 1, int(counts.max())
-    step = 1  # as coarse as the key below needs to fit
+    exact = next(unit for unit in (SECOND, SECOND // 1000, 1) if not (times % unit).any())
+    step = exact  # or coarser, for the key below to fit
     while (span // step + 1) * most * len(counts) >= 2**63:
         step *= 10
     key = np.repeat(np.arange(len(counts)), counts)
@@ -112,7 +113,7 @@ def _in_order(users: NDArray[np.integer], times: NDArray[np.integer] | None, off
     key %= most
     key += np.repeat(offsets[:-1], counts)
     order = by_user[key]
-    if step > 1:
+    if step > exact:
         _order_within(step, order, times.astype(np.int64) - first, users)
     return order
 

@@ -103,7 +103,7 @@ class Own(Dataset):
     @property
     def unclaimed(self) -> tuple[str, ...]:
         claimed = {column.name for column in self.log_columns.values()}
-        return tuple(name for name in self.columns_of(Path(self.path)) if name not in claimed)
+        return tuple(name for name in self._names(self.path) if name not in claimed)
 
     @cached_property
     def log_columns(self) -> dict[str, Column]:
@@ -111,7 +111,7 @@ class Own(Dataset):
         if not self.path:
             raise UserError("name the log: -d ratings.csv, or path in dataset_params")
         said = {what: getattr(self, what) for what in ("user", "item", "rating", "time")}
-        found = Header(self.path, self.columns_of(Path(self.path)), said, self.sample).claims()
+        found = Header(self.path, self._names(self.path), said, self.sample).claims()
         kinds = {
             "user": Column(found["user"], "id"),
             "item": Column(found["item"], "id"),
@@ -130,7 +130,7 @@ class Own(Dataset):
     @cached_property
     def item_columns(self) -> tuple[Column, ...]:
         """What is read of the table of items: its id, then what makes text and tags."""
-        there = self.columns_of(Path(self.items))
+        there = self._names(self.items)
         name = self.log_columns["item"].name
         found = [name] if name in there else usual("item", there)
         if len(found) != 1:
@@ -160,7 +160,8 @@ class Own(Dataset):
             kept = [row[item] for item in catalogue.ids]
             vectors = read_vectors(Path(self.vectors), len(row))[kept]
             catalogue = replace(catalogue, vectors=vectors)
-        if "rating" in named and len({*(made.ratings > self.like_above).tolist()}) == 1:
+        likes = made.ratings > self.like_above
+        if "rating" in named and likes.all() == likes.any():
             why = remedies.threshold(self.path, made.ratings, self.like_above)
             raise OneClass(why, made, catalogue)
         return made, catalogue
@@ -171,6 +172,12 @@ class Own(Dataset):
         yield from self._remedied(self.problems(Path(self.path), columns))
         if self.items:
             yield from self._remedied(self.problems(Path(self.items), self.item_columns))
+
+    def _names(self, path: str) -> list[str]:
+        try:
+            return self.columns_of(Path(path))
+        except BadFile as error:
+            raise BadFile(remedies.remedied(error.problems, None, None, [])) from None
 
     def _read(self, path: str, columns: tuple[Column, ...]) -> pl.DataFrame:
         try:

@@ -39,7 +39,7 @@ def flag(key: str, value: str) -> str:
     try:
         is_text = tomllib.loads(f"value = {value}")["value"] == value
     except (ValueError, RecursionError):
-        is_text = bool(value)
+        is_text = value.isprintable() and bool(value)
     said = value if is_text else json.dumps(value, ensure_ascii=False)
     return f"--with {shlex.quote(f'{key}={said}')}"
 
@@ -132,7 +132,7 @@ def _written(problem: Problem) -> str:
     """The command that writes the text again as it should be."""
     path = problem.path
     if path.lower().endswith(".gz"):
-        return f"`gunzip -k {shlex.quote(path)}` and read that"
+        return f"`gunzip -k {shlex.quote(path)}` and read {path[:-3]}"
     source, new = shlex.quote(path), _beside(path, "utf8")
     if problem.expected == LINE_ENDS:
         return f"`tr '\\r' '\\n' < {source} > {new}`"

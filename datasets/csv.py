@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from coldbench.column import Column
-from coldbench.errors import Problem, UserError, unknown
+from coldbench.errors import BadFile, Problem, UserError, unknown
 from coldbench.reader import Table, header_of, problems, read
 
 from ._claims import bad_header
@@ -34,14 +34,19 @@ class Csv(Own):
             raise unknown("encoding", self.encoding, ENCODINGS, " or ".join(ENCODINGS))
 
     def columns_of(self, path: Path) -> list[str]:
-        names = header_of(path, self._separator(path), encoding=self.encoding)
-        others = [one for one in ",;\t|" if one in names[0]]
+        own = self._separator(path)
+        try:
+            names = header_of(path, own, encoding=self.encoding)
+        except BadFile as error:  # a tab is no part of a name
+            names = [error.problems[0].value]
+            if "\t" not in names[0] or "\n" in names[0]:
+                raise
+        others = [one for one in "\t;|," if one in names[0]]
         if len(names) > 1 or not others:
             return names
-        said = flag("separator", others[0])
-        fix = said if str(path) == self.path else "write it with that of the log"
-        expected = f"names set apart by {self._separator(path)!r}"
-        raise bad_header(str(path), names, expected, fix)
+        fix = flag("separator", others[0])
+        fix = fix if str(path) == self.path else "write it with the separator of the log"
+        raise bad_header(str(path), names, f"names set apart by {own!r}", fix)
 
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
         return read(self._table(path, columns), path)

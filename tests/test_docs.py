@@ -129,7 +129,7 @@ def test_the_page_on_your_data_can_be_followed_from_its_file_to_its_reports(tmp_
 
 def test_the_page_on_your_data_names_every_option_and_every_usual_column() -> None:
     page = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
-    own = import_module("coldbench.datasets._own")
+    claims = import_module("coldbench.datasets._claims")
     options = page.partition("## Options")[2].partition("## ")[0]
     told = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|(.*?)\|", options, re.M)))
     known = [
@@ -138,7 +138,7 @@ def test_the_page_on_your_data_names_every_option_and_every_usual_column() -> No
         for field in fields(registry.find("datasets", name))
     ]
     assert set(told) == set(known) - {"path"}
-    for what, names in own.USUAL.items():
+    for what, names in claims.USUAL.items():
         row = re.search(rf"^\| {what}\b.*?\| (.*) \|$", page, re.M)
         assert row and {name.replace(" ", "") for name in row[1].split(", ")} == set(names.split())
 

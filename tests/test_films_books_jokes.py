@@ -22,9 +22,9 @@ from coldbench import registry
 from coldbench.dataset import File
 from coldbench.download import here, sha256
 from coldbench.errors import BadFile, Unavailable, UserError
-from coldbench.interactions import Catalogue, Interactions
+from coldbench.interactions import SECOND, Catalogue, Interactions
 
-Row = tuple[int, str, float, int | None]  # user, item, rating, time
+Row = tuple[int, str, float, float | None]  # user, item, rating, time
 PUBLISHED = {
     "ml-latest-small": {
         "ratings.csv": (
@@ -153,7 +153,9 @@ def load(name: str) -> tuple[Interactions, Catalogue]:
 
 
 def rows(log: Interactions, items: Catalogue) -> list[Row]:
-    times: Sequence[int | None] = [None] * len(log) if log.times is None else log.times.tolist()
+    times: Sequence[float | None] = [None] * len(log)
+    if log.times is not None:
+        times = (log.times / SECOND).tolist()
     names = [items.ids[item] for item in log.items]
     return list(zip(log.users.tolist(), names, log.ratings.tolist(), times, strict=True))
 
@@ -261,7 +263,7 @@ def test_a_book_has_five_shelves_at_most(place: Any) -> None:
         ("ml-latest-small", ",Children\n", "\n", r"movies\.csv:3:3: .*3 fields, found 2"),
         ("ml-1m", "2::7::1::", "2::7::1.5::", r"ratings\.dat:2:7: value '1\.5', .*a whole number"),
         ("ml-1m", "::Comedy", "", r"movies\.dat:2:4: .*expected 3 fields, found 2"),
-        ("ml-1m", "978300300", "978300300000", r"ratings\.dat:2:10: .*these look like millisec"),
+        ("ml-1m", "978300300", "978300300000", r"ratings\.dat:2:10: .*expected a time in seconds"),
         ("book-crossing", "1.000000", "0.000000", r"book_ratings\.dat:3:5: .*from 1 to 10"),
         ("book-crossing", "1991\tHeron", "19\tO\tHeron", r"items_info\.dat:4:.*9 fields, found 11"),
         ("book-crossing", "\t2001\t", "\tMMI\t", r"items_info\.dat:5:.*9 fields, found 10"),

@@ -4,6 +4,8 @@ import gzip
 import random
 import runpy
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -204,6 +206,44 @@ def test_a_parquet_file_that_ends_its_reader_is_told(
         parquet.read((Column("user", "id"),), path)
 
 
+@pytest.mark.parametrize(
+    ("trial", "limit", "told"),
+    [
+        ("import os; os.abort()", parquet.SPARE, "there is not enough memory"),
+        ("raise MemoryError", parquet.SPARE, "there is not enough memory"),
+        ("raise SystemExit('damaged')", parquet.SPARE, "damaged.*expected a whole Parquet file"),
+        ("import os; os.abort()", float("inf"), "by 6.*expected a whole Parquet file"),
+        ("import os; os.abort()", parquet.SPARE + 64, "by 6.*expected a whole Parquet file"),
+        ("import os; os.abort()", parquet.SPARE + 63, "there is not enough memory"),
+        ("import os; os.kill(os.getpid(), 9)", float("inf"), "there is not enough memory"),
+    ],
+)
+def test_too_little_memory_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: str, limit: float, told: str
+) -> None:
+    """One user is read in SPARE + 4 * 16 bytes: with one byte less the limit may be why."""
+    path = tmp_path / "log.parquet"
+    pl.DataFrame({"user": ["u"]}).write_parquet(path)
+    monkeypatch.setattr(parquet, "TRIAL", trial)
+    monkeypatch.setattr(parquet, "_allowed", lambda: limit)
+    with pytest.raises(UserError, match=told):
+        parquet.read((Column("user", "id"),), path)
+
+
+def test_a_sound_parquet_file_is_read_under_a_limit_of_memory(tmp_path: Path) -> None:
+    path = tmp_path / "log.parquet"
+    pl.DataFrame({"user": ["u"]}).write_parquet(path)
+    code = (
+        "import sys; from pathlib import Path; from coldbench import parquet; "
+        "from coldbench.column import Column; "
+        "print(parquet.read((Column('user', 'id'),), Path(sys.argv[1])).height)"
+    )
+    limited = ["bash", "-c", 'ulimit -v 4000000 && exec "$@"', "-"]
+    words = [*limited, sys.executable, "-P", "-c", code, str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "1\n", done.stderr
+
+
 def test_a_panic_of_polars_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def panic(*_: object, **__: object) -> None:
         raise pl.exceptions.PanicException("index out of bounds\nand more")
@@ -245,7 +285,7 @@ def test_braces_in_a_column_s_name_are_no_template(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_bytes(CSV + b"u,1,1,1\n")
     (tmp_path / "items.csv").write_bytes(b"item{}\n1\n")
     found = registry.find("datasets", "csv")(
-        path=str(tmp_path / "log.csv"), items=str(tmp_path / "items.csv")
+        path=str(tmp_path / "log.csv"), items=str(tmp_path / "items.csv"), rating="none"
     )
     assert found.load()[1].text == ("1",)
 

@@ -18,9 +18,9 @@ from coldbench import registry
 from coldbench.dataset import File
 from coldbench.download import here, sha256
 from coldbench.errors import BadFile, UserError
-from coldbench.interactions import Catalogue, Interactions
+from coldbench.interactions import SECOND, Catalogue, Interactions
 
-Row = tuple[int, str, float, int | None]  # user, item, rating, time
+Row = tuple[int, str, float, float | None]  # user, item, rating, time
 DAY = 86_400
 NAMED = "transaction_date,owner,ticker,asset_description,asset_type,type,amount,comment,senator"
 PUBLISHED = {
@@ -173,7 +173,9 @@ def load(name: str, **parameters: object) -> tuple[Interactions, Catalogue]:
 
 
 def rows(log: Interactions, items: Catalogue) -> list[Row]:
-    times: Sequence[int | None] = [None] * len(log) if log.times is None else log.times.tolist()
+    times: Sequence[float | None] = [None] * len(log)
+    if log.times is not None:
+        times = (log.times / SECOND).tolist()
     names = [items.ids[item] for item in log.items]
     return list(zip(log.users.tolist(), names, log.ratings.tolist(), times, strict=True))
 
