@@ -107,6 +107,8 @@ def _family(part: Part, metrics: list[str], shots: int) -> str:
     if len(metrics) == 1:
         return f"The family is the {says}."
     every = pl.concat(tests)
+    if every.is_empty():
+        return "Nothing was tested."
     marks = int((every["p_holm"] < CERTAIN).sum())
     wide = int((statistics.holm(every["p"].to_numpy()) < CERTAIN).sum())
     return (

@@ -133,3 +133,10 @@ def test_time_is_looked_at_only_where_there_is_an_order_in_it() -> None:
     assert says not in timed(0, support=False, shots=[0])
     log = replace(SPLIT.warm.log, times=np.arange(4))
     assert says not in found(replace(SPLIT, warm=replace(SPLIT.warm, log=log)))
+
+
+def test_a_query_that_begins_with_the_logs_first_row_is_whole() -> None:
+    cold = met(users([1], [[0, 5, 6]]), [[]], [[0, 1, 2]])
+    facts = found(replace(SPLIT, cold=cold), shots=[0])
+    assert facts["every judged user is asked for 3 items"] == (1, 0)
+    assert facts["every judged user has 0 labels to give"] == (1, 0)

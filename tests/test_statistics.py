@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from coldbench.statistics import (
+    Between,
+    between,
     bootstrap_weights,
     cluster_variance,
     differences,
@@ -312,3 +314,80 @@ def test_a_test_that_was_not_made_does_not_count_in_holm() -> None:
     adjusted = holm(np.array([0.01, np.nan, 0.04]))
     np.testing.assert_allclose(adjusted, [0.02, np.nan, 0.04])
     assert holm(np.array([])).shape == (0,)
+
+
+# --- the second level by hand
+
+
+def test_draws_are_spread_by_what_the_seeds_add() -> None:
+    draws, added = np.array([1.0, 2, 3, 4]), Between(np.array([0.0, 4.0]), 3)
+    spread, freedom = added.added(draws, 1, 5)
+    own = 1.25 * 5 / 4
+    assert freedom == pytest.approx((own + 4) ** 2 / (own**2 / 4 + 16 / 2))
+    noise = np.random.default_rng(1).standard_normal(4)
+    np.testing.assert_allclose(spread - draws, noise * math.sqrt(4 * 4 / 5))
+    assert added.added(draws, 1, 2)[1] == pytest.approx(6.5**2 / (2.5**2 + 8))
+    for column, users_there in ((0, 5), (1, 1)):
+        same, freedom = added.added(draws, column, users_there)
+        assert (same.tolist(), freedom) == (draws.tolist(), users_there - 1)
+    assert added.error(9.0, 1, 1) == (3.0, 0)
+    assert added.error(9.0, 0, 2) == (3.0, 1)
+    assert added.error(9.0, 1, 2) == pytest.approx((math.sqrt(13), 169 / (81 + 8)))
+
+
+def test_what_the_seeds_of_a_pooled_statistic_add_is_less_their_own_chance() -> None:
+    half = np.array([0.0, 1.0])  # a variance of 1 / 4, and one draw undefined changes nothing
+    found = between(np.array([1.0, 3.0]), [half, np.array([0.0, 1.0, np.nan])])
+    assert (found.variance.tolist(), found.seeds) == ([(2 - 1 / 4) / 2], 2)
+    three = between(np.array([1.0, 1.1, 1.2]), [half] * 3)
+    assert (three.variance.tolist(), three.seeds) == ([0.0], 3)  # .01 is less than 1 / 4
+    assert between(np.array([1.0]), [half]).variance.tolist() == [0.0]
+    undefined = between(np.array([1.0, 3.0]), [half, np.full(2, np.nan)])
+    assert undefined.variance.tolist() == [0.0]
+
+
+def test_a_seed_in_which_a_metric_is_nowhere_defined_adds_nothing() -> None:
+    change, seeds = np.array([1.0, 3, np.nan, np.nan]), np.array([0, 0, 1, 1])
+    weights = bootstrap_weights(users(4), 100)
+    there, none = paired(change, np.zeros(4), weights, seeds), paired(change, np.zeros(4), weights)
+    assert there == none
+
+
+# --- at the edges
+
+
+def test_a_billionth_is_no_change_and_more_is() -> None:
+    weights = bootstrap_weights(users(2), 100)
+    still = paired(np.array([1e-9, -1e-9]), np.zeros(2), weights)
+    assert astuple(still) == (0, 0, 0, 1, 0, 0, 0, 2)
+    assert paired(np.array([1.01e-9, 0]), np.zeros(2), weights).helped == 0.5
+    assert math.isnan(paired(np.zeros(2), np.zeros(2), weights[:, [0, 0]]).p)  # one user: nothing
+
+
+def test_equal_up_to_a_billionth_of_the_mean_is_certain() -> None:
+    change = np.array([1000, 1000 + 2e-7, 1000 - 2e-7])
+    assert paired(change, np.zeros(3), bootstrap_weights(users(3), 100)).p == 0
+    assert (
+        paired(change + np.array([0, 1e-4, 0]), np.zeros(3), bootstrap_weights(users(3), 100)).p > 0
+    )
+
+
+def test_no_rows_and_one_row() -> None:
+    none = differences(np.zeros((0, 2)), np.zeros((100, 0), np.float32))
+    assert [(d.n, math.isnan(d.mean), math.isnan(d.p)) for d in none] == [(0, True, True)] * 2
+    mean, low, _ = interval(np.array([0.3, np.nan]), bootstrap_weights(users(2), 100))
+    assert (float(mean), math.isnan(low)) == (0.3, True)
+
+
+def test_means_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, weights = normal(9, 2), bootstrap_weights(users(9), 50)
+    whole = interval(values, weights)
+    monkeypatch.setattr("coldbench.statistics.BLOCK", 20)
+    for here, there in zip(interval(values, weights), whole, strict=True):
+        np.testing.assert_allclose(here, there)
+
+
+def test_two_thousand_resamples_of_seed_0_are_the_default() -> None:
+    weights = bootstrap_weights(users(3))
+    assert weights.shape == (2000, 3)
+    assert np.array_equal(weights, bootstrap_weights(users(3), 2000, 0))

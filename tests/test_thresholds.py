@@ -99,6 +99,7 @@ def test_another_users_labels_are_worth_something_below_five_in_a_hundred_and_up
     assert not gains(0.05, 0.1)
     assert not gains(0.0499, -0.1)
     assert not gains(None, 0.1)
+    assert not gains(0.0499, 0.0)
     assert gains(0.0499, -0.1, "mae")
 
 
