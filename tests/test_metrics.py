@@ -528,3 +528,15 @@ def test_a_cuda_device_measures_the_same(name: str) -> None:
     here = world(50, 10, levels=5)
     there = judge(here.scores.cuda(), here.labels.cuda(), here.mask.cuda(), like_at=LIKE_AT, span=4)
     torch.testing.assert_close(pooled(name, there).cpu(), pooled(name, here), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("candidates", "alone"), [(2, False), (3, True)])
+def test_likes_are_alone_where_more_is_ranked_than_is_known(candidates: int, alone: bool) -> None:
+    zeros = torch.zeros(1, 3, dtype=torch.int64)
+    mask = torch.tensor([[True, True, False]])
+    judged = judge(
+        torch.full((1, 3), 0.5), torch.tensor([[1.0, 1.0, 0.0]]), mask, like_at=0.5,
+        ranks=(zeros, zeros + 1), candidates=torch.tensor([candidates]),
+    )  # fmt: skip
+    assert judged.likes_alone == alone
+    assert not replace(judged, relevant=torch.tensor([[True, False, False]])).likes_alone

@@ -87,10 +87,10 @@ def passes(module: str, source: str, tests: list[str], limit: float) -> bool:
 
 
 def named() -> set[str]:
-    """Survivors that docs/mutation.md gives a reason for: `module: was -> now`."""
+    """Survivors that docs/mutation.md gives a reason for, each as `module: line: was -> now`."""
     page = ROOT / "docs" / "mutation.md"
     lines = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
-    return {line.split("`")[1] for line in lines if line.startswith("| `")}
+    return {line.split("`")[1] for line in lines if line.startswith("- `")}
 
 
 def main() -> int:
@@ -126,12 +126,11 @@ def main() -> int:
         seconds = time.monotonic() - begin
         print(f"{name}: {len(alive)} of {len(some)} mutants survive ({len(every)} there are), "
               f"{seconds:.0f} s", flush=True)  # fmt: skip
+        lines = source.splitlines()
         for one in sorted(alive):
-            key = f"{name}: {one.was} -> {one.now}"
+            key = f"{name}: {lines[one.line - 1].strip()}: {one.was} -> {one.now}"
             unknown += key not in allowed
-            print(
-                f"  {'' if key in allowed else 'NEW '}{name}.py:{one.line}: {one.was} -> {one.now}"
-            )
+            print(f"  {'' if key in allowed else 'NEW '}{one.line} {key}")
     return int(bool(unknown))
 
 
