@@ -151,7 +151,7 @@ def test_an_option_that_holds_one_value_is_refused_twice(words: list[str]) -> No
 def test_a_grid_is_shown_without_what_steers_a_terminal_and_reads_back(char: str) -> None:
     made = grid(encoder={"name": f"a{char}b"})
     shown = made.toml()
-    assert printable(shown) == shown and shown.count("\n") == 6
+    assert printable(shown) == shown and shown.count("\n") == 7
     assert tomllib.loads(shown)["encoder"]["name"] == f"a{char}b"
 
 

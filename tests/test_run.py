@@ -149,9 +149,11 @@ def test_a_method_that_hangs_is_ended_and_its_children_with_it(tmp_path: Path) -
     coldbench(tmp_path, *run_of("broken,constant", *hang), code=1)
     broken, constant = read_run(tmp_path / "runs/r")
     assert broken.reason == "no result within 3 s" and constant.status == "done"
-    fork = ["--include", str(BROKEN), "--set", "params.broken.how=fork", "--name", "fork"]
-    coldbench(tmp_path, *run_of("broken", *fork))
-    assert read_run(tmp_path / "runs/fork")[0].status == "done"
+    fork = ["--include", str(BROKEN), "--set", "params.broken.how=fork"]
+    again = tmp_path / "fork"
+    again.mkdir()
+    coldbench(again, *run_of("broken", *fork))
+    assert read_run(again / "runs/r")[0].status == "done"
     left = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "600"]]
     assert not left, "what the method started was left running"
 
