@@ -9,8 +9,9 @@ from typing import Any
 
 from coldbench import registry
 from coldbench.across import Across
-from coldbench.dataset import Dataset
+from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import UserError, unknown
+from coldbench.interactions import Catalogue, Interactions
 
 from ._rewrite import rewritten
 
@@ -102,6 +103,14 @@ def left_alone(names: Iterable[str], params: dict[str, dict[str, Any]]) -> list[
         if columns:
             lines.append(f"{name}: columns left alone: {', '.join(columns)}")
     return lines
+
+
+def looked_at(made: Dataset) -> tuple[Interactions, Catalogue, str]:
+    """The log, its items, and why it cannot be run though it can be looked at."""
+    try:
+        return *made.load(), ""
+    except OneClass as error:
+        return error.log, error.catalogue, str(error)
 
 
 def _two(name: str) -> tuple[str, str]:
