@@ -13,8 +13,7 @@ from coldbench.protocol import Protocol
 from .source import looked_at
 
 PARTS = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
-TOPS = (1, 10, 50)  # percent of the items
-FEW = 20  # different ratings that are told one by one
+TOPS, FEW = (1, 10, 50), 20  # percent of the items; different ratings that are told one by one
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#b4bcc5"
 STYLE: Any = {
     "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
