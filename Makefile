@@ -54,7 +54,7 @@ nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, muta
 	$(PIP) -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds 600
 	COLDBENCH_KILLS=200 $(BIN)/python -m pytest -q -n auto --dist loadfile tests/attacks
-	$(BIN)/python tests/mutation/run.py
+	$(BIN)/python tests/mutation/run.py --sample 40
 
 clean:      ## remove the environment, the runs and what tools leave behind
 	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis

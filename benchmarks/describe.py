@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from coldbench.dataset import Dataset, OneClass
+from coldbench.dataset import Dataset
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.protocol import Protocol
 
+from .source import looked_at
+
 PARTS = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
-TOPS = (1, 10, 50)  # percent of the items
-FEW = 20  # different ratings that are told one by one
+TOPS, FEW = (1, 10, 50), 20  # percent of the items; different ratings that are told one by one
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#b4bcc5"
 STYLE: Any = {
     "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
@@ -23,7 +24,7 @@ STYLE: Any = {
 
 def describe(name: str, dataset: Dataset) -> dict[str, Any]:
     """Counts and shares of a log, ready for JSON."""
-    log, catalogue, refused = _loaded(dataset)
+    log, catalogue, refused = looked_at(dataset)
     counts, popularity = log.counts, np.bincount(log.items, minlength=log.n_items)
     return {
         "name": name,
@@ -42,16 +43,8 @@ def describe(name: str, dataset: Dataset) -> dict[str, Any]:
         "popularity": _popularity(popularity),
         "text": _text(catalogue),
         "columns_left_alone": list(dataset.unclaimed),
-        "refused": refused,
+        "refused": refused,  # why it cannot be run though it can be looked at
     }
-
-
-def _loaded(dataset: Dataset) -> tuple[Interactions, Catalogue, str]:
-    """The log, its items, and why it cannot be run though it can be looked at."""
-    try:
-        return *dataset.load(), ""
-    except OneClass as error:
-        return error.log, error.catalogue, str(error)
 
 
 def _quantiles(counts: np.ndarray) -> dict[str, float]:
@@ -160,10 +153,10 @@ def _in_words(found: dict[str, Any]) -> dict[str, str]:
 
 
 def _row(values: dict[str, float], form: str = "") -> str:
-    return ", ".join(
-        f"{name}: {value:{form or (',.1f' if value % 1 else ',.0f')}}"
-        for name, value in values.items()
+    forms = (
+        (name, value, form or (",.1f" if value % 1 else ",.0f")) for name, value in values.items()
     )
+    return ", ".join(f"{name}: {value:{form}}" for name, value, form in forms)
 
 
 def _labels_in_words(labels: dict[str, Any]) -> str:
@@ -190,7 +183,7 @@ def draw(name: str, dataset: Dataset, path: Path) -> None:
 
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--figure {path}: end its name in .png, .svg or .pdf")
-    log, *_ = _loaded(dataset)
+    log, *_ = looked_at(dataset)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10 if dataset.explicit else 7, 3.2), layout="constrained")
         panels = figure.subplots(1, 3 if dataset.explicit else 2)
@@ -249,11 +242,8 @@ def _draw_ratings(axes: Any, dataset: Dataset, ratings: np.ndarray) -> None:
             shares = [(ratings[chosen] == value).sum() / len(ratings) for value in values]
             axes.bar([f"{value:g}" for value in values], shares, color=colour, label=label)
         else:
-            edges, weights = (
-                np.linspace(*dataset.scale, 41),
-                np.full(chosen.sum(), 1 / len(ratings)),
-            )
-            axes.hist(ratings[chosen], edges, weights=weights, color=colour, label=label)
+            edges, each = np.linspace(*dataset.scale, 41), np.full(chosen.sum(), 1 / len(ratings))
+            axes.hist(ratings[chosen], edges, weights=each, color=colour, label=label)
     axes.set(title="Ratings", xlabel=f"rating; a like is above {dataset.like_above:g}")
     axes.set_ylabel("of all interactions")
     axes.margins(y=0.3)  # room for the legend

@@ -8,8 +8,9 @@ from typing import Any
 
 from coldbench import registry
 from coldbench.across import Across
-from coldbench.dataset import Dataset
+from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import UserError, unknown
+from coldbench.interactions import Catalogue, Interactions
 
 from ._rewrite import rewritten
 
@@ -84,6 +85,14 @@ def parameters(made: Dataset) -> dict[str, Any]:
 
 def _is_pair(name: str) -> bool:
     return ">" in name and not Path(name).is_file()
+
+
+def looked_at(made: Dataset) -> tuple[Interactions, Catalogue, str]:
+    """The log, its items, and why it cannot be run though it can be looked at."""
+    try:
+        return *made.load(), ""
+    except OneClass as error:
+        return error.log, error.catalogue, str(error)
 
 
 def _two(name: str) -> tuple[str, str]:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from coldbench import registry
+from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
-from coldbench.interactions import Interactions
+from coldbench.interactions import SECOND, Interactions
 from coldbench.protocol import PRESETS, Protocol, Seeds, Split, split
 
 SHOTS = [0, 1, 2, 4, 8]
@@ -83,6 +84,17 @@ def test_the_support_lies_before_the_query_in_time(name: str) -> None:
     batch = next(part.cold.batches(8, 1000))
     assert bool((batch.support.ages >= 0).all())
     assert bool((batch.query.ages <= 0).all())
+
+
+def test_an_age_is_days_before_the_query_began() -> None:
+    days = np.array([0.0, 1.5, 3.0, 3.25])
+    times = (days * 86_400 * SECOND).astype(np.int64)
+    log = Interactions.from_rows(np.zeros(4, int), np.arange(4), np.ones(4), times, 4)
+    users = Users(log, log.ratings, np.zeros(1, int))
+    episodes = Episodes(users, np.zeros(1, int), np.array([[0, 1]]), np.array([[2, 3]]))
+    (batch,) = episodes.batches(2)
+    assert batch.support.ages.tolist() == [[3.0, 1.5]]
+    assert batch.query.ages.tolist() == [[0.0, -0.25]]
 
 
 @pytest.mark.parametrize(

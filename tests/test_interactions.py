@@ -54,6 +54,14 @@ def test_any_log_comes_out_as_a_plain_loop_makes_it(
     assert [tuple(map(float, row)) for row in found] == [tuple(map(float, r)) for r in expected]
 
 
+def test_times_too_far_apart_for_one_key_are_in_order_to_the_last_microsecond() -> None:
+    far = 3 * 10**18
+    rows = [(user, item, 1.0, time) for user in (1, 0) for item, time in enumerate((2, 1, far, 0))]
+    log = log_of(rows)
+    assert log.times is not None and log.times.tolist() == [0, 1, 2, far] * 2
+    assert log.items.tolist() == [3, 1, 0, 2] * 2
+
+
 def test_a_user_without_rows_has_an_empty_stretch() -> None:
     log = log_of([(0, 1, 1.0, 1), (2, 1, 1.0, 1)])
     assert log.counts.tolist() == [1, 0, 1]

@@ -15,7 +15,7 @@ from coldbench import registry
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import EpisodeBatch, Feedback, Users
 from coldbench.errors import Unavailable, UserError
-from coldbench.interactions import Interactions
+from coldbench.interactions import SECOND, Interactions
 from coldbench.judged import judge
 from coldbench.method import Method, from_params
 from coldbench.metrics import per_user
@@ -196,7 +196,7 @@ def test_where_tastes_change_it_forgets_and_elsewhere_it_does_not() -> None:
     cut = split(log, dataset.labels(log.ratings, "rating"), protocol, Seeds.of(0))
     valid, times = cut.valid, cut.valid.users.log.times
     assert times is not None
-    old = times[valid.query[:, :1]] - times[valid.support] > 86_400  # (E, S)
+    old = times[valid.query[:, :1]] - times[valid.support] > 86_400 * SECOND  # (E, S)
     labels = valid.users.labels.copy()
     labels[valid.support[old]] = 1 - labels[valid.support[old]]
     changed = replace(valid, users=replace(valid.users, labels=labels))
