@@ -16,7 +16,7 @@ from typing import Any, Self
 from coldbench import registry, store
 from coldbench.cell import Spec
 from coldbench.encoder import Encoder
-from coldbench.errors import Unavailable, UserError, unknown
+from coldbench.errors import Unavailable, UserError, first_line, unknown
 from coldbench.method import from_params
 
 from . import catalogues, processes, splits
@@ -42,7 +42,7 @@ class Preparer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self.end()
 
     def ask(self, question: Question, *args: Any) -> Any:
         """What the question returns, by way of JSON.
@@ -56,13 +56,13 @@ class Preparer:
         try:
             self._pipe.send((question, args))
             if not self._pipe.poll(self._limit):
-                self._end()
+                self.end()
                 raise Died(f"no answer within {self._limit:.0f} s")
             answer = json.loads(self._pipe.recv_bytes(LARGEST))
         except (EOFError, OSError, ValueError):
             self._process.join(10)
             code = self._process.exitcode
-            self._end()
+            self.end()
             raise Died(processes.death(code)) from None
         if answer["kind"] in KINDS:
             raise KINDS[answer["kind"]](answer["value"])
@@ -70,7 +70,8 @@ class Preparer:
             raise Died(answer["value"])
         return answer["value"]
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """The next question is answered by a new process."""
         if self._process is not None:
             self._pipe.close()
             processes.end(self._process)
@@ -78,7 +79,8 @@ class Preparer:
 
 
 def directly(question: Question, *args: Any) -> Any:
-    """The same in this process, for who holds everything in one anyway."""
+    """The same in this process, for who holds everything in one anyway; files are read anew."""
+    _loaded.cache_clear()
     return question(*args)
 
 
@@ -95,10 +97,10 @@ def _answer(pipe: Connection) -> None:
             words = json.dumps({"kind": "value", "value": question(*args)})
         except UserError as error:
             kind = "Unavailable" if isinstance(error, Unavailable) else "UserError"
-            words = json.dumps({"kind": kind, "value": str(error)})
+            words = json.dumps({"kind": kind, "value": first_line(error, LARGEST)})
         except Exception as error:  # whatever a loader or a model does is said of it alone
-            first = (str(error).splitlines() or [""])[0][:300]
-            words = json.dumps({"kind": "error", "value": f"{type(error).__name__}: {first}"})
+            told = f"{type(error).__name__}: {first_line(error)}"
+            words = json.dumps({"kind": "error", "value": told})
         pipe.send_bytes(words.encode())
 
 

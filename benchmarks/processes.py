@@ -34,7 +34,9 @@ Context = ForkServerContext | SpawnContext
 
 
 def context() -> Context:
-    """Where children come from; starts the server that forks them."""
+    """Where children come from; starts the server that forks them. What a dead child leaves running
+    becomes this process's own child (Linux), which ends it."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
@@ -111,9 +113,7 @@ Warden = Callable[[str, int], None]  # "add" or "discard", the pid that leads a 
 
 @contextmanager
 def supervision(found: Context) -> Iterator[Warden]:
-    """Take in what dead children leave running, and have a warden that ends the children's groups
-    should this process be killed."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    """Have a warden that ends the children's groups should this process be killed."""
     theirs, ours = found.Pipe(duplex=False)
     warden = start(found, _guard, theirs)
     theirs.close()
@@ -128,7 +128,6 @@ def supervision(found: Context) -> Iterator[Warden]:
         ours.close()
         warden.join(10)
         end(warden)
-        _prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
 def _guard(pipe: Connection) -> None:

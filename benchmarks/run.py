@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
-from coldbench import store
+from coldbench import registry, store
 from coldbench.cell import KEPT, Cell, Spec, write_plan
 from coldbench.errors import UserError
 
@@ -23,7 +23,7 @@ from .plan import Plan, device_of, plan
 from .prepare import Died, Preparer, cut_split, encode, to_be_read
 from .signals import Stop
 from .source import label
-from .supervisor import Lost, Supervisor, Tell, clear
+from .supervisor import Lost, Supervisor, Tell, clear, not_full
 from .work import Job
 
 
@@ -54,13 +54,20 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._data.__exit__()
+        self._data.end()
 
     def _planned(self, methods: Preparer) -> Plan:
+        def construct(question: Any, row: str, *rest: Any) -> Any:
+            try:
+                return methods.ask(question, row, *rest)
+            finally:
+                if not registry.is_ours("methods", row.partition(":")[0]):
+                    methods.end()  # what it has done to its process is nobody else's
+
         try:
-            return plan(self.grid, self.how.device, self.how.include, self._data.ask, methods.ask)
+            return plan(self.grid, self.how.device, self.how.include, self._data.ask, construct)
         except BaseException:
-            self._data.__exit__()
+            self._data.end()
             raise
 
     @property
@@ -152,6 +159,7 @@ class Run:
         except UserError as error:
             return str(error)
         except Died as error:
+            not_full(self.folder)
             return f"the encoder {spec.encoder['name']} could not read the catalogue: {error}"
         return ""
 
@@ -165,6 +173,7 @@ class Run:
         except UserError as error:
             return str(error)
         except Died as error:
+            not_full(self.folder)
             return f"the split of seed {spec.seed} could not be made: {error}"
         return ""
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from coldbench import store
 from coldbench.cell import KEPT, Cell, Spec
+from coldbench.errors import first_line
 
 from . import processes, splits
 from .judge import judge, seal
@@ -125,7 +126,7 @@ class Supervisor:
                 self._fail(one.job, Stage.left(_partial(one.job)), death, one.begun)
             return
         if result["errno"] in FULL:
-            _full(self.run)
+            not_full(self.run)
         args = one.job.spec, _partial(one.job), one.job.split, one.job.whole, result
         self._start(one.job, _judge, *args, begun=one.begun)
 
@@ -138,7 +139,7 @@ class Supervisor:
 
     def _fail(self, job: Job, stage: str, reason: str, begun: float) -> None:
         """A row for a cell that left none."""
-        _full(self.run)
+        not_full(self.run)
         state = "missing"
         try:
             folder = _fresh(job, keep=("log.txt",))
@@ -161,7 +162,7 @@ def _judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str,
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             sys.exit(1)  # the parent finds the disk full
-        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        reason = f"{type(error).__name__}: {first_line(error)}"
         wrong = {"status": "failed", "stage": "save", "reason": reason}
         judge(spec, folder, split, whole, result | wrong)
 
@@ -205,7 +206,7 @@ def _cut_log(log: Path) -> None:
             os.truncate(log, 0)
 
 
-def _full(folder: Path) -> None:
+def not_full(folder: Path) -> None:
     """Raises OSError where the disk is full: no cell can help that, so none is recorded."""
     with suppress(FileNotFoundError):
         if shutil.disk_usage(folder).free < LITTLE:

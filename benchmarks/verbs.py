@@ -24,13 +24,13 @@ def show_grid(grid: Grid, folder: Path, how: How, *, as_json: bool) -> None:
     """Show what would be run."""
     with one_document(as_json), Run(grid, folder, how) as run:
         specs = run.specs
+        _note(run)
     document(plan(grid, specs, folder)) if as_json else show_plan(grid, specs, folder)
 
 
 def _run(run: Run, track: str) -> list[Cell]:
     waiting, how = len(run.missing()), run.how
-    for note in run.plan.notes:
-        print(printable(note), file=sys.stderr)
+    _note(run)
     print(f"{run.shown}: {len(run.specs)} cells, {waiting} to run, {how.jobs} side by side", end="")
     print(f", each within {how.timeout:.0f} s (--timeout)" if waiting else "", flush=True)
     with Progress(run.specs, waiting) as shown, Tracking(run.folder, track) as tracked:
@@ -40,6 +40,11 @@ def _run(run: Run, track: str) -> list[Cell]:
             tracked(event, spec, seconds)
 
         return run.cells(tell)
+
+
+def _note(run: Run) -> None:
+    for note in run.plan.notes:
+        print(printable(note), file=sys.stderr)
 
 
 def _ended(cells: list[Cell], folder: Path) -> int:

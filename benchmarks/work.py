@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +20,7 @@ import torch
 from coldbench import registry
 from coldbench.cell import Spec
 from coldbench.encoder import Encoder
-from coldbench.errors import Unavailable, UserError
+from coldbench.errors import Unavailable, UserError, first_line
 from coldbench.method import Method, from_params
 from coldbench.protocol import Seeds
 
@@ -89,14 +90,16 @@ def work(job: Job, folder: Path) -> None:
     try:
         _measure(job, folder, stage, facts)
     except Unavailable as error:
-        status, reason = "unavailable", str(error)
+        status, reason = "unavailable", first_line(error)
     except UserError as error:
-        status, reason = "failed", str(error)
-    except Exception as error:  # a cell's failure is a row of the report, whatever it was
-        traceback.print_exc()
+        status, reason = "failed", first_line(error)
+    except SystemExit:
+        raise  # the parent says with which code
+    except BaseException as error:  # a cell's failure is a row of the report, whatever it was
+        with suppress(Exception):  # one that cannot be shown
+            traceback.print_exc()
         number = error.errno if isinstance(error, OSError) else None
-        first = (str(error).splitlines() or [""])[0]
-        status, reason = "failed", f"{type(error).__name__}: {first}"
+        status, reason = "failed", f"{type(error).__name__}: {first_line(error)}"
     for child in psutil.Process().children(recursive=True):
         child.kill()  # what a method left running
     at = "" if status == "done" else stage.name

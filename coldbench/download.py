@@ -35,8 +35,10 @@ PATIENCE = Patience()
 
 def home() -> Path:
     """Where coldbench keeps what it can make again: `$COLDBENCH_CACHE`, else the user's cache."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "coldbench"
-    return Path(os.environ.get("COLDBENCH_CACHE", default))
+    named = os.environ.get("COLDBENCH_CACHE")  # empty is not named
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coldbench"
 
 
 def shelves(dataset: str) -> list[Path]:

@@ -47,6 +47,14 @@ class BadFile(UserError):
         self.problems = problems
 
 
+def first_line(error: BaseException, longest: int = 300) -> str:
+    """What an exception says, cut to one line; "" where it cannot be said."""
+    try:
+        return (str(error).splitlines() or [""])[0][:longest]
+    except Exception:  # an exception of a method's own may raise while it is shown
+        return ""
+
+
 def printable(text: str) -> str:
     """Text from data or an exception as a terminal may show it: control characters (all but line
     end and tab), lone surrogates and what turns the direction of writing are escaped, \\x1b."""

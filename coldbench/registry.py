@@ -76,6 +76,12 @@ def find(room: str, name: str) -> Any:
     raise unknown(kind, name, names(room), f"coldbench list {room}")
 
 
+def is_ours(room: str, name: str) -> bool:
+    """Whether a name is of this package, not of a file or a package of somebody else's."""
+    path = _files(room).get(name)
+    return path is not None and (room, name) not in _included
+
+
 def source(room: str, name: str) -> Path | None:
     """The file that a name stands for, found without importing it; None where none can be read."""
     if name in _files(room):

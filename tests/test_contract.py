@@ -142,7 +142,7 @@ def test_the_times_of_a_dataset_rise_within_a_user(tables: Tables) -> None:
         return
     same_user = np.diff(log.users) == 0
     assert (np.diff(log.times)[same_user] >= 0).all()
-    year = np.datetime64("1970") + log.times.astype("timedelta64[s]")
+    year = np.datetime64("1970") + log.times.astype("timedelta64[us]")
     assert year.min() >= np.datetime64("1990") and year.max() < np.datetime64("2030"), "seconds"
 
 

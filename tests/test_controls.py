@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from coldbench import registry
 from coldbench.controls import ASKED, BLIND, OTHERS
+from coldbench.interactions import SECOND
 from coldbench.leaks import leaks
 from coldbench.protocol import Protocol, Seeds, Split, split
 from coldbench.results import Results, read
@@ -136,7 +137,7 @@ def test_learning_after_the_cut_is_found() -> None:
     cut, protocol = made(split="time", shots=[0, 2], query=3)
     log = cut.warm.log
     assert log.times is not None
-    late = replace(cut.warm, log=replace(log, times=log.times + 10**9))
+    late = replace(cut.warm, log=replace(log, times=log.times + 10**9 * SECOND))
     assert "nothing learnt from is younger than a query" in broken(
         replace(cut, warm=late), protocol
     )

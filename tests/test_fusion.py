@@ -54,7 +54,7 @@ def test_what_fusion_lacks_is_told(bert: Encoder) -> None:
     ):
         with pytest.raises(UserError, match="leave it out"):
             encoder.items(items)
-    with pytest.raises(UserError, match="use encoder = 'vectors'"):
+    with pytest.raises(UserError, match="say encoder = 'vectors'"):
         Encoder(fusion=1.0)
     with pytest.raises(UserError, match="reads text alone"):
         replace(bert, fusion=0.5).model()

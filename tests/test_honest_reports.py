@@ -147,9 +147,9 @@ def test_a_method_that_failed_is_said_to_have_failed_not_to_be_unknown(tmp_path:
 
 def swapped(run: Path, spec: Any, name: str = "swapped") -> None:
     scores = fake["made_up"](spec.method, spec.seed, 30).filter(shots=2)
-    scores.with_columns(score=pl.col("score").reverse()).write_parquet(
-        run / "cells" / spec.fingerprint / f"{name}.parquet"
-    )
+    folder = run / "cells" / spec.fingerprint
+    scores.with_columns(score=pl.col("score").reverse()).write_parquet(folder / f"{name}.parquet")
+    fake["reseal"](folder)
 
 
 @pytest.mark.parametrize("status", ["failed", "damaged"])
@@ -160,10 +160,10 @@ def test_what_a_cell_that_is_not_done_left_behind_is_no_result(tmp_path: Path, s
             for name in ("swapped", "shuffled"):
                 swapped(run, cell.spec, name)
         if cell.spec.method == "ridge" and cell.spec.seed == 1:
-            record = {"status": status, "stage": "timing", "reason": "killed", "facts": {}}
-            (cell.folder / "cell.json").write_text(json.dumps(record))
             for name in ("top", "trace", "shuffled"):
                 (cell.folder / f"{name}.parquet").write_bytes(b"torn")
+            if status == "failed":  # else the files are not those of its record
+                fake["reseal"](cell.folder, "failed", "timing")
     results = read(run, ("ndcg@5",), 50)
     assert results.table.filter(method="ridge", shots=2)["seeds"].to_list() == [1]
     assert results.costs.filter(method="ridge")[status].to_list() == [1]
@@ -213,6 +213,7 @@ def test_own_items_with_shuffled_labels_are_a_control_of_their_own(tmp_path: Pat
             start.with_columns(shots=pl.lit(2, pl.Int16)).write_parquet(
                 cell.folder / "shuffled.parquet"
             )
+            fake["reseal"](cell.folder)
     results = read(run, resamples=50)
     ridge, stuck = (
         results.controls.filter(method=m).row(0, named=True) for m in ("ridge", "stuck")
@@ -276,6 +277,7 @@ def test_a_no_op_is_no_throughput(tmp_path: Path) -> None:
         if cell.spec.method == "constant" and cell.spec.seed == 0:
             known = cell.timing() | {"adapt_ms_p50": 0.0003, "adapt_users_per_second": 2.69e9}
             (cell.folder / "timing.json").write_text(json.dumps(known))
+            fake["reseal"](cell.folder)
     results = read(run, ("ndcg@5",), 50)
     table = tables(results)["costs"]
     head = dict(zip(table.columns, row(table, "constant").cells, strict=True))

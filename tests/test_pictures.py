@@ -74,6 +74,7 @@ def whole(run: Path, **more: Any) -> Path:
                 for step in range(3) for query in (True, False)
             ]  # fmt: skip
             pl.concat(steps).write_parquet(folder / "trace.parquet")
+        fake["reseal"](folder)
     search(run, specs[0].dataset)
     return run
 

@@ -20,6 +20,7 @@ import pytest
 from coldbench.errors import UserError
 from coldbench.interactions import SECOND
 
+asked: Any = import_module("coldbench.benchmarks._asked")
 source: Any = import_module("coldbench.benchmarks.source")
 ROOM = Path(__file__).parents[1]
 LOG = "user,item,rating,time\nann,p1,5,1600000000\nbob,p2,2,1600000100\nann,p3,4,1600000050\n"
@@ -217,9 +218,9 @@ def test_a_file_is_read_whatever_its_name(name: str) -> None:
     else:
         content = content.replace(b",", b"\t") if "tsv" in lower else content
         Path(name).write_bytes(gzip.compress(content) if lower.endswith("gz") else content)
-    assert source.several(name) == [name]
+    assert asked.words([name]) == [name]
     assert told(name, []) == ""
-    assert source.several("a, b.csv,c") == ["a", "b.csv", "c"]
+    assert asked.words(["a, b.csv,c"]) == ["a", "b.csv", "c"]
 
 
 @pytest.mark.parametrize(
@@ -280,4 +281,3 @@ def test_a_column_that_can_hardly_be_a_time_is_only_left_alone() -> None:
     Path("log.csv").write_bytes(timed("90", "120", "95", name="runtime"))
     assert told("log.csv", []) == ""
     assert source.dataset("log.csv", {}).unclaimed == ("runtime",)
-    assert source.left_alone(["log.csv"], {}) == ["log.csv: columns left alone: runtime"]

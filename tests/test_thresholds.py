@@ -276,7 +276,9 @@ def test_a_control_needs_a_k_of_0_and_one_above(
     scores = fake["made_up"]("ridge", 0, 9, shots)
     fake["write_cell"](tmp_path, which, "done", scores=scores)
     last = scores.filter(shots=max(shots))
-    last.write_parquet(tmp_path / "cells" / which.fingerprint / "swapped.parquet")
+    folder = tmp_path / "cells" / which.fingerprint
+    last.write_parquet(folder / "swapped.parquet")
+    fake["reseal"](folder)
     fake["write_plan"](tmp_path, [which])
     found = read(tmp_path, ("ndcg@5",), 20).controls
     assert found["own"].to_list() == found["others"].to_list()

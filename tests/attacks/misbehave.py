@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-import polars as pl
 import torch
 from torch import Tensor
 
@@ -47,8 +46,15 @@ class Misbehave(Method[None]):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self._at("meta-train")
         self.items, self.learned = items, {"one": torch.ones(1)}
-        if self.stage == "save":  # the first table written, by whoever writes it in this process
-            pl.DataFrame.write_parquet = lambda *a, **k: do(self.kind)  # type: ignore[method-assign]
+        if self.stage == "save":  # the first document that the cell's process writes
+            written = json.dumps
+
+            def once(*args: Any, **options: Any) -> str:
+                json.dumps = written
+                do(self.kind)
+                return written(*args, **options)
+
+            json.dumps = once
 
     def adapt(self, support: Feedback) -> None:
         self._at("timing" if timed() else "adapt")
@@ -131,7 +137,7 @@ def busy() -> None:
 
 
 def flood() -> None:
-    for _ in range(300_000):
+    for _ in range(20_000):
         print("a line of no use to anybody, again and again and again")
 
 

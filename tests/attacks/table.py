@@ -10,8 +10,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 STAGES = ("import", "construct", "load", "meta-train", "adapt", "score", "timing", "save")
 HARMLESS = ("CHLD", "CONT", "URG", "WINCH", "STOP", "TSTP", "TTIN", "TTOU")  # no death by default
-ALL_SIGNALS = [
-    n for n in range(1, 65) if n not in {int(getattr(signal, f"SIG{s}")) for s in HARMLESS}
+ALL_SIGNALS = [  # 32 and 33 are the C library's own
+    n
+    for n in range(1, 65)
+    if n not in {32, 33, *(int(getattr(signal, f"SIG{s}")) for s in HARMLESS)}
 ]
 SIGNALS = [2, 9, 11, 13, 15, 40]  # at every stage; all of them at adapt
 
@@ -54,15 +56,19 @@ EXPECTED: dict[str, tuple[str, str]] = {
 }
 # What leaves something behind may or may not be noticed, by how the harness keeps a cell; a cell
 # that stands is whole either way.
+ALONE = "delete-cells"  # takes the cells of all others with it: in a run of its own
+HANGS = ("hang", "hang-busy", "hang-deaf", "hang-native", "hang-stopped")
 EITHER = ("delete-cells", "folder", "close-files", "no-files", "no-writes", "no-json")
 ONLY_SCORES = ("nan", "infinite", "too-high")
 
 
-def kinds(stage: str) -> list[str]:
-    """The rows of a stage's run."""
+def kinds(stage: str, *, every: bool) -> list[str]:
+    """The rows of a stage's run. every: all hangs, which take the time limit each, at all stages;
+    else all of them at adapt, one elsewhere."""
     numbers = ALL_SIGNALS if stage == "adapt" else SIGNALS
     own = [kind for kind in EXPECTED if stage == "score" or kind not in ONLY_SCORES]
-    return own + [f"signal-{number}" for number in numbers]
+    left_out = {ALONE} if every or stage == "adapt" else {ALONE, *HANGS[1:]}
+    return [kind for kind in own if kind not in left_out] + [f"signal-{n}" for n in numbers]
 
 
 def expected(kind: str) -> tuple[set[str], str]:
@@ -75,12 +81,12 @@ def expected(kind: str) -> tuple[set[str], str]:
     return ({FAILED, DONE} if kind in EITHER else {status}), words
 
 
-def write(folder: Path, stage: str) -> dict[str, Path]:
+def write(folder: Path, stage: str, chosen: list[str]) -> dict[str, Path]:
     """A file for each kind that breaks at the stage: method name -> file."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "misbehave.py", folder)
     made = {}
-    for kind in kinds(stage):
+    for kind in chosen:
         name = f"{kind}-at-{stage}"
         path = folder / f"{name.replace('-', '_')}.py"
         path.write_text(text(kind, stage), encoding="utf-8")

@@ -1,0 +1,112 @@
+"""Every way of dying x every stage: the run ends, others are whole, the row says why.
+
+COLDBENCH_ATTACKS=all has every hang at every stage (make nightly).
+"""
+
+import os
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from coldbench.cell import Cell, read_run
+
+TABLE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("table.py")))
+EVERY = os.environ.get("COLDBENCH_ATTACKS") == "all"
+COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
+LIMIT = 4  # seconds of a cell
+SMALL = [
+    *"-d synthetic --name r --set encoder=vectors --set seeds=[0]".split(),
+    *("--set", "protocol.shots=[0,4]"),
+    *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
+]
+VOLATILE = ("timing.json", "log.txt", "volatile.json")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200 if EVERY else 400)]
+
+
+def run(
+    folder: Path,
+    methods: list[str],
+    files: dict[str, Path] | None = None,
+    *,
+    code: int,
+    jobs: int = 8,
+) -> str:
+    """What a run of these methods says; files: those of them that are included."""
+    words = [COLDBENCH, "run", *SMALL, "--timeout", str(LIMIT), "-j", str(jobs)]
+    words += [word for method in methods for word in ("-m", method)]
+    words += [word for path in (files or {}).values() for word in ("--include", str(path))]
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, check=False, timeout=500
+    )
+    assert done.returncode == code, (done.stdout + done.stderr)[-3000:]
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
+    return done.stdout
+
+
+def content(cell: Cell) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in cell.folder.iterdir() if p.name not in VOLATILE}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """item-bias's cell, where nothing runs beside it."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(folder, ["item-bias"], code=0)
+    return content(read_run(folder / "runs/r")[0])
+
+
+def living(folder: Path) -> list[int]:
+    """What the methods have noted as left running, and runs still."""
+    noted = folder / "pids"
+    pids = [int(line) for line in noted.read_text().split()] if noted.is_file() else []
+    return [
+        pid for pid in pids
+        if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    ]  # fmt: skip
+
+
+def test_every_way_of_dying_at_every_stage_is_a_row_with_its_reason(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    files: dict[str, Path] = {}
+    asked = [(stage, TABLE["kinds"](stage, every=EVERY)) for stage in TABLE["STAGES"]]
+    for stage, kinds in asked:
+        files |= TABLE["write"](tmp_path / "attacks", stage, kinds)
+    said = run(tmp_path, [*files, "item-bias"], files, code=1)
+    *attacks, bystander = read_run(tmp_path / "runs/r")
+    assert content(bystander) == whole
+    wrong = []
+    pairs = [(stage, kind) for stage, kinds in asked for kind in kinds]
+    for (stage, kind), cell in zip(pairs, attacks, strict=True):
+        statuses, words = TABLE["expected"](kind)
+        if cell.status not in statuses or (cell.status == "failed" and words not in cell.reason):
+            wrong.append(f"{kind} at {stage}: {cell.status} at {cell.stage}: {cell.reason}")
+        elif cell.status == "failed" and not (cell.reason and cell.stage):
+            wrong.append(f"{kind} at {stage}: no reason or stage")
+    assert not wrong, "\n".join(wrong)
+    time.sleep(0.2)
+    assert not living(tmp_path / "attacks"), "what a method started was left running"
+    assert f"{sum(c.status == 'done' for c in attacks) + 1} of {len(attacks) + 1} cells" in said
+    done = subprocess.run(
+        [COLDBENCH, "report", "r", "--format", "csv,md"], cwd=tmp_path, capture_output=True,
+        text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    text = (tmp_path / "runs/r/report/report.md").read_text(encoding="utf-8")
+    assert "ZeroDivisionError" in text and "\x1b" not in text
+
+
+def test_a_method_that_deletes_every_cell_ends_no_run_and_they_are_made_again(
+    tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    files = TABLE["write"](tmp_path / "attacks", "meta-train", [TABLE["ALONE"]])
+    assert "missing: synthetic" in run(tmp_path, ["item-bias", *files], files, code=1, jobs=1)
+    run(tmp_path, ["item-bias"], code=0)
+    assert content(read_run(tmp_path / "runs/r")[0]) == whole

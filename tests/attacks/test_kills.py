@@ -1,0 +1,190 @@
+"""A run that is killed, interrupted or starved goes on to the same bytes, with nothing left behind.
+
+COLDBENCH_KILLS says how many kills at random moments there are: 10, or 200 in `make nightly`.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from coldbench.cell import read_run
+
+COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
+KILLS = int(os.environ.get("COLDBENCH_KILLS", "10"))
+RUN = [
+    *"run -d synthetic -m item-bias,fold-in,ridge,knn --name r -j 2 --no-timing".split(),
+    *("--set", "encoder=vectors", "--set", "seeds=[0,1]", "--set", "protocol.shots=[0,4]"),
+    *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
+]
+REPORT = "report r --format csv,md".split()
+VOLATILE = ("timing.json", "log.txt", "volatile.json")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 12 * KILLS)]
+
+
+def coldbench(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == code, (done.stdout + done.stderr)[-2000:]
+    assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    return done
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """What may not differ between two runs, a report's table among it."""
+    run = folder / "runs/r"
+    files = [p for room in ("cells", "splits", "catalogues") for p in (run / room).rglob("*")]
+    files += [run / "report/results.csv"]
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in files
+        if path.is_file() and path.name not in VOLATILE
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], float, float]:
+    """The bytes of a run and its report that nobody disturbs, and the seconds of each."""
+    folder = tmp_path_factory.mktemp("whole")
+    begin = time.monotonic()
+    coldbench(folder, *RUN)
+    ran = time.monotonic() - begin
+    coldbench(folder, *REPORT)
+    return content(folder), ran, time.monotonic() - begin - ran
+
+
+def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [COLDBENCH, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def left(folder: Path) -> list[int]:
+    """Processes of a run in this folder that live still."""
+    found = []
+    for process in psutil.process_iter(["pid", "cwd", "status"]):
+        if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process.info["pid"])
+    return found
+
+
+def wait_for_nobody(folder: Path) -> None:
+    end = time.monotonic() + 10
+    while left(folder) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not left(folder), "processes outlive the run"
+
+
+def test_a_run_or_report_killed_at_any_moment_goes_on_to_the_same_bytes(
+    tmp_path: Path, whole: tuple[dict[str, bytes], float, float]
+) -> None:
+    expected, ran, reported = whole
+    moments = random.Random(0)
+    for kill in range(KILLS):
+        folder = tmp_path / str(kill)
+        folder.mkdir()
+        words, seconds = RUN, ran
+        if kill % 5 == 4:  # inside the report
+            coldbench(folder, *RUN)
+            words, seconds = REPORT, reported
+        killed = start(folder, *words)
+        time.sleep(moments.uniform(0.1, 1) * seconds)
+        if kill % 2:  # the parent alone: its cells must die with it
+            killed.kill()
+        else:
+            os.killpg(killed.pid, signal.SIGKILL)
+        killed.communicate()
+        wait_for_nobody(folder)
+        coldbench(folder, *RUN)
+        if words is REPORT:
+            coldbench(folder, *REPORT)
+        found = content(folder)
+        assert found == {name: expected[name] for name in found}, f"kill {kill}"
+        assert len(found) == len(expected) - (words is RUN), "a file is missing"
+        assert not list((folder / "runs/r/cells").glob(".*")), "half a cell was left behind"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_ends_a_run_at_once_with_all_it_has_started(
+    tmp_path: Path, whole: tuple[dict[str, bytes], float, float], name: str
+) -> None:
+    started = start(tmp_path, *RUN)
+    assert started.stdout
+    for line in started.stdout:
+        if line.endswith("started\n"):
+            break
+    started.send_signal(getattr(signal, name))
+    _, told = started.communicate(timeout=30)
+    assert started.returncode == 130 and "the same command goes on" in told, told
+    wait_for_nobody(tmp_path)
+    coldbench(tmp_path, *RUN)
+    coldbench(tmp_path, *REPORT)
+    assert content(tmp_path) == whole[0]
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.01, 0.02, 0.05, 0.1, 0.2])
+def test_ctrl_c_just_after_a_cells_start_loses_no_cell(tmp_path: Path, pause: float) -> None:
+    started = start(tmp_path, *RUN)
+    assert started.stdout
+    for line in started.stdout:
+        if line.endswith("started\n"):
+            break
+    time.sleep(pause)
+    os.killpg(started.pid, signal.SIGINT)
+    _, told = started.communicate(timeout=60)
+    assert started.returncode == 130, told
+    states = {cell.status for cell in read_run(tmp_path / "runs/r")}
+    assert states <= {"done", "missing"}, states
+
+
+def test_nothing_is_imported_from_the_working_directory(
+    tmp_path: Path, whole: tuple[dict[str, bytes], float, float]
+) -> None:
+    for name in ("numpy", "random", "json", "torch", "socket", "polars"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from here')\n")
+    (tmp_path / "coldbench").mkdir()
+    (tmp_path / "coldbench/__init__.py").write_text("raise SystemExit('imported from here')\n")
+    coldbench(tmp_path, *RUN)
+    coldbench(tmp_path, *REPORT)
+    assert content(tmp_path) == whole[0]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Path:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a file system of a given size cannot be mounted here (root only)")
+    return folder
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_where_there_is_room(
+    small_disk: Path, whole: tuple[dict[str, bytes], float, float]
+) -> None:
+    try:
+        for kib in (16, 32, 64, 96, 128, 192, 256, 320, 384, 448):
+            _resize(small_disk, f"{kib}k")
+            told = coldbench(small_disk, *RUN, code=2).stderr
+            assert "make room" in told and told.count("\n") == 1, told
+        _resize(small_disk, "512m")
+        coldbench(small_disk, *RUN)
+        coldbench(small_disk, *REPORT)
+        assert content(small_disk) == whole[0]
+    finally:
+        subprocess.run(["umount", "-l", str(small_disk)], check=False, capture_output=True)
+
+
+def _resize(disk: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
