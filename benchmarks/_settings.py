@@ -75,7 +75,8 @@ def shape(settings: dict[str, Any]) -> None:
     if "seeds" in settings:
         settings["seeds"] = _seeds(settings["seeds"], "seeds")
     for name, seeds in settings.get("seeds_for", {}).items():
-        settings["seeds_for"][name] = _seeds(seeds, f"seeds_for.{name}")
+        shown = name if name.isprintable() else repr(name)  # an error is one line
+        settings["seeds_for"][name] = _seeds(seeds, f"seeds_for.{shown}")
     for key in ("params", "dataset_params"):
         for name, own in settings.get(key, {}).items():
             if not isinstance(own, dict):
