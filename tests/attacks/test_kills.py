@@ -26,7 +26,7 @@ RUN = [
 REPORT = "report r --format csv,md".split()
 VOLATILE = ("timing.json", "log.txt", "volatile.json")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120 + 12 * KILLS)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 60 * KILLS)]
 
 
 def coldbench(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
