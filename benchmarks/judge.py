@@ -6,6 +6,7 @@ the order in which it was asked, and nothing else.
 """
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,10 @@ def judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, 
 
 
 def seal(folder: Path, whole: Path, result: dict[str, Any]) -> None:
-    """The folder, with its log cut to the end, becomes the cell."""
+    """The folder, with its log cut to the end, becomes the cell. One that stands there already was
+    written by a method, since a run clears a cell's place: it is set aside."""
+    if os.path.lexists(whole):
+        store.set_aside(whole)
     log = folder / "log.txt"
     if log.is_file() and log.stat().st_size > LOG_BYTES:
         with log.open("rb") as file:

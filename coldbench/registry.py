@@ -97,12 +97,16 @@ def source(room: str, name: str) -> Path | None:
 
 
 def _files(room: str) -> dict[str, Path]:
-    own = {
+    return _own(room) | {name: path for (where, name), path in _included.items() if where == room}
+
+
+@cache
+def _own(room: str) -> dict[str, Path]:
+    return {
         path.stem.replace("_", "-"): path
         for folder in coldbench.__path__
         for path in (Path(folder) / room).glob("[a-z]*.py")
     }
-    return own | {name: path for (where, name), path in _included.items() if where == room}
 
 
 @cache

@@ -232,6 +232,9 @@ def test_the_cache_is_the_users_unless_it_is_named(
     assert home() == tmp_path / "mine"
     monkeypatch.delenv("COLDBENCH_CACHE")
     assert home() == tmp_path / "coldbench"
+    monkeypatch.setenv("COLDBENCH_CACHE", "")  # empty is not named: no folder where one stands
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert home() == Path.home() / ".cache/coldbench"
 
 
 # Hashes

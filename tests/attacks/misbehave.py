@@ -23,6 +23,7 @@ from typing import Any, ClassVar, NoReturn
 import torch
 from torch import Tensor
 
+from coldbench import store
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method
@@ -69,7 +70,7 @@ class Misbehave(Method[None]):
             do(self.kind)
 
 
-class AtLoad:
+class AtFacts:
     """A fact of the method's that misbehaves when it is read, before anything is learnt."""
 
     def __get__(self, method: Misbehave | None, cls: type[Misbehave]) -> str:
@@ -179,10 +180,25 @@ def delete_cells() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def cell_json_is_a_folder() -> None:
-    for folder in cells():
-        for partial in folder.glob(f".*{os.getpid()}*"):
-            (partial / "cell.json").mkdir()
+def own() -> Path | None:
+    """The folder of the cell that runs here; None in the process that asks for the parameters."""
+    log = Path(os.readlink("/proc/self/fd/1"))
+    return log.parent if log.name == "log.txt" else None
+
+
+def a_folder_called(name: str) -> None:
+    if folder := own():
+        (folder / name).mkdir(exist_ok=True)
+
+
+def forge() -> NoReturn:
+    """A sealed cell that says done, where the run is to put this one; then it fails."""
+    if folder := own():
+        false = folder.with_name(f".false-{os.getpid()}")
+        false.mkdir()
+        record = {"status": "done", "stage": "", "reason": "", "facts": {}}
+        store.seal(false, "cell.json", record, folder.with_name(folder.name[1:].split("-")[0]))
+    fail(ZeroDivisionError("forged"))
 
 
 def recurse() -> None:
@@ -214,7 +230,9 @@ KINDS: dict[str, Callable[[], Any]] = {
     "daemon": daemon,
     "thread": thread,
     "delete-cells": delete_cells,
-    "folder": cell_json_is_a_folder,
+    "folder": lambda: a_folder_called("cell.json"),
+    "folder-result": lambda: a_folder_called("result.json"),
+    "forge": forge,
     "close-files": lambda: os.closerange(0, 1024),
     "no-files": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0)),
     "no-writes": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
