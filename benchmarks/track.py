@@ -1,6 +1,7 @@
 """Who else is told of a run: a file of events always; TensorBoard and Weights & Biases on request.
 
-A tracker can't fail a run: one that breaks is said to be so, once, and left out from there on.
+A tracker can't fail a run: one that breaks is said to be so, once, and left out from there on. A
+full disk is no tracker's fault: it ends the run, which goes on where there is room.
 """
 
 import json
@@ -16,6 +17,8 @@ from coldbench.blocks import read_blocks
 from coldbench.cell import Cell, Spec
 from coldbench.errors import UserError, unknown
 from coldbench.metrics import mean_defined, per_user
+
+from .supervisor import FULL
 
 SHOWN = ("ndcg@5", "auc", "mae", "log-loss")  # of a finished cell, by number of labels
 Told = dict[str, Any]  # event, seconds, the cell, and of a finished one `metrics` by name and K
@@ -84,6 +87,8 @@ class Tracking:
             print(f"coldbench: not tracked: {error}", file=sys.stderr)
             return False
         except Exception as error:  # whatever a tracker does, the run goes on
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
             print(f"coldbench: {name} failed and is left out: {error}", file=sys.stderr)
             return False
         return True

@@ -54,6 +54,12 @@ def ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def own_includes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test includes is in no other test's registry."""
+    monkeypatch.setattr(registry, "_included", dict(registry._included))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Tiny models are faster so, and two test runs agree bit for bit."""

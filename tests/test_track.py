@@ -1,5 +1,6 @@
 """Trackers hear of every cell, and none can fail a run."""
 
+import errno
 import json
 import sys
 import types
@@ -41,6 +42,20 @@ def test_every_cell_is_a_line_of_events_with_its_numbers(
     table = coldbench.load("r").table
     exact = table.filter(method="item-bias", metric="auc", shots=4)["value"][0]
     assert events[3]["metrics"]["auc"]["4"] == pytest.approx(exact, abs=1e-6)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EPIPE])
+def test_a_full_disk_is_no_trackers_fault_and_a_broken_pipe_is(number: int, tmp_path: Path) -> None:
+    track: Any = import_module("coldbench.benchmarks.track").Tracking
+
+    def act() -> None:
+        raise OSError(number, "so it is")
+
+    if number == errno.EPIPE:
+        assert track._try("one", act) is False
+    else:
+        with pytest.raises(OSError, match="so it is"):
+            track._try("one", act)
 
 
 @pytest.mark.slow
