@@ -54,10 +54,15 @@ def ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(autouse=True)
-def own_includes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test includes is in no other test's registry."""
-    monkeypatch.setattr(registry, "_included", dict(registry._included))
+def _own_includes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_included", dict(registry._included))
+        yield
+
+
+# what a test file's fixtures include is in no other file's registry, a test's in no other test's
+files_own_includes = pytest.fixture(scope="module", autouse=True)(_own_includes)
+tests_own_includes = pytest.fixture(autouse=True)(_own_includes)
 
 
 @pytest.fixture(scope="session", autouse=True)
