@@ -17,7 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from coldbench import store
-from coldbench.cell import RECORD, Spec, record
+from coldbench.cell import RECORD, TRACED, Spec, record
 from coldbench.episode import Episodes
 from coldbench.interactions import Int
 from coldbench.protocol import Protocol
@@ -146,24 +146,26 @@ class _Asked:
 
     def trace(self, folder: Path) -> pl.DataFrame:
         """step, query (False: the support), user, item, label, score."""
-        query = _steps(folder / "trace-query.npy", self.cold.query.shape)
-        support = _steps(folder / "trace-support.npy", self.cold.support.shape)
+        cold = self.cold.first(TRACED)
+        query = _steps(folder / "trace-query.npy", cold.query.shape)
+        support = _steps(folder / "trace-support.npy", cold.support.shape)
         if len(query) != len(support):
             raise Foul("the trace has not as many steps for the support as for the query")
-        rows, users = self.cold.support, self.cold.users.ids[self.cold.who]
+        rows, users = cold.support, cold.users.ids[cold.who]
         given = pl.DataFrame(
             {
                 "user": np.broadcast_to(users[:, None], rows.shape).ravel(),
-                "item": self.cold.users.log.items[rows.ravel()],
-                "label": self.cold.users.labels[rows.ravel()],
+                "item": cold.users.log.items[rows.ravel()],
+                "label": cold.users.labels[rows.ravel()],
             }
         )
-        asked = self.answers.select("user", "item", "label")
+        real = cold.query >= 0
+        asked = self.answers.head(int(real.sum())).select("user", "item", "label")
         parts = [
             table.with_columns(step=pl.lit(step), query=pl.lit(name), score=pl.Series(scores))
             for step in range(len(query))
             for name, table, scores in (
-                (True, asked, query[step][self.cold.query >= 0]),
+                (True, asked, query[step][real]),
                 (False, given, support[step].ravel()),
             )
         ]

@@ -22,7 +22,6 @@ import psutil
 
 PRELOAD = [
     "torch",
-    "transformers.models.bert.modeling_bert",
     "coldbench.benchmarks.cli",  # what a child takes for its main module
     "coldbench.benchmarks.work",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from coldbench.cell import TRACED
 from coldbench.episode import Episodes
 from coldbench.method import Method
 
@@ -17,9 +18,10 @@ from .loop import BATCH, checked
 def trace(method: Method[Any], cold: Episodes, device: torch.device, folder: Path) -> None:
     """Every step at the largest K: what is said of the query, and of the support learnt from.
 
-    Writes trace-query.npy (steps + 1, E, Q) and trace-support.npy (steps + 1, E, K), float32;
-    nothing where the method has no such steps.
+    Writes trace-query.npy (steps + 1, E, Q) and trace-support.npy (steps + 1, E, K), float32, of
+    the first TRACED users; nothing where the method has no such steps.
     """
+    cold = cold.first(TRACED)
     most: int = getattr(method, method.traced) if method.traced else 0
     if not (most and cold.max_shots):
         return

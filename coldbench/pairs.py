@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from coldbench import gains, statistics
 from coldbench.blocks import Blocks, Draws, Float
@@ -65,6 +64,8 @@ class Critical:
 
 def critical(values: Float, methods: list[str], *, higher_is_better: bool = True) -> Critical:
     """(N, m) values of m >= 2 methods over N blocks, none missing."""
+    from scipy import stats  # a second that a run, which reads its cells too, can do without
+
     ranks = stats.rankdata(-values if higher_is_better else values, axis=1).mean(0)  # (m,)
     order = [int(i) for i in np.argsort(ranks, kind="stable")]
     rows = [
@@ -94,10 +95,14 @@ def _friedman(values: Float) -> float:
         return _wilcoxon(values[:, 0] - values[:, 1])
     if len(values) < 2 or not np.ptp(values, axis=1).any():
         return 1.0
+    from scipy import stats
+
     return float(stats.friedmanchisquare(*values.T).pvalue)
 
 
 def _wilcoxon(change: Float) -> float:
+    from scipy import stats
+
     return float(stats.wilcoxon(change).pvalue) if np.any(change) else 1.0
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Float = NDArray[np.float64]
 Weights = NDArray[np.float32]
@@ -99,8 +99,8 @@ def percentiles(
     if users < 2 or not len(draws):
         return np.nan, np.nan
     freedom = users - 1 if freedom is None else freedom
-    reach = stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(users / (users - 1))
-    low, high = np.quantile(draws, stats.norm.cdf([-reach, reach]))
+    reach = special.stdtrit(freedom, (1 + level) / 2) * np.sqrt(users / (users - 1))
+    low, high = np.quantile(draws, special.ndtr([-reach, reach]))
     return float(low), float(high)
 
 
@@ -153,9 +153,9 @@ def _difference(
     p = np.nan
     if users > 1:
         sure = error <= EPSILON * abs(mean)  # every user changed by the same amount
-        p = 0.0 if sure else float(2 * stats.t.sf(abs(mean) / error, freedom))
+        p = 0.0 if sure else float(2 * special.stdtr(freedom, -abs(mean) / error))
     helped, harmed = (float(_ratio(rows.sum(), np.asarray(n))) for rows in (change > 0, change < 0))
-    detectable = float(stats.norm.ppf([0.8, 0.975]).sum() * error)  # 2.8 standard errors
+    detectable = float(special.ndtri([0.8, 0.975]).sum() * error)  # 2.8 standard errors
     return Difference(mean, low, high, p, helped, harmed, detectable, n)
 
 

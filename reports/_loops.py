@@ -5,6 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from coldbench.cell import TRACED
+
 from ._draw import COLOURS, MUTED, Drawing, drawn
 from ._parts import Part
 from ._place import end_labels, short
@@ -49,8 +51,8 @@ def steps(part: Part) -> Drawing | None:
     left_out = f" The best {n} of {len(found)} traced methods are shown." * (len(found) > n)
     words = (
         "Inside the inner loop, step by step",
-        f"Means over the users of one cell a method, at K = {part.shots[-1]}; the losses are those "
-        f"of the scores, whatever loss a method follows.{left_out} {part.note}",
+        f"Means over the first {TRACED} users of one cell a method, at K = {part.shots[-1]}; the "
+        f"losses are those of the scores, whatever loss a method follows.{left_out} {part.note}",
         "Above: a support loss that falls while the query's stays or rises is learning by heart. "
         "Below: a loss can fall and the order of the items stay as it was, since quality looks at "
         "their order alone. Rows share an axis.",
