@@ -11,9 +11,9 @@ import typer
 from coldbench import RUNS
 from coldbench.errors import SOME_FAILED, WRONG_USE, UserError, printable, unknown
 
-from . import _names
-from . import _options as o
-from ._command import Command, document, one_document
+from . import run_names
+from .commands import options as o
+from .commands.command import Command, document, one_document
 
 CODES = "Ends with 0: all done; 1: some failed; 2: wrong use or bad input; 130: stopped by Ctrl-C."
 FILE_ERRORS = (
@@ -60,8 +60,8 @@ def list_(
     room: o.Room, name: o.OneOf = None, as_json: o.Json = False, include: o.Include = None
 ) -> None:
     """What there is, by name, a line each: `list methods`; all of one: `list methods maml`."""
-    from . import listing
-    from ._asked import take
+    from .commands import listing
+    from .commands.grid_options import take
 
     take(include)
     rows = listing.rows(room, name)
@@ -76,7 +76,7 @@ def list_(
 @app.command(cls=Command)
 def fetch(names: list[str], offline: o.Offline = False, as_json: o.Json = False) -> None:
     """Find datasets on this machine or download them; shows licence and source before."""
-    from .fetch import fetch as fetched
+    from .commands.fetch import fetch as fetched
 
     if not fetched(names, offline=offline, as_json=as_json):
         sys.exit(WRONG_USE)
@@ -87,8 +87,8 @@ def describe(
     name: o.Named, with_: o.With = None, as_json: o.Json = False, figure: o.Figure = None
 ) -> None:
     """What a dataset or your own file holds: `describe ml-100k`, `describe ratings.csv`."""
-    from . import describe as about
-    from .source import dataset, label, options
+    from .commands import describe as about
+    from .dataset_names import dataset, label, options
 
     found = dataset(name, options(with_))
     told = about.describe(label(name), found)
@@ -104,10 +104,10 @@ def validate(files: o.Files, with_: o.With = None, as_json: o.Json = False) -> N
     from dataclasses import asdict
 
     from coldbench.errors import Problem
-    from coldbench.reader import MOST
+    from coldbench.files.delimited import MOST
 
-    from .source import dataset, options
-    from .validate import lines_of, problems_of, summary
+    from .commands.validate import lines_of, problems_of, summary
+    from .dataset_names import dataset, options
 
     told = []
     for name in files:
@@ -148,15 +148,15 @@ def run(
     from . import processes
 
     processes.context()  # its server loads torch while this process finds out what to run
-    from ._asked import lay_options, stated_by, take, words
+    from .commands.grid_options import lay_options, stated_by, take, words
+    from .commands.run import run_grid, show_grid
     from .grid import Grid
     from .plan import device_of
     from .run import How
-    from .verbs import run_grid, show_grid
 
     take(include)
     if name is not None:
-        _names.checked(name)
+        run_names.checked(name)
     stated, stem = stated_by(grid, words(dataset), words(method))
     lay_options(stated, with_)
     if limit is not None:
@@ -195,13 +195,13 @@ def tune(
     as_json: o.Json = False,
 ) -> None:
     """Search parameters on valid users: `tune maml,ridge -d ml-100k --trials 50`."""
-    from . import _tuned as tuned
-    from ._asked import lay_options, take, words
+    from .commands.grid_options import lay_options, take, words
+    from .dataset_names import label
     from .grid import Grid
     from .plan import resolve
-    from .source import label
-    from .tune import Budget, Progress, studies
-    from .tune import tune as search
+    from .tuning import report as tuned
+    from .tuning.search import Budget, Progress, studies
+    from .tuning.search import tune as search
 
     take(include)
     budget, methods = Budget.of(trials, seconds), words([method])
@@ -211,7 +211,7 @@ def tune(
     lay_options(stated, with_)
     grid = Grid.of(stated, change)
     own = f"tune-{label(dataset)}-{'+'.join(methods)}"
-    folder = RUNS / (_names.made([own]) if name is None else _names.checked(name))
+    folder = RUNS / (run_names.made([own]) if name is None else run_names.checked(name))
     with one_document(as_json):
         searched = studies(grid, resolve(grid, device), metric)
         print(f"{folder}: {', '.join(methods)}, {budget} each, by {metric} on valid users")
@@ -246,8 +246,8 @@ def explain(
     include: o.Include = None,
 ) -> None:
     """Why an item scores as it does for a user: what each label adds, exactly."""
-    from . import explain as why
-    from ._asked import take
+    from .commands import explain as why
+    from .commands.grid_options import take
 
     take(include)
     told = why.explain(why.find_cell(_run(folder), cell), user, item, shots)
@@ -267,7 +267,7 @@ def report(
 ) -> None:
     """Tables, figures and the page of a run, or of several side by side, into RUN/report/."""
     from coldbench import registry
-    from coldbench.results import DEFAULT_METRICS, read
+    from coldbench.results.results import DEFAULT_METRICS, read
 
     known = {entry.facts["format"]: entry.name for entry in registry.entries("reports")}
     chosen = _words(formats) or list(known)
@@ -275,7 +275,7 @@ def report(
         if each not in known:
             raise unknown("format", each, known, "coldbench list reports")
     runs = [_run(folder) for folder in folders]
-    joined = _names.made((one.resolve().name for one in runs), _names.LONGEST)
+    joined = run_names.made((one.resolve().name for one in runs), run_names.LONGEST)
     into = output or (runs[0] if len(runs) == 1 else runs[0].with_name(joined)) / "report"
     measured = tuple(dict.fromkeys(_words(metrics))) or DEFAULT_METRICS
     written = []
@@ -297,7 +297,7 @@ def report(
 @app.command(cls=Command)
 def compare(folder: o.Run, one: str, other: str) -> None:
     """Two methods of a run, paired by user: difference, interval, p, who is better off."""
-    from .compare import compare as compared
+    from .commands.compare import compare as compared
 
     print(compared(_run(folder), one, other))
 
@@ -312,9 +312,9 @@ def check(
 ) -> None:
     """Hold methods to what every method promises; ends with 1 where one breaks a promise."""
     from coldbench import registry
-    from coldbench.testing import as_rows, to_table
+    from coldbench.testing.check_method import as_rows, to_table
 
-    from .conform import conform, progress
+    from .commands.conform import conform, progress
 
     if not methods and not all_:
         raise UserError("name methods or files to check, or say --all")
@@ -361,13 +361,13 @@ def anchors(names: o.Anchors = None, jobs: o.Workers = 0, as_json: o.Json = Fals
 @app.command(cls=Command)
 def doctor(as_json: o.Json = False) -> None:
     """Versions, device, threads, cache, disk, what is installed."""
-    from .doctor import facts, show
+    from .commands.doctor import facts, show
 
     document(facts()) if as_json else show(facts())
 
 
 def _run(folder: Path) -> Path:
-    from coldbench.results import find_run
+    from coldbench.results.results import find_run
 
     return find_run(folder)
 

@@ -25,9 +25,10 @@ from coldbench import registry
 from coldbench.errors import UserError, printable, unknown
 from coldbench.protocol import Protocol
 
-from ._settings import NAME_OF, lay, no_key, shape
-from .source import label
+from .dataset_names import label
+from .grid_settings import NAME_OF, lay, no_key, shape
 
+READY = Path(__file__).with_name("grids")  # those that come with coldbench
 LARGEST = 20_000  # bytes of a file: tomllib takes for ever over keys of many dots
 
 
@@ -52,7 +53,7 @@ class Grid:
     def read(cls, path: Path) -> dict[str, Any]:
         """What a file states. Raises UserError where it is absent or no TOML."""
         if not path.is_file():
-            ready = ", ".join(sorted(p.stem for p in Path(__file__).parent.glob("*.toml")))
+            ready = ", ".join(sorted(path.stem for path in READY.glob("*.toml")))
             raise UserError(f"no grid file {path}; ready ones: {ready}")
         if path.stat().st_size > LARGEST:
             raise UserError(f"{path}: has more than {LARGEST:,} bytes; a grid is a page of TOML")
@@ -80,11 +81,12 @@ class Grid:
             if isinstance(settings.get(key), str):
                 settings[key] = {name: settings[key]}
         lay(settings, changes or [])
+        keys = cls.__dataclass_fields__
         for key in settings:
-            if key not in cls.__dataclass_fields__:
+            if key not in keys:
                 named = settings.get("methods")
-                raise no_key(key, named if isinstance(named, list) else ())
-        shape(settings)
+                raise no_key(key, keys, named if isinstance(named, list) else ())
+        shape(settings, keys)
         try:
             json.dumps(settings, ensure_ascii=False).encode()
         except UnicodeEncodeError as error:  # a file name of other bytes, which no grid file holds

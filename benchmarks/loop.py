@@ -18,7 +18,9 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes
 from coldbench.method import Method
-from coldbench.protocol import Protocol, Seeds, Split
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split
 
 BATCH = 256  # users adapted to at once
 CHUNK = 1024  # items of a ranked catalogue scored at once

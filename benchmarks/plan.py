@@ -9,17 +9,17 @@ import torch
 
 from coldbench import registry
 from coldbench.cell import Spec, code_hash
-from coldbench.closure import closure
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError, unknown
 from coldbench.protocol import as_dict
 
-from . import origin
+from . import provenance
+from .dataset_names import label, loader_of
 from .grid import Grid
-from .prepare import Died, dataset_facts, directly, method_params
-from .source import label, loader_of
+from .import_closure import closure
+from .preparation import Died, dataset_facts, directly, method_params
 
-Ask = Callable[..., Any]  # a question of prepare.py and its arguments: answered, or an error
+Ask = Callable[..., Any]  # a question of preparation.py and its arguments: answered, or an error
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Plan:
 
 
 # where a cell's numbers are made; what these import is found by closure
-LOOP = tuple(Path(__file__).with_name(f"{name}.py") for name in ("judge", "work"))
+LOOP = tuple(Path(__file__).with_name(f"{name}.py") for name in ("judge", "worker"))
 
 
 def resolve(grid: Grid, device: str) -> list[Spec]:
@@ -53,7 +53,7 @@ def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: 
         "limit": grid.limit,
         "device": device_of(device).type,
         "threads": grid.threads,
-        "versions": origin.versions(),
+        "versions": provenance.versions(),
     }
     rows = [(name, *_params(grid, name, include, methods)) for name in grid.methods]
     specs: list[Spec] = []

@@ -23,7 +23,7 @@ import psutil
 PRELOAD = [
     "torch",
     "coldbench.benchmarks.cli",  # what a child takes for its main module
-    "coldbench.benchmarks.work",
+    "coldbench.benchmarks.worker",
 ]
 MARK = "COLDBENCH_SUPERVISOR"  # in the environment of whatever a run's processes start
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h

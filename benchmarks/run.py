@@ -17,14 +17,14 @@ from coldbench import registry, store
 from coldbench.cell import KEPT, Cell, Spec, write_plan
 from coldbench.errors import UserError
 
-from . import catalogues, origin, processes, splits
+from . import catalogues, processes, provenance, splits
+from .dataset_names import label
 from .grid import Grid
 from .plan import Plan, device_of, plan
-from .prepare import Died, Preparer, cut_split, encode, to_be_read
+from .preparation import Died, Preparer, cut_split, encode, to_be_read
 from .signals import Stop
-from .source import label
 from .supervisor import Lost, Supervisor, Tell, clear, not_full
-from .work import Job
+from .worker import Job
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Run:
         """The missing cells, in the grid's order, their places cleared. One seed of a row is
         timed."""
         seen, missing = set(), {spec.fingerprint for spec in self.missing()}
-        made = {"hardware": origin.hardware(), "commit": origin.commit()}
+        made = {"hardware": provenance.hardware(), "commit": provenance.commit()}
         device = str(device_of(self.how.device))
         for spec in self.specs:
             row = (spec.dataset, spec.protocol, spec.name)

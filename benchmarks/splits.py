@@ -26,8 +26,10 @@ from coldbench.cell import Spec
 from coldbench.dataset import Dataset
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Int, Interactions
-from coldbench.leaks import leaks
-from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.leakage import leaks
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 from .loop import swap
 

@@ -1,7 +1,7 @@
 """The loop over a run's processes. Total: whatever a cell does, it ends in a row or is missing.
 
 A cell is two processes, one after the other: the method's, which holds no label that it is
-evaluated on (work.py), and the judge's, which holds the labels and no method (judge.py).
+evaluated on (worker.py), and the judge's, which holds the labels and no method (judge.py).
 """
 
 import errno
@@ -25,7 +25,7 @@ from coldbench.errors import first_line
 from . import processes, splits
 from .judge import judge, seal
 from .signals import Stop
-from .work import RESULT, Job, Stage, work
+from .worker import RESULT, Job, Stage, work
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 64 << 20  # bytes: a disk with less free is full

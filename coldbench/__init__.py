@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from coldbench.results import Results
+    from coldbench.results.results import Results
 
 __version__ = "0.1.0"
 
@@ -26,7 +26,7 @@ def load(*runs: str | Path) -> "Results":
     runs: folders, or names below runs/: `coldbench.load("quick").table`. See Results for all frames
     and coldbench.plot for figures. A folder that is no run is a UserError.
     """
-    from coldbench.results import find_run, read
+    from coldbench.results.results import find_run, read
 
     return read([find_run(run) for run in runs])
 

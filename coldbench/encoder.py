@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from coldbench.download import home
+from coldbench.cache import home
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
 from coldbench.parameters import Ge, Part, checked

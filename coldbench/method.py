@@ -13,7 +13,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError, unknown
 from coldbench.parameters import checked
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 State = TypeVar("State")
 Learned = dict[str, Tensor]

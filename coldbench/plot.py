@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from coldbench.errors import UserError
-from coldbench.results import Results
+from coldbench.results.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> "Callable[..., Figure]":
     if name.startswith("_"):
         raise AttributeError(name)
-    rooms = import_module("coldbench.reports._pictures")
+    rooms = import_module("coldbench.reports._figures")
     if name in rooms.SECTION:
         return _of_section(name, rooms.SECTION[name])
     if name in rooms.RUN:
@@ -34,7 +34,7 @@ def __getattr__(name: str) -> "Callable[..., Figure]":
 
 
 def __dir__() -> list[str]:
-    rooms = import_module("coldbench.reports._pictures")
+    rooms = import_module("coldbench.reports._figures")
     return [*rooms.SECTION, *rooms.RUN]
 
 
@@ -66,7 +66,7 @@ def _named(draw: Any, name: str, picture: Any) -> "Callable[..., Figure]":
 
 
 def _part(results: Results, dataset: str | None, protocol: str | None) -> Any:
-    parts = import_module("coldbench.reports._parts").parts(results)
+    parts = import_module("coldbench.reports._setting").parts(results)
     found = [p for p in parts if dataset in (None, p.dataset) and protocol in (None, p.protocol)]
     if len(found) == 1:
         return found[0]

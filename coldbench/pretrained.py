@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import torch
 
-from coldbench.download import installed
+from coldbench.cache import installed
 from coldbench.errors import Unavailable, UserError
 
 PACKAGED = {  # name -> package, a file of the model's folder inside it

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
-from coldbench.results import Results
+from coldbench.results.results import Results
 
 
 class Report(ABC):

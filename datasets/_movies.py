@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import Column
-from coldbench.reader import Table, read
+from coldbench.files.delimited import Table, read
+from coldbench.files.schema import Column
 
 STARS = Column("rating", "whole", 1, 5)
 HALF_STARS = Column("rating", "number", 0.5, 5)

@@ -17,10 +17,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from coldbench.column import ISO, MICROSECONDS, Column
 from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import BadFile, Problem, UserError, unknown
-from coldbench.frames import from_frames
+from coldbench.files.frames import from_frames
+from coldbench.files.schema import ISO, MICROSECONDS, Column
 from coldbench.interactions import Catalogue, Interactions
 
 from . import _remedies as remedies

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coldbench.column import MICROSECONDS, NUMBER, Column, units_of
 from coldbench.errors import Problem
-from coldbench.lines import LINE_ENDS
+from coldbench.files.rows import LINE_ENDS
+from coldbench.files.schema import MICROSECONDS, NUMBER, Column, units_of
 
 STARS, LIKED = (
     (1.0, 5.0),

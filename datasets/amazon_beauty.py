@@ -14,14 +14,14 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import Column, Wrong
 from coldbench.dataset import Dataset, File
-from coldbench.download import locate
 from coldbench.errors import BadFile, Problem
-from coldbench.frames import from_frames
+from coldbench.files.delimited import content_of
+from coldbench.files.frames import from_frames
+from coldbench.files.locate import locate
+from coldbench.files.rows import Unreadable, rows_of
+from coldbench.files.schema import Column, Wrong
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.lines import Unreadable, rows_of
-from coldbench.reader import content_of
 
 ADDRESS = (
     "https://raw.githubusercontent.com/agiresearch/IDGenRec/"

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import Column
 from coldbench.dataset import Dataset, File
-from coldbench.download import locate
 from coldbench.errors import UserError
-from coldbench.frames import from_frames
+from coldbench.files.delimited import Table, content_of, read
+from coldbench.files.frames import from_frames
+from coldbench.files.locate import locate
+from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.reader import Table, content_of, read
 
 ZIP = File(
     "book_crossing.zip",

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from coldbench.column import Column
 from coldbench.dataset import Dataset, File
-from coldbench.download import here, locate
 from coldbench.errors import BadFile, Problem, UserError
-from coldbench.frames import from_frames
+from coldbench.files.delimited import Table, read
+from coldbench.files.frames import from_frames
+from coldbench.files.locate import here, locate
+from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.reader import Table, read
 
 ZIP = File("coat.zip", urls=("https://www.cs.cornell.edu/~schnabts/mnar/coat.zip",))
 CHOSEN = File(

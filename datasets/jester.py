@@ -13,12 +13,12 @@ from typing import Any
 import polars as pl
 from scipy.sparse import csc_matrix
 
-from coldbench.archive import gunzip
-from coldbench.column import Column, fine
 from coldbench.dataset import Dataset, File
-from coldbench.download import locate
 from coldbench.errors import Unavailable, UserError
-from coldbench.frames import from_frames
+from coldbench.files.archive import gunzip
+from coldbench.files.frames import from_frames
+from coldbench.files.locate import locate
+from coldbench.files.schema import Column, fine
 from coldbench.interactions import Catalogue, Interactions
 
 RDA = File(

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from coldbench.column import Column
 from coldbench.dataset import Dataset, File
-from coldbench.download import locate
-from coldbench.frames import from_frames
+from coldbench.files.delimited import Table, read
+from coldbench.files.frames import from_frames
+from coldbench.files.locate import locate
+from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.reader import Table, read
 
 ZIP = File(
     "hetrec2011-lastfm-2k.zip",

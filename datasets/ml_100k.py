@@ -10,13 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import Column
 from coldbench.dataset import Dataset, File
-from coldbench.download import here, locate
 from coldbench.errors import UserError
-from coldbench.frames import from_frames
+from coldbench.files.delimited import Table, read
+from coldbench.files.frames import from_frames
+from coldbench.files.locate import here, locate
+from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.reader import Table, read
 
 from ._movies import STARS, band, items_of, read_log
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coldbench.dataset import Dataset, File
-from coldbench.download import locate
 from coldbench.errors import BadFile, Problem, UserError
+from coldbench.files.delimited import content_of
+from coldbench.files.locate import locate
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.reader import content_of
 
 from ._movies import line
 from .ml_100k import MovieLens100K

@@ -8,12 +8,12 @@ film wrote them.
 
 from dataclasses import dataclass
 
-from coldbench.column import Column
 from coldbench.dataset import Dataset, File
-from coldbench.download import locate
-from coldbench.frames import from_frames
+from coldbench.files.delimited import Table, read
+from coldbench.files.frames import from_frames
+from coldbench.files.locate import locate
+from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.reader import Table, read
 
 from ._movies import HALF_STARS, items_of, read_log
 

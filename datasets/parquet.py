@@ -5,9 +5,9 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench import parquet
-from coldbench.column import Column
 from coldbench.errors import Problem, UserError
+from coldbench.files import parquet
+from coldbench.files.schema import Column
 
 from ._own import Own, some
 

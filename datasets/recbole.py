@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench.column import Column
 from coldbench.errors import BadFile, Problem
-from coldbench.reader import Table, header_of, problems, read
+from coldbench.files.delimited import Table, header_of, problems, read
+from coldbench.files.schema import Column
 
 from ._own import Own
 

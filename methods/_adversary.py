@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ._descend import Head, Rows, read, where_on
-from ._inner import Trunk
+from ._gradient_head import Trunk
+from ._inner_loop import Head, Rows, read, where_on
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from coldbench.augment import views
+from coldbench.augment.text import views
+from coldbench.augment.wordnet import Synonyms
 from coldbench.encoder import Items, pool
 from coldbench.errors import UserError
-from coldbench.wordnet import Synonyms
 
 
 def item_views(

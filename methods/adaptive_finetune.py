@@ -19,10 +19,10 @@ from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
 from coldbench.errors import UserError
 from coldbench.method import soft_cross_entropy
 from coldbench.parameters import Count, MinLen, NotNegative, Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._descend import Head, Rates, Rows, descend, hidden_units, read
-from ._inner import Adapted, InnerLoop
+from ._gradient_head import Adapted, InnerLoop
+from ._inner_loop import Head, Rates, Rows, descend, hidden_units, read
 
 SHOTS = (1, 2, 4, 8, 16, 32)  # groups of the rule: K up to
 MEANS = (0.5, 0.75)  # groups of the rule: mean label below the first, between, above

@@ -14,8 +14,8 @@ from coldbench.episode import Feedback
 from coldbench.parameters import NotNegative
 
 from ._adversary import Climb, climbed
-from ._descend import Rates, descend
-from ._inner import Adapted, InnerLoop, beside
+from ._gradient_head import Adapted, InnerLoop, beside
+from ._inner_loop import Rates, descend
 
 
 @dataclass

@@ -18,8 +18,8 @@ from coldbench.episode import Feedback
 from coldbench.parameters import Count, NotNegative, Positive
 
 from ._adversary import Climb, climbed
-from ._descend import Rates, Rows, descend
-from ._inner import Adapted, InnerLoop
+from ._gradient_head import Adapted, InnerLoop
+from ._inner_loop import Rates, Rows, descend
 
 
 @dataclass

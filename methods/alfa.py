@@ -20,10 +20,10 @@ from torch import Tensor
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.parameters import Count
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._descend import Head, read, where_on
-from ._inner import Adapted, InnerLoop, gram
+from ._gradient_head import Adapted, InnerLoop, gram
+from ._inner_loop import Head, read, where_on
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ from coldbench.episode import Feedback, Users
 from coldbench.errors import UserError
 from coldbench.method import Learned
 from coldbench.parameters import NotNegative, Part, Positive, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._descend import Rates, Rows, descend
-from ._inner import Adapted, InnerLoop
+from ._gradient_head import Adapted, InnerLoop
+from ._inner_loop import Rates, Rows, descend
 from ._views import dropout_views, item_views
 
 

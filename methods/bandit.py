@@ -22,12 +22,12 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
 from coldbench.parameters import Count, NotNegative, Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from ._als import residuals, spread
-from ._choose import choose, grid
+from ._grid_search import choose, grid
+from ._item_prior import item_prior
 from ._kernel import gram, inner
-from ._prior import item_prior
 
 
 @dataclass(frozen=True)

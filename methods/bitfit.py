@@ -15,8 +15,8 @@ from torch import Tensor
 from coldbench.method import Learned
 from coldbench.parameters import Positive, Whole
 
-from ._tokens import TokenMethod
-from ._trunk import Change, Part, hidden_units
+from ._peft import TokenMethod
+from ._shared_encoder import Change, Part, hidden_units
 
 AS_WIDE = ("query", "value", "attention", "attention_norm", "output", "output_norm")
 

@@ -22,10 +22,10 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
 from coldbench.parameters import Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._choose import choose, grid
-from ._prior import item_prior
+from ._grid_search import choose, grid
+from ._item_prior import item_prior
 from .content_prior import ContentPrior
 from .fold_in import FoldIn
 from .protonet import Protonet

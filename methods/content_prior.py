@@ -11,9 +11,9 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, to_unit
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._prior import item_prior
+from ._item_prior import item_prior
 
 
 @dataclass

@@ -20,7 +20,7 @@ import torch
 from coldbench.episode import EpisodeBatch, Episodes, Users
 from coldbench.method import Learned, Method
 from coldbench.parameters import Count, Share
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from .protonet import Protonet
 

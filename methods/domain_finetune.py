@@ -21,11 +21,11 @@ from coldbench.encoder import Items, pool
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned, Space
 from coldbench.parameters import Count, NotNegative, Positive, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._prior import Warm
-from ._taught import Taught
-from ._trunk import bert_like
+from ._item_prior import Warm
+from ._shared_encoder import bert_like
+from ._training_options import Taught
 
 
 @dataclass

@@ -19,11 +19,11 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
 from coldbench.method import Learned, Method, Space, to_unit
 from coldbench.parameters import NotNegative, Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from ._als import residuals, spread
-from ._choose import choose
-from ._prior import item_prior
+from ._grid_search import choose
+from ._item_prior import item_prior
 
 MOST_ITEMS = 20_000  # the matrix and its inverse then take 6 GB
 

@@ -16,11 +16,11 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Explanation, Learned, Method, Space, to_unit
 from coldbench.parameters import Count, Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from ._als import factorise, residuals, spread
-from ._choose import choose
-from ._prior import item_prior
+from ._grid_search import choose
+from ._item_prior import item_prior
 
 
 @dataclass

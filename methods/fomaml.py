@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from coldbench.episode import Feedback
 
-from ._descend import Rates, descend
-from ._inner import Adapted, InnerLoop
+from ._gradient_head import Adapted, InnerLoop
+from ._inner_loop import Rates, descend
 from .maml import Maml
 
 

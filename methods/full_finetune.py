@@ -18,8 +18,8 @@ from torch.nn.functional import layer_norm
 from coldbench.method import Learned
 from coldbench.parameters import Positive, Whole
 
-from ._tokens import TokenMethod
-from ._trunk import Change, Part
+from ._peft import TokenMethod
+from ._shared_encoder import Change, Part
 
 LAYERS = {
     "query": ("attention", "self", "query"),

@@ -22,11 +22,11 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
 from coldbench.method import Learned
 from coldbench.parameters import Count, Part, Positive, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._inner import project
-from ._prior import item_prior
-from ._trained import Trained, log_odds
+from ._gradient_head import project
+from ._item_prior import item_prior
+from ._meta_learner import Trained, log_odds
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
 from coldbench.parameters import Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._prior import Warm, item_bias
+from ._item_prior import Warm, item_bias
 
 
 @dataclass

@@ -13,10 +13,10 @@ import torch
 from coldbench.episode import Feedback, Users
 from coldbench.method import Learned
 from coldbench.parameters import Count, NotNegative, Part
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._descend import Rates, descend
-from ._inner import Adapted, InnerLoop, beside
+from ._gradient_head import Adapted, InnerLoop, beside
+from ._inner_loop import Rates, descend
 
 
 @dataclass

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from coldbench.episode import Feedback
 
-from ._descend import Rates, descend
-from ._inner import Adapted, InnerLoop
+from ._gradient_head import Adapted, InnerLoop
+from ._inner_loop import Rates, descend
 
 
 @dataclass

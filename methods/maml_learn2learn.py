@@ -15,12 +15,12 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.parameters import Count, Positive, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._inner import start_weights
+from ._gradient_head import start_weights
+from ._item_prior import item_prior
 from ._learn2learn import learn2learn
-from ._prior import item_prior
-from ._trained import Trained, log_odds
+from ._meta_learner import Trained, log_odds
 from .maml import Maml
 
 

@@ -19,11 +19,11 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import to_unit
 from coldbench.parameters import Cosine, Count, Positive, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._inner import project
-from ._prior import item_prior
-from ._trained import Trained
+from ._gradient_head import project
+from ._item_prior import item_prior
+from ._meta_learner import Trained
 
 
 @dataclass

@@ -20,12 +20,12 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.parameters import Count, Positive, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._descend import where_on
-from ._inner import pick
-from ._prior import Warm, item_prior
-from ._trained import Trained, log_odds
+from ._gradient_head import pick
+from ._inner_loop import where_on
+from ._item_prior import Warm, item_prior
+from ._meta_learner import Trained, log_odds
 
 
 @dataclass(frozen=True)

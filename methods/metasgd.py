@@ -14,10 +14,10 @@ from typing import Any, ClassVar
 
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._descend import Rates, descend
-from ._inner import Adapted, InnerLoop
+from ._gradient_head import Adapted, InnerLoop
+from ._inner_loop import Rates, descend
 
 
 @dataclass

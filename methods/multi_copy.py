@@ -21,12 +21,12 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
 from coldbench.parameters import Count, NotNegative, Part, Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._choose import choose, grid
-from ._prior import item_prior
+from ._grid_search import choose, grid
+from ._item_prior import item_prior
+from ._map_estimate import regress
 from ._views import item_views
-from ._weighted import regress
 
 
 @dataclass

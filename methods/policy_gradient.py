@@ -6,7 +6,7 @@ policy in Singh & Joachims, "Policy Learning for Fairness in Ranking" (2019), ar
 grad = 1 / M sum_m (R_m - b_m) grad log pi(o_m), b_m the mean reward of the other samples, so that
 it is unbiased (Kool, van Hoof & Welling, "Buy 4 REINFORCE Samples, Get a Baseline for Free!").
 
-An item's gain is the one that NDCG is judged by, `coldbench.judged.gain`.
+An item's gain is the one that NDCG is judged by, `coldbench.metrics.predictions.gain`.
 
 The user's state is `protonet`'s, z a multiple of its logits: a policy that draws gains by logits
 far apart, whatever their order. An order leaves open at which level a user's scores lie and on
@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.judged import gain
 from coldbench.method import Learned, Method, soft_cross_entropy
+from coldbench.metrics.predictions import gain
 from coldbench.parameters import Count, Ge, Positive, Share, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from .protonet import Protonet
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from coldbench.method import Learned
 from coldbench.parameters import Count, Positive, Whole
 
-from ._tokens import TokenMethod
-from ._trunk import Change, Part
+from ._peft import TokenMethod
+from ._shared_encoder import Change, Part
 
 
 def beside(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:

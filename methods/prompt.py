@@ -17,7 +17,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned, Method
 from coldbench.parameters import Count
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from ._causal import Causal, causal
 

@@ -15,11 +15,11 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.parameters import Count, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
+from ._item_prior import item_prior
 from ._learn2learn import learn2learn
-from ._prior import item_prior
-from ._trained import Trained, log_odds
+from ._meta_learner import Trained, log_odds
 from .protonet import start_weights
 
 

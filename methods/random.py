@@ -13,7 +13,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 # the constants of SplitMix64 as signed integers; products wrap around
 STEP, FIRST, SECOND = -7046029254386353131, -4658895280553007687, -7723592293110705685

@@ -18,10 +18,10 @@ import torch
 from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
 from coldbench.method import Learned
 from coldbench.parameters import Count, NotNegative, Positive, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._descend import Rates, descend
-from ._inner import Adapted, InnerLoop
+from ._gradient_head import Adapted, InnerLoop
+from ._inner_loop import Rates, descend
 
 
 @dataclass

@@ -17,17 +17,17 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from coldbench.augment.resampling import balanced
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
 from coldbench.parameters import Count, Positive, Share
-from coldbench.protocol import Seeds
-from coldbench.resample import balanced
+from coldbench.seeds import Seeds
 
-from ._choose import choose, grid
+from ._grid_search import choose, grid
+from ._item_prior import item_prior
 from ._kernel import Seen, gram
-from ._prior import item_prior
-from ._weighted import mode
+from ._map_estimate import mode
 
 
 @dataclass

@@ -13,12 +13,12 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Explanation, Method, Space, to_unit
 from coldbench.parameters import Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from . import _kernel
-from ._choose import choose, grid
+from ._grid_search import choose, grid
+from ._item_prior import item_prior
 from ._kernel import Seen, gram, inner
-from ._prior import item_prior
 
 
 @dataclass

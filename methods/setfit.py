@@ -22,9 +22,9 @@ from coldbench.episode import Episodes, Users
 from coldbench.interactions import Int
 from coldbench.method import Space
 from coldbench.parameters import Count, Ge, NotNegative, Positive, Whole
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._trunk import Trunk
+from ._shared_encoder import Trunk
 from .logistic import Logistic
 
 Floats = NDArray[np.float32]

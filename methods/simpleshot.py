@@ -17,10 +17,10 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, soft_cross_entropy
 from coldbench.parameters import MinLen, Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._prior import item_prior
-from ._trained import log_odds
+from ._item_prior import item_prior
+from ._meta_learner import log_odds
 
 
 @dataclass

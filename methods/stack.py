@@ -16,12 +16,12 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Learned, Method, Space, to_unit
 from coldbench.parameters import Count, Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from ._als import factorise, residuals, spread
-from ._choose import choose
+from ._grid_search import choose
+from ._item_prior import Warm, item_prior
 from ._kernel import Seen, gram, ridge
-from ._prior import Warm, item_prior
 
 
 @dataclass

@@ -16,12 +16,12 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
 from coldbench.parameters import Count, Positive
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._choose import choose, grid
+from ._grid_search import choose, grid
+from ._item_prior import item_prior
 from ._kernel import Seen, gram
-from ._prior import item_prior
-from ._weighted import mode, regress
+from ._map_estimate import mode, regress
 from .protonet import Protonet
 
 BASES = {  # tau to choose from

@@ -11,9 +11,9 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
-from ._prior import Warm
+from ._item_prior import Warm
 
 
 @dataclass

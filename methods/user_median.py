@@ -14,7 +14,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 
 @dataclass

@@ -21,11 +21,11 @@ from torch.nn.functional import normalize
 from coldbench.episode import Feedback, Users
 from coldbench.method import Learned
 from coldbench.parameters import Count, NotNegative
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from ._adversary import slope, unit
-from ._descend import Head, hidden_units, read, where_on
-from ._inner import Adapted, InnerLoop, beside
+from ._gradient_head import Adapted, InnerLoop, beside
+from ._inner_loop import Head, hidden_units, read, where_on
 
 
 @dataclass

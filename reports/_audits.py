@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from coldbench.controls import CHANGES
-from coldbench.gains import CERTAIN
+from coldbench.results.controls import CHANGES
+from coldbench.results.paired import CERTAIN
 
-from ._parts import Part, groups
+from ._setting import Part, groups
 from ._values import Row, Table, Value, difference, metric_name
 
 HEADS = {

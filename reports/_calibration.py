@@ -3,11 +3,11 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from coldbench.gains import plain
+from coldbench.results.paired import plain
 
-from ._draw import FAINT, MUTED, Drawing, drawn
-from ._parts import Part
-from ._place import colours, short
+from ._labels import colours, short
+from ._setting import Part
+from ._svg import FAINT, MUTED, Drawing, drawn
 
 
 def calibration(part: Part) -> Drawing | None:

@@ -7,15 +7,15 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coldbench.gains import plain
-from coldbench.metrics import known
-from coldbench.pairs import FEW, Critical
-from coldbench.pairs import critical as compared
-from coldbench.results import Results
+from coldbench.metrics.compute import known
+from coldbench.results.paired import plain
+from coldbench.results.pairwise import FEW, Critical
+from coldbench.results.pairwise import critical as compared
+from coldbench.results.results import Results
 
-from ._draw import COLOURS, GREY, INK, MUTED, Drawing, drawn
-from ._parts import parts
-from ._place import short
+from ._labels import short
+from ._setting import parts
+from ._svg import COLOURS, GREY, INK, MUTED, Drawing, drawn
 from ._values import metric_name
 
 

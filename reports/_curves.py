@@ -4,12 +4,12 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from coldbench.gains import REFERENCE, plain
+from coldbench.results.paired import REFERENCE, plain
 
 from ._costs import NOTHING, idle
-from ._draw import GREY, MUTED, Drawing, drawn
-from ._parts import FLOOR, Part
-from ._place import below, colours, end_labels, frame, short
+from ._labels import below, colours, end_labels, frame, short
+from ._setting import FLOOR, Part
+from ._svg import GREY, MUTED, Drawing, drawn
 from ._values import metric_name
 
 

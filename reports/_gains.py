@@ -3,11 +3,11 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from coldbench.gains import CERTAIN, OWN, REFERENCE, plain
+from coldbench.results.paired import CERTAIN, OWN, REFERENCE, plain
 
-from ._draw import COLOURS, GREY, MUTED, Drawing, drawn
-from ._parts import FLOOR, Part
-from ._place import adapting
+from ._labels import adapting
+from ._setting import FLOOR, Part
+from ._svg import COLOURS, GREY, MUTED, Drawing, drawn
 from ._values import metric_name
 
 

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from coldbench.gains import CERTAIN
-from coldbench.results import Results
+from coldbench.results.paired import CERTAIN
+from coldbench.results.results import Results
 
-from ._draw import COLOURS, FAINT, GREY, INK, MUTED, Drawing, drawn
-from ._parts import FLOOR, Part, parts
-from ._place import short
+from ._labels import short
+from ._setting import FLOOR, Part, parts
+from ._svg import COLOURS, FAINT, GREY, INK, MUTED, Drawing, drawn
 
 MOST = 24  # methods that a matrix has room for
 STATES = {"done": COLOURS[0], "failed": COLOURS[1], "unavailable": GREY, "missing": FAINT,

@@ -1,10 +1,10 @@
 """The first table of a run: for every dataset and protocol its best method, and is it real."""
 
-from coldbench.gains import OWN, REFERENCE
-from coldbench.results import Results
+from coldbench.results.paired import OWN, REFERENCE
+from coldbench.results.results import Results
 
 from ._costs import cost
-from ._parts import Part, level, parts
+from ._setting import Part, level, parts
 from ._values import Row, Table, Value, difference, metric_name, point
 
 

@@ -4,12 +4,12 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coldbench.gains import plain
+from coldbench.results.paired import plain
 
 from ._costs import cost, frontier, idle
-from ._draw import GREY, INK, MUTED, Drawing, drawn
-from ._parts import Part
-from ._place import below, colours, frame, name_dots
+from ._labels import below, colours, frame, name_dots
+from ._setting import Part
+from ._svg import GREY, INK, MUTED, Drawing, drawn
 from ._values import metric_name
 
 

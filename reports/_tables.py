@@ -2,14 +2,14 @@
 
 import polars as pl
 
-from coldbench import statistics
-from coldbench.gains import CERTAIN, OWN, REFERENCE, plain
-from coldbench.metrics import known
+from coldbench.metrics import statistics
+from coldbench.metrics.compute import known
+from coldbench.results.paired import CERTAIN, OWN, REFERENCE, plain
 
 from ._audits import audits
-from ._closer import closer
 from ._costs import NOTHING, cost, idle
-from ._parts import Part, groups, level
+from ._detail_tables import closer
+from ._setting import Part, groups, level
 from ._values import Row, Table, Value, difference, metric_name
 
 QUALITY = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()

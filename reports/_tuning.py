@@ -5,12 +5,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from coldbench.gains import plain
-from coldbench.metrics import known
-from coldbench.results import Results
+from coldbench.metrics.compute import known
+from coldbench.results.paired import plain
+from coldbench.results.results import Results
 
-from ._draw import COLOURS, MUTED, Drawing, laid_out
-from ._place import end_labels, short
+from ._labels import end_labels, short
+from ._svg import COLOURS, MUTED, Drawing, laid_out
 from ._values import metric_name
 
 STUDY = ["dataset", "protocol", "metric"]
@@ -22,7 +22,7 @@ def tuning(results: Results) -> Drawing | None:
 
 
 def of_trials(trials: pl.DataFrame, name: str) -> Drawing | None:
-    """trials: the columns of coldbench.trials.CURVE; None where none is done."""
+    """trials: the columns of coldbench.results.trials.CURVE; None where none is done."""
     table = trials.filter(pl.col("best").is_not_null().any().over(STUDY))
     if table.is_empty():
         return None

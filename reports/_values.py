@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from coldbench.gains import CERTAIN, plain
-from coldbench.metrics import known
+from coldbench.metrics.compute import known
+from coldbench.results.paired import CERTAIN, plain
 
 NAMES = {
     "auc": "AUC per user", "auc-pooled": "AUC pooled", "accuracy": "accuracy", "f1": "F1",

@@ -7,11 +7,11 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from coldbench.results import Results
+from coldbench.results.results import Results
 
-from ._draw import COLOURS, INK, MUTED, Drawing, drawn
-from ._parts import parts
-from ._place import short
+from ._labels import short
+from ._setting import parts
+from ._svg import COLOURS, INK, MUTED, Drawing, drawn
 from ._values import metric_name
 
 SOURCES = {

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from coldbench.report import Report
-from coldbench.results import Results
+from coldbench.results.results import Results
 
-from ._safe import inert
+from ._escape import inert
 
 
 class Csv(Report):

@@ -6,11 +6,11 @@ from pathlib import Path
 import polars as pl
 
 from coldbench.report import Report
-from coldbench.results import Results
+from coldbench.results.results import Results
 
-from ._draw import Drawing
-from ._pictures import pictures, run_pictures
-from ._safe import inert, slug
+from ._escape import inert, slug
+from ._figures import pictures, run_pictures
+from ._svg import Drawing
 from ._tuning import of_trials
 
 

@@ -11,16 +11,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from coldbench.report import Report
-from coldbench.results import Results
+from coldbench.results.results import Results
 
-from ._draw import inline
-from ._origin import origin
+from ._escape import slug, xml
+from ._figures import pictures, run_pictures
 from ._overview import overview
-from ._parts import Part, parts
-from ._pictures import pictures, run_pictures
-from ._safe import slug, xml
+from ._provenance import origin
+from ._setting import Part, parts
+from ._summary import summary
+from ._svg import inline
 from ._tables import tables
-from ._words import summary
 from .figures import Figures
 
 HERE = Path(__file__).parent

@@ -12,12 +12,12 @@ from itertools import accumulate
 from pathlib import Path
 
 from coldbench.report import Report
-from coldbench.results import Results
+from coldbench.results.results import Results
 
+from ._escape import latex as safe
+from ._escape import slug
 from ._overview import overview
-from ._parts import parts
-from ._safe import latex as safe
-from ._safe import slug
+from ._setting import parts
 from ._tables import tables
 from ._values import Row, Table, Value
 

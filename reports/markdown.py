@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from coldbench.report import Report
-from coldbench.results import Results
+from coldbench.results.results import Results
 
-from ._origin import origin
+from ._escape import markdown as safe
 from ._overview import overview
-from ._parts import Part, parts
-from ._safe import markdown as safe
+from ._provenance import origin
+from ._setting import Part, parts
+from ._summary import summary
 from ._tables import tables
 from ._values import Row, Table, Value
-from ._words import summary
 
 MARKS = {"": "", "better": " ▲", "worse": " ▼"}
 

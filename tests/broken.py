@@ -13,7 +13,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import Unavailable
 from coldbench.method import Method
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 
 @dataclass

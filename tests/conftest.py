@@ -13,7 +13,9 @@ import torch
 
 from coldbench import registry
 from coldbench.encoder import Encoder, Items
-from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 twins = spec_from_file_location("tests.twins", Path(__file__).with_name("twins.py"))
 assert twins and twins.loader

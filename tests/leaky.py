@@ -10,7 +10,7 @@ from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 
 @dataclass

@@ -18,7 +18,7 @@ from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
 from coldbench.interactions import Interactions
 from coldbench.method import Method
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 
 @dataclass

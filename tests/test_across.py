@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from coldbench import registry
-from coldbench.across import Across
 from coldbench.dataset import Dataset
 from coldbench.encoder import Items
 from coldbench.episode import Episodes
 from coldbench.errors import UserError
-from coldbench.leaks import leaks
-from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.leakage import leaks
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
-source: Any = import_module("coldbench.benchmarks.source")
+source: Any = import_module("coldbench.benchmarks.dataset_names")
+Across = import_module("coldbench.benchmarks.cross_domain").Across
 PROTOCOL = Protocol.of("user-cold", {"shots": [0, 2, 4], "query": 6})
 BY_LOT = Protocol.of("user-cold", {"shots": [0, 2, 4], "query": 6, "order": "random"})
 

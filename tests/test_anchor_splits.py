@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 import torch
 
-from coldbench import statistics
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Users
-from coldbench.metrics import chance, per_user
-from coldbench.protocol import Seeds, Split
+from coldbench.metrics import statistics
+from coldbench.metrics.compute import chance, per_user
+from coldbench.seeds import Seeds
+from coldbench.split import Split
 
 films: Any = import_module("coldbench.benchmarks.anchors._ml_100k")
 ours: Any = import_module("coldbench.benchmarks.anchors._ours")

@@ -20,7 +20,9 @@ import torch
 from coldbench import registry
 from coldbench.cell import Cell, read_run
 from coldbench.episode import EpisodeBatch
-from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 PEEKING = Path(__file__).with_name("peeking.py")
 COLDBENCH = str(Path(sys.executable).with_name("coldbench"))

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from coldbench.archive import extract, extract_all, gunzip
 from coldbench.errors import UserError
-from coldbench.members import Limits
+from coldbench.files.archive import extract, extract_all, gunzip
+from coldbench.files.archive_members import Limits
 
 FILES = {"toys/a.tsv": b"1\t2\n", "toys/b/c.tsv": b"", "d.txt": bytes(range(256)) * 40}
 ZEROS = bytes(3 * 2**20)  # packs to a thousandth

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldbench.augment import drop_fields, drop_words, swap_synonyms, views
+from coldbench.augment.text import drop_fields, drop_words, swap_synonyms, views
+from coldbench.augment.wordnet import Synonyms
 from coldbench.errors import UserError
-from coldbench.wordnet import Synonyms
 
 ODD = ("", " ", "word " * 2_000, "🎬🍿👍 film", "שלום עולם: מלחמה, דרמה", "a\x00b\n\tc", "; : , | ")
 FILM = "The Matrix (1999): Action, Sci-Fi, Thriller"

@@ -110,9 +110,7 @@ def test_a_mistake_is_one_line_that_says_what_would_be_right(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "path", sorted(Path(grids.__file__).parent.glob("*.toml")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", sorted(grids.READY.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_ready_grid_names_what_there_is(path: Path) -> None:
     made = grids.Grid.of(grids.Grid.read(path))
     assert all(params.shots[0] == 0 for _, params in made.protocols()), "no gain without K = 0"

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 import coldbench
-from coldbench import closure as closures
 from coldbench import registry
 from coldbench.cell import code_hash
-from coldbench.closure import closure
-from coldbench.imports import imports
 
+closures: Any = import_module("coldbench.benchmarks.import_closure")
+closure = closures.closure
+imports = import_module("coldbench.benchmarks.import_syntax").imports
 plan: Any = import_module("coldbench.benchmarks.plan")
 HOUSE = Path(coldbench.__file__).resolve().parent.parent
 METHODS = registry.names("methods")
@@ -192,11 +192,11 @@ def test_imports_of_imports_count_and_circles_end(tmp_path: Path) -> None:
 
 
 FROM_THE_HOUSE = [
-    "from coldbench.methods._prior import x",
-    "from coldbench.methods import _prior",
-    "import coldbench.methods._prior",
-    "import coldbench\ncoldbench.methods._prior.x",
-    "import importlib\nimportlib.import_module('coldbench.methods._prior')",
+    "from coldbench.methods._item_prior import x",
+    "from coldbench.methods import _item_prior",
+    "import coldbench.methods._item_prior",
+    "import coldbench\ncoldbench.methods._item_prior.x",
+    "import importlib\nimportlib.import_module('coldbench.methods._item_prior')",
     "import importlib\nimportlib.import_module(f'coldbench.methods.{x}')",
     "import importlib\nimportlib.import_module(x)",
     "from coldbench import registry\nregistry.find('methods', 'item-bias')",
@@ -211,7 +211,7 @@ FROM_THE_HOUSE = [
 @pytest.mark.parametrize("text", FROM_THE_HOUSE)
 def test_a_file_of_ones_own_may_import_another_methods_part(tmp_path: Path, text: str) -> None:
     mine = write(tmp_path, mine=f"{text}\n") / "mine.py"
-    assert "methods/_prior" in named(closure([mine]), HOUSE)
+    assert "methods/_item_prior" in named(closure([mine]), HOUSE)
 
 
 def test_a_method_found_by_name_may_be_an_included_one(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_the_functions_of_the_package_itself_count_where_they_are_used(
     tmp_path: Path, text: str
 ) -> None:
     mine = write(tmp_path, mine=f"{text}\n") / "mine.py"
-    assert "coldbench/results" in named(closure([mine]), HOUSE)
+    assert "coldbench/results/results" in named(closure([mine]), HOUSE)
     mine.write_text("import coldbench\nfrom coldbench import __version__\ncoldbench.__path__\n")
     assert named(closure([mine]), HOUSE) == set()
     mine.write_text("from coldbench.errors import UserError\n")
@@ -290,19 +290,28 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
     found = named(plan.code(method, LOADER), HOUSE)
     own = f"methods/{method.replace('-', '_')}"
     assert {own, f"datasets/{LOADER.replace('-', '_')}"} <= found
-    assert {"benchmarks/loop", "benchmarks/splits", "benchmarks/work"} <= found
-    assert {"coldbench/protocol", "coldbench/encoder", "coldbench/unseen"} <= found
+    assert {"benchmarks/loop", "benchmarks/splits", "benchmarks/worker"} <= found
+    assert {"coldbench/protocol", "coldbench/encoder", "coldbench/negatives"} <= found
 
 
 @pytest.mark.parametrize(
     ("method", "parts"),
     [
-        ("constant", {"constant", "_prior"}),
-        ("ridge", {"ridge", "_choose", "_kernel", "_prior"}),
-        ("item-bias", {"item_bias", "_prior"}),
+        ("constant", {"constant", "_item_prior"}),
+        ("ridge", {"ridge", "_grid_search", "_kernel", "_item_prior"}),
+        ("item-bias", {"item_bias", "_item_prior"}),
         (
             "fomaml",
-            {"fomaml", "maml", "_descend", "_inner", "_kernel", "_prior", "_taught", "_trained"},
+            {
+                "fomaml",
+                "maml",
+                "_inner_loop",
+                "_gradient_head",
+                "_kernel",
+                "_item_prior",
+                "_training_options",
+                "_meta_learner",
+            },
         ),
     ],
 )
@@ -314,23 +323,11 @@ def test_a_method_counts_what_it_is_made_of_and_no_other_method(
 
 def test_what_shows_numbers_is_in_no_cells_code() -> None:
     found = set().union(*(named(plan.code(method, LOADER), HOUSE) for method in METHODS))
-    shown = {
-        "cli",
-        "compare",
-        "explain",
-        "grid",
-        "listing",
-        "plan",
-        "progress",
-        "run",
-        "track",
-        "tune",
-    }
-    assert not found & {f"benchmarks/{name}" for name in shown}
-    assert not found & {
-        f"coldbench/{n}" for n in ("results", "section", "metrics", "plot", "checks")
-    }
-    assert not {name for name in found if name.startswith("reports/")}
+    shown = {f"benchmarks/{name}" for name in ("cli", "grid", "plan", "run", "tracking")}
+    shown |= {"coldbench/plot", "coldbench/report"}
+    rooms = ("reports/", "benchmarks/commands/", "benchmarks/tuning/")
+    rooms += ("coldbench/results/", "coldbench/testing/")
+    assert not {name for name in found if name in shown or name.startswith(rooms)}
 
 
 def test_the_package_itself_imports_nothing_of_ours_when_it_is_only_passed() -> None:
@@ -345,7 +342,7 @@ def test_the_package_itself_imports_nothing_of_ours_when_it_is_only_passed() -> 
 
 LOADED = """
 import json, os, sys
-import coldbench.benchmarks.work
+import coldbench.benchmarks.worker
 from coldbench import registry
 said = {}
 for name in registry.names("methods"):

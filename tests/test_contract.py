@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from coldbench import download, registry
-from coldbench.checks import CHECKS
+from coldbench import registry
 from coldbench.dataset import Dataset
 from coldbench.errors import UserError
+from coldbench.files import locate
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.testing import check_method
+from coldbench.testing.checks import CHECKS
 
 UNPINNED = ("goodbooks-10k", "far-trans")  # no original was at hand: pinned at first download
 AT_HAND = ("ml-latest-small", "ml-100k-plots", "far-trans")  # no address serves these files
@@ -51,8 +52,8 @@ def test_a_method_keeps_its_promises(name: str) -> None:
 
 @pytest.fixture
 def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_from_address", lambda *_: None)
-    monkeypatch.setattr(download, "_from_pypi", lambda *_: None)
+    monkeypatch.setattr(locate, "_from_address", lambda *_: None)
+    monkeypatch.setattr(locate, "_from_pypi", lambda *_: None)
 
 
 @pytest.fixture(params=names("datasets"))

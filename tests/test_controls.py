@@ -11,11 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from coldbench import registry
-from coldbench.controls import ASKED, BLIND, OTHERS
 from coldbench.interactions import SECOND
-from coldbench.leaks import leaks
-from coldbench.protocol import Protocol, Seeds, Split, split
-from coldbench.results import Results, read
+from coldbench.leakage import leaks
+from coldbench.protocol import Protocol
+from coldbench.results.controls import ASKED, BLIND, OTHERS
+from coldbench.results.results import Results, read
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 LEAKY = Path(__file__).with_name("leaky.py")
 

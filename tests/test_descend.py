@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-descent: Any = import_module("coldbench.methods._descend")
+descent: Any = import_module("coldbench.methods._inner_loop")
 USERS, ROWS, HIDDEN, WIDTH, ASKED = 5, 3, 4, 6, 7
 
 

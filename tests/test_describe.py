@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from coldbench import registry
 
 cli: Any = import_module("coldbench.benchmarks.cli")
-about: Any = import_module("coldbench.benchmarks.describe")
+about: Any = import_module("coldbench.benchmarks.commands.describe")
 
 LOG = """\
 user,item,rating,time

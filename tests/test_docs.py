@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from coldbench import registry
-from coldbench.checks import CHECKS
-from coldbench.download import sha256
 from coldbench.errors import UserError
+from coldbench.files.locate import sha256
+from coldbench.testing.checks import CHECKS
 
 ROOT = Path(__file__).resolve().parent.parent
 COLDBENCH = str(Path(sys.executable).with_name("coldbench"))

@@ -17,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from coldbench.cache import home, installed
 from coldbench.dataset import File
-from coldbench.download import Patience, here, home, installed, locate, pin, pin_of, sha256, shelf
 from coldbench.errors import UserError
+from coldbench.files.locate import here, locate, pin, pin_of, sha256, shelf
+from coldbench.files.patience import Patience
 
 web: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("hostile.py")))
 CONTENT = b"1\t2\t5\n"
@@ -481,7 +483,7 @@ import sys
 import pooch
 from coldbench import transfer
 from coldbench.dataset import File
-from coldbench.download import locate
+from coldbench.files.locate import locate
 print("ready", flush=True)
 print(locate("toy", File("long", sys.argv[2], urls=(sys.argv[1],))))
 """

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from coldbench import encoder as module
-from coldbench.download import home
+from coldbench.cache import home
 from coldbench.encoder import Encoder, Items, pool
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.testing import ODD_TEXTS, tiny_encoder
-from coldbench.watch import watched
+from coldbench.testing.check_method import ODD_TEXTS, tiny_encoder
+from coldbench.testing.side_effects import watched
 
 TEXTS = ["amber birch", "cedar", "dune ember fern grove harbour iris jade", "kelp lotus maple 7"]
 WORDS = "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple 7".split()

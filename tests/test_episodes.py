@@ -10,7 +10,9 @@ from coldbench import registry
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import SECOND, Interactions
-from coldbench.protocol import PRESETS, Protocol, Seeds, Split, split
+from coldbench.protocol import PRESETS, Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 SHOTS = [0, 1, 2, 4, 8]
 

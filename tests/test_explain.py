@@ -19,11 +19,12 @@ from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable, UserError
 from coldbench.method import EXPLAINED, Method
-from coldbench.protocol import Seeds, Split
-from coldbench.testing import World, make_world
+from coldbench.seeds import Seeds
+from coldbench.split import Split
+from coldbench.testing.check_method import World, make_world
 
 Small = tuple[Split, Items]
-why: Any = import_module("coldbench.benchmarks.explain")
+why: Any = import_module("coldbench.benchmarks.commands.explain")
 COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
 
 

@@ -18,7 +18,7 @@ import typer.testing
 from coldbench import registry
 from coldbench.errors import UserError
 
-fetch: Any = import_module("coldbench.benchmarks.fetch").fetch
+fetch: Any = import_module("coldbench.benchmarks.commands.fetch").fetch
 app: Any = import_module("coldbench.benchmarks.cli").app
 web: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("hostile.py")))
 CONTENT = b"0\t0\n0\t1\n1\t1\n"
@@ -29,7 +29,7 @@ SOURCE = '''
 import numpy as np
 
 from coldbench.dataset import Dataset, File
-from coldbench.download import Patience, locate
+from coldbench.files.locate import Patience, locate
 from coldbench.interactions import Catalogue, Interactions
 
 LOG = File("log.tsv", {sha256!r}, urls=({address!r},))

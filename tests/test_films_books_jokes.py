@@ -20,8 +20,8 @@ import pytest
 
 from coldbench import registry
 from coldbench.dataset import File
-from coldbench.download import here, sha256
 from coldbench.errors import BadFile, Unavailable, UserError
+from coldbench.files.locate import here, sha256
 from coldbench.interactions import SECOND, Catalogue, Interactions
 
 Row = tuple[int, str, float, float | None]  # user, item, rating, time

@@ -16,10 +16,10 @@ from coldbench.errors import UserError, printable
 
 cli: Any = import_module("coldbench.benchmarks.cli")
 grids: Any = import_module("coldbench.benchmarks.grid")
-names: Any = import_module("coldbench.benchmarks._names")
-asked: Any = import_module("coldbench.benchmarks._asked")
-command: Any = import_module("coldbench.benchmarks._command")
-listing: Any = import_module("coldbench.benchmarks.listing")
+names: Any = import_module("coldbench.benchmarks.run_names")
+asked: Any = import_module("coldbench.benchmarks.commands.grid_options")
+command: Any = import_module("coldbench.benchmarks.commands.command")
+listing: Any = import_module("coldbench.benchmarks.commands.listing")
 STATED = {"datasets": ["synthetic"], "methods": ["ridge", "maml"], "encoder": "vectors"}
 
 
@@ -301,7 +301,7 @@ def test_of_one_name_all_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ready_grids_state_seeds_as_lists() -> None:
-    for path in Path(grids.__file__).parent.glob("*.toml"):
+    for path in grids.READY.glob("*.toml"):
         assert isinstance(tomllib.loads(path.read_text("utf-8")).get("seeds", []), list)
 
 

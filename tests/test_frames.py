@@ -8,13 +8,13 @@ import pytest
 import torch
 from scipy import stats
 
-from coldbench.blocks import Blocks
-from coldbench.buckets import rightly_ordered
-from coldbench.calibration import pooled_auc
-from coldbench.exposure import gini
-from coldbench.judged import Judged, judge
-from coldbench.pairs import critical
-from coldbench.shape import interquartile_mean
+from coldbench.metrics.predictions import Judged, judge
+from coldbench.results.calibration import pooled_auc
+from coldbench.results.exposure import gini
+from coldbench.results.pairwise import critical
+from coldbench.results.profiles import interquartile_mean
+from coldbench.results.subgroups import rightly_ordered
+from coldbench.results.user_scores import Blocks
 
 
 def judged(users: int = 12, width: int = 7) -> Judged:

@@ -13,12 +13,14 @@ from coldbench import registry
 from coldbench.encoder import Encoder
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.judged import judge
-from coldbench.metrics import per_user
-from coldbench.protocol import Protocol, Seeds, split
-from coldbench.testing import tiny_encoder
+from coldbench.metrics.compute import per_user
+from coldbench.metrics.predictions import judge
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import split
+from coldbench.testing.check_method import tiny_encoder
 
-source: Any = import_module("coldbench.benchmarks.source")
+source: Any = import_module("coldbench.benchmarks.dataset_names")
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from coldbench import parquet, reader, registry
-from coldbench.column import Column
+from coldbench import registry
 from coldbench.errors import BadFile, UserError
-from coldbench.frames import from_frames
+from coldbench.files import delimited, parquet
+from coldbench.files.frames import from_frames
+from coldbench.files.schema import Column
 
 HERE = Path(__file__).with_name("fuzz")
 fuzz: dict[str, Any] = runpy.run_path(str(HERE / "targets.py"))
@@ -235,7 +236,7 @@ def test_a_sound_parquet_file_is_read_under_a_limit_of_memory(tmp_path: Path) ->
     pl.DataFrame({"user": ["u"]}).write_parquet(path)
     code = (
         "import sys; from pathlib import Path; from coldbench import parquet; "
-        "from coldbench.column import Column; "
+        "from coldbench.files.schema import Column; "
         "print(parquet.read((Column('user', 'id'),), Path(sys.argv[1])).height)"
     )
     limited = ["bash", "-c", 'ulimit -v 4000000 && exec "$@"', "-"]
@@ -262,7 +263,7 @@ def test_a_column_s_name_cannot_reach_the_terminal(tmp_path: Path, name: str) ->
     with pytest.raises(BadFile, match="expected a name without control characters") as told:
         parquet.names_of(tmp_path / "log.parquet")
     with pytest.raises(BadFile, match="expected a name without control characters") as told_too:
-        reader.header_of(tmp_path / "log.csv", ",")
+        delimited.header_of(tmp_path / "log.csv", ",")
     assert str(told.value).isprintable() and str(told_too.value).isprintable()
 
 

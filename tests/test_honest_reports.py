@@ -12,15 +12,15 @@ import pytest
 
 from coldbench import registry
 from coldbench.cell import read_run
-from coldbench.controls import BLIND, OTHERS, READ
 from coldbench.errors import UserError
-from coldbench.gains import plain
-from coldbench.results import Results, read
+from coldbench.results.controls import BLIND, OTHERS, READ
+from coldbench.results.paired import plain
+from coldbench.results.results import Results, read
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
 costs: Any = import_module("coldbench.reports._costs")
-rooms: Any = import_module("coldbench.reports._parts")
-compare: Any = import_module("coldbench.benchmarks.compare").compare
+rooms: Any = import_module("coldbench.reports._setting")
+compare: Any = import_module("coldbench.benchmarks.commands.compare").compare
 TEXTS = ["csv", "html", "latex", "markdown"]
 
 
@@ -92,7 +92,7 @@ def test_compare_names_its_rule_and_says_the_reports_p(tmp_path: Path) -> None:
 def test_the_page_names_its_rule_its_family_and_the_uncorrected_p(tmp_path: Path) -> None:
     results = read(fake["build"](tmp_path / "r", users=40), resamples=50)
     part = rooms.parts(results)[0]
-    said = " ".join(import_module("coldbench.reports._words").summary(part))
+    said = " ".join(import_module("coldbench.reports._summary").summary(part))
     for metric, name in (("ndcg@5", "NDCG@5"), ("auc", "AUC per user")):
         rows = part.tested(metric, 2)
         mine = rows.filter(method="ridge", against="item-bias").row(0, named=True)
@@ -104,7 +104,7 @@ def test_the_page_names_its_rule_its_family_and_the_uncorrected_p(tmp_path: Path
 
 
 def test_the_audit_says_what_one_family_of_both_metrics_would_leave(tmp_path: Path) -> None:
-    from coldbench.statistics import holm
+    from coldbench.metrics.statistics import holm
 
     results = read(fake["build"](tmp_path / "r", users=12), resamples=50)
     part = rooms.parts(results)[0]

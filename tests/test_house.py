@@ -1,5 +1,6 @@
-"""The house: rooms that nobody imports, and one package however it is installed."""
+"""The house: who may import whom, and one package however it is installed."""
 
+import ast
 import json
 import os
 import subprocess
@@ -10,6 +11,92 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("benchmarks", "datasets", "methods", "reports")
+
+# folder: the folders that its files may import from, beside itself; "words" are coldbench/*.py
+ALLOWED = {
+    "words": (),
+    "doors": ("words", "results"),
+    "files": ("words",),
+    "metrics": ("words",),
+    "results": ("words", "metrics"),
+    "testing": ("words", "metrics"),
+    "augment": ("words",),
+    "datasets": ("words", "files"),
+    "methods": ("words", "augment", "metrics"),
+    "reports": ("words", "doors", "metrics", "results"),
+    "benchmarks": ("words", "files", "metrics", "results"),
+    "benchmarks/tuning": ("words", "metrics", "results", "benchmarks"),
+    "benchmarks/commands": (
+        *("words", "files", "metrics", "results", "testing"),
+        *("benchmarks", "benchmarks/tuning", "benchmarks/anchors"),
+    ),
+    "benchmarks/anchors": ("words", "files", "metrics", "benchmarks"),
+    "benchmarks/speed": ("words", "files", "metrics"),
+}
+DOORS = ("coldbench/__init__.py", "coldbench/plot.py", "coldbench/report.py")  # short public paths
+ENTRY = "benchmarks/cli.py"  # the console script: it opens every command
+
+
+def folder_of(file: str) -> str:
+    """The folder of the table above that a file belongs to."""
+    top, *rest = Path(file).parent.parts
+    if top == "coldbench":
+        return rest[0] if rest else "doors" if file in DOORS else "words"
+    return "/".join((top, *rest))
+
+
+def modules() -> dict[str, str]:
+    """module name -> file, of all that coldbench is."""
+    found = {}
+    for top in ("coldbench", *ROOMS):
+        for path in (ROOT / top).rglob("*.py"):
+            file = path.relative_to(ROOT)
+            parts = [part for part in file.with_suffix("").parts if part != "__init__"]
+            found[".".join(parts if top == "coldbench" else ["coldbench", *parts])] = str(file)
+    return found
+
+
+def imported(module: str, file: str, known: dict[str, str]) -> set[str]:
+    """The modules of `known` that a file imports, at its top or inside a function."""
+    package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            parts = [*above, node.module] if node.level else [node.module]
+            source = ".".join(part for part in parts if part)
+            names = {f"{source}.{name.name}" for name in node.names}
+            found |= {name if name in known else source for name in names}
+    return (found & known.keys()) - {module}
+
+
+def test_no_file_imports_from_a_folder_that_the_table_does_not_name() -> None:
+    known, wrong = modules(), []
+    for module, file in known.items():
+        if file == ENTRY:
+            continue
+        own = folder_of(file)
+        for other in imported(module, file, known):
+            theirs = folder_of(known[other])
+            bare = other == "coldbench"  # its version, its RUNS: no door is gone through
+            if theirs not in (own, *ALLOWED[own]) and not bare:
+                wrong.append(f"{file} imports {known[other]}: {own} may not import {theirs}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    known = modules()
+    waiting = {
+        module: imported(module, file, known)
+        for module, file in known.items()
+        if file != DOORS[0]  # `coldbench.load` reads results when it is called
+    }
+    while free := [m for m, others in waiting.items() if not others & waiting.keys()]:
+        for module in free:
+            del waiting[module]
+    assert not waiting, f"in a circle, or above one: {sorted(waiting)}"
 
 
 def python(*words: str, cwd: Path, path: Path | None = None) -> str:

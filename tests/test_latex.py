@@ -16,12 +16,12 @@ import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.gains import plain
-from coldbench.results import Results, read
+from coldbench.results.paired import plain
+from coldbench.results.results import Results, read
 
 HERE = Path(__file__).parent
 fake, attacks = (runpy.run_path(str(HERE / f"{name}.py")) for name in ("fake_run", "attacks"))
-safe = import_module("coldbench.reports._safe")
+safe = import_module("coldbench.reports._escape")
 METRICS = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
 PAGE = r"""\documentclass{%s}
 \usepackage{booktabs, amssymb, graphicx}

@@ -8,8 +8,9 @@ import pytest
 
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Interactions
-from coldbench.leaks import leaks
-from coldbench.protocol import Protocol, Split
+from coldbench.leakage import leaks
+from coldbench.protocol import Protocol
+from coldbench.split import Split
 
 
 def users(

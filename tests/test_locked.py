@@ -8,8 +8,10 @@ import pytest
 from coldbench import registry
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
-from coldbench.locked import SHARE, _mixed, locked
-from coldbench.protocol import Protocol, Seeds, Split, as_dict, split
+from coldbench.locked_users import SHARE, _mixed, locked
+from coldbench.protocol import Protocol, as_dict
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 N = 300
 

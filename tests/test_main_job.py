@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(sum(WITHIN.values()) + 60)]
 
 def quick_grid() -> Any:
     grids: Any = import_module("coldbench.benchmarks.grid")
-    return grids.Grid.of(grids.Grid.read(Path(grids.__file__).with_name("quick.toml")))
+    return grids.Grid.of(grids.Grid.read(grids.READY / "quick.toml"))
 
 
 def shortened(methods: tuple[str, ...]) -> list[str]:

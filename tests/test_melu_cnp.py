@@ -10,7 +10,8 @@ from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.method import Method, from_params
-from coldbench.protocol import Seeds, Split
+from coldbench.seeds import Seeds
+from coldbench.split import Split
 
 PRESETS: dict[str, dict[str, Any]] = registry.find("methods", "melu").presets
 

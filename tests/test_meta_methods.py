@@ -16,7 +16,9 @@ from coldbench.encoder import Encoder, Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.interactions import Catalogue
 from coldbench.method import Method, soft_cross_entropy
-from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 METHODS = [
     "maml",

@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from coldbench.errors import UserError
-from coldbench.judged import Judged, gain, judge
-from coldbench.metrics import (
+from coldbench.metrics.compute import (
     METRICS,
     chance,
     classification,
@@ -27,6 +26,7 @@ from coldbench.metrics import (
     per_user,
     pooled,
 )
+from coldbench.metrics.predictions import Judged, gain, judge
 
 LIKE_AT = 0.6  # above a 3.4 on a scale from 1 to 5
 RANKING = [
@@ -462,7 +462,7 @@ def test_the_pooled_auc_is_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPa
 
 def test_values_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {name: per_user(name, world(50, 10, levels=5)) for name in RANKING}
-    monkeypatch.setattr("coldbench.judged.CHUNK", 30)
+    monkeypatch.setattr("coldbench.metrics.predictions.CHUNK", 30)
     for name, values in whole.items():
         assert torch.equal(per_user(name, world(50, 10, levels=5)), values)
 

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.download import here, sha256
 from coldbench.errors import BadFile, UserError
+from coldbench.files.locate import here, sha256
 from coldbench.interactions import SECOND
 
 ml: Any = import_module("coldbench.datasets.ml_100k")

@@ -17,7 +17,8 @@ from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.interactions import Catalogue
 from coldbench.method import Method, from_params, soft_cross_entropy, to_unit
-from coldbench.protocol import Seeds, Split
+from coldbench.seeds import Seeds
+from coldbench.split import Split
 
 no_peer = pytest.mark.skipif(
     not find_spec("learn2learn"), reason="learn2learn is not installed: it needs a C compiler"

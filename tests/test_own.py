@@ -21,10 +21,10 @@ from coldbench.cell import read_run
 from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import BadFile, UserError
 from coldbench.interactions import SECOND, Catalogue, Interactions
-from coldbench.testing import tiny_encoder
+from coldbench.testing.check_method import tiny_encoder
 
 cli: Any = import_module("coldbench.benchmarks.cli")
-source: Any = import_module("coldbench.benchmarks.source")
+source: Any = import_module("coldbench.benchmarks.dataset_names")
 grids: Any = import_module("coldbench.benchmarks.grid")
 plan: Any = import_module("coldbench.benchmarks.plan")
 

@@ -16,14 +16,14 @@ import pytest
 import coldbench
 from coldbench.cell import Spec
 from coldbench.errors import UserError
-from coldbench.gains import CERTAIN
-from coldbench.pairs import critical
-from coldbench.results import Results, read
-from coldbench.trials import Trial, add_trial
+from coldbench.results.paired import CERTAIN
+from coldbench.results.pairwise import critical
+from coldbench.results.results import Results, read
+from coldbench.results.trials import Trial, add_trial
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
-room: Any = import_module("coldbench.reports._pictures")
-draw: Any = import_module("coldbench.reports._draw")
+room: Any = import_module("coldbench.reports._figures")
+draw: Any = import_module("coldbench.reports._svg")
 HOSTILE = r"""=<b style="x:y" id="z">$x_1$ \frac{1}{2} 100% & _a_ ^2"""
 FRAMES = {
     "wins": "pairs", "profile": "profiles", "control": "controls", "popularity": "buckets",
@@ -109,7 +109,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def picture(results: Results, name: str) -> Any:
-    part = import_module("coldbench.reports._parts").parts(results)[0]
+    part = import_module("coldbench.reports._setting").parts(results)[0]
     return room.SECTION[name].draw(part) if name in room.SECTION else room.RUN[name].draw(results)
 
 

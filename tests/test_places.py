@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from coldbench.places import two_places
+from coldbench.testing.fake_device import two_places
 
 THERE = torch.linspace(-1, 1, 4 * 6 * 16).view(4, 6, 16)  # made outside: where the items are
 Make = Callable[[], nn.Module]

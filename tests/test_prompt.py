@@ -11,8 +11,9 @@ from coldbench import pretrained, registry
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable
-from coldbench.protocol import Seeds, Split
-from coldbench.worlds import tiny_causal
+from coldbench.seeds import Seeds
+from coldbench.split import Split
+from coldbench.testing.toy_data import tiny_causal
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldbench import reader
-from coldbench.column import Column
 from coldbench.errors import BadFile
+from coldbench.files import delimited
+from coldbench.files.delimited import Table, problems, read
+from coldbench.files.schema import Column
 from coldbench.interactions import SECOND
-from coldbench.reader import Table, problems, read
 
 COLUMNS = (
     Column("user", "id"),
@@ -63,7 +63,7 @@ def files(draw: st.DrawFn) -> tuple[Table, bytes]:
         lines.append(table.separator.join(fields))
     end = draw(st.sampled_from(["\n", "\r\n"]))
     text = end.join(lines) + draw(st.sampled_from(["", end, end + end]))
-    content = draw(st.sampled_from([b"", reader.BOM])) + text.encode("utf-8", "surrogatepass")
+    content = draw(st.sampled_from([b"", delimited.BOM])) + text.encode("utf-8", "surrogatepass")
     return table, content + draw(st.sampled_from([b"", b"", b"", b"\xff"]))
 
 
@@ -71,8 +71,8 @@ def files(draw: st.DrawFn) -> tuple[Table, bytes]:
 @given(files())
 def test_at_once_and_value_by_value_are_the_same_reading(given: tuple[Table, bytes]) -> None:
     table, content = given
-    at_once = reader._at_once(table, content)
-    closely, found = reader._closely(table, "f", content)
+    at_once = delimited._at_once(table, content)
+    closely, found = delimited._closely(table, "f", content)
     if at_once is not None:
         assert not found
         assert at_once.equals(closely) and at_once.schema == closely.schema
@@ -118,7 +118,7 @@ def test_a_separator_inside_quotes_is_a_part_of_the_value() -> None:
 
 
 def test_a_file_with_every_value_in_quotes_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_closely", None)
+    monkeypatch.setattr(delimited, "_closely", None)
     content = b'"user","item","rating","time","title"\n"u1","1","5","0",""\n"u2",2,"1",0,"a b"\n'
     expected = [("u1", 1, 5.0, 0, ""), ("u2", 2, 1.0, 0, "a b")]
     assert read(TABLES["quoted"], Path("f"), content).rows() == expected
@@ -135,7 +135,7 @@ def test_columns_may_stand_in_any_order_with_others_between() -> None:
 
 
 def test_large_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "_closely", None)
+    monkeypatch.setattr(delimited, "_closely", None)
     rows = pl.DataFrame({"user": range(9), "item": range(9), "rating": 5, "time": 0, "title": "é"})
     assert read(TABLES["comma"], Path("f"), rows.write_csv().encode()).height == 9
 

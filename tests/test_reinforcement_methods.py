@@ -14,11 +14,12 @@ from torch import Tensor
 from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import Feedback
-from coldbench.judged import judge
 from coldbench.method import Method, from_params
-from coldbench.metrics import per_user
-from coldbench.protocol import Seeds, Split
-from coldbench.testing import World, make_world
+from coldbench.metrics.compute import per_user
+from coldbench.metrics.predictions import judge
+from coldbench.seeds import Seeds
+from coldbench.split import Split
+from coldbench.testing.check_method import World, make_world
 
 World_ = tuple[Split, Items]
 policy = import_module("coldbench.methods.policy_gradient")

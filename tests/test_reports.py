@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.gains import plain
-from coldbench.results import Results, read
+from coldbench.results.paired import plain
+from coldbench.results.results import Results, read
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
 HOSTILE = r"""<script>alert(1)</script> | **bold** $x_1$ \input{/etc/passwd} =1+1 [a](b) %"""
@@ -202,7 +202,7 @@ def test_a_row_with_fewer_seeds_is_placed_by_its_paired_difference(tmp_path: Pat
     fewer = [spec for spec in plan if (spec["method"], spec["seed"]) != ("ridge", 1)]
     (run / "plan.json").write_text(json.dumps(fewer), encoding="utf-8")
     results = read(run, resamples=100)
-    part = import_module("coldbench.reports._parts").parts(results)[0]
+    part = import_module("coldbench.reports._setting").parts(results)[0]
     own = results.table.filter(method="ridge", metric=results.headline, shots=2).row(0, named=True)
     base = results.table.filter(method="item-bias", metric=results.headline, shots=2)["value"][0]
     gap = results.gains.filter(
@@ -253,8 +253,8 @@ def test_several_runs_are_reported_side_by_side_in_a_folder_of_their_names(
 def test_who_beats_whom_counts_the_significant_pairs_by_the_sign_of_their_mean(
     results: Results,
 ) -> None:
-    tables = import_module("coldbench.reports._closer").closer
-    part = import_module("coldbench.reports._parts").parts(results)[0]
+    tables = import_module("coldbench.reports._detail_tables").closer
+    part = import_module("coldbench.reports._setting").parts(results)[0]
     table = next(table for table in tables(part) if table.name == "everyone")
     rows = [row for _, group in table.groups for row in group if row.cells]
     shown = {row.name: [cell.number for cell in row.cells[:3]] for row in rows}

@@ -6,11 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldbench import registry
+from coldbench.augment.resampling import balanced, by_activity
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
-from coldbench.protocol import Protocol, Seeds, split
-from coldbench.resample import balanced, by_activity
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import split
 
 N_ITEMS = 50
 

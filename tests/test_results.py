@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 import torch
 
-from coldbench import metrics, statistics
-from coldbench.blocks import Draws, read_blocks
 from coldbench.cell import read_run, write_plan
 from coldbench.errors import UserError
-from coldbench.gains import paired, plain, verdict
-from coldbench.judged import judge
-from coldbench.results import DEFAULT_METRICS, Results, read
+from coldbench.metrics import compute, statistics
+from coldbench.metrics.predictions import judge
+from coldbench.results.paired import paired, plain, verdict
+from coldbench.results.results import DEFAULT_METRICS, Results, read
+from coldbench.results.user_scores import Draws, read_blocks
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
 
@@ -35,7 +35,7 @@ def test_a_level_is_the_mean_over_all_judged_users_and_seeds(results: Results) -
     both = pl.concat([fake["made_up"]("ridge", seed, 30) for seed in (0, 1)]).filter(shots=2)
     scores, labels = (torch.tensor(both[c].to_numpy()).view(60, 6) for c in ("score", "label"))
     judged = judge(scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625)
-    expected = float(metrics.per_user("ndcg@5", judged).nanmean())
+    expected = float(compute.per_user("ndcg@5", judged).nanmean())
     row = level(results, "ridge", "ndcg@5")
     assert row["value"] == pytest.approx(expected, abs=1e-6)
     assert row["low"] < row["value"] < row["high"]
@@ -160,9 +160,9 @@ def test_the_pooled_auc_of_many_users_is_resampled_almost_exactly(tmp_path: Path
     blocks = read_blocks(read_run(run), ())[2]
     draws = Draws(500)
     value, low, high = draws.pooled(["auc-pooled"], blocks)["auc-pooled"]
-    exact = metrics.pooled("auc-pooled", blocks.judged, torch.from_numpy(draws.of(blocks)))
+    exact = compute.pooled("auc-pooled", blocks.judged, torch.from_numpy(draws.of(blocks)))
     bounds = statistics.percentiles(exact.numpy(), 150)
-    assert value == pytest.approx(float(metrics.pooled("auc-pooled", blocks.judged)))
+    assert value == pytest.approx(float(compute.pooled("auc-pooled", blocks.judged)))
     assert (low, high) == pytest.approx(bounds, abs=0.05 * (high - low))
 
 
@@ -244,7 +244,7 @@ def test_numbers_read_as_in_a_paper(x: float, text: str) -> None:
 
 
 def test_comparing_two_methods_says_what_the_gains_of_the_report_say(tmp_path: Path) -> None:
-    compare: Any = import_module("coldbench.benchmarks.compare").compare
+    compare: Any = import_module("coldbench.benchmarks.commands.compare").compare
     run = fake["build"](tmp_path / "r", users=40)
     told = compare(run, "ridge", "item-bias")
     gain = read(run, resamples=50).gains.filter(
@@ -260,7 +260,7 @@ def test_comparing_two_methods_says_what_the_gains_of_the_report_say(tmp_path: P
 
 
 def test_two_methods_that_share_no_dataset_are_said_to_share_none(tmp_path: Path) -> None:
-    compare: Any = import_module("coldbench.benchmarks.compare").compare
+    compare: Any = import_module("coldbench.benchmarks.commands.compare").compare
     pair = [("ridge", "films"), ("constant", "jokes")]
     specs = [fake["spec"](method, 0, dataset) for method, dataset in pair]
     for which in specs:

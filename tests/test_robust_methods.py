@@ -16,11 +16,13 @@ from coldbench.encoder import Encoder, Items
 from coldbench.episode import EpisodeBatch, Feedback, Users
 from coldbench.errors import Unavailable, UserError
 from coldbench.interactions import SECOND, Interactions
-from coldbench.judged import judge
 from coldbench.method import Method, from_params
-from coldbench.metrics import per_user
-from coldbench.protocol import Protocol, Seeds, Split, split
-from coldbench.testing import World, make_world
+from coldbench.metrics.compute import per_user
+from coldbench.metrics.predictions import judge
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
+from coldbench.testing.check_method import World, make_world
 
 World_ = tuple[Split, Items]
 ROWS: dict[
@@ -408,7 +410,7 @@ def item_views(items: Items, copies: int, seed: int, **how: Any) -> Tensor:
 
 
 def test_views_are_the_encoders_reading_of_changed_texts(read: World) -> None:
-    from coldbench.augment import views
+    from coldbench.augment.text import views
 
     found = item_views(read.items, 2, 5, rate=0.3)
     texts = views(read.items.catalogue.text, 2, np.random.default_rng(5), rate=0.3)
@@ -530,8 +532,8 @@ def test_a_row_is_mixed_with_the_users_next_item_label_and_prior_alike(
 
 @pytest.mark.parametrize(("name", "k"), list(product(("temporal", "rules", "multi-copy"), (1, 4))))
 def test_a_state_takes_no_more_than_it_says(name: str, k: int, world: World_) -> None:
-    from coldbench.checks_kept import size_of
     from coldbench.method import state_bytes
+    from coldbench.testing.saving import size_of
 
     method = made(name, world)
     support = said(list(range(k)), [0.5] * k)

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coldbench import registry
-from coldbench.column import ABSENT
 from coldbench.dataset import OneClass
+from coldbench.files.schema import ABSENT
 from coldbench.interactions import SECOND
 
 Log = list[tuple[str, str, int, int]]  # user, item, rating, time; a pair once

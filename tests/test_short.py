@@ -9,7 +9,8 @@ import pytest
 
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
-from coldbench.protocol import Seeds, split
+from coldbench.seeds import Seeds
+from coldbench.split import split
 
 grids: Any = import_module("coldbench.benchmarks.grid")
 STATED = {"datasets": ["synthetic"], "methods": ["ridge"]}

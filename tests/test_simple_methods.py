@@ -22,7 +22,7 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.method import Method, to_unit
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 FLOOR = ["random", "constant", "popularity"]
 LEVEL = ["user-mean", "user-median"]

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from coldbench.statistics import (
+from coldbench.metrics.statistics import (
     Between,
     between,
     bootstrap_weights,
@@ -382,7 +382,7 @@ def test_no_rows_and_one_row() -> None:
 def test_means_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     values, weights = normal(9, 2), bootstrap_weights(users(9), 50)
     whole = interval(values, weights)
-    monkeypatch.setattr("coldbench.statistics.BLOCK", 20)
+    monkeypatch.setattr("coldbench.metrics.statistics.BLOCK", 20)
     for here, there in zip(interval(values, weights), whole, strict=True):
         np.testing.assert_allclose(here, there)
 

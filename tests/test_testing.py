@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from coldbench import registry
-from coldbench.arithmetic import worked_out
-from coldbench.checks import BY_SUBJECT, CHECKS, NEEDS, SUBJECTS, listed, promise
 from coldbench.episode import Feedback
 from coldbench.errors import Unavailable, UserError
 from coldbench.method import Method
-from coldbench.testing import Outcome, check_method, to_table
+from coldbench.testing import check_method
+from coldbench.testing.check_method import Outcome, to_table
+from coldbench.testing.checks import BY_SUBJECT, CHECKS, NEEDS, SUBJECTS, listed, promise
+from coldbench.testing.formula import worked_out
 from tests.twins import FILES, Noisy, Sound, Twin, one, the_world_restored
 
 __all__ = ["the_world_restored"]

@@ -11,20 +11,22 @@ import polars as pl
 import pytest
 import torch
 
-from coldbench import controls, pairs
-from coldbench.blocks import Blocks, Draws
-from coldbench.buckets import FEWEST, Known, buckets
 from coldbench.cell import Cell, Spec
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
-from coldbench.exposure import SHOWN, exposure, gini
-from coldbench.gains import CERTAIN, STILL, verdict
 from coldbench.interactions import Interactions
-from coldbench.judged import judge
-from coldbench.leaks import leaks
-from coldbench.metrics import pooled
-from coldbench.protocol import Protocol, Seeds, Split, split
-from coldbench.results import read
+from coldbench.leakage import leaks
+from coldbench.metrics.compute import pooled
+from coldbench.metrics.predictions import judge
+from coldbench.protocol import Protocol
+from coldbench.results import controls, pairwise
+from coldbench.results.exposure import SHOWN, exposure, gini
+from coldbench.results.paired import CERTAIN, STILL, verdict
+from coldbench.results.results import read
+from coldbench.results.subgroups import FEWEST, Known, buckets
+from coldbench.results.user_scores import Blocks, Draws
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
 Rows = list[Any]
@@ -196,19 +198,19 @@ def test_the_top_bins_of_the_calibration_error_are_two_and_its_last_holds_a_one(
 
 def test_a_run_of_methods_that_lies_within_a_longer_one_is_no_bar_of_its_own() -> None:
     names = ["a", "b", "c", "d"]
-    assert pairs._cliques(names, set()) == (("a", "b", "c", "d"),)
-    assert pairs._cliques(names, {("a", "d")}) == (("a", "b", "c"), ("b", "c", "d"))
-    assert pairs._cliques(names, {("a", "c"), ("a", "d"), ("b", "d")}) == (
+    assert pairwise._cliques(names, set()) == (("a", "b", "c", "d"),)
+    assert pairwise._cliques(names, {("a", "d")}) == (("a", "b", "c"), ("b", "c", "d"))
+    assert pairwise._cliques(names, {("a", "c"), ("a", "d"), ("b", "d")}) == (
         ("a", "b"), ("b", "c"), ("c", "d"),
     )  # fmt: skip
-    assert pairs._cliques(names, {("b", "c")}) == (("a", "b"), ("c", "d"))
+    assert pairwise._cliques(names, {("b", "c")}) == (("a", "b"), ("c", "d"))
 
 
 def test_six_blocks_are_as_few_as_wilcoxon_can_find_something_in() -> None:
-    assert pairs.FEW == 6
+    assert pairwise.FEW == 6
     steps = np.arange(1.0, 7)
-    assert pairs._wilcoxon(steps) == 0.03125  # all of 2^6 orders of signs but two
-    assert pairs._wilcoxon(steps[:5]) == 0.0625
+    assert pairwise._wilcoxon(steps) == 0.03125  # all of 2^6 orders of signs but two
+    assert pairwise._wilcoxon(steps[:5]) == 0.0625
 
 
 # --- groups and exposure

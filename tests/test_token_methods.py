@@ -13,8 +13,8 @@ from coldbench import registry
 from coldbench.encoder import Encoder, Items, pool
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import UserError
-from coldbench.protocol import Seeds
-from coldbench.testing import Subject, World, make_world
+from coldbench.seeds import Seeds
+from coldbench.testing.check_method import Subject, World, make_world
 from tests.test_training_options import OPTIONS
 
 BRIEF: dict[str, Any] = {"meta_steps": 2, "meta_users": 4, "valid_users": 4}

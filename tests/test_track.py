@@ -46,7 +46,7 @@ def test_every_cell_is_a_line_of_events_with_its_numbers(
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EPIPE])
 def test_a_full_disk_is_no_trackers_fault_and_a_broken_pipe_is(number: int, tmp_path: Path) -> None:
-    track: Any = import_module("coldbench.benchmarks.track").Tracking
+    track: Any = import_module("coldbench.benchmarks.tracking").Tracking
 
     def act() -> None:
         raise OSError(number, "so it is")

@@ -10,7 +10,8 @@ from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.errors import UserError
 from coldbench.method import Method, from_params
-from coldbench.protocol import Seeds, Split
+from coldbench.seeds import Seeds
+from coldbench.split import Split
 
 World = tuple[Split, Items]
 OPTIONS: list[dict[str, Any]] = [

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from coldbench.download import Patience
-from coldbench.transfer import HOPS, NotSent, Transfer
+from coldbench.files.http import HOPS, NotSent, Transfer
+from coldbench.files.patience import Patience
 
 web: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("hostile.py")))
 CONTENT = bytes(range(256)) * 1200  # 307,200 bytes
@@ -229,7 +229,7 @@ def test_more_bytes_than_the_file_has_are_not_taken(site: Any, tmp_path: Path, a
 def test_a_file_of_unknown_size_has_a_limit_too(
     site: Any, transfer: Transfer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coldbench.transfer.MOST", 100_000)
+    monkeypatch.setattr("coldbench.files.http.MOST", 100_000)
     assert "more bytes than 100,000" in refused(transfer, site.at("/toy", web["endless"]()))
     assert "offers 307,200" in refused(transfer, site.at("/toy", web["whole"](CONTENT)))
 
@@ -305,7 +305,7 @@ def test_a_file_without_a_hash_is_not_taken_from_a_plain_address_behind_a_safe_o
 CODE = """
 import sys
 from pathlib import Path
-from coldbench.transfer import Transfer
+from coldbench.files.http import Transfer
 Transfer(Path(sys.argv[2]))(sys.argv[1], sys.argv[3])
 """
 

@@ -20,15 +20,15 @@ from coldbench.cell import read_run
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
 from coldbench.method import from_params
-from coldbench.protocol import Seeds
-from coldbench.trials import Trial, add_trial, best_of, curve, read_trials
+from coldbench.results.trials import Trial, add_trial, best_of, curve, read_trials
+from coldbench.seeds import Seeds
 
-tuning: Any = import_module("coldbench.benchmarks.tune")
-spaces: Any = import_module("coldbench.benchmarks._space")
+tuning: Any = import_module("coldbench.benchmarks.tuning.search")
+spaces: Any = import_module("coldbench.benchmarks.tuning.space")
 grids: Any = import_module("coldbench.benchmarks.grid")
 plans: Any = import_module("coldbench.benchmarks.plan")
 splits: Any = import_module("coldbench.benchmarks.splits")
-sources: Any = import_module("coldbench.benchmarks.source")
+sources: Any = import_module("coldbench.benchmarks.dataset_names")
 COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
 BROKEN = '''"""Broken: learns for some parameters alone."""
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 from tests.twins import (
     Break,
     Sound,

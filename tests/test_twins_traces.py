@@ -20,7 +20,7 @@ from coldbench import encoder, registry
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import to_unit
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 from tests.twins import (
     Break,
     Noisy,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coldbench.augment import swap_synonyms
+from coldbench.augment.text import swap_synonyms
+from coldbench.augment.wordnet import FOLDER, PARTS, Synonyms
 from coldbench.errors import Unavailable, UserError
-from coldbench.wordnet import FOLDER, PARTS, Synonyms
 
 LICENCE = "  1 This software and database is being provided to you, the LICENSEE, by  \n"
 Sense = tuple[str, ...]

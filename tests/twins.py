@@ -18,15 +18,16 @@ import torch
 from torch import Tensor
 
 from coldbench import encoder
-from coldbench.checks import BY_SUBJECT
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, to_unit
-from coldbench.protocol import Seeds
-from coldbench.testing import Outcome, check_method
+from coldbench.seeds import Seeds
+from coldbench.testing import check_method
+from coldbench.testing.check_method import Outcome
+from coldbench.testing.checks import BY_SUBJECT
 
 Twin = type[Method[Any]]
-FILES = {  # test file -> the subjects of coldbench.checks whose checks its twins break
+FILES = {  # test file -> the subjects of coldbench.testing.checks whose checks its twins break
     "test_twins_made": ("How it is made", "What it lives with"),
     "test_twins_same": ("What must not matter", "What is kept", "Where it runs"),
     "test_twins_traces": ("What it leaves behind", "What it is for"),

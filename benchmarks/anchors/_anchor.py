@@ -12,8 +12,9 @@ from typing import Any
 
 from coldbench import registry
 from coldbench.cell import code_hash
-from coldbench.closure import closure
 from coldbench.errors import UserError, unknown
+
+from ..import_closure import closure
 
 HERE = Path(__file__).parent
 

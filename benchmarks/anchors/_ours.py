@@ -11,12 +11,13 @@ from torch import Tensor
 from coldbench import registry
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Episodes
-from coldbench.judged import Judged
 from coldbench.method import Method
-from coldbench.metrics import chance, per_user
-from coldbench.protocol import Seeds, Split
+from coldbench.metrics.compute import chance, per_user
+from coldbench.metrics.predictions import Judged
+from coldbench.seeds import Seeds
+from coldbench.split import Split
 
-from ..loop import checked, meta_train  # noqa: TID252  the room's own loop
+from ..loop import checked, meta_train
 from ._ml_100k import ml_100k
 from .row import Row
 

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from coldbench import registry
-from coldbench.download import here, locate
 from coldbench.episode import Episodes, Users
+from coldbench.files.locate import here, locate
 from coldbench.interactions import Catalogue, Int, Interactions
 from coldbench.method import Method
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from coldbench import registry
 from coldbench.encoder import Items
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from ._tallrec import Rows, meet
 

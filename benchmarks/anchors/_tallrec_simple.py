@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import Users
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 from ._tallrec import HISTORY, Rows, meet
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 import polars as pl
 import torch
 
-from coldbench.judged import judge
-from coldbench.protocol import Protocol, Seeds, split
+from coldbench.metrics.predictions import judge
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import split
 
 from ._ml_100k import LIKE_AT, ml_100k
 from ._ours import NOTES, items, lay, learnt, scores, values

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from coldbench.episode import Episodes
 from coldbench.interactions import Catalogue
-from coldbench.judged import judge
-from coldbench.protocol import Seeds, Split
+from coldbench.metrics.predictions import judge
+from coldbench.seeds import Seeds
+from coldbench.split import Split
 
 from ._ml_100k import LIKE_AT, QUERY, SPAN, by_lot, episodes, ml_100k, of_size, place
 from ._ours import METHODS, NOTES, items, lay, learnt, scores, values

@@ -14,8 +14,9 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from coldbench.judged import Judged, judge
-from coldbench.protocol import Seeds, Split
+from coldbench.metrics.predictions import Judged, judge
+from coldbench.seeds import Seeds
+from coldbench.split import Split
 
 from ._ml_100k import LIKE_AT, by_lot, episodes, ml_100k, of_size
 from ._ours import METHODS, NOTES, items, lay, learnt, scores, values

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import polars as pl
 
-from coldbench.statistics import bootstrap_weights, interval
+from coldbench.metrics.statistics import bootstrap_weights, interval
 
 DIGITS = 6  # kept of a number in a file
 

@@ -13,9 +13,9 @@ import polars as pl
 import torch
 
 from coldbench.encoder import Encoder, Items
-from coldbench.judged import Judged, judge
-from coldbench.metrics import per_user, pooled
-from coldbench.statistics import bootstrap_weights, percentiles
+from coldbench.metrics.compute import per_user, pooled
+from coldbench.metrics.predictions import Judged, judge
+from coldbench.metrics.statistics import bootstrap_weights, percentiles
 
 from . import _tallrec_simple as simple
 from ._tallrec import Rows, every_row, train_valid_test

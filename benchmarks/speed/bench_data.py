@@ -13,11 +13,13 @@ import polars as pl
 import pytest
 import torch
 
-from coldbench.column import Column
-from coldbench.frames import from_frames
+from coldbench.files.delimited import Table, read
+from coldbench.files.frames import from_frames
+from coldbench.files.schema import Column
 from coldbench.interactions import Interactions
-from coldbench.protocol import Protocol, Seeds, split
-from coldbench.reader import Table, read
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import split
 
 EACH, ITEMS = 100, 30_000
 SIZES = [1, 5, 25]  # million interactions

@@ -22,7 +22,9 @@ from coldbench.encoder import Encoder, Items
 from coldbench.episode import Feedback
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.protocol import Protocol, Seeds, split
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import split
 
 BATCH, N_ITEMS, K, D = 256, 1682, 16, 384  # the shape of ml-100k, where nothing else is said
 USERS = (1, 10, 100, 1_000, 10_000, 100_000)

@@ -18,7 +18,9 @@ from coldbench import registry
 from coldbench.encoder import Encoder, Items, pool
 from coldbench.episode import EpisodeBatch
 from coldbench.errors import UserError
-from coldbench.protocol import Protocol, Seeds, Split, split
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
 
 USERS, PEER_USERS, STEPS, RANK = 16, 2, 5, 8
 PROTOCOL = {"shots": [0, 16], "query": 20}

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldbench.judged import judge
-from coldbench.metrics import per_user
+from coldbench.metrics.compute import per_user
+from coldbench.metrics.predictions import judge
 
 ITEMS = 20
 LIKE_AT = 0.6

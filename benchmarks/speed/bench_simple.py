@@ -19,7 +19,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.method import Method
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 USERS, PEER_USERS, SHOTS, WIDTH, N_ITEMS, WARM = 2048, 64, 16, 384, 1682, 600
 FIXED: dict[str, dict[str, Any]] = {  # nothing is chosen: there are no valid users here

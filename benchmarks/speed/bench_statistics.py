@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from coldbench.statistics import bootstrap_weights, differences, interval
+from coldbench.metrics.statistics import bootstrap_weights, differences, interval
 
 METHODS, USERS, RESAMPLES = 30, 10_000, 10_000
 FEWER = 100  # resamples of the peer, for one method

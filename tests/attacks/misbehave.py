@@ -27,7 +27,7 @@ from coldbench import store
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 HERE = Path(__file__).resolve().parent
 

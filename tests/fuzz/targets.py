@@ -18,13 +18,15 @@ from unittest.mock import patch
 
 import numpy as np
 
-from coldbench import download, reader, registry, wordnet
-from coldbench.archive import extract, extract_all, gunzip
-from coldbench.column import LATEST, Column
+from coldbench import registry
+from coldbench.augment import wordnet
 from coldbench.errors import UserError
+from coldbench.files import delimited, locate
+from coldbench.files.archive import extract, extract_all, gunzip
+from coldbench.files.archive_members import LIMITS
+from coldbench.files.delimited import Table
+from coldbench.files.schema import LATEST, Column
 from coldbench.interactions import SECOND
-from coldbench.members import LIMITS
-from coldbench.reader import Table
 
 grid: Any = import_module("coldbench.benchmarks.grid")
 _given: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("_seeds.py")))
@@ -56,8 +58,8 @@ TABLES = (
 def table(content: bytes, _: Path) -> None:
     """The first byte says which table the rest is; both ways of reading agree on it."""
     kind, content = TABLES[content[0] % len(TABLES) if content else 0], content[1:]
-    at_once = reader._at_once(kind, content)
-    closely, found = reader._closely(kind, "f", content)
+    at_once = delimited._at_once(kind, content)
+    closely, found = delimited._closely(kind, "f", content)
     assert not found or len("\n".join(map(str, found)).splitlines()) == len(found)
     if at_once is not None:
         assert not found and at_once.equals(closely) and at_once.schema == closely.schema
@@ -84,7 +86,7 @@ def published(name: str, content: bytes, place: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(part)
     shelf = {"COLDBENCH_DATA": str(place), "COLDBENCH_CACHE": str(place), "COLDBENCH_OFFLINE": "1"}
-    with patch.dict(os.environ, shelf), patch.object(download, "_check", lambda *_: None):
+    with patch.dict(os.environ, shelf), patch.object(locate, "_check", lambda *_: None):
         check(registry.find("datasets", dataset)())
 
 

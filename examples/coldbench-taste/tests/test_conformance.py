@@ -4,7 +4,8 @@ import pytest
 from coldbench_taste.taste import Taste
 
 from coldbench import registry
-from coldbench.testing import Outcome, check_method
+from coldbench.testing import check_method
+from coldbench.testing.check_method import Outcome
 
 
 @pytest.mark.parametrize("outcome", check_method(Taste), ids=str)

@@ -13,7 +13,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, Space, to_unit
-from coldbench.protocol import Seeds
+from coldbench.seeds import Seeds
 
 
 @dataclass

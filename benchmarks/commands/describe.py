@@ -1,0 +1,250 @@
+"""`coldbench describe`: what a log holds, and how many of its users can be met at which K."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coldbench.dataset import Dataset
+from coldbench.errors import UserError
+from coldbench.interactions import Catalogue, Interactions
+from coldbench.protocol import Protocol
+
+from ..dataset_names import looked_at
+
+PARTS = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
+TOPS, FEW = (1, 10, 50), 20  # percent of the items; different ratings that are told one by one
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#b4bcc5"
+STYLE: Any = {
+    "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "grid.color": "#dfe3e8", "axes.axisbelow": True,
+    "text.parse_math": False,  # a file may be called $x
+}  # fmt: skip
+
+
+def describe(name: str, dataset: Dataset) -> dict[str, Any]:
+    """Counts and shares of a log, ready for JSON."""
+    log, catalogue, refused = looked_at(dataset)
+    counts, popularity = log.counts, np.bincount(log.items, minlength=log.n_items)
+    return {
+        "name": name,
+        "domain": dataset.domain,
+        "licence": dataset.licence,
+        "users": log.n_users,
+        "items": len(catalogue),
+        "interactions": len(log),
+        "duplicates_dropped": log.duplicates,
+        "density": len(log) / max(1, log.n_users * len(catalogue)),
+        "interactions_per_user": _quantiles(counts),
+        "interactions_per_item": _quantiles(popularity),
+        "can_be_met": _can_be_met(counts),
+        "labels": _labels(dataset, log),
+        "times": _times(log, ordered=dataset.ordered),
+        "popularity": _popularity(popularity),
+        "text": _text(catalogue),
+        "columns_left_alone": list(dataset.unclaimed),
+        "refused": refused,  # why it cannot be run though it can be looked at
+    }
+
+
+def _quantiles(counts: np.ndarray) -> dict[str, float]:
+    if not len(counts):
+        return {}
+    names = ("least", "10%", "25%", "median", "75%", "90%", "most")
+    found = np.quantile(counts, PARTS)
+    return {n: float(v) for n, v in zip(names, found, strict=True)} | {"mean": float(counts.mean())}
+
+
+def _can_be_met(counts: np.ndarray) -> dict[str, Any]:
+    """Users with K + Q interactions, at the default query and every K; the rest are dropped."""
+    protocol = Protocol.of("user-cold")
+    able = {str(k): int((counts >= k + protocol.query).sum()) for k in protocol.shots}
+    length = protocol.shots[-1] + protocol.query
+    short = len(counts) - able[str(protocol.shots[-1])]
+    why = f"fewer than {protocol.shots[-1]} + {protocol.query} = {length} interactions"
+    return {"query": protocol.query, "at_k": able, "users_too_short": short, "why": why}
+
+
+def _labels(dataset: Dataset, log: Interactions) -> dict[str, Any]:
+    if not dataset.explicit:
+        return {"kind": "likes alone"}
+    values, times = np.unique(log.ratings, return_counts=True)
+    liked = dataset.labels(log.ratings, "like")
+    shares = np.bincount(log.users, liked, log.n_users) / np.maximum(log.counts, 1)
+    known: dict[str, Any] = {
+        "kind": "ratings",
+        "scale": list(dataset.scale),
+        "like_above": dataset.like_above,
+        "likes": float(liked.mean()) if len(liked) else None,
+        "users_of_one_label": int(((shares == 0) | (shares == 1)).sum()),
+    }
+    if len(values) <= FEW:
+        known["ratings"] = {f"{v:g}": int(n) for v, n in zip(values, times, strict=True)}
+    return known
+
+
+def _times(log: Interactions, *, ordered: bool) -> dict[str, Any]:
+    if log.times is None or not len(log):
+        return {"known": False, "order": "by the file's rows" if ordered else "unknown: by lot"}
+    ends = (str(np.datetime64(int(t), "us")) for t in (log.times.min(), log.times.max()))
+    first, last = (end.rstrip("0").rstrip(".") for end in ends)  # no fraction where there is none
+    same = np.diff(log.times) == 0
+    ties = float((same & (np.diff(log.users) == 0)).sum() / max(1, len(log)))
+    return {"known": True, "first": first, "last": last, "at_once": ties}
+
+
+def _popularity(counts: np.ndarray) -> dict[str, float]:
+    """How unequal items are: the shares of the most popular, and Gini's coefficient."""
+    ordered = np.sort(counts)[::-1].astype(float)
+    n, total = len(ordered), max(1.0, ordered.sum())
+    shares = {
+        f"top_{part}%": float(ordered[: max(1, n * part // 100)].sum() / total) for part in TOPS
+    }
+    gini = float((n + 1 - 2 * (np.cumsum(ordered[::-1]).sum() / total)) / n) if n else 0.0
+    return shares | {"gini": gini}
+
+
+def _text(catalogue: Catalogue) -> dict[str, Any]:
+    lengths = np.array([len(text) for text in catalogue.text])
+    bare = sum(text == own for text, own in zip(catalogue.text, catalogue.ids, strict=True))
+    tags = {tag for own in catalogue.tags for tag in own}
+    return {
+        "characters": _quantiles(lengths),
+        "items_without_text": bare,
+        "tags": len(tags),
+        "vectors": None if catalogue.vectors is None else catalogue.vectors.shape[1],
+    }
+
+
+def show(found: dict[str, Any]) -> None:
+    """The same for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for key, value in _in_words(found).items():
+        table.add_row(key, value)
+    Console(markup=False, highlight=False).print(table)
+
+
+def _in_words(found: dict[str, Any]) -> dict[str, str]:
+    met, text, popular = (found[key] for key in ("can_be_met", "text", "popularity"))
+    tops = {f"top {part}%": popular[f"top_{part}%"] for part in TOPS}
+    words = {
+        "name": f"{found['name']} ({found['domain']}; licence: {found['licence']})",
+        "users": f"{found['users']:,}",
+        "items": f"{found['items']:,}",
+        "interactions": f"{found['interactions']:,}: {found['density']:.2%} of all pairs",
+        "duplicates dropped": f"{found['duplicates_dropped']:,}",
+        "interactions per user": _row(found["interactions_per_user"]),
+        "interactions per item": _row(found["interactions_per_item"]),
+        "users long enough": _row({f"K = {k}": n for k, n in met["at_k"].items()}),
+        "users too short": f"{met['users_too_short']:,}: {met['why']}",
+        "labels": _labels_in_words(found["labels"]),
+        "times": _times_in_words(found["times"]),
+        "popularity": f"{_row(tops, '.0%')} of the interactions; Gini {popular['gini']:.2f}",
+        "characters of text": _row(text["characters"]),
+        "items without text": f"{text['items_without_text']:,}",
+        "different tags": f"{text['tags']:,}",
+        "columns left alone": ", ".join(found["columns_left_alone"]),
+        "cannot be run": found["refused"],
+    }
+    return {key: value for key, value in words.items() if value}
+
+
+def _row(values: dict[str, float], form: str = "") -> str:
+    forms = (
+        (name, value, form or (",.1f" if value % 1 else ",.0f")) for name, value in values.items()
+    )
+    return ", ".join(f"{name}: {value:{form}}" for name, value, form in forms)
+
+
+def _labels_in_words(labels: dict[str, Any]) -> str:
+    if labels["kind"] != "ratings":
+        return str(labels["kind"])
+    low, high = labels["scale"]
+    rule = f"above {labels['like_above']:g} of {low:g} to {high:g}"
+    counts = f"; {_row(labels['ratings'])}" if "ratings" in labels else ""
+    one = f"{labels['users_of_one_label']:,} users like all or nothing"
+    return f"{labels['likes']:.0%} likes, rated {rule}; {one}{counts}"
+
+
+def _times_in_words(times: dict[str, Any]) -> str:
+    if not times["known"]:
+        return f"none; order of a user's interactions: {times['order']}"
+    tied = f"{times['at_once']:.0%} at the same time as the user's one before"
+    return f"{times['first']} to {times['last']}; {tied}"
+
+
+def draw(name: str, dataset: Dataset, path: Path) -> None:
+    """One figure: what K asks of users, how unequal items are, and ratings where there are some."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    if path.suffix not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--figure {path}: end its name in .png, .svg or .pdf")
+    log, *_ = looked_at(dataset)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10 if dataset.explicit else 7, 3.2), layout="constrained")
+        panels = figure.subplots(1, 3 if dataset.explicit else 2)
+        _draw_users(panels[0], log.counts)
+        _draw_items(panels[1], np.bincount(log.items, minlength=log.n_items))
+        if dataset.explicit:
+            _draw_ratings(panels[2], dataset, log.ratings)
+        for axes in panels:
+            axes.yaxis.set_major_formatter(_percent)
+        figure.suptitle(
+            f"{name}: {log.n_users:,} users, {log.n_items:,} items, {len(log):,} interactions"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
+
+
+def _percent(share: float, _: object) -> str:
+    return f"{100 * share:.3g}%"
+
+
+def _draw_users(axes: Any, counts: np.ndarray) -> None:
+    from matplotlib.ticker import LogLocator, StrMethodFormatter
+
+    numbers, users = np.unique(counts, return_counts=True)
+    left = np.cumsum(users[::-1])[::-1] / len(counts)  # with as many or more
+    x, y = [1, *numbers, numbers[-1]], [1, *left, 0]
+    axes.step(x, y, where="pre", color=BLUE)
+    protocol = Protocol.of("user-cold")
+    for k in (protocol.shots[0], protocol.shots[-1]):
+        needed = k + protocol.query
+        axes.axvline(needed, color=ORANGE, lw=0.8, ls="--")
+        word = f"K = {k}: {(counts >= needed).mean():.0%} "
+        axes.text(needed, 0.02, word, rotation=90, ha="right", va="bottom")
+    most = max(numbers[-1], needed)
+    axes.set(title="Users long enough for K", xlabel="interactions", xscale="log")
+    axes.set(ylabel="users with as many or more", xlim=(1, 1.3 * most), ylim=(0, 1.03))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 1000 else (1,)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter("")
+
+
+def _draw_items(axes: Any, counts: np.ndarray) -> None:
+    reached = np.append(0, np.cumsum(np.sort(counts)[::-1]) / counts.sum())
+    axes.plot(np.linspace(0, 1, len(reached)), reached, color=BLUE)
+    axes.plot([0, 1], [0, 1], color=GREY, ls=":")
+    axes.set(title=f"Popularity, Gini {_popularity(counts)['gini']:.2f}", ylim=(0, 1.03))
+    axes.set(xlabel="items, the most popular first", ylabel="of all interactions", xlim=(0, 1))
+    axes.xaxis.set_major_formatter(_percent)
+
+
+def _draw_ratings(axes: Any, dataset: Dataset, ratings: np.ndarray) -> None:
+    values, liked = np.unique(ratings), dataset.labels(ratings, "like") > 0
+    for chosen, word, colour in ((~liked, "no like", GREY), (liked, "like", BLUE)):
+        label = f"{word}: {chosen.mean():.0%}"
+        if len(values) <= FEW:
+            shares = [(ratings[chosen] == value).sum() / len(ratings) for value in values]
+            axes.bar([f"{value:g}" for value in values], shares, color=colour, label=label)
+        else:
+            edges, each = np.linspace(*dataset.scale, 41), np.full(chosen.sum(), 1 / len(ratings))
+            axes.hist(ratings[chosen], edges, weights=each, color=colour, label=label)
+    axes.set(title="Ratings", xlabel=f"rating; a like is above {dataset.like_above:g}")
+    axes.set_ylabel("of all interactions")
+    axes.margins(y=0.3)  # room for the legend
+    axes.legend(frameon=False)

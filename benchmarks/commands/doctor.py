@@ -1,0 +1,66 @@
+"""`coldbench doctor`: what a question about a run needs to know of the machine."""
+
+import platform
+import shutil
+from importlib import metadata
+
+import torch
+
+import coldbench
+from coldbench import registry
+from coldbench.cache import home
+from coldbench.encoder import PACKAGED, Encoder
+from coldbench.errors import UserError, printable
+from coldbench.files.locate import here
+
+from .. import provenance
+
+OPTIONAL = ("peft", "learn2learn", "ranx", "recbole", "gguf")
+
+
+def facts() -> dict[str, str | dict[str, str]]:
+    """One line a thing; what is of one kind in a table of its own."""
+    cuda = torch.cuda.is_available()
+    home().mkdir(parents=True, exist_ok=True)
+    return {
+        "coldbench": f"{coldbench.__version__}, commit {provenance.commit()}",
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        "machine": provenance.hardware(),
+        "device": f"cuda ({torch.cuda.get_device_name()})" if cuda else "cpu (no CUDA device)",
+        "threads": f"{torch.get_num_threads()} by default; a cell uses what its grid says",
+        "cache": f"{home()}, {shutil.disk_usage(home()).free / 2**30:.0f} GiB free",
+        "packages": provenance.versions() | {name: _version(name) for name in OPTIONAL},
+        "datasets": {name: _dataset(name) for name in registry.names("datasets")},
+        "encoders": {name: _encoder(name) for name in PACKAGED},
+    }
+
+
+def show(told: dict[str, str | dict[str, str]]) -> None:
+    for name, value in told.items():
+        lines = {name: value} if isinstance(value, str) else value
+        for own, line in lines.items():
+            what = own if isinstance(value, str) else f"{name[:-1]} {own}"
+            print(printable(f"{what:24} {line}"))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _dataset(name: str) -> str:
+    dataset = registry.find("datasets", name)
+    files, folder = (*dataset.files, *dataset.or_else), dataset.folder or name
+    if not files:
+        return "made here"
+    found = [file.name for file in files if here(folder, file)]
+    return f"here: {', '.join(found)}" if found else f"not here; coldbench fetch {name}"
+
+
+def _encoder(name: str) -> str:
+    try:
+        return Encoder(name).folder
+    except UserError as error:
+        return str(error)

@@ -1,0 +1,190 @@
+"""`coldbench explain RUN CELL`: why an item scores as it does for a user, label by label.
+
+The cell's method is trained again, which gives the same numbers, and what it says now is held
+against the score that the cell stored.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from coldbench import registry
+from coldbench.cell import Cell, Spec, read_run
+from coldbench.encoder import Encoder
+from coldbench.episode import EpisodeBatch, Episodes
+from coldbench.errors import UserError
+from coldbench.interactions import Catalogue
+from coldbench.method import EXPLAINED, Explanation, Method, from_params
+from coldbench.seeds import Seeds
+from coldbench.split import Split
+
+from .. import dataset_names, splits
+from ..loop import meta_train
+from ..plan import device_of
+
+CLOSE = 1e-5  # a stored score that is no further off was explained; on another device 1e-3
+FEW = 12  # names told in an error
+
+
+def find_cell(run: Path, words: str) -> Cell:
+    """A done cell by the beginning of its fingerprint, or by words of its title that only it has:
+    "ml-100k ridge 0"."""
+    cells = read_run(run)
+    found = [cell for cell in cells if cell.spec.fingerprint.startswith(words)]
+    if not found or not words:
+        asked = set(words.split())
+        found = [cell for cell in cells if asked and asked <= set(cell.spec.title.split())]
+    if len(found) != 1:
+        told = found or cells
+        titles = [f"{cell.spec.title} ({cell.spec.fingerprint})" for cell in told[:FEW]]
+        more = f" and {len(told) - FEW} more" if len(told) > FEW else ""
+        what = "names several cells" if found else "names no cell"
+        raise UserError(f"{words!r} {what} of {run}: {'; '.join(titles)}{more}")
+    if found[0].status != "done":
+        reason = f": {found[0].reason}" if found[0].reason else ""
+        raise UserError(f"{found[0].spec.title} is {found[0].status}{reason}; run it first")
+    return found[0]
+
+
+def explain(cell: Cell, user: int, item: int, shots: int | None = None) -> dict[str, Any]:
+    """The explanation as words and numbers, ready for JSON; `agrees` is False where the cell stored
+    another score. Raises UserError where there is nothing to explain."""
+    spec = cell.spec
+    most = spec.protocol_fields["shots"][-1]
+    shots = most if shots is None else shots
+    if not 0 <= shots <= most:
+        raise UserError(f"--shots lies in 0..{most} in {spec.title}, not {shots}")
+    stored = cell.scores().filter(shots=shots, user=user, item=item)["score"].to_list()
+    judged = cell.scores()["user"].unique(maintain_order=True).to_list()
+    if user not in judged:
+        shown = ", ".join(map(str, judged[:FEW]))
+        more = ", ..." if len(judged) > FEW else ""
+        raise UserError(
+            f"user {user} was not judged in {spec.title}; these {len(judged):,} were: {shown}{more}"
+        )
+    method = from_params(registry.find("methods", spec.method), spec.method, spec.params)
+    if type(method).explain is Method.explain:  # said before an hour of training
+        raise UserError(f"{spec.name} has no exact explanation; {', '.join(EXPLAINED)} have")
+    bench = _Bench.of(spec)
+    if not 0 <= item < len(bench.catalogue):
+        raise UserError(
+            f"no item {item}: those of {spec.dataset} are 0 to {len(bench.catalogue) - 1:,}"
+        )
+    bench.train(method)
+    one = _of(bench.split.cold, user)
+    batch = next(one.batches(shots)).to(bench.device)
+    ratings = one.users.log.ratings[one.support[0, one.max_shots - shots :]]  # (K,)
+    with torch.no_grad():
+        asked = torch.tensor([[item]], device=bench.device)
+        found = method.explain(batch.support, asked)
+        score = float(method.score(method.adapt(batch.support), asked))
+    same = CLOSE if bench.device.type == spec.device else 1e-3
+    agrees = abs(float(found.score) - score) <= CLOSE
+    agrees &= not stored or abs(stored[0] - score) <= same
+    return {
+        "cell": spec.fingerprint, "title": spec.title, "user": user, "item": item,
+        "text": bench.catalogue.text[item], "shots": shots, "unit": found.unit,
+        "base": float(found.base), "parts": _parts(found, batch, ratings, bench.catalogue),
+        "sum": float(found.base + found.parts.sum(2)), "score": score,
+        "stored": stored[0] if stored else None, "agrees": agrees,
+    }  # fmt: skip
+
+
+def show(told: dict[str, Any]) -> None:
+    """The same for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("adds", "rated", "label", "days before", "item of the support"):
+        last = column.startswith("item")
+        table.add_column(column, justify="left" if last else "right", no_wrap=not last)
+    aged = any(part["age"] for part in told["parts"])
+    table.add_row(f"{told['base']:+.4f}", "", "", "", "before any label (K = 0)", style="dim")
+    for part in told["parts"]:
+        age = f"{part['age']:,.1f}" if aged else ""
+        rated, label = f"{part['rating']:g}", f"{part['label']:.2f}"
+        table.add_row(f"{part['adds']:+.4f}", rated, label, age, _line(part))
+    unit = {"label": "expected label", "log-odds": "log-odds of a like"}[told["unit"]]
+    table.add_row(f"{told['sum']:+.4f}", "", "", "", f"sum: the {unit}", style="bold")
+    out = Console(markup=False, highlight=False)
+    head = f"{told['title']}: user {told['user']}, K = {told['shots']}, {_line(told)}"
+    out.print(head, soft_wrap=True)
+    out.print(table)
+    how = "pressed into 0..1" if told["unit"] == "label" else "through a sigmoid"
+    out.print(f"score {told['score']:.6f}, the sum {how}; {_agreement(told)}", soft_wrap=True)
+
+
+def _agreement(told: dict[str, Any]) -> str:
+    if told["stored"] is None:
+        return "the cell stored none: it did not ask for this item, or not at this K"
+    if told["agrees"]:
+        return f"the cell stored {told['stored']:.6f}: the same"
+    return (
+        f"the cell stored {told['stored']:.6f}, WHICH THIS DOES NOT EXPLAIN: data, code or "
+        "libraries have changed since; run the cell again"
+    )
+
+
+def _line(item: dict[str, Any]) -> str:
+    text = item["text"] if len(item["text"]) <= 36 else f"{item['text'][:35]}…"
+    return f"{text} ({item['item']})"
+
+
+def _parts(
+    found: Explanation, batch: EpisodeBatch, ratings: np.ndarray, catalogue: Catalogue
+) -> list[dict[str, Any]]:
+    """What each real item of the support adds, the most first."""
+    support = batch.support
+    told = [
+        {
+            "item": int(item), "text": catalogue.text[int(item)], "rating": float(rating),
+            "label": float(label), "age": float(age), "adds": float(adds),
+        }
+        for item, label, age, real, rating, adds in zip(
+            support.items[0], support.labels[0], support.ages[0], support.mask[0],
+            ratings, found.parts[0, 0], strict=True,
+        )
+        if real
+    ]  # fmt: skip
+    return sorted(told, key=lambda part: -part["adds"])
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What the cell's method was trained and judged on."""
+
+    spec: Spec
+    split: Split
+    seeds: Seeds
+    catalogue: Catalogue
+    device: torch.device
+
+    @classmethod
+    def of(cls, spec: Spec) -> "_Bench":
+        torch.set_num_threads(spec.threads)
+        dataset = dataset_names.dataset(
+            spec.loader or spec.dataset, spec.dataset_params | spec.files
+        )
+        log, catalogue = dataset.load()
+        if f"{log.hash()}-{catalogue.hash()}" != spec.data:
+            raise UserError(
+                f"{spec.dataset} is not what it was when {spec.title} ran: run it again"
+            )
+        protocol, cut = splits.cut(spec, dataset, log)
+        seeds = Seeds.of(spec.seed, protocol.vary)
+        on = "auto" if spec.device == "cuda" else spec.device
+        return cls(spec, cut, seeds, catalogue, device_of(on))
+
+    def train(self, method: Method[Any]) -> None:
+        items = Encoder(**self.spec.encoder).items(self.catalogue).to(self.device)
+        meta_train(method, self.split, items, self.seeds)
+
+
+def _of(cold: Episodes, user: int) -> Episodes:
+    """The one judged user's episode."""
+    rows = np.flatnonzero(cold.users.ids[cold.who] == user)
+    return replace(cold, who=cold.who[rows], support=cold.support[rows], query=cold.query[rows])

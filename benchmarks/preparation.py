@@ -1,0 +1,160 @@
+"""What a run needs to know before its cells start, asked of processes that may die of the answer.
+
+A dataset is loaded, split and encoded in one process, and methods are imported and constructed in
+another: no process that runs a method's code holds ratings, and none of it runs in the parent. Each
+question has a time limit, and what goes wrong is said of the one thing that was asked about.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Self
+
+from coldbench import registry, store
+from coldbench.cell import Spec
+from coldbench.encoder import Encoder
+from coldbench.errors import Unavailable, UserError, first_line, unknown
+from coldbench.method import from_params
+
+from . import catalogues, processes, splits
+from .dataset_names import dataset, parameters
+
+Question = Callable[..., Any]
+KINDS: dict[str, type[UserError]] = {"UserError": UserError, "Unavailable": Unavailable}
+LARGEST = 1 << 24  # bytes of an answer
+
+
+class Died(Exception):
+    """The question was not answered: it raised, killed its process, or took too long."""
+
+
+class Preparer:
+    """A process that answers one question at a time; started at the first, and after a death."""
+
+    def __init__(self, context: processes.Context, limit: float) -> None:
+        self._context, self._limit = context, limit
+        self._process: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def ask(self, question: Question, *args: Any) -> Any:
+        """What the question returns, by way of JSON.
+
+        Raises UserError where the question does, and Died where it is not answered.
+        """
+        if self._process is None:
+            self._pipe, theirs = self._context.Pipe()
+            self._process = processes.start(self._context, _answer, theirs)
+            theirs.close()
+        try:
+            self._pipe.send((question, args))
+            if not self._pipe.poll(self._limit):
+                self.end()
+                raise Died(f"no answer within {self._limit:.0f} s")
+            answer = json.loads(self._pipe.recv_bytes(LARGEST))
+        except (EOFError, OSError, ValueError):
+            self._process.join(10)
+            code = self._process.exitcode
+            self.end()
+            raise Died(processes.death(code)) from None
+        if answer["kind"] in KINDS:
+            raise KINDS[answer["kind"]](answer["value"])
+        if answer["kind"] == "error":
+            raise Died(answer["value"])
+        return answer["value"]
+
+    def end(self) -> None:
+        """The next question is answered by a new process."""
+        if self._process is not None:
+            self._pipe.close()
+            processes.end(self._process)
+            self._process = None
+
+
+def directly(question: Question, *args: Any) -> Any:
+    """The same in this process, for who holds everything in one anyway; files are read anew."""
+    _loaded.cache_clear()
+    return question(*args)
+
+
+def _answer(pipe: Connection) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # what a library prints is not the run's to show
+    os.dup2(nowhere, 2)
+    while True:
+        try:
+            question, args = pipe.recv()
+        except EOFError:
+            return
+        try:
+            words = json.dumps({"kind": "value", "value": question(*args)})
+        except UserError as error:
+            kind = "Unavailable" if isinstance(error, Unavailable) else "UserError"
+            words = json.dumps({"kind": kind, "value": first_line(error, LARGEST)})
+        except Exception as error:  # whatever a loader or a model does is said of it alone
+            told = f"{type(error).__name__}: {first_line(error)}"
+            words = json.dumps({"kind": "error", "value": told})
+        pipe.send_bytes(words.encode())
+
+
+@cache
+def _loaded(name: str, params: str) -> Any:
+    source = dataset(name, json.loads(params))
+    return source, *source.load()
+
+
+def dataset_facts(name: str, params: dict[str, Any]) -> dict[str, Any]:
+    """What cells need to know of a dataset; loads it, so that bad input is found first."""
+    source, log, catalogue = _loaded(name, json.dumps(params))
+    given = parameters(source)
+    return {
+        "params": {key: value for key, value in given.items() if key not in source.paths},
+        "files": {key: given[key] for key in source.paths if given[key]},
+        "data": f"{log.hash()}-{catalogue.hash()}",
+        "unclaimed": list(source.unclaimed),  # columns of a user's file that nobody reads
+        "suits": {
+            "timed": log.times is not None,
+            "explicit": source.explicit,
+            "ordered": source.ordered,
+        },
+    }
+
+
+def method_params(row: str, own: dict[str, Any], include: tuple[str, ...]) -> dict[str, Any]:
+    """All hyper-parameters of a row, "maml" or with a preset "maml:paper", own ones over it."""
+    for path in include:
+        registry.include(Path(path))
+    name, is_preset, preset = row.partition(":")
+    found = registry.find("methods", name)
+    if is_preset and preset not in found.presets and not own:
+        which = f"{name} has {', '.join(found.presets) or 'no presets'}"
+        raise unknown("preset", row, [f"{name}:{p}" for p in found.presets], which)
+    params: dict[str, Any] = from_params(found, name, found.presets.get(preset, {}) | own).params()
+    return params
+
+
+def to_be_read(name: str, params: dict[str, Any], encoder: dict[str, Any]) -> int:
+    """How many texts of the catalogue the encoder has yet to read."""
+    reader, catalogue = Encoder(**encoder), _loaded(name, json.dumps(params))[2]
+    return 0 if reader.name == "vectors" or reader.kept(catalogue).is_file() else len(catalogue)
+
+
+def encode(name: str, params: dict[str, Any], encoder: dict[str, Any], folder: str) -> None:
+    """Store the catalogue and what the encoder says of it, once."""
+    catalogue = _loaded(name, json.dumps(params))[2]
+    if store.read(Path(folder), catalogues.RECORD) is None:
+        catalogues.keep(catalogue, Path(folder))
+    Encoder(**encoder).items(catalogue)
+
+
+def cut_split(name: str, params: dict[str, Any], spec: dict[str, Any], folder: str) -> None:
+    """Store the split that cells read."""
+    source, log, _ = _loaded(name, json.dumps(params))
+    splits.keep(Spec(**spec), source, log, Path(folder))

@@ -1,0 +1,265 @@
+"""`coldbench tune`: which parameters serve new users best, searched on valid users alone.
+
+Valid users are two halves by lot: a trial's method stops early and chooses by the first, as in a
+run, and is judged on the second. Cold users are dropped from the split before anything is trained.
+Every method gets the same budget and they take turns, so that a search stopped early is fair too.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from coldbench import registry
+from coldbench.cell import Spec
+from coldbench.encoder import Encoder, Items
+from coldbench.episode import Episodes
+from coldbench.errors import Unavailable, UserError
+from coldbench.method import Space, from_params
+from coldbench.metrics.compute import known, per_user
+from coldbench.metrics.predictions import judge
+from coldbench.protocol import Protocol
+from coldbench.results.trials import Trial, add_trial, best_of, read_trials
+from coldbench.seeds import Seeds
+from coldbench.split import Split
+
+from .. import dataset_names, splits
+from ..grid import Grid
+from ..loop import BATCH, meta_train
+from ..loop import checked as sound
+from ..run import alone
+from .space import checked, optuna_or_error, propose
+
+USUAL = 50  # trials of a method
+STUDY = "tune.json"  # what the trials of a folder have in common
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What each method may spend; whichever ends first ends it."""
+
+    trials: int | None
+    seconds: float | None  # of its own trials; the one that is running is let finish
+
+    @classmethod
+    def of(cls, trials: int | None, seconds: float | None) -> "Budget":
+        if (trials is not None and trials < 1) or (seconds is not None and seconds <= 0):
+            raise UserError("--trials must be 1 or more, and --seconds more than 0")
+        return cls(USUAL if trials is None and seconds is None else trials, seconds)
+
+    def __str__(self) -> str:
+        trials = "" if self.trials is None else f"{self.trials} trials"
+        seconds = "" if self.seconds is None else f"{self.seconds:g} seconds"
+        return " or ".join(filter(None, (trials, seconds)))
+
+    def ended(self, trials: Sequence[Trial]) -> str:
+        """Why there is no more, "" where there is."""
+        if trials and trials[-1].status == "unavailable":
+            return trials[-1].reason
+        if self.trials is not None and len(trials) >= self.trials:
+            return f"{self.trials} trials"
+        spent = sum(trial.seconds for trial in trials)
+        if self.seconds is not None and spent >= self.seconds:
+            return f"{self.seconds:g} seconds"
+        return ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """One method searched: its cell as the grid has it, and what is searched of it."""
+
+    spec: Spec
+    space: Space
+
+    def start(self) -> dict[str, Any]:
+        return {key: self.spec.params[key] for key in self.space}
+
+
+Tell = Callable[[Trial, Sequence[Trial]], None]  # a trial, and all of its method so far
+
+
+def studies(grid: Grid, specs: Sequence[Spec], metric: str) -> list[Study]:
+    """What there is to search; anything that cannot be is a UserError before work begins."""
+    optuna_or_error()
+    if known(metric)[0].per_user is None:
+        raise UserError(f"{metric} is pooled over users; tune by one per user, as log-loss or auc")
+    for name in ("dataset", "protocol", "seed"):
+        if len({getattr(spec, name) for spec in specs}) > 1:
+            raise UserError(f"tune takes one {name} at a time")
+    found = []
+    for spec in specs:
+        given = grid.params.get(spec.name, {})  # what is set is held
+        space = {
+            k: v for k, v in registry.find("methods", spec.method).space.items() if k not in given
+        }
+        checked(spec.name, space, spec.params)
+        found.append(Study(spec, space))
+    return found
+
+
+def tune(
+    searched: Sequence[Study], metric: str, folder: Path, budget: Budget, tell: Tell
+) -> dict[str, list[Trial]]:
+    """Every method's trials, those of the folder's log among them; the missing ones are run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        _same(searched, metric, folder)
+        return _search(searched, metric, folder, budget, tell)
+
+
+def _search(
+    searched: Sequence[Study], metric: str, folder: Path, budget: Budget, tell: Tell
+) -> dict[str, list[Trial]]:
+    higher = known(metric)[0].higher_is_better
+    told: dict[str, list[Trial]] = {study.spec.name: [] for study in searched}
+    for trial in read_trials(folder):
+        told.setdefault(trial.method, []).append(trial)
+    bench = None
+    for study in _turns(searched, told, budget):
+        bench = bench or Bench.of(study.spec, metric)
+        mine = told[study.spec.name]
+        params = (
+            propose(study.space, mine, study.spec.seed, higher=higher) if mine else study.start()
+        )
+        trial = bench.trial(study.spec, len(mine) + 1, params)
+        if trial.status != "unavailable":  # a package may be there the next time
+            add_trial(folder, trial)
+        mine.append(trial)
+        tell(trial, mine)
+    return {study.spec.name: told[study.spec.name] for study in searched}
+
+
+def _turns(
+    searched: Sequence[Study], told: dict[str, list[Trial]], budget: Budget
+) -> Iterator[Study]:
+    """Whose turn it is: the method with the fewest trials of those with budget left."""
+    while left := [s for s in searched if not budget.ended(told[s.spec.name])]:
+        yield min(left, key=lambda study: len(told[study.spec.name]))
+
+
+def _same(searched: Sequence[Study], metric: str, folder: Path) -> None:
+    """A folder's trials are of one data set, protocol, seed, code and metric, or say nothing."""
+    path = folder / STUDY
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    now = {study.spec.name: {"metric": metric, **asdict(study.spec)} for study in searched}
+    for name, mine in now.items():
+        other = before.get(name) or next(iter(before.values()), mine)
+        shared = (
+            set(mine)
+            - {"files"}
+            - (set() if name in before else {"method", "row", "params", "code"})
+        )
+        apart = sorted(key for key in shared if json.loads(json.dumps(mine[key])) != other[key])
+        if apart:
+            raise UserError(
+                f"{folder} holds a search with another {', '.join(apart)}: name another by --name"
+            )
+    path.write_text(json.dumps(before | now, indent=1), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every trial is trained and judged on."""
+
+    split: Split  # no cold user: `cold` are the valid users who judge
+    items: Items
+    protocol: Protocol
+    facts: dict[str, Any]  # like_at, span and graded, as `judge` takes them
+    metric: str
+
+    @classmethod
+    def of(cls, spec: Spec, metric: str) -> "Bench":
+        torch.set_num_threads(spec.threads)
+        dataset = dataset_names.dataset(
+            spec.loader or spec.dataset, spec.dataset_params | spec.files
+        )
+        log, catalogue = dataset.load()
+        protocol, cut = splits.cut(replace(spec, limit=None), dataset, log)
+        chosen_by, judged = halves(cut.valid, Seeds.of(spec.seed, protocol.vary).split)
+        low, high = dataset.scale
+        rated = protocol.labels == "rating"
+        return cls(
+            replace(cut, valid=chosen_by, cold=judged),
+            Encoder(**spec.encoder).items(catalogue).to(torch.device(spec.device)),
+            protocol,
+            {"like_at": dataset.like_at(protocol.labels), "span": high - low if rated else 1.0,
+             "graded": rated},
+            metric,
+        )  # fmt: skip
+
+    def trial(self, spec: Spec, number: int, params: dict[str, Any]) -> Trial:
+        """Train with these parameters and judge; whatever goes wrong is a row with its reason."""
+        begin = time.perf_counter()
+        status, reason, users = "done", "", np.array([])
+        try:
+            users = self._judged(spec, spec.params | params)
+            if np.isnan(users).all():
+                status, reason = "failed", f"{self.metric} is defined for no judged valid user"
+        except Unavailable as error:
+            status, reason = "unavailable", str(error)
+        except UserError as error:
+            status, reason = "failed", str(error)
+        except Exception as error:  # a trial's failure is a row of the log, whatever it was
+            first = (str(error).splitlines() or [""])[0][:300]
+            status, reason = "failed", f"{type(error).__name__}: {first}"
+        return Trial(
+            spec.dataset, spec.protocol, self.metric, spec.seed, spec.name, number, params, status,
+            reason, float(np.nanmean(users)) if status == "done" else None,
+            [None if np.isnan(value) else round(float(value), 7) for value in users],
+            round(time.perf_counter() - begin, 3),
+        )  # fmt: skip
+
+    def _judged(self, spec: Spec, params: dict[str, Any]) -> np.ndarray:
+        """(B,) the metric of each judging user, a mean over the protocol's K."""
+        method = from_params(registry.find("methods", spec.method), spec.method, params)
+        meta_train(method, self.split, self.items, Seeds.of(spec.seed, self.protocol.vary))
+        by_shots = []
+        for shots in self.protocol.shots:
+            parts = []
+            for batch in self.split.cold.batches(shots, BATCH):
+                there = batch.to(self.items.device)
+                with torch.no_grad():
+                    scores = method.score(method.adapt(there.support), there.query.items)
+                query = batch.query
+                told = judge(
+                    sound(scores, query.items, shots), query.labels, query.mask, **self.facts
+                )
+                parts.append(per_user(self.metric, told))
+            by_shots.append(torch.cat(parts))
+        return torch.stack(by_shots).mean(0).numpy()
+
+
+def halves(valid: Episodes, seed: int) -> tuple[Episodes, Episodes]:
+    """Valid users in two halves by lot: who a method chooses by, and who it is judged on."""
+    if len(valid) < 4:
+        raise UserError(
+            f"only {len(valid)} valid users are long enough to tune by; "
+            "raise protocol.valid_users, or lower protocol.shots"
+        )
+    order = np.random.default_rng(seed).permutation(len(valid))
+    half = len(valid) // 2
+    first, second = (
+        replace(valid, who=valid.who[rows], support=valid.support[rows], query=valid.query[rows])
+        for rows in (np.sort(order[:half]), np.sort(order[half:]))
+    )
+    return first, second
+
+
+class Progress:
+    """A line a trial."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._of = f"/{budget.trials}" if budget.trials else ""
+
+    def __call__(self, trial: Trial, so_far: Sequence[Trial]) -> None:
+        best = best_of(so_far)
+        told = trial.reason or f"{trial.metric} {trial.value:.4f}"
+        mark = " (best)" if best is trial and trial.number > 1 else ""
+        settings = ", ".join(f"{key} = {value}" for key, value in trial.params.items())
+        place = f"[{trial.method} {trial.number}{self._of}, {trial.seconds:.1f} s]"
+        print(f"{place} {told}{mark}: {settings if trial.number > 1 else 'defaults'}", flush=True)

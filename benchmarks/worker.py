@@ -1,0 +1,174 @@
+"""A method's process: one cell, from its specification to the numbers that the judge reads.
+
+Whatever a method does, the run goes on: an exception becomes a failed cell with its stage and
+reason; a process that dies is noticed by its parent (run.py). Nothing here, and nothing that this
+process inherits, holds a label that the method is evaluated on.
+"""
+
+import json
+import os
+import sys
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import torch
+
+from coldbench import registry
+from coldbench.cell import Spec
+from coldbench.encoder import Encoder
+from coldbench.errors import Unavailable, UserError, first_line
+from coldbench.method import Method, from_params
+from coldbench.seeds import Seeds
+
+from . import catalogues, splits
+from .loop import BATCH, evaluate, meta_train
+from .timing import cost, now, peak_memory
+from .trace import trace
+
+RESULT = "result.json"  # status, stage, reason and facts, for the judge
+STAGE = ".stage"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell to run, and what its numbers do not depend on."""
+
+    spec: Spec
+    run: str  # the run's folder, absolute
+    device: str  # "cpu", "cuda:1"
+    timed: bool  # one seed of a method is enough
+    include: tuple[str, ...]  # files of the user's own methods
+    jobs: int  # cells side by side, noted beside the timings
+    origin: dict[str, str]  # hardware and commit
+
+    @classmethod
+    def of(cls, words: dict[str, Any]) -> Self:
+        """A job from its JSON: the fields above, `spec` as a dictionary."""
+        own = {field.name: words[field.name] for field in fields(cls)}
+        return cls(**own | {"spec": Spec(**words["spec"]), "include": tuple(words["include"])})
+
+    @property
+    def split(self) -> Path:
+        return Path(self.run) / "splits" / self.spec.split_key
+
+    @property
+    def whole(self) -> Path:
+        """Where the cell is to stand."""
+        return Path(self.run) / "cells" / self.spec.fingerprint
+
+
+class Stage:
+    """Where the process is, for its parent to read should it die."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = "start"
+        self._fd = os.open(folder / STAGE, os.O_WRONLY | os.O_CREAT, 0o644)
+
+    def __call__(self, name: str) -> None:
+        if name != self.name:
+            self.name = name
+            os.pwrite(self._fd, name.ljust(16).encode(), 0)
+
+    @staticmethod
+    def left(folder: Path) -> str:
+        """What a process that died was at."""
+        try:
+            return (folder / STAGE).read_bytes()[:16].decode("utf-8", "replace").strip() or "start"
+        except OSError:
+            return "start"
+
+
+def work(job: Job, folder: Path) -> None:
+    """Run the method; whatever comes of it stands in the folder's result.json."""
+    _log_to(folder / "log.txt")
+    stage, facts = Stage(folder), dict[str, Any](job.origin)
+    status, reason, number = "done", "", None
+    try:
+        _measure(job, folder, stage, facts)
+    except Unavailable as error:
+        status, reason = "unavailable", first_line(error)
+    except UserError as error:
+        status, reason = "failed", first_line(error)
+    except SystemExit:
+        raise  # the parent says with which code
+    except BaseException as error:  # a cell's failure is a row of the report, whatever it was
+        with suppress(Exception):  # one that cannot be shown
+            traceback.print_exc()
+        number = error.errno if isinstance(error, OSError) else None
+        status, reason = "failed", f"{type(error).__name__}: {first_line(error)}"
+    for child in psutil.Process().children(recursive=True):
+        child.kill()  # what a method left running
+    at = "" if status == "done" else stage.name
+    result = {
+        "status": status, "stage": at, "reason": reason, "facts": facts, "errno": number,
+    }  # fmt: skip
+    stage("save")
+    (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a method's threads and exit handlers are not waited for
+
+
+def _measure(job: Job, folder: Path, stage: Stage, facts: dict[str, Any]) -> None:
+    spec = job.spec
+    stage("load")
+    torch.set_num_threads(spec.threads)
+    device = torch.device(job.device)
+    split, swapped = splits.load(job.split)
+    catalogue = catalogues.load(catalogues.folder_of(Path(job.run), spec))
+    items = Encoder(**spec.encoder).items(catalogue).to(device)
+    protocol = splits.protocol_of(spec)
+
+    stage("import")
+    for path in job.include:
+        registry.include(Path(path))
+    found = registry.find("methods", spec.method)
+    stage("construct")
+    method: Method[Any] = from_params(found, spec.method, spec.params)
+    facts |= _facts(spec, method)
+
+    stage("meta-train")
+    begin = now(device)
+    meta_train(method, split, items, Seeds.of(spec.seed, protocol.vary))
+    timing: dict[str, Any] = {"meta_train_seconds": now(device) - begin}
+    facts["trained_parameters"] = sum(tensor.numel() for tensor in method.learned.values())
+
+    begin = now(device)
+    evaluate(method, split, swapped, protocol, device, folder, stage)
+    timing["evaluate_seconds"] = now(device) - begin
+
+    if job.timed:
+        stage("trace")
+        trace(method, split.cold, device, folder)
+        stage("timing")
+        batch = next(split.cold.batches(protocol.shots[-1], BATCH))
+        timing |= cost(method, batch, device)
+    stage("save")
+    timing |= {"peak_memory_bytes": peak_memory(device), "jobs": job.jobs}
+    (folder / "timing.json").write_text(json.dumps(timing), encoding="utf-8")
+
+
+def _facts(spec: Spec, method: Method[Any]) -> dict[str, Any]:
+    """What the method says of itself, for a reader of the cell."""
+    return {
+        "family": method.family,
+        "adapts": method.adapts,
+        "ranks": method.ranks,
+        "random": method.random,
+        "paper": method.paper,
+        "trust_remote_code": bool(spec.encoder.get("trust_remote_code")),
+    }
+
+
+def _log_to(path: Path) -> None:
+    """Whatever is printed from here on, by whatever library, goes to the cell's log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)

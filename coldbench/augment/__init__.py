@@ -1,0 +1,1 @@
+"""Texts and users made anew, which methods may train on beside the real ones."""

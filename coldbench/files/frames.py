@@ -1,0 +1,66 @@
+"""From tables of named columns to the two that everything starts from."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from coldbench.errors import UserError
+from coldbench.files.schema import WHOLE
+from coldbench.interactions import Catalogue, Interactions
+
+
+def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, Catalogue]:
+    """Users and items numbered from 0; rows in time order, of duplicates the last.
+
+    log: a row an interaction: user and item (String), rating, and time (Int64, microseconds since
+    1970) where there is one.
+    items: a row an item: item (String), text (String), and tags (List of String) where there are
+    some; in the catalogue's order. An item that nobody rated is left out, one without text is
+    called by its id. Users are numbered in the order of their ids, as numbers where all are
+    numbers, so that the order of the file's rows says nothing. Raises UserError where the log is
+    empty, or an item of it is not among the items, or is there twice.
+    """
+    if not log.height:
+        raise UserError("the log holds no interaction")
+    if items["item"].n_unique() < items.height:
+        twice = items.filter(items["item"].is_duplicated())["item"][0]
+        raise UserError(f"item {twice!r} stands twice in the table of items; keep one")
+    rated = log["item"].unique()
+    unknown = rated.filter(~rated.is_in(items["item"].implode())).sort()
+    if len(unknown):
+        raise UserError(
+            f"{len(unknown):,} items of the log are not in the table of items, {unknown[0]!r} "
+            "among them; add them there"
+        )
+    items = items.filter(items["item"].is_in(rated.implode()))
+    users = _ordered(log["user"].unique())
+    times = log["time"].to_numpy() if "time" in log.columns else None
+    interactions = Interactions.from_rows(
+        numbered(log["user"], users),
+        numbered(log["item"], items["item"]),
+        log["rating"].to_numpy(),
+        times,
+        items.height,
+    )
+    ids = tuple(items["item"])
+    text = (" ".join(line.split()) or item for line, item in zip(items["text"], ids, strict=True))
+    tags: Iterable[tuple[str, ...]] = ((),) * items.height
+    if "tags" in items.columns:
+        stripped = (map(str.strip, own) for own in items["tags"].to_list())
+        tags = (tuple(filter(None, own)) for own in stripped)
+    return interactions, Catalogue(ids, tuple(text), tuple(tags))
+
+
+def numbered(values: pl.Series, names: pl.Series) -> NDArray[np.int32]:
+    """(N,) the place of each value among the different `names`."""
+    return values.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
+
+
+def _ordered(ids: pl.Series) -> pl.Series:
+    """Different ids as numbers where all are numbers, then as text."""
+    whole = ids.str.contains(f"^{WHOLE.pattern}$").all()
+    table = pl.DataFrame({"id": ids})
+    by = [pl.col("id").cast(pl.Int64), "id"] if whole else ["id"]
+    return table.sort(by)["id"]

@@ -1,0 +1,49 @@
+"""Locked users: a fixed fifth of every data set's people, kept out of development.
+
+Another seed draws another split of the same people, so what was chosen by looking at some seeds has
+seen the cold users of others. Who is locked hangs on a user's number in its data set alone, on no
+seed and no other user: with `audience = "development"` nobody locked is learnt from, chosen by or
+judged, with "confirmation" they alone are judged, and all else is as in development, seed by seed.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coldbench.interactions import Int, Interactions
+from coldbench.protocol import Protocol
+
+SHARE = 0.2
+Mask = NDArray[np.bool_]
+Lots = tuple[Mask, Mask, Mask, Mask]  # judged (U,), valid (U,), cold items (I,), may be learnt (N,)
+
+
+def locked(n_users: int) -> Mask:
+    """(U,) whether a user is locked: its number, mixed by SplitMix64, lies in the first fifth."""
+    return _mixed(np.arange(n_users, dtype=np.uint64)) < np.uint64(int(SHARE * 2**64))
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Steele, Lea & Flood 2014, doi:10.1145/2660193.2660195; the constants are the paper's."""
+    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is what is meant
+        z = (numbers + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))
+
+
+def for_audience(lots: Lots, users: Int, log: Interactions, protocol: Protocol) -> Lots:
+    """The lots as an audience leaves them. users: (N,) the user of each row.
+
+    Both sets of a transfer have their own locked users, who are the same as in that set alone.
+    """
+    if protocol.audience == "all":
+        return lots
+    judged, valid, cold_item, may_be_learnt = lots
+    lent = log.lent[0]
+    kept = np.concatenate([locked(lent), locked(log.n_users - lent)])
+    learnt = may_be_learnt & ~kept[users]
+    if protocol.audience == "development":
+        return judged & ~kept, valid & ~kept, cold_item, learnt
+    learnt &= ~judged[users]  # who would be judged in development is not learnt from here either
+    there = judged if protocol.split == "time" else np.arange(log.n_users) >= lent
+    return there & kept, valid & ~kept, cold_item, learnt

@@ -1,0 +1,37 @@
+"""Step by step through an inner loop: the loss of the support that is learnt from, the query's, and
+the headline metric, at the largest K, from the cell of each method that kept a trace."""
+
+from typing import Any
+
+import polars as pl
+
+from coldbench.cell import Cell
+from coldbench.metrics.compute import mean_defined, per_user
+from coldbench.metrics.predictions import Judged
+from coldbench.results.paired import number
+from coldbench.results.user_scores import kept, lay
+
+Row = dict[str, Any]
+
+
+def steps(cells: dict[str, list[Cell]], metric: str) -> list[Row]:
+    rows = []
+    for method, many in cells.items():
+        traced = kept(many, "trace")
+        if not traced:
+            continue
+        trace = pl.read_parquet(traced[0].folder / "trace.parquet")
+        facts = traced[0].facts
+        for (step,), part in trace.group_by("step", maintain_order=True):
+            query, support = (
+                lay(part.filter(query=asked), ["user"], facts)[2] for asked in (True, False)
+            )
+            rows.append(
+                {"method": method, "step": step, "support_loss": _mean("log-loss", support),
+                 "query_loss": _mean("log-loss", query), "value": _mean(metric, query)}
+            )  # fmt: skip
+    return rows
+
+
+def _mean(metric: str, judged: Judged) -> float | None:
+    return number(mean_defined(per_user(metric, judged))[0])

@@ -1,0 +1,157 @@
+"""For whom, and on what: quality by the popularity of items and by kind of user.
+
+A user's group counts the section's headline metric. An item's counts how often it is ordered
+rightly: among the pairs of a user's items with different labels that it is part of; in a ranked
+catalogue, the share of it that the item stands above. Ties count half.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from coldbench.metrics import statistics
+from coldbench.metrics.predictions import Judged
+from coldbench.results.paired import number
+from coldbench.results.user_scores import Blocks, Draws, Float
+
+Row = dict[str, Any]
+FEWEST = 10  # meetings that a group must have to be shown
+TENTHS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What the splits of a section say, by seed: benchmarks/splits.py."""
+
+    users: pl.DataFrame  # seed, user, activity, entropy, and groups of people
+    items: pl.DataFrame  # seed, item, seen
+
+
+def buckets(
+    methods: dict[str, dict[int, Blocks]], column: int, draws: Draws, known: Known
+) -> list[Row]:
+    """Each group of items and of users, at the largest K: the level, and the gain over K = 0."""
+    rows: list[Row] = []
+    for method, by_shots in methods.items():
+        after = by_shots[max(by_shots)]
+        before = by_shots.get(0, after)
+        after, before = after.beside(before)
+        names, now, then = [], [], []
+        for name, one, other in _groups(after, before, column, known):
+            if (~np.isnan(one)).sum() >= FEWEST:
+                names.append(name)
+                now.append(one)
+                then.append(other)
+        if not names:
+            continue
+        both = np.stack([*now, *(a - b for a, b in zip(now, then, strict=True))], 1)
+        found = statistics.interval(both, draws.of(after), seeds=after.seeds)
+        for at, (kind, bucket) in enumerate(names):
+            level, gain = ([number(x[at + step]) for x in found] for step in (0, len(names)))
+            rows.append(
+                {"method": method, "shots": max(by_shots), "kind": kind, "bucket": bucket}
+                | dict(zip(("value", "low", "high"), level, strict=True))
+                | dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True))
+                | {"meetings": int((~np.isnan(both[:, at])).sum())}
+            )
+    return rows
+
+
+def _groups(
+    after: Blocks, before: Blocks, column: int, known: Known
+) -> Iterator[tuple[tuple[str, str], Float, Float]]:
+    """(kind, bucket) and (B,) values after and before, NaN where a block has none of it."""
+    items = _of_items(after, known)  # (B, Q) the tenth, 0: unseen, -1: no item
+    right, before_right = (rightly_ordered(blocks.judged).numpy() for blocks in (after, before))
+    for tenth in range(TENTHS + 1):
+        name = f"tenth {tenth}" if tenth else "never rated"
+        here = items == tenth
+        yield ("item popularity", name), _row_means(right, here), _row_means(before_right, here)
+    users = pl.DataFrame({"seed": after.seeds, "user": after.users}).join(
+        known.users, ["seed", "user"], "left", maintain_order="left"
+    )
+    now, then = after.values[:, column], before.values[:, column]
+    for kind, names, place in _of_users(users, known.users["activity"].to_numpy()):
+        for at, name in enumerate(names):
+            yield (
+                (kind, name),
+                np.where(place == at, now, np.nan),
+                np.where(place == at, then, np.nan),
+            )
+
+
+def _of_users(
+    users: pl.DataFrame, everyone: NDArray[np.int64]
+) -> Iterator[tuple[str, list[str], NDArray[np.int64]]]:
+    """Each kind, its groups in their order, and (B,) which of them every block belongs to.
+    everyone: the activity of all judged users, so that every method is cut into the same groups."""
+    cuts = np.unique(np.quantile(everyone, [1 / 3, 2 / 3]).astype(np.int64))
+    ends = [int(everyone.min()) - 1, *map(int, cuts), int(everyone.max())]
+    names = [
+        f"{low + 1:,} to {high:,}" if high > low + 1 else f"{high:,}"
+        for low, high in pairwise(ends)
+    ]
+    place = np.searchsorted(cuts, users["activity"].fill_null(0).to_numpy())
+    yield "interactions of the user", names, place
+    bits = users["entropy"].fill_null(float("nan")).to_numpy()
+    if not np.isnan(bits).all():
+        names = ["only likes or only dislikes", "up to .9 bits", "balanced, above .9 bits"]
+        place = np.where(np.isnan(bits), -1, (bits > 0).astype(np.int64) + (bits > 0.9))
+        yield "likes and dislikes among the labels", names, place
+    for group in users.columns[4:]:
+        names = sorted(users[group].drop_nulls().unique(), key=_by_number)
+        known = users[group].replace_strict(names, range(len(names)), default=-1)
+        yield group, names, known.to_numpy().astype(np.int64)
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    """ "under 25" stands before "25 to 34": by what the name's last number is."""
+    numbers = re.findall(r"[0-9]+", name)
+    return (int(numbers[-1]) if numbers else 0) - name.startswith("under"), name
+
+
+def _of_items(blocks: Blocks, known: Known) -> NDArray[np.int64]:
+    tenths = known.items.with_columns(tenth=_tenth(pl.col("seen")).over("seed"))
+    shape = blocks.items.shape
+    rows = pl.DataFrame(
+        {"seed": np.repeat(blocks.seeds, shape[1]), "item": blocks.items.ravel()},
+        schema_overrides={"item": pl.Int32},
+    ).join(tenths, ["seed", "item"], "left", maintain_order="left")
+    found = rows["tenth"].fill_null(-1).to_numpy().reshape(shape).astype(np.int64)
+    return np.where(blocks.judged.mask.numpy(), found, -1)
+
+
+def _tenth(seen: pl.Expr) -> pl.Expr:
+    """0 for an item nobody rated, else 1 (the least popular tenth of the others) to 10."""
+    rated = pl.when(seen > 0).then(seen)
+    share = (rated.rank("average") - 0.5) / rated.count()
+    return (share * TENTHS).floor().clip(0, TENTHS - 1).fill_null(-1).cast(pl.Int64) + 1
+
+
+def rightly_ordered(judged: Judged) -> torch.Tensor:
+    """(B, Q) share of an item's pairs that are in the right order, NaN where it has none."""
+    if judged.likes_alone:
+        beaten = judged.candidates[:, None] - judged.above - (judged.tied + 1) / 2
+        return (beaten / (judged.candidates[:, None] - 1)).masked_fill(~judged.mask, torch.nan)
+    parts = []
+    for part in judged.parts():
+        truth = (part.labels[:, :, None] - part.labels[:, None]).sign()
+        said = (part.scores[:, :, None] - part.scores[:, None]).sign()
+        pairs = (truth != 0) & part.mask[:, :, None] & part.mask[:, None]
+        right = torch.where(said == 0, 0.5, (said == truth).double()) * pairs
+        parts.append(right.sum(2) / pairs.sum(2))
+    return torch.cat(parts) if parts else judged.scores
+
+
+def _row_means(values: Float, here: NDArray[np.bool_]) -> Float:
+    here = here & ~np.isnan(values)
+    n = here.sum(1)
+    sums = np.where(here, values, 0).sum(1)
+    return np.divide(sums, n, out=np.full(len(n), np.nan), where=n > 0)

@@ -1,0 +1,178 @@
+"""Checks of what a method leaves behind, and of chance: traces, files, seeds, memory."""
+
+import copy
+import gc
+import tracemalloc
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from coldbench.episode import Users
+from coldbench.seeds import Seeds
+from coldbench.testing.assertions import close
+from coldbench.testing.side_effects import bytes_alive
+from coldbench.testing.subject import ENCODER, FEATURES, Subject, rows, tensors_of, with_support
+
+KEPT = 40_000  # bytes over 500 users that may be Python's or torch's own: 80 a user
+
+
+def adapting_to_others_leaves_no_trace(subject: Subject) -> None:
+    """Meeting other users in between changes no bit of a user's scores, nor what was learnt."""
+    mine, others = subject.batch(shots=8, size=4), subject.batch(shots=4, size=12)
+    method, before = subject.ready, {k: v.clone() for k, v in subject.ready.learned.items()}
+    first = subject.predict(mine)
+    own = dict(vars(method))
+    for _ in range(3):
+        subject.predict(others)
+    assert torch.equal(subject.predict(mine), first), "scores changed bit for bit"
+    assert before.keys() == method.learned.keys(), "adapting added to what was learnt"
+    for name, tensor in before.items():
+        assert torch.equal(method.learned[name], tensor), f"adapting changed {name}"
+    for name, thing in vars(method).items():
+        assert own.get(name) is thing, f"adapting set self.{name}"
+
+
+def scoring_leaves_the_state_as_it_was(subject: Subject) -> None:
+    """A user's state may be kept and asked again: the second answer is the first, bit for bit."""
+    batch, method = subject.batch(), subject.ready
+    with torch.no_grad():
+        state = method.adapt(batch.support)
+        before = [part.clone() for part in tensors_of(state)]
+        first = method.score(state, batch.query.items).clone()
+        method.score(state, batch.query.items.flip(1))
+        again = method.score(state, batch.query.items)
+    for part, was in zip(tensors_of(state), before, strict=True):
+        assert torch.equal(part, was), "scoring wrote into the state"
+    assert torch.equal(again, first), "asked again, the same state says otherwise"
+
+
+def the_support_is_left_as_it_was(subject: Subject) -> None:
+    """`adapt` and `score` write nothing into what they are given."""
+    batch = subject.batch()
+    given = [*_columns(batch.support), batch.query.items]
+    before = [column.clone() for column in given]
+    subject.predict(batch)
+    for column, was in zip(given, before, strict=True):
+        assert torch.equal(column, was), "adapting wrote into the support"
+
+
+def the_users_it_learns_from_are_left_as_they_were(subject: Subject) -> None:
+    """Training writes nothing into the logs and labels of warm and valid users."""
+    touched = [part for part in subject.observed.touched if part not in (FEATURES, ENCODER)]
+    assert not touched, f"training wrote into {', '.join(touched)}"
+
+
+def global_state_is_left_as_it_was(subject: Subject) -> None:
+    """Random states, default type, grad mode, threads, environment: as before the training."""
+    harm = subject.observed.world
+    assert not harm, f"it changed {harm}"
+
+
+def items_and_encoder_are_left_as_they_were(subject: Subject) -> None:
+    """Features, the shared encoder's weights and its eval mode: as before the training."""
+    touched = [part for part in subject.observed.touched if part in (FEATURES, ENCODER)]
+    assert not touched, f"training changed the {', '.join(touched)}"
+
+
+def writes_no_file_and_opens_no_connection(subject: Subject) -> None:
+    """Outside coldbench's own cache, while it learns, adapts and scores."""
+    deeds = subject.observed.deeds
+    assert not deeds, f"it did {deeds[:3]}"
+
+
+def prints_nothing(subject: Subject) -> None:
+    """The command line prints; a method returns."""
+    printed = subject.observed.printed
+    assert not printed, f"it printed {printed[:80]!r}"
+
+
+def memory_stays_flat_over_500_users(subject: Subject) -> None:
+    """Neither tensors nor anything else is kept of users who were met."""
+    batch, rng = rows(subject.batch(), torch.arange(100) % 12), torch.Generator().manual_seed(0)
+
+    def meet(hundreds: int) -> int:
+        for _ in range(hundreds):
+            labels = torch.rand(batch.support.labels.shape, generator=rng)  # always others
+            subject.predict(with_support(batch, replace(batch.support, labels=labels)))
+        return bytes_alive()
+
+    gc.freeze()  # what was alive before is nobody's: looking for it takes longest
+    tracemalloc.start()
+    try:
+        before = meet(2)  # what is made once is made now
+        grown = meet(5) - before
+        if grown >= KEPT:  # what fills up slowly and is then full is no user's
+            grown = min(grown, meet(5) - before - grown)
+    finally:
+        tracemalloc.stop()
+        gc.unfreeze()
+    assert grown < KEPT, f"{grown:,} bytes were kept over 500 users"
+
+
+def ctrl_c_ends_its_training(subject: Subject) -> None:
+    """An interruption while it learns comes through; it is not taken for an error to get over."""
+    method, cut = subject.new(), subject.plain.split
+    warm = _Interrupting(cut.warm.log, cut.warm.labels, cut.warm.ids, cut.warm.unseen)
+    asked.clear()
+    try:
+        method.meta_train(warm, cut.valid, subject.plain.items, Seeds.of(0))
+    except KeyboardInterrupt:
+        return
+    assert not asked, "it was interrupted and went on"
+
+
+def same_seed_same_bits(subject: Subject) -> None:
+    """Trained again from the same seeds it scores the same, bit for bit."""
+    batch = subject.batch()
+    first = subject.predict(batch)
+    torch.manual_seed(7)  # a method that goes by the global generator is found out
+    again = subject.trained(subject.plain)
+    assert torch.equal(subject.predict(batch, again), first), "scores differ"
+
+
+def another_seed_other_numbers(subject: Subject) -> None:
+    """Another seed changes something; or it is declared `random = False`, and changes nothing."""
+    batch = subject.batch()
+    other = subject.observed.method
+    same = torch.equal(subject.predict(batch, other), subject.predict(batch))
+    if subject.method.random:
+        assert not same, "another seed changed nothing: declare random = False"
+    else:
+        assert same, "it says random = False, yet another seed changed its scores"
+
+
+def only_its_own_seeds_matter(subject: Subject) -> None:
+    """Chance comes from seeds.init and seeds.order alone; those of the split and of the draw are
+    not a method's, or what varies a run could not be told apart."""
+    batch, own = subject.batch(), Seeds.of(0)
+    seeds = replace(own, split=own.split + 1, draw=own.draw + 1)
+    other = subject.trained(subject.plain, seeds=seeds)
+    same = torch.equal(subject.predict(batch, other), subject.predict(batch))
+    assert same, "the seed of the split or of the draw changed its scores"
+
+
+def trained_a_second_time_it_is_as_new(subject: Subject) -> None:
+    """What it learnt before is forgotten when it is trained again."""
+    batch, cut = subject.batch(), subject.plain.split
+    again = copy.copy(subject.observed.method)
+    again.meta_train(cut.warm, cut.valid, subject.plain.items, Seeds.of(0))
+    found, fresh = subject.predict(batch, again), subject.predict(batch)
+    close(found, fresh, "its first training changed what the second led to")
+
+
+asked: list[str] = []
+
+
+class _Interrupting(Users):
+    """Users at whom somebody presses Ctrl-C."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("log", "labels"):
+            asked.append(name)
+            raise KeyboardInterrupt
+        return super().__getattribute__(name)
+
+
+def _columns(feedback: Any) -> tuple[torch.Tensor, ...]:
+    return feedback.items, feedback.labels, feedback.ages, feedback.mask

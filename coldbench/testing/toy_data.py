@@ -1,0 +1,162 @@
+"""The worlds that `coldbench.testing` tries a method on: small, made up, the same everywhere."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from coldbench import registry
+from coldbench.encoder import Encoder, Items
+from coldbench.episode import Users
+from coldbench.interactions import Catalogue, Interactions
+from coldbench.protocol import Protocol
+from coldbench.seeds import Seeds
+from coldbench.split import Split, split
+
+ODD_TEXTS = ("", "word " * 2_000, "🎬🍿👍", "שלום עולם", "a\x00b\n\tc", "'; DROP TABLE users; --")
+UNSEEN = 59  # of the plain world: the item that nobody rated
+
+
+@dataclass(frozen=True)
+class World:
+    """A small problem: made-up users, and items as a method sees them."""
+
+    split: Split
+    items: Items
+
+    def shuffled(self) -> "World":
+        """The same users with labels that mean nothing; only those to be guessed are kept."""
+        rng, cut = np.random.default_rng(1), self.split
+
+        def mixed(users: Users) -> Users:
+            return replace(users, labels=rng.permutation(users.labels))
+
+        cold = replace(cut.cold, users=mixed(cut.cold.users))
+        cold.users.labels[cold.query] = cut.cold.users.labels[cold.query]
+        valid = replace(cut.valid, users=mixed(cut.valid.users))
+        return World(replace(cut, warm=mixed(cut.warm), valid=valid, cold=cold), self.items)
+
+    def timeless(self) -> "World":
+        """The same users, of whom nobody knows when they said what."""
+
+        def bare(users: Users) -> Users:
+            return replace(users, log=replace(users.log, times=None))
+
+        cut = self.split
+        valid, cold = (replace(some, users=bare(some.users)) for some in (cut.valid, cut.cold))
+        return World(replace(cut, warm=bare(cut.warm), valid=valid, cold=cold), self.items)
+
+    def without_valid(self) -> "World":
+        """Nobody is there to choose by."""
+        return World(replace(self.split, valid=self.split.valid.first(0)), self.items)
+
+    def with_few_warm(self, count: int) -> "World":
+        """The first warm users alone."""
+        warm = self.split.warm
+        return World(replace(self.split, warm=warm.only(warm.log.users < count)), self.items)
+
+
+def make_world(
+    folder: Path, *, users: int = 60, tokens: bool = True, odd: bool = False, likes: bool = False
+) -> World:
+    """Synthetic users under user-cold; `tokens`: read by a tiny BERT, else the planted vectors.
+    `odd`: odd texts, and an item nobody rated. `likes`: a log of likes alone, short histories."""
+    dataset = registry.find("datasets", "synthetic")(n_users=users, n_items=60, per_user=30)
+    log, catalogue = dataset.load()
+    sizes = {"shots": [0, 1, 4], "query": 4} if likes else {"shots": [0, 1, 4, 8, 12], "query": 10}
+    protocol = Protocol.of("user-cold", sizes)
+
+    def cut_up(log: Interactions) -> Split:
+        labels = dataset.labels(log.ratings, "like" if likes else "rating")
+        return split(log, labels, protocol, Seeds.of(0), explicit=not likes)
+
+    if likes:
+        log = log.rows(log.ratings > dataset.like_above)
+    cut = cut_up(log)
+    if odd:  # a cold user meets an odd text only where a check says so
+        catalogue = _with_odd_texts(catalogue)
+        met = np.isin(log.users, cut.cold.users.ids) & (log.items < len(ODD_TEXTS))
+        cut = cut_up(log.rows((log.items != UNSEEN) & ~met))
+    encoder = tiny_encoder(folder / "tiny-bert") if tokens else Encoder("vectors")
+    return World(cut, encoder.items(catalogue))
+
+
+def _with_odd_texts(catalogue: Catalogue) -> Catalogue:
+    text = (*ODD_TEXTS, *catalogue.text[len(ODD_TEXTS) :])
+    return replace(catalogue, text=text)
+
+
+def tiny_encoder(folder: Path) -> Encoder:
+    """A BERT of 2 layers and 32 dimensions that reads characters and pieces.
+
+    Its weights are by lot, but that it knows the words of `synthetic` as a pretrained one would:
+    opposites are opposite.
+    """
+    if not (folder / "config.json").is_file():
+        from safetensors.torch import save_file
+        from transformers import BertConfig, BertModel, BertTokenizer
+
+        folder.mkdir(parents=True, exist_ok=True)
+        letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("0123456789")
+        words = "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple nettle"
+        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        pieces = [f"##{letter}" for letter in letters]
+        vocabulary = [*special, *letters, *pieces, *words.split(), "onyx", "pearl"]
+        (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
+        config = BertConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=128,  # 4 times the width, as BERT has it
+            max_position_embeddings=64,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            model = BertModel(config, add_pooling_layer=False)
+        ends = model.embeddings.word_embeddings.weight.data[-16:].view(8, 2, -1)
+        ends[:, 0] *= 20  # louder than places and letters, else no method finds a taste in a text
+        ends[:, 1] = -ends[:, 0]
+        config.save_pretrained(folder)
+        save_file(model.state_dict(), folder / "model.safetensors", {"format": "pt"})
+        BertTokenizer(str(folder / "vocab.txt")).save_pretrained(folder)
+    return Encoder(str(folder), max_tokens=24)
+
+
+def tiny_causal(folder: Path) -> Path:
+    """The folder of a causal model of 2 layers and 32 dimensions, its weights by lot, that reads
+    letters and the words yes and no."""
+    if not (folder / "config.json").is_file():
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+        from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        merges, pieces = [], list(letters)
+        for word in ("Ġyes", "Ġno"):
+            for at in range(1, len(word)):
+                merges.append((word[:at], word[at]))
+                pieces.append(word[: at + 1])
+        vocabulary = {piece: n for n, piece in enumerate(dict.fromkeys([*pieces, "<end>"]))}
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(
+            folder
+        )
+        config = LlamaConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            initializer_range=0.3,
+            max_position_embeddings=2048,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            LlamaForCausalLM(config).save_pretrained(folder)
+    return folder

@@ -1,0 +1,112 @@
+"""What methods share whose starting point is learnt by gradient descent over warm users' episodes.
+
+The loss is that of the query after adapting to the support, so whatever `adapt` does, exact second
+order included, is what is trained. Stops early on valid users and keeps the best weights.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+from coldbench.episode import EpisodeBatch, Episodes, Users
+from coldbench.method import Learned, Space, soft_cross_entropy
+from coldbench.parameters import Count, Positive, Whole
+from coldbench.seeds import Seeds
+
+from ._training_options import Taught
+
+State = TypeVar("State")
+
+
+@dataclass
+class Trained(Taught[State]):
+    """A method whose `adapt` and `logits` are differentiable in `self.learned`."""
+
+    meta_steps: Whole = 300  # batches of warm users at most
+    meta_users: Count = 32  # in a batch
+    meta_lr: Positive = 1e-3  # of Adam
+    check_every: Count = 20  # batches between two looks at valid users
+
+    space: ClassVar[Space] = {"meta_lr": (3e-4, 1e-2), **Taught.space}
+
+    @abstractmethod
+    def logits(self, state: State, items: Tensor) -> Tensor:
+        """(B, Q) item numbers -> (B, Q) log-odds of the expected label."""
+
+    def score(self, state: State, items: Tensor) -> Tensor:
+        return torch.sigmoid(self.logits(state, items))
+
+    def fit(
+        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+    ) -> None:
+        """Train `weights` from where they are; `fixed` tensors go along. Sets `self.learned`."""
+        weights = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
+        self.learned = fixed | weights
+        adam = torch.optim.AdamW(weights.values(), self.meta_lr, weight_decay=self.weight_decay)
+        rate = torch.optim.lr_scheduler.LambdaLR(
+            adam, partial(self.share_of_rate, steps=self.meta_steps)
+        )
+        rng = torch.Generator().manual_seed(seeds.order % 2**63)
+        best, kept, looks = float("inf"), weights, 0
+        shots = [k for k in (0, 1, 2, 4, 8, 16, 32) if k <= valid.max_shots]
+        batches = warm.sample(
+            self.meta_steps, self.meta_users, shots=shots, query=valid.query_size, seed=seeds.order
+        )
+        for step, batch in enumerate(batches):
+            if step % self.check_every == 0 and len(valid):
+                loss = self._valid_loss(valid, shots)
+                looks = 0 if loss < best else looks + 1
+                if loss < best:
+                    best, kept = loss, {name: w.detach().clone() for name, w in weights.items()}
+                if looks > self.patience:
+                    break
+            adam.zero_grad()
+            self._training_loss(batch, rng).backward()
+            torch.nn.utils.clip_grad_norm_(weights.values(), self.clip)
+            adam.step()
+            rate.step()
+        else:
+            if not len(valid) or self._valid_loss(valid, shots) < best:
+                kept = weights
+        self.learned = fixed | {name: w.detach() for name, w in kept.items()}
+
+    def thin(self, rng: torch.Generator) -> None:
+        """Dropout for one batch: features to 0 by lot, the others raised by as much. An item has
+        one mask, in support and query alike (Gal & Ghahramani 2016, arXiv:1512.05287)."""
+        features = self.items.features
+        kept = torch.rand(features.shape, generator=rng).to(features) >= self.dropout
+        self.items = replace(self.items, features=features * kept / (1 - self.dropout))
+
+    def _training_loss(self, batch: EpisodeBatch, rng: torch.Generator) -> Tensor:
+        """() the loss with what is for training alone: dropout, smoothed labels, precision."""
+        whole = self.items, self.learned
+        labels = torch.lerp(batch.query.labels, torch.tensor(0.5), self.label_smoothing)
+        smooth = replace(batch, query=replace(batch.query, labels=labels))
+        try:
+            if self.dropout:
+                self.thin(rng)
+            with self.autocast():
+                return self._loss(smooth).mean()
+        finally:
+            self.items, self.learned = whole
+
+    def _loss(self, batch: EpisodeBatch) -> Tensor:
+        """(B,) cross-entropy on the query of each user."""
+        batch = batch.to(self.items.device)
+        logits = self.logits(self.adapt(batch.support), batch.query.items)
+        return soft_cross_entropy(logits.float(), batch.query.labels, batch.query.mask)
+
+    @torch.no_grad()
+    def _valid_loss(self, valid: Episodes, shots: list[int]) -> float:
+        """Mean over valid users and over every number of shots."""
+        losses = [self._loss(batch) for k in shots for batch in valid.batches(k)]
+        return float(torch.cat(losses).mean())
+
+
+def log_odds(expected: Tensor) -> Tensor:
+    """Expected labels as logits; 0 and 1 are kept off their infinities."""
+    return torch.logit(expected.clamp(0.02, 0.98))

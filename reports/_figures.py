@@ -1,0 +1,72 @@
+"""The figures of a run, drawn once for all that show them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from coldbench.results.results import Results
+
+from ._calibration import calibration
+from ._critical import critical
+from ._curves import kshot, profile, throughput
+from ._gains import control, gains
+from ._inner_loop import ranks, steps
+from ._matrices import health, wins
+from ._points import exposure, pareto
+from ._setting import Part, parts
+from ._subgroups import groups, popularity
+from ._svg import Drawing
+from ._tuning import tuning
+from ._variance import variance
+
+Of = TypeVar("Of")
+
+
+@dataclass(frozen=True)
+class Picture(Generic[Of]):
+    draw: Callable[[Of], Drawing | None]
+    needs: str  # what there must be for it to show anything
+
+
+SECTION: dict[str, Picture[Part]] = {  # in reading order
+    "kshot": Picture(kshot, "a cell that is done"),
+    "pareto": Picture(pareto, "a cell that was timed"),
+    "gains": Picture(gains, "a method that takes labels, at K = 0 and a larger K"),
+    "control": Picture(control, "a method that takes labels, met with another user's too"),
+    "wins": Picture(wins, "two methods that met the same users"),
+    "profile": Picture(profile, "a cell that is done"),
+    "popularity": Picture(popularity, "ten meetings with items of some popularity"),
+    "groups": Picture(groups, "a method that takes labels, and ten meetings of a kind of user"),
+    "calibration": Picture(calibration, "dislikes in the log, beside likes"),
+    "exposure": Picture(exposure, "a split that says how popular its items are"),
+    "steps": Picture(steps, "a method with an inner loop that kept a trace"),
+    "ranks": Picture(ranks, "a method run with several values of its parameter `rank`"),
+    "throughput": Picture(throughput, "a cell that was timed"),
+}
+RUN: dict[str, Picture[Results]] = {
+    "critical": Picture(critical, "two methods that share two blocks (data set, protocol, K)"),
+    "tuning": Picture(tuning, "trials of coldbench tune in the run's folder"),
+    "variance": Picture(variance, "a method that is done under two seeds"),
+    "health": Picture(health, "a cell"),
+}
+
+
+@lru_cache(maxsize=1)
+def pictures(results: Results) -> dict[tuple[str, str], list[Drawing]]:
+    """By section, in reading order; a picture without anything to show is left out."""
+    return {
+        (part.dataset, part.protocol): [
+            drawing
+            for picture in SECTION.values()
+            if part.shots and (drawing := picture.draw(part)) is not None
+        ]
+        for part in parts(results)
+    }
+
+
+@lru_cache(maxsize=1)
+def run_pictures(results: Results) -> list[Drawing]:
+    """Those of the run as a whole, in reading order."""
+    made = (picture.draw(results) for picture in RUN.values())
+    return [drawing for drawing in made if drawing is not None]

@@ -1,0 +1,187 @@
+"""One dataset under one protocol: its share of the results, and its rows by family."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from coldbench.cell import Cell
+from coldbench.metrics.compute import known
+from coldbench.results.paired import REFERENCE, plain
+from coldbench.results.results import Results
+
+from ._values import Row, Value, metric_name, span
+
+FLOOR = ("chance", "random", "constant", "popularity", "user-mean", "user-median", REFERENCE)
+FIRST = "reference rows"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One dataset under one protocol: its share of the results."""
+
+    results: Results
+    dataset: str
+    protocol: str
+
+    def of(self, frame: pl.DataFrame, **where: object) -> pl.DataFrame:
+        keys = {"dataset": self.dataset, "protocol": self.protocol}
+        return frame.filter(**keys, **where)
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset}, {self.protocol}"
+
+    @property
+    def shots(self) -> list[int]:
+        return sorted(self.of(self.results.table)["shots"].drop_nulls().unique().to_list())
+
+    @property
+    def methods(self) -> list[tuple[str, list[str]]]:
+        """(family, methods), reference rows first, else as the grid has them."""
+        costs = self.of(self.results.costs)
+        groups: dict[str, list[str]] = {FIRST: ["chance"]}
+        for method, family in costs.select("method", "family").iter_rows():
+            groups.setdefault(FIRST if method in FLOOR else family or "not run", []).append(method)
+        groups[FIRST].sort(key=FLOOR.index)
+        return list(groups.items())
+
+    @cached_property
+    def few(self) -> dict[str, str]:
+        """Methods that met fewer seeds than others, and so other users: "1 of 5 seeds"."""
+        rows = self.of(self.results.table, metric=self.results.headline)
+        seeds = dict(rows.filter(pl.col("method") != "chance").select("method", "seeds").rows())
+        most = max(seeds.values(), default=0)
+        return {m: f"{n} of {most} seeds" for m, n in seeds.items() if n < most}
+
+    def tested(self, metric: str, shots: int) -> pl.DataFrame:
+        """The family of Holm's correction: a metric's differences at one K that are no zeros."""
+        rows = self.of(self.results.gains, metric=metric, shots=shots).drop_nulls("p")
+        return rows.filter((pl.col("helped") > 0) | (pl.col("harmed") > 0))
+
+    @property
+    def levels(self) -> pl.DataFrame:
+        """The headline metric of every row at every K, fit to stand side by side.
+
+        A row with fewer seeds met other users, so its own level is not beside the others'. It is
+        `placed`: at item-bias's level plus its paired difference to it.
+        """
+        metric, keys = self.results.headline, ["method", "shots"]
+        table = self.of(self.results.table, metric=metric).drop_nulls("value")
+        base = table.filter(method=REFERENCE).select("shots", base="value")
+        gap = self.of(self.results.gains, metric=metric, against=REFERENCE)
+        table = table.join(base, "shots", "left", maintain_order="left")
+        table = table.join(gap.select(*keys, gap="mean"), keys, "left", maintain_order="left")
+        other = pl.col("seeds") < pl.col("seeds").max()
+        step = pl.when(other).then(pl.col("base") + pl.col("gap") - pl.col("value"))
+        table = table.with_columns(step=step)
+        moved = [pl.col(c) + pl.col("step").fill_null(0) for c in ("value", "low", "high")]
+        return table.with_columns(*moved, placed=pl.col("step").is_not_null()).drop(
+            "base", "gap", "step"
+        )
+
+    @property
+    def ranked(self) -> pl.DataFrame:
+        """The levels of the methods at the largest K, best first."""
+        levels = self.levels.filter(pl.col("method") != "chance")
+        better = known(self.results.headline)[0].higher_is_better
+        last = levels.filter(pl.col("shots") == (self.shots or [0])[-1])
+        return last.sort("value", descending=better, maintain_order=True)
+
+    @property
+    def note(self) -> str:
+        """What every caption says: protocol, users, seeds, interval, resolution."""
+        levels = self.of(self.results.table, metric=self.results.headline)
+        if levels.is_empty():
+            return f"{self.protocol}; no cell is done."
+        users, seeds = (int(levels[name].max()) for name in ("users", "seeds"))  # type: ignore[arg-type]
+        cold = self.of(self.results.users).get_column("user").n_unique()
+        top = self.of(
+            self.results.gains, metric=self.results.headline, shots=self.shots[-1],
+            against=REFERENCE,
+        ).filter(pl.col("detectable") > 0)  # fmt: skip
+        resolution = ""
+        if not top.is_empty():
+            smallest = plain(float(top["detectable"].median()))  # type: ignore[arg-type]
+            resolution = (
+                f" Smallest difference to {REFERENCE} this run could detect (80 % power at 5 %, "
+                f"median method): {smallest} {metric_name(self.results.headline)}."
+            )
+        intervals = (
+            "no interval, since one user says nothing of others" if cold < 2
+            else f"95 % intervals over users{' and seeds' if seeds > 1 else ''}"
+        )  # fmt: skip
+        return (
+            f"Protocol {self.protocol}{self._ranked}; {users:,} "
+            f"{'meeting' if users == 1 else 'meetings'} of {cold:,} new "
+            f"{'user' if cold == 1 else 'users'} over {seeds} {'seed' if seeds == 1 else 'seeds'}; "
+            f"{intervals}."
+            f"{self._fewer}{resolution}{self.stamp}"
+        )
+
+    def cells(self) -> list[Cell]:
+        here = (self.dataset, self.protocol)
+        return [c for c in self.results.cells if (c.spec.dataset, c.spec.protocol) == here]
+
+    @property
+    def _ranked(self) -> str:
+        """What a query was ranked among, where it is not its own items."""
+        asked = {c.spec.protocol_fields.get("candidates") for c in self.cells()}
+        words = {
+            "all": ", ranked among all items but the support",
+            "popular": ", ranked among unseen items drawn by their popularity: a sample, in which "
+            "methods may stand in another order than in the catalogue",
+        }
+        return "".join(words[one] for one in words if one in asked)
+
+    @property
+    def _fewer(self) -> str:
+        """Which rows have fewer seeds, and so other users."""
+        if not self.few:
+            return ""
+        names = ", ".join(f"{method} ({seeds})" for method, seeds in self.few.items())
+        return (
+            f" With fewer seeds, so on fewer users: {names}; read their paired differences, which "
+            f"are on the users that both rows have, not their levels. Figures place them at "
+            f"{REFERENCE}'s level plus that difference."
+        )
+
+    @property
+    def stamp(self) -> str:
+        limit = self.results.limit
+        return "" if limit is None else f" LIMITED to {limit} users a seed: a trial, not a result."
+
+
+def parts(results: Results) -> list[Part]:
+    return [Part(results, dataset, protocol) for dataset, protocol in results.sections]
+
+
+def level(part: Part, row: dict[str, Any], value: str = "value", prefix: str = "") -> Value:
+    """.779 [.766, .793]; of fewer seeds than others have no number to be sorted by."""
+    if row[value] is None:
+        return Value("")
+    text, few = plain(row[value]), part.few.get(row["method"])
+    interval = "" if row["method"] == "chance" else span(row, f"{prefix}low", f"{prefix}high")
+    return Value(f"{text} ({few})", None, interval) if few else Value(text, row[value], interval)
+
+
+def groups(
+    part: Part, rows: dict[str, tuple[Value, ...]]
+) -> tuple[tuple[str, tuple[Row, ...]], ...]:
+    """The rows by family; a method without numbers says why, and is never dropped."""
+    why: dict[str, str] = {}
+    for cell in part.cells():
+        stage = f" in {cell.stage}" if cell.stage else ""
+        reason = f": {cell.reason}" if cell.reason else ""
+        if cell.status != "done":
+            why.setdefault(cell.name, f"{cell.status}{stage}{reason}")
+    made = []
+    for family, methods in part.methods:
+        lines = [
+            Row(m, rows[m]) if m in rows else Row(m, (), why.get(m, ""))
+            for m in methods
+            if m in rows or m in why
+        ]
+        made.append((family, tuple(lines)))
+    return tuple(group for group in made if group[1])
