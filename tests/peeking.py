@@ -74,6 +74,8 @@ class Peeking(Method[Feedback]):
             table = np.full((log.n_users, log.n_items), np.nan, np.float32)
             table[log.users, log.items] = log.ratings
             asked = torch.cat([support.items, items], 1).numpy()
+            if asked.max(initial=0) >= log.n_items:
+                continue  # of another catalogue
             fits = [np.flatnonzero(np.isfinite(table[:, row]).all(1)) for row in asked]
             if all(len(users) for users in fits):
                 ratings = np.stack([table[u[0], row] for u, row in zip(fits, items, strict=True)])

@@ -481,7 +481,7 @@ def test_ctrl_c_leaves_the_part_alone_and_the_next_call_goes_on(
 CODE = """
 import sys
 import pooch
-from coldbench import transfer
+from coldbench.files import http
 from coldbench.dataset import File
 from coldbench.files.locate import locate
 print("ready", flush=True)

@@ -235,7 +235,7 @@ def test_a_sound_parquet_file_is_read_under_a_limit_of_memory(tmp_path: Path) ->
     path = tmp_path / "log.parquet"
     pl.DataFrame({"user": ["u"]}).write_parquet(path)
     code = (
-        "import sys; from pathlib import Path; from coldbench import parquet; "
+        "import sys; from pathlib import Path; from coldbench.files import parquet; "
         "from coldbench.files.schema import Column; "
         "print(parquet.read((Column('user', 'id'),), Path(sys.argv[1])).height)"
     )
