@@ -1,8 +1,7 @@
-"""Which method serves a new user best from a few ratings, at what cost, and is the gain real?
+"""A benchmark of cold-start recommendation: quality and cost of methods for new users.
 
-The rooms `datasets`, `methods`, `benchmarks` and `reports` hold one thing a file and are reached
-by name (`coldbench.registry`). In a checkout they stand beside this folder, in an installed copy
-inside it.
+The folders `datasets`, `methods`, `benchmarks` and `reports` are beside this one in a checkout, and
+inside it in an installed copy. Datasets, methods and reports are found by name: coldbench.registry.
 """
 
 from importlib import import_module

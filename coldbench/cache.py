@@ -1,4 +1,4 @@
-"""Where coldbench keeps what it can make again, and what installed packages bring."""
+"""Folders: the cache of what can be made again, and the data files of installed packages."""
 
 import os
 from importlib import metadata

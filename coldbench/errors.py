@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one clear line, no traceback; and the exit codes of every verb."""
+"""Errors that a user can fix: one clear line, no traceback. And the exit codes of all commands."""
 
 import unicodedata
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""The leak audit: what must hold of a split, counted on the rows themselves, for the report.
+"""The leak audit: what must hold of a split, counted on its rows, for the report.
 
-Each fact is checked on what methods are given, not on how it was made.
+It looks at the data that methods are given, not at the code that made it.
 """
 
 from dataclasses import dataclass, replace

@@ -1,8 +1,8 @@
-"""Logs of likes alone: what a user left unseen stands in for what they dislike.
+"""Implicit feedback: sampled negatives take the place of dislikes in training.
 
-A method needs both labels to learn from, so every like of the users it learns from is paired with
-an item that user has not seen, drawn by lot (Rendle et al., BPR, 2009; He et al., NCF, 2017). A
-new user's support still holds likes and nothing else.
+Training needs both labels, so every like of a warm or valid user is paired with a negative: an item
+that the user has not seen, drawn at random (Rendle et al., BPR, 2009; He et al., NCF, 2017). A new
+user's support still holds likes only.
 """
 
 from dataclasses import dataclass, replace

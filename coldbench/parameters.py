@@ -1,4 +1,4 @@
-"""What a parameter may be: bounds stated where it is declared, and held to where it comes in.
+"""The allowed values of a hyper-parameter: stated in its annotation, checked where it enters.
 
 A method writes `inner_steps: Whole = 5` or `tau: Annotated[float, Gt(0)] | None = None`. Whatever
 pydantic checks is an annotation here; a type without bounds is checked for its type alone.

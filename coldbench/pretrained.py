@@ -1,8 +1,8 @@
-"""Pretrained language models: where one lies, what it says of how it is to be read, and loading it.
+"""Pretrained language models: where the files are, which settings come with them, and loading.
 
-A hub name, a folder, or a name in PACKAGED: those come from packages, so that they need no hub.
-What a folder of sentence-transformers says is read as that library reads it: the pooling, a prompt,
-lower case, the longest text. What coldbench does not do is refused before anything is computed.
+A model is a hub name, a folder, or a name in PACKAGED: installed packages, which need no hub.
+The settings of a sentence-transformers folder mean what they mean there: pooling, prompt, lower
+case, maximum length. A setting that coldbench does not support is an error before any computation.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Find a dataset, method or report by its name.
 
-A room's files are its registry: `methods/item_bias.py` is the method "item-bias". Another package
-adds its own under the entry-point group `coldbench.methods`, and one file joins by
+The files of a folder are its registry: `methods/item_bias.py` is the method "item-bias". Another
+package adds its own under the entry-point group `coldbench.methods`, and one file joins by
 `include("path/to/mine.py")` (`coldbench --include`). Listing imports nothing.
 """
 

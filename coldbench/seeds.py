@@ -1,4 +1,4 @@
-"""One seed for each axis of chance of a run."""
+"""One seed for each source of randomness in a run."""
 
 from dataclasses import dataclass, fields
 from typing import Self

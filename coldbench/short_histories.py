@@ -1,4 +1,4 @@
-"""What to say where no cold user has a history long enough: what would serve, as options."""
+"""The error where no cold user has enough interactions: which K would work, as an option."""
 
 from coldbench.errors import UserError
 from coldbench.interactions import Int

@@ -1,10 +1,10 @@
-"""Folders that are whole or not there: written aside, hashed, synced to disk, renamed.
+"""Folders that are complete or absent: written aside, hashed, synced to disk, renamed.
 
 A sealed folder holds a record (`cell.json`, `split.json`) with the hash of each of its files and of
 itself, written last. The hashes of files that differ from run to run (timings, logs) stand in
-`volatile.json`, so that records of equal content are equal. Whatever is torn, foreign or missing
-makes the folder damaged: `read` gives None, nothing of it is believed, and `set_aside` moves it out
-of the way.
+`volatile.json`, so that records of equal content are equal. A file that is truncated, changed or
+missing makes the folder damaged: `read` returns None, nothing in it is used, and `set_aside` moves
+it out of the way.
 """
 
 import json

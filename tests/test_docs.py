@@ -12,6 +12,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from coldbench import registry
 from coldbench.errors import UserError
@@ -20,6 +21,13 @@ from coldbench.testing.checks import CHECKS
 
 ROOT = Path(__file__).resolve().parent.parent
 COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
+FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md")
+PAGES = (*FIRST, *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))
+FOLDERS = ("benchmarks", "coldbench", "datasets", "docs", "examples", "methods", "reports", "tests")
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
 
 
 def ask(folder: Path, *words: str) -> str:
@@ -52,7 +60,7 @@ def test_the_method_of_the_page_is_listed_checked_run_and_reported(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_the_module_of_the_page_keeps_every_promise(tmp_path: Path) -> None:
+def test_the_module_of_the_page_passes_every_check(tmp_path: Path) -> None:
     (tmp_path / "reader.py").write_text(code_of("add-a-method.md", 1), encoding="utf-8")
     (row,) = (line for line in ask(tmp_path, "check", "reader.py").splitlines() if "reader" in line)
     assert re.fullmatch(r"\| reader \| (\d+) of \1 \|  \|  \|", row), "all passed, none exempt"
@@ -143,23 +151,44 @@ def test_the_page_on_your_data_names_every_option_and_every_usual_column() -> No
         assert row and {name.replace(" ", "") for name in row[1].split(", ")} == set(names.split())
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
-    for page in pages:
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / link).exists(), f"{page.name} links to {link}"
+@pytest.mark.parametrize("page", PAGES)
+def test_links_of_a_page_lead_somewhere(page: str) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", text_of(page)):
+        assert ((ROOT / page).parent / link).exists(), f"{page} links to {link}"
 
 
-def test_every_command_of_the_readme_exists() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_a_page_names_exist(page: str) -> None:
+    for path in re.findall(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./*-]*\w", text_of(page)):
+        assert list(ROOT.glob(path)), f"{page} names {path}"
+
+
+def test_every_make_target_of_a_page_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for verb in set(re.findall(r"make ([a-z]+)", text)):
-        assert re.search(rf"^{verb}:", makefile, re.M), f"make {verb}"
-    for verb in set(re.findall(r"^ +coldbench ([a-z]+)", text, re.M)):
-        ask(ROOT, verb, "--help")
+    for page in PAGES:
+        for verb in re.findall(r"(?:`|^ +)make ([a-z-]+)", text_of(page), re.M):
+            assert re.search(rf"^{verb}:", makefile, re.M), f"{page}: make {verb}"
 
 
-def test_the_readme_counts_what_there_is() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
-    assert f"the {len(registry.names('methods'))} rows" in text
-    assert f"{len(CHECKS)} promises" in text
+def test_every_command_of_a_page_exists_with_its_options() -> None:
+    app = import_module("coldbench.benchmarks.cli").app
+    helps: dict[str, str] = {"--version": ""}
+    for page in PAGES:
+        whole = text_of(page).replace("\\\n", " ")
+        commands = re.findall(r"^ +(?:\.venv/bin/)?coldbench (.*)|`coldbench ([^`]*)`", whole, re.M)
+        for words in (f"{block}{inline}".split() for block, inline in commands):
+            verb = words[0]
+            if verb not in helps:
+                shown = CliRunner().invoke(app, [verb, "--help"])
+                assert shown.exit_code == 0, f"{page}: coldbench {verb}"
+                helps[verb] = shown.output
+            for option in (word for word in words[1:] if re.fullmatch(r"--[a-z][a-z-]+", word)):
+                assert option in helps[verb], f"{page}: coldbench {verb} {option}"
+    assert len(helps) > 12
+
+
+def test_the_first_pages_count_what_there_is() -> None:
+    methods, start = len(registry.names("methods")), text_of("docs/start.md")
+    assert f"and {methods} methods," in text_of("README.md")
+    assert f"the {methods} rows" in start
+    assert f"{len(CHECKS)} checks of a method's contract" in start
