@@ -17,15 +17,13 @@ from coldbench import registry
 from coldbench.errors import UserError
 from coldbench.files.locate import sha256
 from coldbench.testing.checks import CHECKS
+from tests import console
 
 ROOT = Path(__file__).resolve().parent.parent
-COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
 
 
 def ask(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        [COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = console.coldbench(folder, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
