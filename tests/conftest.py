@@ -17,10 +17,11 @@ from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
-twins = spec_from_file_location("tests.twins", Path(__file__).with_name("twins.py"))
-assert twins and twins.loader
-sys.modules["tests.twins"] = module_from_spec(twins)  # test files see it, though no path leads here
-twins.loader.exec_module(sys.modules["tests.twins"])
+for shared in ("console", "twins"):  # test files see them, though no path leads here
+    spec = spec_from_file_location(f"tests.{shared}", Path(__file__).with_name(f"{shared}.py"))
+    assert spec and spec.loader
+    sys.modules[f"tests.{shared}"] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[f"tests.{shared}"])
 
 
 FIRST = (

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 
 from coldbench.encoder import Items
 from coldbench.errors import UserError
+from tests import console
 
 anchor: Any = import_module("coldbench.benchmarks.anchors._anchor")
 few: Any = import_module("coldbench.benchmarks.anchors._tallrec_few")
@@ -127,12 +127,8 @@ def test_a_failing_split_loses_no_other_and_a_replay_goes_on_where_it_stopped(
 
 @pytest.mark.slow
 def test_the_command_prints_the_table_and_ends_with_1_where_an_anchor_failed(made_up: Path) -> None:
-    command = [str(Path(sys.executable).with_name("coldbench")), "anchors", made_up.name, "-j", "1"]
-
     def ask() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=made_up.parent, capture_output=True, text=True, check=False, timeout=120
-        )
+        return console.coldbench(made_up.parent, "anchors", made_up.name, "-j", "1")
 
     made_up.with_name("broken").touch()
     done = ask()

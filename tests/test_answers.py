@@ -6,7 +6,6 @@ reads another process's memory as the same user (docs/conformance.md).
 """
 
 import os
-import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -23,18 +22,16 @@ from coldbench.episode import EpisodeBatch
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
+from tests import console
 
 PEEKING = Path(__file__).with_name("peeking.py")
-COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
 HOLDERS = ("frames", "garbage", "modules", "log")
 SYNTHETIC = "{n_users = 60, n_items = 200, per_user = 24}"
 
 
 def run(folder: Path, *words: str) -> list[Cell]:
-    done = subprocess.run(
-        [COLDBENCH, "run", *words, "--name", "r", "--no-timing", "--include", str(PEEKING)],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=150,
-    )  # fmt: skip
+    words = ("run", *words, "--name", "r", "--no-timing", "--include", str(PEEKING))
+    done = console.coldbench(folder, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return read_run(folder / "runs/r")
 

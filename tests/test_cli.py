@@ -12,15 +12,13 @@ import pytest
 
 from coldbench import registry
 from coldbench.errors import UserError
+from tests import console
 
 grids: Any = import_module("coldbench.benchmarks.grid")
-COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
 
 
 def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=120
-    )
+    done = console.coldbench(folder, *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -48,12 +46,14 @@ print([name for name in ("torch", "polars", "numpy", "transformers") if name in 
 @pytest.mark.parametrize(
     "room", ["methods", "datasets", "protocols", "metrics", "encoders", "reports"]
 )
-def test_every_list_is_one_json_document_of_named_objects(tmp_path: Path, room: str) -> None:
-    rows = json.loads(ask(tmp_path, "list", room, "--json").stdout)
+def test_every_list_is_one_json_document_of_named_objects(
+    tmp_path: Path, room: str, told: Any
+) -> None:
+    rows = json.loads(told(tmp_path, "list", room, "--json").stdout)
     assert rows and all(row["name"] for row in rows)
     names = [row["name"] for row in rows]
     assert len(set(names)) == len(names)
-    plain = ask(tmp_path, "list", room).stdout
+    plain = told(tmp_path, "list", room).stdout
     assert all(name in plain for name in names)
 
 
@@ -118,10 +118,10 @@ def test_every_ready_grid_names_what_there_is(path: Path) -> None:
         assert all(part in registry.names("datasets") for part in name.split(">"))
 
 
-def test_a_grid_that_is_no_toml_names_its_line(tmp_path: Path) -> None:
+def test_a_grid_that_is_no_toml_names_its_line(tmp_path: Path, told: Any) -> None:
     (tmp_path / "bad.toml").write_text("datasets = [\nmethods", encoding="utf-8")
-    done = ask(tmp_path, "run", "bad.toml", code=2)
-    assert "bad.toml" in done.stderr and "line 2" in done.stderr
+    done = told(tmp_path, "run", "bad.toml")
+    assert done.code == 2 and "bad.toml" in done.stderr and "line 2" in done.stderr
 
 
 @pytest.mark.slow

@@ -1,14 +1,12 @@
 """The leak audit finds what leaks, in splits and in methods, and accuses nobody honest."""
 
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
 from coldbench import registry
 from coldbench.interactions import SECOND
@@ -18,6 +16,7 @@ from coldbench.results.controls import ASKED, BLIND, OTHERS
 from coldbench.results.results import Results, read
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
+from tests import console
 
 LEAKY = Path(__file__).with_name("leaky.py")
 
@@ -32,15 +31,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     sly.write_text(text.replace('"cheats"  #', '"honest"  #'), encoding="utf-8")
     words = [
         "run", "-d", "synthetic", "-m", "leaky,sly,item-bias,ridge,fold-in,random",
-        "--include", str(LEAKY), "--include", str(sly), "--no-timing", "-j", "1", "--name", "r",
+        "--include", str(LEAKY), "--include", str(sly), "--no-timing", "-j", "2", "--name", "r",
         "--set", 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}',
         "--set", "encoder=vectors", "--set", "seeds=[0,1,2]", "--set", "protocol.shots=[0,8]",
         "--set", "protocol.cold_users=0.4",
     ]  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        done = CliRunner().invoke(import_module("coldbench.benchmarks.cli").app, words)
-    assert done.exit_code == 0, done.output
+    done = console.coldbench(folder, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
     return read(folder / "runs/r", resamples=300)
 
 

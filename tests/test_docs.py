@@ -18,9 +18,9 @@ from coldbench import registry
 from coldbench.errors import UserError
 from coldbench.files.locate import sha256
 from coldbench.testing.checks import CHECKS
+from tests import console
 
 ROOT = Path(__file__).resolve().parent.parent
-COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
 FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md")
 PAGES = (*FIRST, *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))
 FOLDERS = ("benchmarks", "coldbench", "datasets", "docs", "examples", "methods", "reports", "tests")
@@ -31,9 +31,7 @@ def text_of(page: str) -> str:
 
 
 def ask(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        [COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = console.coldbench(folder, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

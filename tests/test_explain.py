@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -22,16 +21,14 @@ from coldbench.method import EXPLAINED, Method
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 from coldbench.testing.check_method import World, make_world
+from tests import console
 
 Small = tuple[Split, Items]
 why: Any = import_module("coldbench.benchmarks.commands.explain")
-COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
 
 
 def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=120
-    )
+    done = console.coldbench(folder, *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -6,7 +6,6 @@ Each log here is small enough to be checked by eye.
 import gzip
 import os
 import random
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +21,7 @@ from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import BadFile, UserError
 from coldbench.interactions import SECOND, Catalogue, Interactions
 from coldbench.testing.check_method import tiny_encoder
+from tests import console
 
 cli: Any = import_module("coldbench.benchmarks.cli")
 source: Any = import_module("coldbench.benchmarks.dataset_names")
@@ -616,13 +616,7 @@ def shop(folder: Path) -> None:
 
 
 def coldbench(*words: str) -> str:
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("coldbench")), *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-    )
+    done = console.coldbench(Path.cwd(), *words, timeout=240)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout + done.stderr
     return done.stdout
 

@@ -12,6 +12,7 @@ import pytest
 
 from coldbench.cell import Cell, read_run
 from coldbench.errors import UserError
+from tests import console
 
 SMALL = 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}'
 BROKEN = Path(__file__).with_name("broken.py")
@@ -21,14 +22,7 @@ COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
 def coldbench(
     folder: Path, *words: str, code: int = 0, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COLDBENCH, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    done = console.coldbench(folder, *words, timeout=timeout)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -70,24 +64,6 @@ def test_a_run_does_its_cells_and_a_second_one_nothing(
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs/r/cells").rglob("*")}
     assert "0 to run" in coldbench(tmp_path, *words).stdout
     assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [2.0, 4.5])
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_bytes(
-    tmp_path: Path, reference: dict[str, bytes], seconds: float
-) -> None:
-    words = run_of("item-bias,fold-in,ridge", "-j", "2", seeds="[0,1]")
-    with (tmp_path / "out").open("w") as out:
-        started = subprocess.Popen(
-            [*COLDBENCH, *words], cwd=tmp_path, stdout=out, stderr=out, start_new_session=True
-        )
-        time.sleep(seconds)
-        os.killpg(started.pid, signal.SIGKILL)
-        started.wait()
-    coldbench(tmp_path, *words)
-    assert content(tmp_path / "runs/r") == reference
-    assert not list((tmp_path / "runs/r/cells").glob(".*")), "half a cell was left behind"
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,19 +11,21 @@ import pytest
 
 from coldbench import store
 from coldbench.cell import RECORD, Cell, read_run
+from tests import console
 
-COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
 RUN = (
     "run -d synthetic -m item-bias,fold-in,ridge,knn,constant,popularity --name r -j 2 --set "
     "encoder=vectors --set seeds=[0,1] --set protocol.shots=[0,4] --no-timing"
 ).split()
 SMALL = ["--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"]
+ONE = (
+    "run -d synthetic -m constant --name r --set encoder=vectors --set seeds=[0] "
+    "--set protocol.shots=[0,4] --no-timing"
+).split()
 
 
 def coldbench(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=150
-    )
+    done = console.coldbench(folder, *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -162,9 +163,9 @@ def test_whatever_of_a_run_is_damaged_is_told_and_made_again_to_the_same_bytes(
 
 @pytest.mark.slow
 def test_a_torn_plan_is_one_line_and_written_again_by_the_run(tmp_path: Path) -> None:
-    coldbench(tmp_path, *RUN, *SMALL)
+    coldbench(tmp_path, *ONE, *SMALL)
     torn(tmp_path / "runs/r/plan.json")
     said = coldbench(tmp_path, "report", "r", "--format", "csv", code=2).stderr
     assert "plan.json is damaged" in said and said.count("\n") == 1
-    assert "0 to run" in coldbench(tmp_path, *RUN, *SMALL).stdout
+    assert "0 to run" in coldbench(tmp_path, *ONE, *SMALL).stdout
     coldbench(tmp_path, "report", "r", "--format", "csv")

@@ -22,6 +22,7 @@ from coldbench.errors import Unavailable, UserError
 from coldbench.method import from_params
 from coldbench.results.trials import Trial, add_trial, best_of, curve, read_trials
 from coldbench.seeds import Seeds
+from tests import console
 
 tuning: Any = import_module("coldbench.benchmarks.tuning.search")
 spaces: Any = import_module("coldbench.benchmarks.tuning.space")
@@ -84,9 +85,7 @@ def without_seconds(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COLDBENCH, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=120
-    )
+    done = console.coldbench(folder, *words)
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from coldbench.cell import Cell, read_run
+from tests import console
 
 TABLE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("table.py")))
 EVERY = os.environ.get("COLDBENCH_ATTACKS") == "all"
@@ -92,10 +93,7 @@ def test_every_way_of_dying_at_every_stage_is_a_row_with_its_reason(
     time.sleep(0.2)
     assert not living(tmp_path / "attacks"), "what a method started was left running"
     assert f"{sum(c.status == 'done' for c in attacks) + 1} of {len(attacks) + 1} cells" in said
-    done = subprocess.run(
-        [COLDBENCH, "report", "r", "--format", "csv,md,html"], cwd=tmp_path, capture_output=True,
-        text=True, check=False, timeout=300,
-    )  # fmt: skip
+    done = console.coldbench(tmp_path, *"report r --format csv,md,html".split(), timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     text = (tmp_path / "runs/r/report/report.md").read_text(encoding="utf-8")
     assert "\x1b" not in text

@@ -61,7 +61,15 @@ def test_a_method_that_takes_all_memory_is_a_row_and_the_others_are_done(
     (tmp_path / "hungry.py").write_text(HUNGRY, encoding="utf-8")
     run = [
         *(COLDBENCH, "run", "-d", "synthetic", "-m", "hungry,item-bias", "-j", "1", "--name", "r"),
-        *("--include", "hungry.py", "--set", "encoder=vectors", "--set", "seeds=[0]", "--no-timing"),
+        *(
+            "--include",
+            "hungry.py",
+            "--set",
+            "encoder=vectors",
+            "--set",
+            "seeds=[0]",
+            "--no-timing",
+        ),
         *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
     ]
     inside = 'echo $$ > "$0/cgroup.procs" && exec "$@"'  # all that it starts is inside too
