@@ -51,10 +51,10 @@ def judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, 
             store.remove(path)
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
-    seal(folder, whole, result)
+    commit_cell(folder, whole, result)
 
 
-def seal(folder: Path, whole: Path, result: dict[str, Any]) -> None:
+def commit_cell(folder: Path, whole: Path, result: dict[str, Any]) -> None:
     """The folder, with its log cut to the end, becomes the cell. One that stands there already was
     written by a method, since a run clears a cell's place: it is set aside."""
     if os.path.lexists(whole):
@@ -122,7 +122,7 @@ class _Asked:
         support, real = splits.support_items(self.cold), self.cold.query >= 0
         items = np.zeros(real.shape, np.int64)
         items[real] = self.answers["item"].to_numpy()
-        users = self.cold.users.ids[self.cold.who]
+        users = self.cold.users.ids[self.cold.user_index]
         columns: dict[str, list[NDArray[Any]]] = {}
         tops = []
         for at in range(0, len(scores), BATCH):
@@ -151,7 +151,7 @@ class _Asked:
         support = _steps(folder / "trace-support.npy", cold.support.shape)
         if len(query) != len(support):
             raise Foul("the trace has not as many steps for the support as for the query")
-        rows, users = cold.support, cold.users.ids[cold.who]
+        rows, users = cold.support, cold.users.ids[cold.user_index]
         given = pl.DataFrame(
             {
                 "user": np.broadcast_to(users[:, None], rows.shape).ravel(),

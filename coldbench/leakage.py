@@ -31,7 +31,7 @@ def leaks(split: Split, protocol: Protocol) -> list[Fact]:
 
 
 def _users(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> list[Fact]:
-    chosen, judged = valid.users.ids[valid.who], cold.users.ids[cold.who]
+    chosen, judged = valid.users.ids[valid.user_index], cold.users.ids[cold.user_index]
     facts = [_none("valid users were not learnt from", np.isin(chosen, warm.ids))]
     if protocol.cold in ("user", "both"):
         facts += [
@@ -45,7 +45,7 @@ def _items(split: Split, protocol: Protocol) -> list[Fact]:
     warm, cold = split.warm, split.cold
     n_items, rows = warm.log.n_items, slice(None, None, 1 + warm.unseen)  # real rows, none drawn
     learnt = warm.ids[warm.log.users[rows]] * n_items + warm.log.items[rows]
-    who = cold.users.ids[cold.who][:, None]
+    who = cold.users.ids[cold.user_index][:, None]
     asked, given = _of(cold, cold.query), _of(cold, cold.support)  # (E, Q) and (E, S)
     pairs = (who * n_items + asked)[asked >= 0]
     both = (given[:, :, None] == asked[:, None]) & (given >= 0)[:, :, None]

@@ -65,7 +65,7 @@ def scores(method: Method[Any], cold: Episodes, shots: int | None = None) -> Ten
 
 def values(judged: Judged, cold: Episodes, metrics: tuple[str, ...]) -> pl.DataFrame:
     """metric, user, value and chance: a row a metric and user."""
-    users = cold.users.ids[cold.who]
+    users = cold.users.ids[cold.user_index]
     parts = [
         pl.DataFrame({"user": users, "value": per_user(metric, judged).numpy()}).select(
             pl.lit(metric).alias("metric"),

@@ -10,7 +10,7 @@ from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.protocol import Protocol
 
-from ..dataset_names import looked_at
+from ..dataset_names import read_though_refused
 
 PARTS = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
 TOPS, FEW = (1, 10, 50), 20  # percent of the items; different ratings that are told one by one
@@ -24,7 +24,7 @@ STYLE: Any = {
 
 def describe(name: str, dataset: Dataset) -> dict[str, Any]:
     """Counts and shares of a log, ready for JSON."""
-    log, catalogue, refused = looked_at(dataset)
+    log, catalogue, refused = read_though_refused(dataset)
     counts, popularity = log.counts, np.bincount(log.items, minlength=log.n_items)
     return {
         "name": name,
@@ -183,7 +183,7 @@ def draw(name: str, dataset: Dataset, path: Path) -> None:
 
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--figure {path}: end its name in .png, .svg or .pdf")
-    log, *_ = looked_at(dataset)
+    log, *_ = read_though_refused(dataset)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10 if dataset.explicit else 7, 3.2), layout="constrained")
         panels = figure.subplots(1, 3 if dataset.explicit else 2)

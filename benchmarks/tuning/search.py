@@ -17,6 +17,7 @@ import torch
 
 from coldbench import registry
 from coldbench.cell import Spec
+from coldbench.dataset import LabelScale
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Episodes
 from coldbench.errors import Unavailable, UserError
@@ -28,11 +29,12 @@ from coldbench.results.trials import Trial, add_trial, best_of, read_trials
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
-from .. import dataset_names, splits
+from .. import splits
+from ..dataset_names import dataset_of
 from ..grid import Grid
 from ..loop import BATCH, meta_train
 from ..loop import checked as sound
-from ..run import alone
+from ..run import run_lock
 from .space import checked, optuna_or_error, propose
 
 USUAL = 50  # trials of a method
@@ -107,7 +109,7 @@ def tune(
 ) -> dict[str, list[Trial]]:
     """Every method's trials, those of the folder's log among them; the missing ones are run."""
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with run_lock(folder):
         _same(searched, metric, folder)
         return _search(searched, metric, folder, budget, tell)
 
@@ -169,26 +171,21 @@ class Bench:
     split: Split  # no cold user: `cold` are the valid users who judge
     items: Items
     protocol: Protocol
-    facts: dict[str, Any]  # like_at, span and graded, as `judge` takes them
+    scale: LabelScale
     metric: str
 
     @classmethod
     def of(cls, spec: Spec, metric: str) -> "Bench":
         torch.set_num_threads(spec.threads)
-        dataset = dataset_names.dataset(
-            spec.loader or spec.dataset, spec.dataset_params | spec.files
-        )
+        dataset = dataset_of(spec)
         log, catalogue = dataset.load()
         protocol, cut = splits.cut(replace(spec, limit=None), dataset, log)
         chosen_by, judged = halves(cut.valid, Seeds.of(spec.seed, protocol.vary).split)
-        low, high = dataset.scale
-        rated = protocol.labels == "rating"
         return cls(
             replace(cut, valid=chosen_by, cold=judged),
             Encoder(**spec.encoder).items(catalogue).to(torch.device(spec.device)),
             protocol,
-            {"like_at": dataset.like_at(protocol.labels), "span": high - low if rated else 1.0,
-             "graded": rated},
+            dataset.label_scale(protocol.labels),
             metric,
         )  # fmt: skip
 
@@ -227,7 +224,10 @@ class Bench:
                     scores = method.score(method.adapt(there.support), there.query.items)
                 query = batch.query
                 told = judge(
-                    sound(scores, query.items, shots), query.labels, query.mask, **self.facts
+                    sound(scores, query.items, shots),
+                    query.labels,
+                    query.mask,
+                    **asdict(self.scale),
                 )
                 parts.append(per_user(self.metric, told))
             by_shots.append(torch.cat(parts))
@@ -235,7 +235,7 @@ class Bench:
 
 
 def halves(valid: Episodes, seed: int) -> tuple[Episodes, Episodes]:
-    """Valid users in two halves by lot: who a method chooses by, and who it is judged on."""
+    """Valid users in two halves at random: for a method's own selection, and for its evaluation."""
     if len(valid) < 4:
         raise UserError(
             f"only {len(valid)} valid users are long enough to tune by; "
@@ -243,11 +243,7 @@ def halves(valid: Episodes, seed: int) -> tuple[Episodes, Episodes]:
         )
     order = np.random.default_rng(seed).permutation(len(valid))
     half = len(valid) // 2
-    first, second = (
-        replace(valid, who=valid.who[rows], support=valid.support[rows], query=valid.query[rows])
-        for rows in (np.sort(order[:half]), np.sort(order[half:]))
-    )
-    return first, second
+    return valid.take(np.sort(order[:half])), valid.take(np.sort(order[half:]))
 
 
 class Progress:
