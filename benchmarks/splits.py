@@ -5,8 +5,8 @@ supports with the items to be scored. answers.parquet: what it may not, the cold
 labels of these items (user, item, rating, label), in the order in which they are asked for.
 users.parquet: user, activity (interactions in the whole log), entropy (bits, of likes among the
 labels at the largest K), and what the dataset knows of people. items.parquet: item, seen (warm
-users' interactions). leaks.json: the leak audit, a list of {says, checked, broken}. split.json: the
-facts that a reader of scores needs, and the hashes of these files.
+users' interactions). leaks.json: the leak audit, a list of {says, checked, broken, tied}.
+split.json: the facts that a reader of scores needs, and the hashes of these files.
 """
 
 import json
@@ -71,7 +71,7 @@ def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     seen = made.warm.seen()
     items = pl.DataFrame({"item": np.arange(len(seen), dtype=np.int32), "seen": seen})
     items.filter(pl.col("item").is_in(made.candidates)).write_parquet(partial / "items.parquet")
-    audit = [asdict(fact) for fact in leaks(made, protocol)]
+    audit = [check.as_json() for check in leaks(made, protocol)]
     (partial / "leaks.json").write_text(json.dumps(audit, indent=1), encoding="utf-8")
     store.seal(partial, RECORD, {"facts": _facts(made, dataset, protocol)}, folder)
 

@@ -139,7 +139,7 @@ def _measure(job: Job, folder: Path, stage: Stage, facts: dict[str, Any]) -> Non
         stage("trace")
         trace(method, split.cold, device, folder)
         stage("timing")
-        batch = next(split.cold.batches(protocol.shots[-1], BATCH))
+        batch = next(split.cold.batches(protocol.max_shots, BATCH))
         timing |= cost(method, batch, device)
     stage("save")
     timing |= {"peak_memory_bytes": peak_memory(device), "jobs": job.jobs}

@@ -1,9 +1,10 @@
-"""Locked users: a fixed fifth of every data set's people, kept out of development.
+"""Locked users: a fixed fifth of every dataset's users, kept out of development.
 
-Another seed draws another split of the same people, so what was chosen by looking at some seeds has
-seen the cold users of others. Who is locked depends on a user's number in its data set alone, on no
-seed and no other user. With `audience = "development"` no locked user is warm, valid or cold; with
-"confirmation" only locked users are cold, and all else is as in development, seed by seed.
+Another seed draws another split of the same users, so a choice made with some seeds has already
+used the cold users of others. Whether a user is locked depends on the user's number in the dataset
+alone, on no seed and no other user. With `audience = "development"` no locked user is trained on,
+selected on or evaluated; with "confirmation" only locked users are evaluated, and all else is as in
+development, seed by seed.
 """
 
 import numpy as np

@@ -162,7 +162,7 @@ def _windows(
     """
     rows = np.flatnonzero(chosen)
     counts = np.bincount(users[rows], minlength=n_users)
-    length = p.shots[-1] + p.query
+    length = p.max_shots + p.query
     who = np.flatnonzero(counts >= length)
     ends = np.cumsum(counts)
     start = (ends - length if from_end else ends - counts)[who]
@@ -177,7 +177,7 @@ def _episodes(users: Users, who: Int, windows: Int, p: Protocol) -> Episodes:
     times = None if log.times is None else log.times[flat]
     offsets = np.arange(len(who) + 1) * windows.shape[1]
     kept = Interactions(offsets, log.items[flat], log.ratings[flat], times, log.n_items)
-    k = p.shots[-1]
+    k = p.max_shots
     return Episodes(
         Users(kept, users.labels[flat], users.ids[who]), np.arange(len(who)), own[:, :k], own[:, k:]
     )

@@ -59,9 +59,9 @@ def _can_be_met(counts: np.ndarray) -> dict[str, Any]:
     """Users with K + Q interactions, at the default query and every K; the rest are dropped."""
     protocol = Protocol.of("user-cold")
     able = {str(k): int((counts >= k + protocol.query).sum()) for k in protocol.shots}
-    length = protocol.shots[-1] + protocol.query
-    short = len(counts) - able[str(protocol.shots[-1])]
-    why = f"fewer than {protocol.shots[-1]} + {protocol.query} = {length} interactions"
+    length = protocol.max_shots + protocol.query
+    short = len(counts) - able[str(protocol.max_shots)]
+    why = f"fewer than {protocol.max_shots} + {protocol.query} = {length} interactions"
     return {"query": protocol.query, "at_k": able, "users_too_short": short, "why": why}
 
 
@@ -85,7 +85,7 @@ def _labels(dataset: Dataset, log: Interactions) -> dict[str, Any]:
 
 def _times(log: Interactions, *, ordered: bool) -> dict[str, Any]:
     if log.times is None or not len(log):
-        return {"known": False, "order": "by the file's rows" if ordered else "unknown: by lot"}
+        return {"known": False, "order": "by the file's rows" if ordered else "unknown: at random"}
     ends = (str(np.datetime64(int(t), "us")) for t in (log.times.min(), log.times.max()))
     first, last = (end.rstrip("0").rstrip(".") for end in ends)  # no fraction where there is none
     same = np.diff(log.times) == 0
@@ -212,7 +212,7 @@ def _draw_users(axes: Any, counts: np.ndarray) -> None:
     x, y = [1, *numbers, numbers[-1]], [1, *left, 0]
     axes.step(x, y, where="pre", color=BLUE)
     protocol = Protocol.of("user-cold")
-    for k in (protocol.shots[0], protocol.shots[-1]):
+    for k in (protocol.shots[0], protocol.max_shots):
         needed = k + protocol.query
         axes.axvline(needed, color=ORANGE, lw=0.8, ls="--")
         word = f"K = {k}: {(counts >= needed).mean():.0%} "

@@ -1,6 +1,6 @@
 """`coldbench tune`: which parameters serve new users best, searched on valid users alone.
 
-Valid users are two halves by lot: a trial's method stops early and chooses by the first, as in a
+Valid users are two random halves: a trial's method stops early and chooses by the first, as in a
 run, and is judged on the second. Cold users are dropped from the split before anything is trained.
 Every method gets the same budget and they take turns, so that a search stopped early is fair too.
 """
@@ -32,8 +32,7 @@ from coldbench.split import Split
 from .. import splits
 from ..dataset_names import dataset_of
 from ..grid import Grid
-from ..loop import BATCH, meta_train
-from ..loop import checked as sound
+from ..loop import meta_train, predict
 from ..run import run_lock
 from .space import checked, optuna_or_error, propose
 
@@ -194,7 +193,7 @@ class Bench:
         begin = time.perf_counter()
         status, reason, users = "done", "", np.array([])
         try:
-            users = self._judged(spec, spec.params | params)
+            users = self._values(spec, spec.params | params)
             if np.isnan(users).all():
                 status, reason = "failed", f"{self.metric} is defined for no judged valid user"
         except Unavailable as error:
@@ -211,25 +210,17 @@ class Bench:
             round(time.perf_counter() - begin, 3),
         )  # fmt: skip
 
-    def _judged(self, spec: Spec, params: dict[str, Any]) -> np.ndarray:
-        """(B,) the metric of each judging user, a mean over the protocol's K."""
+    def _values(self, spec: Spec, params: dict[str, Any]) -> np.ndarray:
+        """(B,) the metric of each evaluated valid user, a mean over the protocol's K."""
         method = from_params(registry.find("methods", spec.method), spec.method, params)
         meta_train(method, self.split, self.items, Seeds.of(spec.seed, self.protocol.vary))
         by_shots = []
         for shots in self.protocol.shots:
             parts = []
-            for batch in self.split.cold.batches(shots, BATCH):
-                there = batch.to(self.items.device)
-                with torch.no_grad():
-                    scores = method.score(method.adapt(there.support), there.query.items)
-                query = batch.query
-                told = judge(
-                    sound(scores, query.items, shots),
-                    query.labels,
-                    query.mask,
-                    **asdict(self.scale),
-                )
-                parts.append(per_user(self.metric, told))
+            for scored in predict(method, self.split.cold, shots, self.items.device):
+                query = scored.batch.query
+                judged = judge(scored.scores, query.labels, query.mask, **asdict(self.scale))
+                parts.append(per_user(self.metric, judged))
             by_shots.append(torch.cat(parts))
         return torch.stack(by_shots).mean(0).numpy()
 
