@@ -17,7 +17,7 @@ def folder_of(run: Path, spec: Spec) -> Path:
     return run / "catalogues" / spec.data.rpartition("-")[2]
 
 
-def keep(catalogue: Catalogue, folder: Path) -> None:
+def save(catalogue: Catalogue, folder: Path) -> None:
     """Write the folder, at once or not at all."""
     partial = folder.with_name(f".{folder.name}")
     store.remove(partial)

@@ -25,8 +25,8 @@ from coldbench import registry
 from coldbench.errors import UserError, printable, unknown
 from coldbench.protocol import Protocol
 
-from .dataset_names import label
-from .grid_settings import NAME_OF, lay, no_key, shape
+from .dataset_names import Source
+from .grid_settings import NAME_OF, apply_changes, no_key, shape
 
 READY = Path(__file__).with_name("grids")  # those that come with coldbench
 LARGEST = 20_000  # bytes of a file: tomllib takes for ever over keys of many dots
@@ -80,7 +80,7 @@ class Grid:
         for key, name in NAME_OF.items():  # a name alone is short for a table
             if isinstance(settings.get(key), str):
                 settings[key] = {name: settings[key]}
-        lay(settings, changes or [])
+        apply_changes(settings, changes or [])
         keys = cls.__dataclass_fields__
         for key in settings:
             if key not in keys:
@@ -98,16 +98,16 @@ class Grid:
         if grid.methods == ("all",):
             some = (name for name in registry.names("methods") if name not in grid.without)
             for name in grid.without:
-                grid.asked(name)
+                grid.resolve_row(name)
             grid = replace(grid, methods=tuple(some), without=())
         if grid.without:
             raise UserError('without goes with methods = "all"; here leave the method out')
         _datasets(grid)
         for name in (*grid.methods, *grid.seeds_for, *grid.params):
-            grid.asked(name)
+            grid.resolve_row(name)
         return grid
 
-    def asked(self, row: str) -> tuple[str, dict[str, Any]]:
+    def resolve_row(self, row: str) -> tuple[str, dict[str, Any]]:
         """The method of a row, "melu" or with a preset "melu:paper", and its parameters. A preset
         is the method's, or the grid's own: a table of params under the row's name."""
         name, is_preset, preset = row.partition(":")
@@ -122,6 +122,9 @@ class Grid:
             which = f"{name} has {', '.join(presets) or 'no presets'}"
             raise unknown("preset", row, [f"{name}:{p}" for p in presets], which)
         return name, presets.get(preset, {}) | own
+
+    def sources(self) -> list[Source]:
+        return [Source.of(name, self.dataset_params.get(name)) for name in self.datasets]
 
     def protocols(self) -> Iterator[tuple[str, Protocol]]:
         """Each with its name in reports: the preset's, and whatever is changed of it."""
@@ -143,10 +146,10 @@ class Grid:
 
 
 def _datasets(grid: Grid) -> None:
-    labels = [label(name) for name in grid.datasets]
-    for one in labels:
-        if labels.count(one) > 1:
-            raise UserError(f"two datasets would be called {one!r} in a report: rename a file")
+    names = [source.display_name for source in grid.sources()]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"two datasets would be called {name!r} in a report: rename a file")
     for name in grid.dataset_params:
         if name not in grid.datasets:
             raise unknown("dataset of this grid", name, grid.datasets, "dataset_params")

@@ -23,7 +23,7 @@ MEANT = {  # what other harnesses call it
 READINGS = 20  # seeds that an error writes out
 
 
-def lay(settings: dict[str, Any], changes: Iterable[str]) -> None:
+def apply_changes(settings: dict[str, Any], changes: Iterable[str]) -> None:
     """Each `a.b=c` into nested tables, into every one of a list; c is TOML, or else a word."""
     seen = set()
     for change in changes:
@@ -34,7 +34,7 @@ def lay(settings: dict[str, Any], changes: Iterable[str]) -> None:
         if key.strip() in seen:
             raise UserError(f"--set {key.strip()} is given twice: leave one out")
         seen.add(key.strip())
-        _put(settings, key.strip(), _value(value))
+        _set_path(settings, key.strip(), _value(value))
 
 
 def _value(text: str) -> Any:
@@ -44,7 +44,7 @@ def _value(text: str) -> Any:
         return text
 
 
-def _put(settings: dict[str, Any], key: str, value: Any) -> None:
+def _set_path(settings: dict[str, Any], key: str, value: Any) -> None:
     *tables, last = key.split(".")
     places = [settings]
     for number, table in enumerate(tables):

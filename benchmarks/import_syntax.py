@@ -1,8 +1,8 @@
 """The names that a source file imports, read from its syntax: in whatever form, wherever it stands.
 
 A name is dotted, as in `a.b.c` or, relative, `..b.c`; whether c is a module or an attribute of one
-only its finder knows (import_closure.py). `@methods.maml` is what registry.find is asked for. A last
-part ANY is known only at run time, ANY alone is any name at all.
+only its finder knows (import_closure.py). `@methods.maml` is what registry.find is asked for. A
+last part ANY is known only at run time, ANY alone is any name at all.
 """
 
 import ast

@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from numpy.typing import NDArray
 
 from coldbench import store
 from coldbench.cell import RECORD, TRACED, Spec, record
 from coldbench.episode import Episodes
 from coldbench.interactions import Int
+from coldbench.metrics.predictions import above_and_tied
 from coldbench.protocol import Protocol
 
 from . import splits
@@ -51,10 +53,10 @@ def judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, 
             store.remove(path)
     for name, frame in frames.items():
         frame.write_parquet(folder / f"{name}.parquet")
-    seal(folder, whole, result)
+    commit_cell(folder, whole, result)
 
 
-def seal(folder: Path, whole: Path, result: dict[str, Any]) -> None:
+def commit_cell(folder: Path, whole: Path, result: dict[str, Any]) -> None:
     """The folder, with its log cut to the end, becomes the cell. One that stands there already was
     written by a method, since a run clears a cell's place: it is set aside."""
     if os.path.lexists(whole):
@@ -70,7 +72,7 @@ def seal(folder: Path, whole: Path, result: dict[str, Any]) -> None:
 
 def _frames(spec: Spec, folder: Path, split: Path) -> Iterator[tuple[str, pl.DataFrame]]:
     protocol, asked = splits.protocol_of(spec), _Asked.read(split)
-    most = protocol.shots[-1]
+    most = protocol.max_shots
     scores = _array(folder / "scores.npy", (len(protocol.shots), *asked.shape(protocol)))
     found = [asked.rows(scores[n], k, protocol) for n, k in enumerate(protocol.shots)]
     yield "scores", pl.concat(rows for rows, _ in found)
@@ -122,7 +124,7 @@ class _Asked:
         support, real = splits.support_items(self.cold), self.cold.query >= 0
         items = np.zeros(real.shape, np.int64)
         items[real] = self.answers["item"].to_numpy()
-        users = self.cold.users.ids[self.cold.who]
+        users = self.cold.users.ids[self.cold.user_index]
         columns: dict[str, list[NDArray[Any]]] = {}
         tops = []
         for at in range(0, len(scores), BATCH):
@@ -130,12 +132,12 @@ class _Asked:
             given = np.array(scores[part])  # (b, C)
             _drop(given, support[part], self.candidates)
             own = np.take_along_axis(given, np.searchsorted(self.candidates, items[part]), 1)
-            above, tied = _places(given, own)
+            above, tied = above_and_tied(*map(torch.from_numpy, (own, given)))
             every = np.broadcast_to((given >= 0).sum(1, keepdims=True), own.shape)
             found: dict[str, NDArray[Any]] = {
                 "score": own,
-                "above": above,
-                "tied": tied,
+                "above": above.numpy(),
+                "tied": tied.numpy(),
                 "candidates": every,
             }
             for name, column in found.items():
@@ -151,7 +153,7 @@ class _Asked:
         support = _steps(folder / "trace-support.npy", cold.support.shape)
         if len(query) != len(support):
             raise Foul("the trace has not as many steps for the support as for the query")
-        rows, users = cold.support, cold.users.ids[cold.who]
+        rows, users = cold.support, cold.users.ids[cold.user_index]
         given = pl.DataFrame(
             {
                 "user": np.broadcast_to(users[:, None], rows.shape).ravel(),
@@ -177,15 +179,6 @@ def _drop(given: Float, support: Int, candidates: Int) -> None:
     place = np.searchsorted(candidates, support).clip(max=len(candidates) - 1)  # (b, S)
     user, column = np.nonzero(candidates[place] == support)
     given[user, place[user, column]] = -1
-
-
-def _places(given: Float, own: Float) -> tuple[Int, Int]:
-    """(b, Q) how many of the (b, C) candidates score above each item, and how many the same."""
-    above, tied = np.empty(own.shape, np.int64), np.empty(own.shape, np.int64)
-    for user, ascending in enumerate(np.sort(given, 1)):
-        below, upto = (np.searchsorted(ascending, own[user], side) for side in ("left", "right"))
-        above[user], tied[user] = given.shape[1] - upto, upto - below
-    return above, tied
 
 
 def _top(given: Float, users: Int, candidates: Int) -> pl.DataFrame:

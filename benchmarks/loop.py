@@ -1,11 +1,11 @@
-"""The one loop every method runs through: learn from warm users, meet the cold ones at every K.
+"""The one loop every method runs through: train on warm users, adapt to cold ones, score.
 
-What is evaluated on stays out of reach: the process that runs a method holds a support and the
-numbers of the items to be scored; their labels lie with the judge (judge.py), another process.
+The answers stay out of reach: the process that runs a method holds supports and the numbers of the
+items to be scored; their labels are in another process, the judge's (judge.py).
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coldbench.encoder import Items
-from coldbench.episode import Episodes
+from coldbench.episode import EpisodeBatch, Episodes
 from coldbench.method import Method
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
@@ -25,11 +25,11 @@ from coldbench.split import Split
 BATCH = 256  # users adapted to at once
 CHUNK = 1024  # items of a ranked catalogue scored at once
 
-Stage = Callable[[str], object]  # told what comes next: "adapt", "score"
+Stage = Callable[[str], object]  # called with what comes next: "adapt", "score"
 
 
 def meta_train(method: Method[Any], split: Split, items: Items, seeds: Seeds) -> None:
-    """Learn from warm users with the global generators left as they were found."""
+    """Train on warm users, with the state of the global generator as it was before."""
     kept = torch.random.get_rng_state()
     try:
         method.meta_train(split.warm, split.valid, items, seeds)
@@ -37,7 +37,42 @@ def meta_train(method: Method[Any], split: Split, items: Items, seeds: Seeds) ->
         torch.random.set_rng_state(kept)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Scores of some items of a batch of users."""
+
+    batch: EpisodeBatch  # b users
+    rows: slice  # of all users, those of the batch
+    columns: slice  # of their items, those scored
+    scores: Tensor  # (b, n) on the CPU, finite and in 0..1
+
+
 @torch.no_grad()
+def predict(
+    method: Method[Any],
+    episodes: Episodes,
+    shots: int,
+    device: torch.device,
+    items: NDArray[np.int64] | None = None,
+    stage: Stage = lambda _: None,
+) -> Iterator[Scored]:
+    """Adapt to every user at K = shots and score items, BATCH users and CHUNK items at a time.
+
+    items: (E, N) those to be scored for each user; None: the query's. Raises as `checked` does.
+    """
+    for number, batch in enumerate(episodes.batches(shots, BATCH)):
+        rows = slice(number * BATCH, number * BATCH + len(batch.users))
+        stage("adapt")
+        state = method.adapt(batch.support.to(device))
+        stage("score")
+        asked = batch.query.items if items is None else torch.from_numpy(items[rows].copy())
+        for at in range(0, asked.shape[1], CHUNK):
+            columns = slice(at, at + CHUNK)
+            some = asked[:, columns]  # (b, n)
+            scores = checked(method.score(state, some.to(device)), some, shots)
+            yield Scored(batch, rows, columns, scores)
+
+
 def evaluate(
     method: Method[Any],
     split: Split,
@@ -47,31 +82,29 @@ def evaluate(
     folder: Path,
     stage: Stage = lambda _: None,
 ) -> None:
-    """Meet every cold user at each K of the protocol, and twice more at the largest K as controls.
+    """Evaluate every cold user at each K of the protocol, and two controls at the largest K.
 
     Writes float32 arrays into `folder`: scores.npy (S, E, N) for S numbers of shots, E users and N
     items, those of the query or all candidates; swapped.npy and shuffled.npy (E, N), where each
-    user is met with another's support, and with their own of which the labels are shuffled.
-
-    Raises ValueError where a score is not finite or not in 0..1, naming K and how many users.
+    user has another's support, and their own with its labels shuffled.
     """
-    asked = _asked(split, protocol)
-    shape = len(protocol.shots), len(split.cold), asked.shape[1]
+    items = _items(split, protocol)
+    shape = len(protocol.shots), *items.shape
     scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
-    for number, shots in enumerate(protocol.shots):
-        _meet(method, split.cold, asked, shots, device, scores[number], stage)
-    scores.flush()
-    most = protocol.shots[-1]
-    if most and len(split.cold) > 1:
+    runs = [(scores[n], split.cold, shots) for n, shots in enumerate(protocol.shots)]
+    if protocol.max_shots and len(split.cold) > 1:
         for name, cold in (("swapped", swapped), ("shuffled", shuffle(split.cold))):
-            control = open_memmap(folder / f"{name}.npy", "w+", np.float32, shape[1:])
-            _meet(method, cold, asked, most, device, control, stage)
-            control.flush()
+            control = open_memmap(folder / f"{name}.npy", "w+", np.float32, items.shape)
+            runs.append((control, cold, protocol.max_shots))
+    for into, cold, shots in runs:
+        for scored in predict(method, cold, shots, device, items, stage):
+            into[scored.rows, scored.columns] = scored.scores.numpy()
+        into.flush()
 
 
 def swap(cold: Episodes) -> Episodes:
-    """A control that no honest method gains by: each user is met with the next one's support,
-    less what this user is asked for."""
+    """A control that no honest method gains by: each user gets the next one's support, without the
+    items of this user's query."""
     log, support = cold.users.log, np.roll(cold.support, -1, 0)  # (E, S)
     asked = np.where(cold.query >= 0, log.items[cold.query], -1)  # (E, Q)
     known = (log.items[support][:, :, None] == asked[:, None]).any(2)
@@ -79,15 +112,15 @@ def swap(cold: Episodes) -> Episodes:
 
 
 def shuffle(cold: Episodes) -> Episodes:
-    """A control that keeps what a user chose to rate and loses what they said of it: the labels of
-    each support in random order."""
+    """A control that keeps which items a user rated and loses how: the labels of each support in
+    random order."""
     support, labels = cold.support, cold.users.labels.copy()  # (E, S), all real
     place = np.random.default_rng(0).random(support.shape).argsort(1)
     labels[support] = cold.users.labels[np.take_along_axis(support, place, 1)]
     return replace(cold, users=replace(cold.users, labels=labels))
 
 
-def _asked(split: Split, protocol: Protocol) -> NDArray[np.int64]:
+def _items(split: Split, protocol: Protocol) -> NDArray[np.int64]:
     """(E, N) the items to be scored for each cold user: the query, or every candidate."""
     if protocol.candidates == "all":
         return np.broadcast_to(split.candidates, (len(split.cold), len(split.candidates)))
@@ -95,30 +128,11 @@ def _asked(split: Split, protocol: Protocol) -> NDArray[np.int64]:
     return np.where(query >= 0, split.cold.users.log.items[query], 0).astype(np.int64)
 
 
-def _meet(
-    method: Method[Any],
-    cold: Episodes,
-    asked: NDArray[np.int64],
-    shots: int,
-    device: torch.device,
-    into: NDArray[np.float32],
-    stage: Stage,
-) -> None:
-    """Write the (E, N) scores of the items asked for, a batch of users at a time."""
-    for number, batch in enumerate(cold.batches(shots, BATCH)):
-        part = slice(number * BATCH, number * BATCH + len(batch.users))
-        stage("adapt")
-        state = method.adapt(batch.support.to(device))
-        stage("score")
-        items = torch.from_numpy(asked[part].copy())
-        for at in range(0, items.shape[1], CHUNK):
-            some = items[:, at : at + CHUNK]
-            scores = checked(method.score(state, some.to(device)), some, shots)
-            into[part, at : at + CHUNK] = scores.numpy()
-
-
 def checked(scores: Any, items: Tensor, shots: int) -> Tensor:
-    """(B, Q) scores of (B, Q) items on the CPU: of the right shape, finite and in 0..1."""
+    """(B, Q) scores of (B, Q) items on the CPU, of the right shape, finite and in 0..1.
+
+    Raises ValueError where they are not, naming K and how many users; TypeError for no tensor.
+    """
     expected = tuple(items.shape)
     if not isinstance(scores, Tensor):
         raise TypeError(

@@ -14,7 +14,7 @@ from coldbench.errors import Unavailable, UserError, unknown
 from coldbench.protocol import as_dict
 
 from . import provenance
-from .dataset_names import label, loader_of
+from .dataset_names import Source
 from .grid import Grid
 from .import_closure import closure
 from .preparation import Died, dataset_facts, directly, method_params
@@ -60,14 +60,14 @@ def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: 
     lost: dict[str, str] = {}
     notes: list[str] = []
     errors: list[UserError] = []
-    for name in grid.datasets:
-        facts, error = _facts(name, grid.dataset_params.get(name, {}), data)
+    for source in grid.sources():
+        facts, error = _facts(source, data)
         errors += [error] if error else []
         if facts["unclaimed"]:
-            notes.append(f"{name}: columns left alone: {', '.join(facts['unclaimed'])}")
+            notes.append(f"{source.name}: columns left alone: {', '.join(facts['unclaimed'])}")
         found: dict[str, Any] = {
-            "dataset": label(name), "dataset_params": facts["params"], "data": facts["data"],
-            "loader": loader_of(name), "files": facts["files"],
+            "dataset": source.display_name, "dataset_params": facts["params"],
+            "data": facts["data"], "loader": source.loader, "files": facts["files"],
         }  # fmt: skip
         for preset, asked in grid.protocols():
             protocol = asked if error else asked.suited_to(**facts["suits"])
@@ -75,7 +75,7 @@ def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: 
             for row, method, params in rows:
                 own: dict[str, Any] = {"method": method, "params": params}
                 own["row"] = row if row != method else ""
-                own["code"] = code_hash(code(method, found["loader"]))
+                own["code"] = code_hash(code(method, source.loader))
                 for seed in grid.seeds_for.get(row, grid.seeds):
                     specs.append(Spec(**common, **found, **cut, **own, seed=seed))
                     if error:
@@ -96,15 +96,15 @@ def _params(
         return method, own  # its cell will meet the same, and say so
 
 
-def _facts(name: str, stated: dict[str, Any], data: Ask) -> tuple[dict[str, Any], UserError | None]:
+def _facts(source: Source, data: Ask) -> tuple[dict[str, Any], UserError | None]:
     """What cells need to know of a dataset, or why it could not be loaded."""
-    nothing = {"params": stated, "files": {}, "data": "", "unclaimed": []}
+    nothing = {"params": source.params, "files": {}, "data": "", "unclaimed": []}
     try:
-        return data(dataset_facts, name, stated), None
+        return data(dataset_facts, source), None
     except UserError as error:
         return nothing, error
     except Died as error:
-        return nothing, UserError(f"{name} could not be loaded: {error}")
+        return nothing, UserError(f"{source.name} could not be loaded: {error}")
 
 
 def code(method: str, loader: str) -> list[Path]:

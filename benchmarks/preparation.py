@@ -15,12 +15,14 @@ from typing import Any, Self
 
 from coldbench import registry, store
 from coldbench.cell import Spec
+from coldbench.dataset import Dataset
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError, first_line, unknown
+from coldbench.interactions import Catalogue, Interactions
 from coldbench.method import from_params
 
 from . import catalogues, processes, splits
-from .dataset_names import dataset, parameters
+from .dataset_names import Source, parameters
 
 Question = Callable[..., Any]
 KINDS: dict[str, type[UserError]] = {"UserError": UserError, "Unavailable": Unavailable}
@@ -80,7 +82,7 @@ class Preparer:
 
 def directly(question: Question, *args: Any) -> Any:
     """The same in this process, for who holds everything in one anyway; files are read anew."""
-    _loaded.cache_clear()
+    _load_once.cache_clear()
     return question(*args)
 
 
@@ -104,25 +106,29 @@ def _answer(pipe: Connection) -> None:
         pipe.send_bytes(words.encode())
 
 
+def _load(source: Source) -> tuple[Dataset, Interactions, Catalogue]:
+    return _load_once(source.name, source.loader, json.dumps(source.params))
+
+
 @cache
-def _loaded(name: str, params: str) -> Any:
-    source = dataset(name, json.loads(params))
-    return source, *source.load()
+def _load_once(name: str, loader: str, params: str) -> tuple[Dataset, Interactions, Catalogue]:
+    dataset = Source(name, loader, json.loads(params)).dataset()
+    return dataset, *dataset.load()
 
 
-def dataset_facts(name: str, params: dict[str, Any]) -> dict[str, Any]:
+def dataset_facts(source: Source) -> dict[str, Any]:
     """What cells need to know of a dataset; loads it, so that bad input is found first."""
-    source, log, catalogue = _loaded(name, json.dumps(params))
-    given = parameters(source)
+    dataset, log, catalogue = _load(source)
+    values = parameters(dataset)
     return {
-        "params": {key: value for key, value in given.items() if key not in source.paths},
-        "files": {key: given[key] for key in source.paths if given[key]},
+        "params": {key: value for key, value in values.items() if key not in dataset.paths},
+        "files": {key: values[key] for key in dataset.paths if values[key]},
         "data": f"{log.hash()}-{catalogue.hash()}",
-        "unclaimed": list(source.unclaimed),  # columns of a user's file that nobody reads
+        "unclaimed": list(dataset.unclaimed),  # columns of a user's file that nobody reads
         "suits": {
             "timed": log.times is not None,
-            "explicit": source.explicit,
-            "ordered": source.ordered,
+            "explicit": dataset.explicit,
+            "ordered": dataset.ordered,
         },
     }
 
@@ -140,21 +146,21 @@ def method_params(row: str, own: dict[str, Any], include: tuple[str, ...]) -> di
     return params
 
 
-def to_be_read(name: str, params: dict[str, Any], encoder: dict[str, Any]) -> int:
+def texts_to_encode(source: Source, encoder: dict[str, Any]) -> int:
     """How many texts of the catalogue the encoder has yet to read."""
-    reader, catalogue = Encoder(**encoder), _loaded(name, json.dumps(params))[2]
+    reader, (_, _, catalogue) = Encoder(**encoder), _load(source)
     return 0 if reader.name == "vectors" or reader.kept(catalogue).is_file() else len(catalogue)
 
 
-def encode(name: str, params: dict[str, Any], encoder: dict[str, Any], folder: str) -> None:
-    """Store the catalogue and what the encoder says of it, once."""
-    catalogue = _loaded(name, json.dumps(params))[2]
+def encode(source: Source, encoder: dict[str, Any], folder: str) -> None:
+    """Store the catalogue and the encoder's vectors of it, once."""
+    _, _, catalogue = _load(source)
     if store.read(Path(folder), catalogues.RECORD) is None:
-        catalogues.keep(catalogue, Path(folder))
+        catalogues.save(catalogue, Path(folder))
     Encoder(**encoder).items(catalogue)
 
 
-def cut_split(name: str, params: dict[str, Any], spec: dict[str, Any], folder: str) -> None:
+def cut_split(source: Source, spec: dict[str, Any], folder: str) -> None:
     """Store the split that cells read."""
-    source, log, _ = _loaded(name, json.dumps(params))
-    splits.keep(Spec(**spec), source, log, Path(folder))
+    dataset, log, _ = _load(source)
+    splits.save(Spec(**spec), dataset, log, Path(folder))

@@ -1,7 +1,7 @@
 """Run a grid: plan its cells, prepare what they share, have the missing ones done.
 
-A cell that raises, dies or hangs is lost alone and stands in the report with its reason. Running
-again does what is missing or damaged.
+A cell that raises, dies or hangs loses no other, and the report has its reason. Running again
+does what is missing or damaged.
 """
 
 import os
@@ -18,17 +18,17 @@ from coldbench.cell import KEPT, Cell, Spec, write_plan
 from coldbench.errors import UserError
 
 from . import catalogues, processes, provenance, splits
-from .dataset_names import label
+from .dataset_names import Source
 from .grid import Grid
 from .plan import Plan, device_of, plan
-from .preparation import Died, Preparer, cut_split, encode, to_be_read
+from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .signals import Stop
-from .supervisor import Lost, Supervisor, Tell, clear, not_full
+from .supervisor import Lost, OnEvent, Supervisor, clear, not_full
 from .worker import Job
 
 
 @dataclass(frozen=True)
-class How:
+class RunOptions:
     """How to run cells: nothing here changes a number."""
 
     device: str = "auto"  # "cpu", "cuda", "cuda:1"
@@ -40,16 +40,16 @@ class How:
 
 
 class Run:
-    """One run of a grid in a folder; use as `with Run(...) as run`, then `run.cells(tell)`."""
+    """One run of a grid in a folder; use as `with Run(...) as run`, then `run.cells(on_event)`."""
 
-    def __init__(self, grid: Grid, folder: Path, how: How) -> None:
-        self.grid, self.folder, self.how = grid, folder.resolve(), how
+    def __init__(self, grid: Grid, folder: Path, options: RunOptions) -> None:
+        self.grid, self.folder, self.options = grid, folder.resolve(), options
         self.shown = folder  # as it was named
         self.context = processes.context()
-        self._data = Preparer(self.context, how.timeout)
+        self._data = Preparer(self.context, options.timeout)
 
     def __enter__(self) -> Self:
-        with Preparer(self.context, self.how.timeout) as methods:
+        with Preparer(self.context, self.options.timeout) as methods:
             self.plan = self._planned(methods)
         return self
 
@@ -65,7 +65,9 @@ class Run:
                     methods.end()  # what it has done to its process is nobody else's
 
         try:
-            return plan(self.grid, self.how.device, self.how.include, self._data.ask, construct)
+            return plan(
+                self.grid, self.options.device, self.options.include, self._data.ask, construct
+            )
         except BaseException:
             self._data.end()
             raise
@@ -81,10 +83,10 @@ class Run:
 
     def missing(self) -> list[Spec]:
         """The cells that are to be run."""
-        again = ("failed", "unavailable") if self.how.retry_failed else ()
+        again = ("failed", "unavailable") if self.options.retry_failed else ()
         return [c.spec for c in self.read() if c.status not in KEPT or c.status in again]
 
-    def cells(self, tell: Tell) -> list[Cell]:
+    def cells(self, on_event: OnEvent) -> list[Cell]:
         """Do what is missing; returns all cells.
 
         The rows that the grid gives fewer seeds cost most and begin first, so that no core waits
@@ -92,8 +94,8 @@ class Run:
         at the first Ctrl-C the running cells are ended well.
         """
         (self.folder / "cells").mkdir(parents=True, exist_ok=True)
-        how, grid = self.how, self.grid
-        with alone(self.folder), Stop() as stop:
+        options, grid = self.options, self.grid
+        with run_lock(self.folder), Stop() as stop:
             clear(self.folder)
             store.write(self.folder / "grid.toml", grid.toml())
             write_plan(self.folder, self.specs)
@@ -103,9 +105,16 @@ class Run:
                 if lost and len(lost) == len(self.specs):
                     raise UserError(next(iter(lost.values()))[1])
                 supervisor = Supervisor(
-                    self.folder, self.context, warden, how.jobs, how.timeout, lost, stop, tell
+                    self.folder,
+                    self.context,
+                    warden,
+                    options.jobs,
+                    options.timeout,
+                    lost,
+                    stop,
+                    on_event,
                 )
-                supervisor.do(waiting)
+                supervisor.schedule(waiting)
         return self.read()
 
     def _waiting(self) -> Iterator[Job]:
@@ -113,10 +122,10 @@ class Run:
         timed."""
         seen, missing = set(), {spec.fingerprint for spec in self.missing()}
         made = {"hardware": provenance.hardware(), "commit": provenance.commit()}
-        device = str(device_of(self.how.device))
+        device = str(device_of(self.options.device))
         for spec in self.specs:
             row = (spec.dataset, spec.protocol, spec.name)
-            timed = self.how.timing and row not in seen
+            timed = self.options.timing and row not in seen
             seen.add(row)
             if spec.fingerprint not in missing:
                 continue
@@ -126,37 +135,37 @@ class Run:
                 print(f"damaged: {spec.title} is moved to {store.set_aside(whole)} and run again")
             elif state != "missing":
                 store.remove(whole)
-            include, jobs = self.how.include, self.how.jobs
+            include, jobs = self.options.include, self.options.jobs
             yield Job(spec, str(self.folder), device, timed, include, jobs, made)
 
     def _prepare(self, waiting: set[str]) -> Lost:
         """Store the catalogues and vectors of the waiting cells, and all splits, once. Returns the
         cells that cannot be run."""
         lost: Lost = {name: ("load", reason) for name, reason in self.plan.lost.items()}
+        sources = {source.display_name: source for source in self.grid.sources()}
         tried: dict[Path, str] = {}  # a catalogue or a split -> what went wrong, "" for nothing
         for spec in self.specs:
             if spec.fingerprint in lost:
                 continue
-            name = next(n for n in self.grid.datasets if label(n) == spec.dataset)
-            own = name, self.grid.dataset_params.get(name, {})
+            source = sources[spec.dataset]
             catalogue = catalogues.folder_of(self.folder, spec)
             split = self.folder / "splits" / spec.split_key
             if split not in tried:
-                tried[split] = self._split(own, spec, split)
+                tried[split] = self._split(source, spec, split)
             if catalogue not in tried and spec.fingerprint in waiting:
-                tried[catalogue] = self._encode(own, spec, catalogue)
+                tried[catalogue] = self._encode(source, spec, catalogue)
             if tried[split]:
                 lost[spec.fingerprint] = "split", tried[split]
             elif tried.get(catalogue):
                 lost[spec.fingerprint] = "encode", tried[catalogue]
         return lost
 
-    def _encode(self, own: tuple[Any, ...], spec: Spec, folder: Path) -> str:
+    def _encode(self, source: Source, spec: Spec, folder: Path) -> str:
         try:
-            if texts := self._data.ask(to_be_read, *own, spec.encoder):
+            if texts := self._data.ask(texts_to_encode, source, spec.encoder):
                 reader = spec.encoder["name"]
                 print(f"{spec.dataset}: {texts:,} texts are read by {reader}, once", flush=True)
-            self._data.ask(encode, *own, spec.encoder, str(folder))
+            self._data.ask(encode, source, spec.encoder, str(folder))
         except UserError as error:
             return str(error)
         except Died as error:
@@ -164,13 +173,13 @@ class Run:
             return f"the encoder {spec.encoder['name']} could not read the catalogue: {error}"
         return ""
 
-    def _split(self, own: tuple[Any, ...], spec: Spec, folder: Path) -> str:
+    def _split(self, source: Source, spec: Spec, folder: Path) -> str:
         if splits.facts(folder) is not None:
             return ""
         if os.path.lexists(folder):
             print(f"damaged: the split {folder} is moved to {store.set_aside(folder)}")
         try:
-            self._data.ask(cut_split, *own, asdict(spec), str(folder))
+            self._data.ask(cut_split, source, asdict(spec), str(folder))
         except UserError as error:
             return str(error)
         except Died as error:
@@ -180,7 +189,7 @@ class Run:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """One run at a time in a folder."""
     lock = FileLock(folder / ".lock")
     try:

@@ -5,8 +5,8 @@ supports with the items to be scored. answers.parquet: what it may not, the cold
 labels of these items (user, item, rating, label), in the order in which they are asked for.
 users.parquet: user, activity (interactions in the whole log), entropy (bits, of likes among the
 labels at the largest K), and what the dataset knows of people. items.parquet: item, seen (warm
-users' interactions). leaks.json: the leak audit, a list of {says, checked, broken}. split.json: the
-facts that a reader of scores needs, and the hashes of these files.
+users' interactions). leaks.json: the leak audit, a list of {says, checked, broken, tied}.
+split.json: the facts that a reader of scores needs, and the hashes of these files.
 """
 
 import json
@@ -39,6 +39,7 @@ _PARTS: dict[type, dict[str, type]] = {  # the dataclasses a split is made of
     Episodes: {"users": Users},
     Users: {"log": Interactions},
 }
+STORED = {"user_index": "who", "n_source": "lent"}  # how files name these fields
 
 
 def protocol_of(spec: Spec) -> Protocol:
@@ -55,7 +56,7 @@ def cut(spec: Spec, dataset: Dataset, log: Interactions) -> tuple[Protocol, Spli
     return protocol, replace(made, cold=made.cold.first(spec.limit)) if spec.limit else made
 
 
-def keep(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
+def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     """Write the folder, at once or not at all."""
     protocol, made = cut(spec, dataset, log)
     made = replace(made, cold=_mixed(made.cold, protocol, Seeds.of(spec.seed, protocol.vary).draw))
@@ -70,7 +71,7 @@ def keep(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     seen = made.warm.seen()
     items = pl.DataFrame({"item": np.arange(len(seen), dtype=np.int32), "seen": seen})
     items.filter(pl.col("item").is_in(made.candidates)).write_parquet(partial / "items.parquet")
-    audit = [asdict(fact) for fact in leaks(made, protocol)]
+    audit = [check.as_json() for check in leaks(made, protocol)]
     (partial / "leaks.json").write_text(json.dumps(audit, indent=1), encoding="utf-8")
     store.seal(partial, RECORD, {"facts": _facts(made, dataset, protocol)}, folder)
 
@@ -109,7 +110,7 @@ def answers(cold: Episodes) -> pl.DataFrame:
     """user, item, rating, label: a row for each item of each query, user by user."""
     real = cold.query >= 0
     rows, log = cold.query[real], cold.users.log
-    users = np.broadcast_to(cold.users.ids[cold.who][:, None], real.shape)[real]
+    users = np.broadcast_to(cold.users.ids[cold.user_index][:, None], real.shape)[real]
     columns = {"user": users, "item": log.items[rows], "rating": log.ratings[rows]}
     return pl.DataFrame(columns | {"label": cold.users.labels[rows]})
 
@@ -123,14 +124,10 @@ def _mixed(cold: Episodes, protocol: Protocol, seed: int) -> Episodes:
 
 
 def _facts(made: Split, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
-    low, high = dataset.scale
     asked = blake2b(made.cold.users.log.items[made.cold.query].tobytes(), digest_size=8)
     asked.update(made.candidates.tobytes())
-    rated = protocol.labels == "rating"
     return {
-        "like_at": dataset.like_at(protocol.labels),
-        "span": high - low if rated else 1.0,
-        "graded": rated,
+        **asdict(dataset.label_scale(protocol.labels)),  # like_at, span, graded
         "split": made.facts(),
         "candidates": asked.hexdigest(),  # the same for every method, or they are not comparable
         "domain": dataset.domain,
@@ -142,9 +139,10 @@ def _facts(made: Split, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
 
 def _users(made: Split, dataset: Dataset, log: Interactions, protocol: Protocol) -> pl.DataFrame:
     cold = made.cold
-    ids = cold.users.ids[cold.who]
+    ids = cold.users.ids[cold.user_index]
     given = cold.support >= 0
-    like = (cold.users.labels[cold.support] > dataset.like_at(protocol.labels)) & given
+    scale = dataset.label_scale(protocol.labels)
+    like = (cold.users.labels[cold.support] > scale.like_at) & given
     with np.errstate(divide="ignore", invalid="ignore"):
         p = like.sum(1) / given.sum(1)
         bits = -np.nan_to_num(p * np.log2(p)) - np.nan_to_num((1 - p) * np.log2(1 - p))
@@ -162,7 +160,7 @@ def _taken_apart(part: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], 
     arrays: dict[str, NDArray[Any]] = {}
     rest: dict[str, Any] = {}
     for field in fields(part):
-        path, value = f"{prefix}{field.name}", getattr(part, field.name)
+        path, value = _stored(prefix, field.name), getattr(part, field.name)
         if is_dataclass(value):
             more, plain = _taken_apart(value, f"{path}.")
             arrays |= more
@@ -179,7 +177,7 @@ def _put_together(
 ) -> Any:
     values: dict[str, Any] = {}
     for field in fields(cls):
-        path = f"{prefix}{field.name}"
+        path = _stored(prefix, field.name)
         if field.name in _PARTS.get(cls, {}):
             values[field.name] = _put_together(_PARTS[cls][field.name], f"{path}.", arrays, rest)
         elif path in arrays:
@@ -188,6 +186,10 @@ def _put_together(
             plain = rest[path]
             values[field.name] = tuple(plain) if isinstance(plain, list) else plain
     return cls(**values)
+
+
+def _stored(prefix: str, name: str) -> str:
+    return f"{prefix}{STORED.get(name, name)}"
 
 
 def support_items(cold: Episodes) -> Int:

@@ -23,9 +23,9 @@ from coldbench.cell import KEPT, Cell, Spec
 from coldbench.errors import first_line
 
 from . import processes, splits
-from .judge import judge, seal
+from .judge import commit_cell, judge
 from .signals import Stop
-from .worker import RESULT, Job, Stage, work
+from .worker import RESULT, Job, Stage, run_cell
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 64 << 20  # bytes: a disk with less free is full
@@ -33,7 +33,9 @@ LOG_MOST = 64 << 20  # bytes that a running cell's log may have before it is cut
 TICK = 1.0  # seconds between two looks at what is running
 SERVER_DIED = 255  # the exit code of a process whose server is gone
 
-Tell = Callable[[str, Spec, float], None]  # event, cell, seconds; events: start, running, a status
+OnEvent = Callable[
+    [str, Spec, float], None
+]  # event, cell, seconds; events: start, running, a status
 Lost = dict[str, tuple[str, str]]  # fingerprint -> stage and reason of a cell that cannot be run
 
 
@@ -58,13 +60,13 @@ class Supervisor:
     timeout: float  # seconds that a cell's process may take
     lost: Lost
     stop: Stop
-    tell: Tell
+    on_event: OnEvent
 
     def __post_init__(self) -> None:
         self.running: list[_Running] = []
         self.again: set[str] = set()  # cells whose server died once
 
-    def do(self, waiting: list[Job]) -> None:
+    def schedule(self, waiting: list[Job]) -> None:
         """Raises KeyboardInterrupt where signals asked for an end, OSError where the disk is
         full; no process is left running either way."""
         self.waiting, self.stop.draining = waiting, True
@@ -87,22 +89,22 @@ class Supervisor:
 
     def _begin(self, job: Job) -> None:
         if job.spec.fingerprint in self.lost:
-            self._fail(job, *self.lost[job.spec.fingerprint], time.monotonic())
+            self._record_failure(job, *self.lost[job.spec.fingerprint], time.monotonic())
             return
-        self.tell("start", job.spec, 0.0)
-        self._start(job, work, job, _fresh(job), begun=time.monotonic())
+        self.on_event("start", job.spec, 0.0)
+        self._start(job, run_cell, job, _fresh(job), begun=time.monotonic())
 
     def _start(self, job: Job, act: Callable[..., object], *args: Any, begun: float) -> None:
         process = processes.start(self.context, act, *args)
         self.warden("add", process.pid or 0)
-        since = 0.0 if act is work else time.monotonic()
+        since = 0.0 if act is run_cell else time.monotonic()
         self.running.append(_Running(job, process, begun, since))
 
     def _look_at(self, one: _Running) -> None:
         limit, now = self.timeout, time.monotonic()
         seconds = now - (one.judge_since or one.begun)
         if one.process.is_alive() and seconds <= limit:
-            self.tell("running", one.job.spec, now - one.begun)
+            self.on_event("running", one.job.spec, now - one.begun)
             _cut_log(_partial(one.job) / "log.txt")
             return
         late = one.process.is_alive()
@@ -123,7 +125,7 @@ class Supervisor:
                 self.again.add(one.job.spec.fingerprint)  # perhaps by another cell's doing
                 self.waiting.insert(0, one.job)
             elif not self.stop.asked:  # what dies while a run is being stopped is not a failure
-                self._fail(one.job, Stage.left(_partial(one.job)), death, one.begun)
+                self._record_failure(one.job, Stage.left(_partial(one.job)), death, one.begun)
             return
         if result["errno"] in FULL:
             not_full(self.run)
@@ -133,11 +135,11 @@ class Supervisor:
     def _judged(self, one: _Running, death: str) -> None:
         state = Cell.read(one.job.spec, one.job.whole).status
         if state in KEPT:
-            self.tell(state, one.job.spec, time.monotonic() - one.begun)
+            self.on_event(state, one.job.spec, time.monotonic() - one.begun)
         elif not self.stop.asked:
-            self._fail(one.job, "judge", death, one.begun)
+            self._record_failure(one.job, "judge", death, one.begun)
 
-    def _fail(self, job: Job, stage: str, reason: str, begun: float) -> None:
+    def _record_failure(self, job: Job, stage: str, reason: str, begun: float) -> None:
         """A row for a cell that left none."""
         not_full(self.run)
         state = "missing"
@@ -145,13 +147,13 @@ class Supervisor:
             folder = _fresh(job, keep=("log.txt",))
             facts = splits.facts(job.split) or {}
             result = {"status": "failed", "stage": stage, "reason": reason}
-            seal(folder, job.whole, result | {"facts": facts | job.origin})
+            commit_cell(folder, job.whole, result | {"facts": facts | job.provenance})
             state = "failed"
         except (OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in FULL:
                 raise
             print(f"coldbench: {job.spec.title} is left out: {error}", file=sys.stderr)
-        self.tell(state, job.spec, time.monotonic() - begun)
+        self.on_event(state, job.spec, time.monotonic() - begun)
 
 
 def _judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, Any]) -> None:

@@ -10,9 +10,9 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 import torch
@@ -43,13 +43,7 @@ class Job:
     timed: bool  # one seed of a method is enough
     include: tuple[str, ...]  # files of the user's own methods
     jobs: int  # cells side by side, noted beside the timings
-    origin: dict[str, str]  # hardware and commit
-
-    @classmethod
-    def of(cls, words: dict[str, Any]) -> Self:
-        """A job from its JSON: the fields above, `spec` as a dictionary."""
-        own = {field.name: words[field.name] for field in fields(cls)}
-        return cls(**own | {"spec": Spec(**words["spec"]), "include": tuple(words["include"])})
+    provenance: dict[str, str]  # hardware and commit
 
     @property
     def split(self) -> Path:
@@ -82,10 +76,10 @@ class Stage:
             return "start"
 
 
-def work(job: Job, folder: Path) -> None:
+def run_cell(job: Job, folder: Path) -> None:
     """Run the method; whatever comes of it stands in the folder's result.json."""
     _log_to(folder / "log.txt")
-    stage, facts = Stage(folder), dict[str, Any](job.origin)
+    stage, facts = Stage(folder), dict[str, Any](job.provenance)
     status, reason, number = "done", "", None
     try:
         _measure(job, folder, stage, facts)
@@ -145,7 +139,7 @@ def _measure(job: Job, folder: Path, stage: Stage, facts: dict[str, Any]) -> Non
         stage("trace")
         trace(method, split.cold, device, folder)
         stage("timing")
-        batch = next(split.cold.batches(protocol.shots[-1], BATCH))
+        batch = next(split.cold.batches(protocol.max_shots, BATCH))
         timing |= cost(method, batch, device)
     stage("save")
     timing |= {"peak_memory_bytes": peak_memory(device), "jobs": job.jobs}

@@ -1,4 +1,4 @@
-"""A source of interactions: what a loader says of itself, and where its files are found."""
+"""A source of interactions: its facts, its parameters, where its files are, and its labels."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from coldbench.interactions import Catalogue, Interactions
 
 
 class OneClass(UserError):
-    """Every rating of a log is a like, or none is: nothing could be ranked. What was read goes
-    along, for who only looks at it."""
+    """Every rating of a log is a like, or none is: nothing could be ranked. Carries what was read,
+    for commands that only describe it."""
 
     def __init__(self, why: str, log: Interactions, catalogue: Catalogue) -> None:
         super().__init__(why)
@@ -33,6 +33,18 @@ class File:
     archive: "File | None" = None  # a zip or tar that carries the file
     inside: str = ""  # where in the package or the archive
     size: int | None = None  # bytes, where known
+
+
+Label = Literal["rating", "like"]
+
+
+@dataclass(frozen=True)
+class LabelScale:
+    """What labels of 0 to 1 stand for, and so what scores do."""
+
+    like_at: float  # a label above this is a like, a score above it predicts one
+    span: float  # rating units from label 0 to label 1; 1 where labels are likes
+    graded: bool  # True: ratings scaled to 0..1; False: likes, 0 or 1
 
 
 @dataclass(frozen=True)
@@ -65,22 +77,21 @@ class Dataset(ABC):
         """The log and its items, numbered from 0."""
 
     def people(self) -> pl.DataFrame | None:
-        """What is known of users, a row each in the order of the log's numbers; else None.
+        """Attributes of users, a row each in the order of the log's numbers; else None.
 
-        Columns are groups to look at apart (String), such as gender; no method sees them.
+        Columns are groups to report separately (String), such as gender; no method sees them.
         """
         return None
 
-    def labels(
-        self, ratings: NDArray[np.float32], kind: Literal["rating", "like"]
-    ) -> NDArray[np.float32]:
+    def labels(self, ratings: NDArray[np.float32], kind: Label) -> NDArray[np.float32]:
         """(N,) what a method predicts: the rating scaled to 0..1, or 1 for a like, else 0."""
         if kind == "like":
             return (ratings > self.like_above).astype(np.float32)
         low, high = self.scale
         return ((ratings - low) / (high - low)).astype(np.float32)
 
-    def like_at(self, kind: Literal["rating", "like"]) -> float:
-        """The label above which a score predicts a like."""
+    def label_scale(self, kind: Label) -> LabelScale:
+        if kind == "like":
+            return LabelScale(0.5, 1.0, graded=False)
         low, high = self.scale
-        return 0.5 if kind == "like" else (self.like_above - low) / (high - low)
+        return LabelScale((self.like_above - low) / (high - low), high - low, graded=True)

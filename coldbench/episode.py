@@ -110,12 +110,12 @@ class Episodes:
     """Users who are met: a fixed query each, and the interactions that come before it."""
 
     users: Users
-    who: Int  # (E,) index into `users`
+    user_index: Int  # (E,) index into `users`
     support: Int  # (E, S) rows of the log, oldest first; -1 where there is none
     query: Int  # (E, Q) rows of the log; -1 where there is none
 
     def __len__(self) -> int:
-        return len(self.who)
+        return len(self.user_index)
 
     @property
     def max_shots(self) -> int:
@@ -130,15 +130,18 @@ class Episodes:
         seen = self.support[:, self.max_shots - shots :]  # (E, K)
         for at in range(0, len(self), size):
             part = slice(at, at + size)
-            yield _batch(self.users, self.who[part], seen[part], self.query[part])
+            yield _batch(self.users, self.user_index[part], seen[part], self.query[part])
 
-    def first(self, count: int) -> "Episodes":
+    def take(self, rows: Int | slice) -> "Episodes":
         return replace(
             self,
-            who=self.who[:count],
-            support=self.support[:count],
-            query=self.query[:count],
+            user_index=self.user_index[rows],
+            support=self.support[rows],
+            query=self.query[rows],
         )
+
+    def first(self, count: int) -> "Episodes":
+        return self.take(slice(count))
 
 
 def _batch(users: Users, who: Int, support: Int, query: Int) -> EpisodeBatch:

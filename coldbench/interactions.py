@@ -1,4 +1,4 @@
-"""The two tables everything starts from: who rated what, and what is known of the items."""
+"""The two tables that everything starts from: the interactions, and the catalogue of items."""
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -24,7 +24,7 @@ class Interactions:
     times: Int | None  # (N,) microseconds since 1970, or None where the log has no times
     n_items: int
     duplicates: int = 0  # rows dropped because the same user rated the same item again later
-    lent: tuple[int, int] = (0, 0)  # the first users and items that are of another data set
+    n_source: tuple[int, int] = (0, 0)  # so many first users and items are of another data set
 
     @classmethod
     def from_rows(

@@ -4,6 +4,7 @@ It looks at the data that methods are given, not at the code that made it.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,55 +15,64 @@ from coldbench.split import Split
 
 
 @dataclass(frozen=True)
-class Fact:
-    """A promise, and on how many things it was looked for and found broken."""
+class Check:
+    """A claim about a split, how many things it was counted on, and how many violate it."""
 
-    says: str
-    checked: int
-    broken: int
-    tied: int | None = None  # on how many it holds, but just: None where that cannot be
+    claim: str
+    n: int
+    violations: int
+    tied: int | None = None  # on how many it holds by a tie; None where there can be none
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Self:
+        """One of leaks.json. Raises KeyError or TypeError where it is none."""
+        return cls(row["says"], row["checked"], row["broken"], row.get("tied"))
+
+    def as_json(self) -> dict[str, Any]:
+        counts = {"checked": self.n, "broken": self.violations, "tied": self.tied}
+        return {"says": self.claim, **counts}
 
 
-def leaks(split: Split, protocol: Protocol) -> list[Fact]:
-    """Every fact that the protocol promises; those it does not promise are left out."""
+def leaks(split: Split, protocol: Protocol) -> list[Check]:
+    """Every check that the protocol asks for."""
     warm, valid, cold = split.warm, split.valid, split.cold
     cut = [*_users(warm, valid, cold, protocol), *_items(split, protocol), *_sizes(cold, protocol)]
     return cut + _times(warm, valid, cold, protocol)
 
 
-def _users(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> list[Fact]:
-    chosen, judged = valid.users.ids[valid.who], cold.users.ids[cold.who]
-    facts = [_none("valid users were not learnt from", np.isin(chosen, warm.ids))]
+def _users(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> list[Check]:
+    chosen, judged = valid.users.ids[valid.user_index], cold.users.ids[cold.user_index]
+    checks = [_none("valid users were not learnt from", np.isin(chosen, warm.ids))]
     if protocol.cold in ("user", "both"):
-        facts += [
+        checks += [
             _none("judged users were not learnt from", np.isin(judged, warm.ids)),
             _none("judged users are no valid users", np.isin(judged, chosen)),
         ]
-    return facts
+    return checks
 
 
-def _items(split: Split, protocol: Protocol) -> list[Fact]:
+def _items(split: Split, protocol: Protocol) -> list[Check]:
     warm, cold = split.warm, split.cold
     n_items, rows = warm.log.n_items, slice(None, None, 1 + warm.unseen)  # real rows, none drawn
     learnt = warm.ids[warm.log.users[rows]] * n_items + warm.log.items[rows]
-    who = cold.users.ids[cold.who][:, None]
+    who = cold.users.ids[cold.user_index][:, None]
     asked, given = _of(cold, cold.query), _of(cold, cold.support)  # (E, Q) and (E, S)
     pairs = (who * n_items + asked)[asked >= 0]
     both = (given[:, :, None] == asked[:, None]) & (given >= 0)[:, :, None]
-    facts = [
+    checks = [
         _none("no answer to a query was learnt from", np.isin(pairs, learnt)),
         _none("no item is both given and asked for", both.any(2)[given >= 0]),
     ]
     if protocol.cold in ("item", "both"):
         seen = np.concatenate([warm.log.items, _flat(split.valid)])
-        facts.append(
+        checks.append(
             _none("no cold item was learnt from or chosen by", np.isin(split.candidates, seen))
         )
-    return facts
+    return checks
 
 
-def _sizes(cold: Episodes, protocol: Protocol) -> list[Fact]:
-    most = protocol.shots[-1]
+def _sizes(cold: Episodes, protocol: Protocol) -> list[Check]:
+    most = protocol.max_shots
     each = protocol.query * (1 + protocol.unseen if protocol.candidates == "popular" else 1)
     given, asked = (cold.support >= 0).sum(1), (cold.query >= 0).sum(1)
     return [
@@ -71,19 +81,19 @@ def _sizes(cold: Episodes, protocol: Protocol) -> list[Fact]:
     ]
 
 
-def _times(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> list[Fact]:
+def _times(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> list[Check]:
     times = cold.users.log.times
     if times is None or warm.log.times is None:
         return []
-    facts, asked = [], times[cold.query]  # (E, Q)
+    checks, asked = [], times[cold.query]  # (E, Q)
     if protocol.order == "time" and cold.max_shots:
         last, first = times[cold.support].max(1), asked.min(1)  # (E,) of the labels, of the query
         late = _none("no label was given after what is asked", last > first)
-        facts.append(replace(late, tied=int((last == first).sum())))
+        checks.append(replace(late, tied=int((last == first).sum())))
     if protocol.split == "time":
         young = warm.log.times > asked.min()
-        facts.append(_none("nothing learnt from is younger than a query", young))
-    return facts
+        checks.append(_none("nothing learnt from is younger than a query", young))
+    return checks
 
 
 def _of(episodes: Episodes, rows: Int) -> Int:
@@ -95,5 +105,5 @@ def _flat(episodes: Episodes) -> Int:
     return _of(episodes, rows[rows >= 0])
 
 
-def _none(says: str, broken: np.ndarray) -> Fact:
-    return Fact(says, broken.size, int(broken.sum()))
+def _none(claim: str, violates: np.ndarray) -> Check:
+    return Check(claim, violates.size, int(violates.sum()))

@@ -15,7 +15,7 @@ from coldbench.protocol import Protocol
 
 SHARE = 0.2
 Mask = NDArray[np.bool_]
-Lots = tuple[Mask, Mask, Mask, Mask]  # judged (U,), valid (U,), cold items (I,), may be learnt (N,)
+Groups = tuple[Mask, Mask, Mask, Mask]  # cold (U,), valid (U,), cold items (I,), trainable (N,)
 
 
 def locked(n_users: int) -> Mask:
@@ -32,19 +32,19 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
         return z ^ (z >> np.uint64(31))
 
 
-def for_audience(lots: Lots, users: Int, log: Interactions, protocol: Protocol) -> Lots:
-    """The lots as an audience leaves them. users: (N,) the user of each row.
+def for_audience(groups: Groups, users: Int, log: Interactions, protocol: Protocol) -> Groups:
+    """The groups as an audience leaves them. users: (N,) the user of each row.
 
-    Both sets of a transfer have their own locked users, who are the same as in that set alone.
+    Across data sets each has its own locked users, the same as in that set alone.
     """
     if protocol.audience == "all":
-        return lots
-    judged, valid, cold_item, may_be_learnt = lots
-    lent = log.lent[0]
-    kept = np.concatenate([locked(lent), locked(log.n_users - lent)])
-    learnt = may_be_learnt & ~kept[users]
+        return groups
+    cold, valid, cold_item, trainable = groups
+    n_source = log.n_source[0]
+    kept = np.concatenate([locked(n_source), locked(log.n_users - n_source)])
+    trainable = trainable & ~kept[users]
     if protocol.audience == "development":
-        return judged & ~kept, valid & ~kept, cold_item, learnt
-    learnt &= ~judged[users]  # who would be judged in development is not learnt from here either
-    there = judged if protocol.split == "time" else np.arange(log.n_users) >= lent
-    return there & kept, valid & ~kept, cold_item, learnt
+        return cold & ~kept, valid & ~kept, cold_item, trainable
+    trainable &= ~cold[users]  # users who are cold in development are not trained on here either
+    may_be_cold = cold if protocol.split == "time" else np.arange(log.n_users) >= n_source
+    return may_be_cold & kept, valid & ~kept, cold_item, trainable

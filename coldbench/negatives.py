@@ -90,7 +90,7 @@ def ask_unseen(episodes: Episodes, unseen: Unseen, count: int, seed: int) -> Epi
     """The same supports, all likes; in a query `count` unseen items follow every like."""
     users, (n, s), q = episodes.users, episodes.support.shape, episodes.query_size
     drawn = unseen.draw(
-        np.repeat(users.ids[episodes.who], q * count), np.random.default_rng(seed)
+        np.repeat(users.ids[episodes.user_index], q * count), np.random.default_rng(seed)
     ).reshape(n, q, count)
     place = np.concatenate([episodes.query[:, :, None], np.full(drawn.shape, -1)], 2)
     rows = np.concatenate([episodes.support, place.reshape(n, -1)], 1)  # (E, S + Q (1 + count))
@@ -106,5 +106,5 @@ def ask_unseen(episodes: Episodes, unseen: Unseen, count: int, seed: int) -> Epi
     )
     labels = np.where(real, users.labels[like], 0).astype(np.float32).ravel()
     own = np.arange(rows.size).reshape(rows.shape)
-    asked = Users(log, labels, users.ids[episodes.who])
+    asked = Users(log, labels, users.ids[episodes.user_index])
     return Episodes(asked, np.arange(n), own[:, :s], own[:, s:])

@@ -1,4 +1,4 @@
-"""What counts as cold, and who is learnt from, chosen by and evaluated on."""
+"""What counts as cold, and which users are trained on, selected by and evaluated on."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -9,23 +9,25 @@ from coldbench.errors import UserError, unknown
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a log becomes users to learn from and users to be judged on."""
+    """How a log becomes users to train on and users to evaluate on."""
 
     cold: Literal["user", "item", "both", "nothing"] = "user"  # what training has never seen
-    split: Literal["random", "time"] = "random"  # cold by lot, or new after a global cut in time
+    split: Literal["random", "time"] = "random"  # cold at random, or new after a global cut in time
     order: Literal["time", "random"] = "time"  # how a user's interactions follow one another
     labels: Literal["rating", "like"] = "rating"  # what a method predicts, scaled to 0..1
     candidates: Literal["rated", "all", "popular"] = "rated"  # rank the query's items, or the
-    # catalogue, or (a log of likes) the query's among unseen items drawn by their popularity
+    # catalogue, or (implicit feedback) the query's among unseen items sampled by popularity
     shots: tuple[int, ...] = (0, 1, 2, 4, 8, 16)  # K: the last K interactions before the query
-    query: int = 10  # interactions a user is judged on, the same for every K
-    vary: Literal["all", "split", "draw", "init", "order"] = "all"  # which chance a seed moves
+    query: int = 10  # interactions a user is evaluated on, the same for every K
+    vary: Literal["all", "split", "draw", "init", "order"] = (
+        "all"  # which random choices a seed changes
+    )
     unseen: int = 9  # items drawn for each like of the query, where candidates = "popular"
-    cold_users: float = 0.2  # share of the users who are judged
-    valid_users: float = 0.1  # share of the users kept to choose by
+    cold_users: float = 0.2  # share of the users who are evaluated
+    valid_users: float = 0.1  # share of the users kept to select by
     cold_items: float = 0.4  # share of the items that are cold, where items are
-    audience: Literal["all", "development", "confirmation"] = "all"  # everyone; all but the locked
-    # users; or these alone, who are then judged and never learnt from: see coldbench.locked_users
+    audience: Literal["all", "development", "confirmation"] = "all"  # all users; all but the locked
+    # ones; or these alone are evaluated, and never trained on: see coldbench.locked_users
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -47,13 +49,17 @@ class Protocol:
         if not (0 < self.cold_users < 1 and 0 < self.valid_users < 1 and 0 < self.cold_items < 1):
             raise UserError("protocol.cold_users, .valid_users and .cold_items lie between 0 and 1")
         if self.cold_users + self.valid_users >= 1:
-            raise UserError("protocol.cold_users + valid_users leave no warm user to learn from")
+            raise UserError("protocol.cold_users + valid_users leave no warm user to train on")
         if self.audience == "confirmation" and self.cold in ("item", "nothing"):
             raise UserError(
                 "protocol.audience = 'confirmation' keeps locked users out of training, and "
-                f"protocol.cold = {self.cold!r} meets users who are learnt from: use cold = 'user' "
-                "or 'both'"
+                f"protocol.cold = {self.cold!r} evaluates users who are trained on: use "
+                "cold = 'user' or 'both'"
             )
+
+    @property
+    def max_shots(self) -> int:
+        return self.shots[-1]
 
     @classmethod
     def of(cls, name: str, changes: Mapping[str, object] | None = None) -> Self:
@@ -72,9 +78,9 @@ class Protocol:
         return replace(cls(**PRESETS[name]), **changed)  # type: ignore[arg-type]
 
     def suited_to(self, *, timed: bool, explicit: bool, ordered: bool = False) -> "Protocol":
-        """The protocol as it can be run on a log: where neither times nor the rows' order tell what
-        came first the order is by lot, and a log of likes alone is judged against the whole
-        catalogue unless popular items are asked for."""
+        """The protocol as it can be run on a log: where neither times nor the rows' order say what
+        came first the order is random, and implicit feedback is ranked among the whole catalogue
+        unless popular items are asked for."""
         if self.split == "time" and not timed:
             raise UserError("protocol.split = 'time' needs a log with times; use split = 'random'")
         if self.candidates == "popular" and explicit:
@@ -100,10 +106,11 @@ _CHOICES = {
     "vary": ("all", "split", "draw", "init", "order"),
     "audience": ("all", "development", "confirmation"),
 }
+FEWER = (0, 1, 2, 4, 8)  # K where cold items alone count: histories are shorter
 PRESETS: dict[str, dict[str, object]] = {
     "user-cold": {"cold": "user"},  # new users, known items: anchors.md D
-    "item-cold": {"cold": "item", "shots": (0, 1, 2, 4, 8)},  # known users, items nobody rated
-    "both-cold": {"cold": "both", "shots": (0, 1, 2, 4, 8)},  # new users, items nobody rated
+    "item-cold": {"cold": "item", "shots": FEWER},  # known users, items nobody rated
+    "both-cold": {"cold": "both", "shots": FEWER},  # new users, items nobody rated
     "warm": {"cold": "nothing"},  # the control: users and items both known
 }
 

@@ -7,7 +7,7 @@ from coldbench.protocol import Protocol
 
 def too_short(counts: Int, protocol: Protocol) -> UserError:
     """counts: (U,) interactions that each user can be judged on; fewer than K + Q in each."""
-    longest, most, query = int(counts.max(initial=0)), protocol.shots[-1], protocol.query
+    longest, most, query = int(counts.max(initial=0)), protocol.max_shots, protocol.query
     if not longest:
         return UserError(f"no user can be judged: {_nobody(protocol)}")
     changes = []

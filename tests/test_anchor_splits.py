@@ -74,7 +74,7 @@ def test_metarec_asks_for_ten_films_and_gives_all_others() -> None:
         assert (met.query >= 0).all()
         given, asked = of(met, met.support), of(met, met.query)
         assert not (given[:, :, None] == asked[:, None]).any()
-        assert np.array_equal((given >= 0).sum(1) + 10, counts[met.users.ids[met.who]])
+        assert np.array_equal((given >= 0).sum(1) + 10, counts[met.users.ids[met.user_index]])
 
 
 def test_padding_stands_before_what_is_real() -> None:

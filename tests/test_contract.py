@@ -123,7 +123,7 @@ def test_the_labels_of_a_dataset_lie_in_0_to_1(dataset: Dataset, tables: Tables)
     liked, scaled = dataset.labels(ratings, "like"), dataset.labels(ratings, "rating")
     assert scaled.min() >= 0 and scaled.max() <= 1
     assert liked.dtype == scaled.dtype == np.float32
-    assert np.array_equal(liked == 1, scaled > dataset.like_at("rating"))
+    assert np.array_equal(liked == 1, scaled > dataset.label_scale("rating").like_at)
     assert liked.any()
     assert not (dataset.explicit and liked.all()), "an explicit log holds dislikes too"
 

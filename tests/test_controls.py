@@ -86,7 +86,7 @@ def made(**changes: Any) -> tuple[Split, Protocol]:
 
 
 def broken(cut: Split, protocol: Protocol) -> set[str]:
-    return {fact.says for fact in leaks(cut, protocol) if fact.broken}
+    return {check.claim for check in leaks(cut, protocol) if check.violations}
 
 
 @pytest.mark.parametrize(

@@ -127,10 +127,10 @@ def test_users_can_be_met_at_k_who_have_as_many_interactions_and_a_query(ask: As
 def test_likes_alone_have_no_scale_and_a_log_may_have_no_times(ask: Ask) -> None:
     found = ask.json("log.csv", "--with", "rating=none", "--with", "time=none")
     assert found["labels"] == {"kind": "likes alone"}
-    assert found["times"] == {"known": False, "order": "unknown: by lot"}
+    assert found["times"] == {"known": False, "order": "unknown: at random"}
     assert found["text"]["items_without_text"] == 3
     out, _ = ask("describe", "log.csv", "--with", "rating=none", "--with", "time=none")
-    assert "likes alone" in out and "by lot" in out and "3.5" not in out
+    assert "likes alone" in out and "at random" in out and "3.5" not in out
 
 
 def test_many_different_ratings_are_not_told_one_by_one(ask: Ask) -> None:

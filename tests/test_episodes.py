@@ -115,8 +115,8 @@ def test_warm_valid_and_cold_users_are_disjoint(name: str) -> None:
     _, part = cut(name)
     groups = [
         set(part.warm.ids),
-        set(part.valid.users.ids[part.valid.who]),
-        set(part.cold.users.ids[part.cold.who]),
+        set(part.valid.users.ids[part.valid.user_index]),
+        set(part.cold.users.ids[part.cold.user_index]),
     ]
     assert sum(map(len, groups)) == len(set.union(*groups))
     assert all(groups)
@@ -134,7 +134,7 @@ def test_under_a_time_split_nothing_warm_lies_after_the_cut() -> None:
     assert part.warm.log.times is not None and part.cold.users.log.times is not None
     assert part.warm.log.times.max() < part.cold.users.log.times.min()
     first = np.minimum.reduceat(log.times, log.offsets[:-1])  # type: ignore[arg-type]
-    judged = part.cold.users.ids[part.cold.who]
+    judged = part.cold.users.ids[part.cold.user_index]
     assert part.warm.log.times.max() < first[judged].min()
 
 

@@ -125,9 +125,9 @@ def test_repeated_options_add_up_and_a_file_is_one_dataset(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a,b.csv").write_text("user,item,rating\n", encoding="utf-8")
-    assert asked.words(["ridge", "maml, anil,", ""]) == ["ridge", "maml", "anil"]
-    assert asked.words(["a,b.csv", "coat"]) == ["a,b.csv", "coat"]
-    assert asked.words(["a,c.csv"]) == ["a", "c.csv"]
+    assert asked.names(["ridge", "maml, anil,", ""]) == ["ridge", "maml", "anil"]
+    assert asked.names(["a,b.csv", "coat"]) == ["a,b.csv", "coat"]
+    assert asked.names(["a,c.csv"]) == ["a", "c.csv"]
     words = ["run", "-d", "synthetic", "-m", "ridge", "-m", "item-bias", "--set", "encoder=vectors"]
     said = CliRunner().invoke(cli.app, [*words, "--dry-run", "--json"])
     told = json.loads(said.stdout)

@@ -93,7 +93,7 @@ def write(folder: Path, vectors: Any) -> dict[str, str]:
 
 def test_own_vectors_follow_the_table_of_items(tmp_path: Path) -> None:
     options = write(tmp_path, np.array([[1, 0], [5, 5], [0, 2]]))
-    _, items = source.dataset(str(tmp_path / "log.csv"), options).load()
+    _, items = source.Source.of(str(tmp_path / "log.csv"), options).dataset().load()
     assert items.ids == ("a", "b")
     assert items.vectors is not None and items.vectors.tolist() == [[1, 0], [0, 2]]
 
@@ -114,11 +114,11 @@ def test_vectors_of_a_wrong_kind_are_one_clear_line(
 ) -> None:
     options = write(tmp_path, vectors)
     with pytest.raises(UserError, match=says) as caught:
-        source.dataset(str(tmp_path / "log.csv"), options).load()
+        source.Source.of(str(tmp_path / "log.csv"), options).dataset().load()
     assert "\n" not in str(caught.value)
 
 
 def test_vectors_without_a_table_of_items_are_refused(tmp_path: Path) -> None:
     options = write(tmp_path, np.ones((3, 1)))
     with pytest.raises(UserError, match="name it by items=FILE"):
-        source.dataset(str(tmp_path / "log.csv"), {"vectors": options["vectors"]})
+        source.Source.of(str(tmp_path / "log.csv"), {"vectors": options["vectors"]}).dataset()

@@ -47,7 +47,7 @@ SPLIT = Split(
 
 def found(cut: Split, /, **changes: Any) -> dict[str, tuple[int, int]]:
     protocol = Protocol.of("user-cold", {"shots": [0, 2], "query": 3} | changes)
-    return {fact.says: (fact.checked, fact.broken) for fact in leaks(cut, protocol)}
+    return {check.claim: (check.n, check.violations) for check in leaks(cut, protocol)}
 
 
 def test_every_fact_says_on_how_many_it_was_looked_for() -> None:

@@ -41,8 +41,8 @@ def people(part: Split) -> dict[str, set[int]]:
     warm = part.warm
     return {
         "warm": set(warm.ids[np.unique(warm.log.users)].tolist()),
-        "valid": set(part.valid.users.ids[part.valid.who].tolist()),
-        "cold": set(part.cold.users.ids[part.cold.who].tolist()),
+        "valid": set(part.valid.users.ids[part.valid.user_index].tolist()),
+        "cold": set(part.cold.users.ids[part.cold.user_index].tolist()),
     }
 
 
@@ -129,18 +129,18 @@ def test_a_misspelt_audience_is_told_the_right_one() -> None:
 
 
 def test_across_sets_each_has_its_own_locked_users() -> None:
-    lent, n_items = 50, 100
+    n_source, n_items = 50, 100
     both = Interactions(
-        np.concatenate([LOG.offsets[: lent + 1], LOG.offsets[lent] + LOG.offsets[1:]]),
-        np.concatenate([LOG.items[: LOG.offsets[lent]], n_items + LOG.items]),
-        np.concatenate([LOG.ratings[: LOG.offsets[lent]], LOG.ratings]),
+        np.concatenate([LOG.offsets[: n_source + 1], LOG.offsets[n_source] + LOG.offsets[1:]]),
+        np.concatenate([LOG.items[: LOG.offsets[n_source]], n_items + LOG.items]),
+        np.concatenate([LOG.ratings[: LOG.offsets[n_source]], LOG.ratings]),
         None,
         2 * n_items,
-        lent=(lent, n_items),
+        n_source=(n_source, n_items),
     )
     labels = ((both.ratings - 1) / 4).astype(np.float32)
-    own = set((lent + np.flatnonzero(locked(N))).tolist())
-    theirs = set(np.flatnonzero(locked(lent)).tolist())
+    own = set((n_source + np.flatnonzero(locked(N))).tolist())
+    theirs = set(np.flatnonzero(locked(n_source)).tolist())
     for audience in ("development", "confirmation"):
         asked = Protocol.of("user-cold", {"order": "random", "audience": audience})
         who = people(split(both, labels, asked, Seeds.of(0)))

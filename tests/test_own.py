@@ -57,7 +57,7 @@ def write(name: str, text: str, encoding: str = "utf-8") -> str:
 
 def own(name: str, *options: str) -> Dataset:
     """A file's dataset with `--with` options."""
-    made: Dataset = source.dataset(name, source.options(list(options)))
+    made: Dataset = source.Source.of(name, source.options(list(options))).dataset()
     return made
 
 
@@ -276,7 +276,7 @@ def test_a_log_of_one_class_is_refused(stars: str, options: list[str], told: str
         ("separator=::", "separator must be one character"),
         ('separator="\\""', "separator must be one character"),
         ("encoding=latin1", r"no encoding 'latin1'; did you mean 'latin-1'\?"),
-        ("path=other.csv", "path says 'other.csv'; leave it out"),
+        ("path=other.csv", "path is 'other.csv'; leave it out"),
         ("txt=x", r"no parameter of log.csv 'txt'; did you mean 'text'\?"),
     ],
 )
@@ -293,8 +293,8 @@ def test_an_option_is_a_key_and_a_value(option: str) -> None:
 
 def test_the_same_holds_for_parameters_of_registered_datasets() -> None:
     with pytest.raises(UserError, match="synthetic: n_users must be like 300, not 'many'"):
-        source.dataset("synthetic", {"n_users": "many"})
-    assert source.dataset("synthetic", {"noise": 1}).noise == 1
+        source.Source.of("synthetic", {"n_users": "many"}).dataset()
+    assert source.Source.of("synthetic", {"noise": 1}).dataset().noise == 1
 
 
 def test_text_is_made_by_a_template_of_the_tables_columns() -> None:

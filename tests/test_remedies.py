@@ -145,7 +145,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def told(path: str, options: list[str]) -> str:
     """The error of reading a file; "" where it is read."""
     try:
-        source.dataset(path, source.options(options)).load()
+        source.Source.of(path, source.options(options)).dataset().load()
     except UserError as error:
         return re.sub(r" \(and [\d,]+ more: coldbench validate\)$", "", str(error))
     return ""
@@ -218,9 +218,9 @@ def test_a_file_is_read_whatever_its_name(name: str) -> None:
     else:
         content = content.replace(b",", b"\t") if "tsv" in lower else content
         Path(name).write_bytes(gzip.compress(content) if lower.endswith("gz") else content)
-    assert asked.words([name]) == [name]
+    assert asked.names([name]) == [name]
     assert told(name, []) == ""
-    assert asked.words(["a, b.csv,c"]) == ["a", "b.csv", "c"]
+    assert asked.names(["a, b.csv,c"]) == ["a", "b.csv", "c"]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_what_lies_within_a_second_is_in_order_and_the_last_of_a_pair_stays(unit
     ]
     for lines in (rows, rows[::-1]):
         Path("log.csv").write_text("\n".join(["user,item,rating,time", *lines]))
-        log, items = source.dataset("log.csv", {"time_unit": unit}).load()
+        log, items = source.Source.of("log.csv", {"time_unit": unit}).dataset().load()
         assert [items.ids[i] for i in log.items] == ["p2", "p1", "p1", "p2"]
         assert log.ratings.tolist() == [1, 5, 1, 4] and log.duplicates == 1
         assert log.times is not None and log.times[1] > log.times[0] > 10**6 * SECOND
@@ -261,7 +261,7 @@ def test_datetimes_of_parquet_are_kept_to_the_microsecond(unit: Any) -> None:
         pl.col("time").cast(pl.Datetime(unit))
     )
     frame.write_parquet("log.parquet")
-    log, _ = source.dataset("log.parquet", {}).load()
+    log, _ = source.Source.of("log.parquet", {}).dataset().load()
     assert log.times.tolist() == [1600000000 * SECOND + step] * 2
     assert log.ratings.tolist() == [5, 1]
 
@@ -280,4 +280,4 @@ def test_a_column_of_parquet_that_looks_like_times_is_asked_about(name: str) -> 
 def test_a_column_that_can_hardly_be_a_time_is_only_left_alone() -> None:
     Path("log.csv").write_bytes(timed("90", "120", "95", name="runtime"))
     assert told("log.csv", []) == ""
-    assert source.dataset("log.csv", {}).unclaimed == ("runtime",)
+    assert source.Source.of("log.csv", {}).dataset().unclaimed == ("runtime",)

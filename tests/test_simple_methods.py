@@ -377,7 +377,7 @@ class _Watched(Episodes):
 def test_choices_are_made_on_valid_users(name: str) -> None:
     """Valid users whose labels are noise call for the strongest shrinking there is."""
     warm, valid, items = world()
-    watched = _Watched(valid.users, valid.who, valid.support, valid.query)
+    watched = _Watched(valid.users, valid.user_index, valid.support, valid.query)
     _Watched.looks = 0
     registry.find("methods", name)().meta_train(warm, watched, items, Seeds())
     assert _Watched.looks > 0

@@ -160,8 +160,8 @@ def time_fact(move: int) -> tuple[int, int, int | None]:
     times[cold.support[0, -1]] += 86_400 + move  # 86,400: to the first of the query
     log = replace(cold.users.log, times=times)
     late = replace(made, cold=replace(cold, users=replace(cold.users, log=log)))
-    fact = next(f for f in leaks(late, protocol) if f.says.startswith("no label was given after"))
-    return fact.checked, fact.broken, fact.tied
+    check = next(c for c in leaks(late, protocol) if c.claim.startswith("no label was given after"))
+    return check.n, check.violations, check.tied
 
 
 def test_one_label_a_second_too_late_is_found_and_one_at_the_same_second_is_counted() -> None:

@@ -209,11 +209,11 @@ def test_the_curve_keeps_the_best_of_each_method_apart() -> None:
 def test_a_trial_is_learnt_chosen_and_judged_on_three_groups_none_of_them_cold() -> None:
     study = planned(["ridge"])[0]
     bench = tuning.Bench.of(study.spec, "log-loss")
-    dataset = sources.dataset("synthetic", study.spec.dataset_params)
+    dataset = sources.Source.of("synthetic", study.spec.dataset_params).dataset()
     _, whole = splits.cut(study.spec, dataset, dataset.load()[0])
 
     def who(episodes: Any) -> set[int]:
-        return set(episodes.users.ids[episodes.who].tolist())
+        return set(episodes.users.ids[episodes.user_index].tolist())
 
     chosen_by, judged = who(bench.split.valid), who(bench.split.cold)
     assert chosen_by | judged == who(whole.valid) and not chosen_by & judged
@@ -229,7 +229,7 @@ def test_a_value_is_the_mean_over_users_and_K_computed_one_by_one(metric: str) -
     study = planned(["ridge"], metric)[0]
     bench = tuning.Bench.of(study.spec, metric)
     trial = bench.trial(study.spec, 2, {"tau": 3.0})
-    dataset = sources.dataset("synthetic", study.spec.dataset_params)
+    dataset = sources.Source.of("synthetic", study.spec.dataset_params).dataset()
     log, catalogue = dataset.load()
     _, whole = splits.cut(study.spec, dataset, log)
     chosen_by, judged = tuning.halves(whole.valid, Seeds.of(0).split)

@@ -1,4 +1,4 @@
-"""MovieLens 100K cut as a published table cut it: by lot, with supports of all lengths."""
+"""MovieLens 100K cut as a published table cut it: at random, with supports of all lengths."""
 
 from functools import cache
 

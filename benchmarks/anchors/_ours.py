@@ -17,7 +17,7 @@ from coldbench.metrics.predictions import Judged
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
-from ..loop import checked, meta_train
+from ..loop import meta_train, predict
 from ._ml_100k import ml_100k
 from .row import Row
 
@@ -52,20 +52,15 @@ def learnt(
         yield row, method
 
 
-@torch.no_grad()
 def scores(method: Method[Any], cold: Episodes, shots: int | None = None) -> Tensor:
-    """(E, Q) expected labels, each user met with so many shots, or all of the support."""
+    """(E, Q) expected labels, each user with so many shots, or all of the support."""
     k = cold.max_shots if shots is None else shots
-    parts = [
-        checked(method.score(method.adapt(batch.support), batch.query.items), batch.query.items, k)
-        for batch in cold.batches(k)
-    ]
-    return torch.cat(parts)
+    return torch.cat([s.scores for s in predict(method, cold, k, torch.device("cpu"))])
 
 
 def values(judged: Judged, cold: Episodes, metrics: tuple[str, ...]) -> pl.DataFrame:
     """metric, user, value and chance: a row a metric and user."""
-    users = cold.users.ids[cold.who]
+    users = cold.users.ids[cold.user_index]
     parts = [
         pl.DataFrame({"user": users, "value": per_user(metric, judged).numpy()}).select(
             pl.lit(metric).alias("metric"),

@@ -24,7 +24,7 @@ def few_shot(method: str, drawn: Rows, test: Rows, items: Items, seed: int) -> N
 
 
 def _of_some_users(drawn: Rows, seed: int) -> NDArray[np.bool_]:
-    """(R,) the rows of as few users, by lot, as have a quarter of them."""
+    """(R,) the rows of as few users, at random, as have a quarter of them."""
     users, counts = np.unique(drawn.users, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(users))
     enough = np.searchsorted(np.cumsum(counts[order]), HELD * len(drawn.places))

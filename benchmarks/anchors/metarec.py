@@ -1,9 +1,9 @@
 """RecBole-MetaRec's tables on ml-100k: meta-learning beside chance, which they do not show.
 
 github.com/nuster1128/RecBole-MetaRec published them in commit 8ceb99d and deleted them in f033e16.
-Users with 13 to 100 ratings are cut 8 : 1 : 1 by lot; of each, 10 ratings by lot are the query and
-all others the support. In its rating task the 5 highest labels of 10 are relevant, so chance is one
-half by construction. Ties of labels are broken by lot, once a split; ties of scores count in
+Users with 13 to 100 ratings are cut 8 : 1 : 1 at random; of each 10 random ratings are the query
+and all others the support. In its rating task the 5 highest labels of 10 are relevant, so chance is
+one half by construction. Ties of labels are broken at random, once a split; ties of scores count in
 expectation, where theirs leak the order of the labels.
 """
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
+from coldbench import store
+
 from ._anchor import Anchor, named
 from .row import Row
 from .show import markdown
@@ -34,13 +36,13 @@ def replay(
         found = _lay(anchor, folder, wrong.get(anchor.path, ""))
         failed += [f"{row.anchor} failed: {row.note}" for row in found if row.row == "failed"]
         rows += found
-        _write(anchor.laid(folder), _json(found))
+        store.write(anchor.laid(folder), f"{_json(found)}\n")
     there = {anchor.path: anchor for anchor in (*named([]), *chosen)}
     files = [anchor.laid(folder) for anchor in there.values()]
     words = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
     every = [Row(**row) for rows in words for row in rows]
-    _write(folder / "anchors.json", _json(every))
-    _write(folder / "anchors.md", markdown(every))
+    store.write(folder / "anchors.json", f"{_json(every)}\n")
+    store.write(folder / "anchors.md", f"{markdown(every)}\n")
     return rows, failed
 
 
@@ -121,9 +123,3 @@ def _line(error: BaseException) -> str:
 
 def _json(rows: list[Row]) -> str:
     return json.dumps([row.as_json() for row in rows], indent=1, ensure_ascii=False)
-
-
-def _write(path: Path, words: str) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(f"{words}\n", encoding="utf-8")
-    partial.rename(path)

@@ -1,5 +1,6 @@
 """How every verb reads its options and how it ends, and what `--json` prints."""
 
+import errno
 import json
 import math
 import sys
@@ -10,9 +11,32 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from coldbench.errors import INTERRUPTED, UserError
+from coldbench.errors import INTERRUPTED, WRONG_USE, UserError, printable
 
 GO_ON = ("run", "tune", "anchors")  # verbs that keep what they have done
+FILE_ERRORS = (
+    *(errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+)  # of the place that a user named; all others are ours
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run the command line; a UserError is one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # what a terminal cannot show is escaped, not an end
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except UserError as error:
+        _end(str(error))
+    except OSError as error:
+        if error.errno not in FILE_ERRORS:
+            raise
+        _end(f"{error}; make room or choose another place")
+
+
+def _end(message: str) -> None:
+    print(f"coldbench: {printable(' '.join(message.splitlines()))}", file=sys.stderr)
+    sys.exit(WRONG_USE)
 
 
 class Command(TyperCommand):

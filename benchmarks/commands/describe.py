@@ -10,7 +10,7 @@ from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.protocol import Protocol
 
-from ..dataset_names import looked_at
+from ..dataset_names import read_though_refused
 
 PARTS = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
 TOPS, FEW = (1, 10, 50), 20  # percent of the items; different ratings that are told one by one
@@ -24,7 +24,7 @@ STYLE: Any = {
 
 def describe(name: str, dataset: Dataset) -> dict[str, Any]:
     """Counts and shares of a log, ready for JSON."""
-    log, catalogue, refused = looked_at(dataset)
+    log, catalogue, refused = read_though_refused(dataset)
     counts, popularity = log.counts, np.bincount(log.items, minlength=log.n_items)
     return {
         "name": name,
@@ -59,9 +59,9 @@ def _can_be_met(counts: np.ndarray) -> dict[str, Any]:
     """Users with K + Q interactions, at the default query and every K; the rest are dropped."""
     protocol = Protocol.of("user-cold")
     able = {str(k): int((counts >= k + protocol.query).sum()) for k in protocol.shots}
-    length = protocol.shots[-1] + protocol.query
-    short = len(counts) - able[str(protocol.shots[-1])]
-    why = f"fewer than {protocol.shots[-1]} + {protocol.query} = {length} interactions"
+    length = protocol.max_shots + protocol.query
+    short = len(counts) - able[str(protocol.max_shots)]
+    why = f"fewer than {protocol.max_shots} + {protocol.query} = {length} interactions"
     return {"query": protocol.query, "at_k": able, "users_too_short": short, "why": why}
 
 
@@ -85,7 +85,7 @@ def _labels(dataset: Dataset, log: Interactions) -> dict[str, Any]:
 
 def _times(log: Interactions, *, ordered: bool) -> dict[str, Any]:
     if log.times is None or not len(log):
-        return {"known": False, "order": "by the file's rows" if ordered else "unknown: by lot"}
+        return {"known": False, "order": "by the file's rows" if ordered else "unknown: at random"}
     ends = (str(np.datetime64(int(t), "us")) for t in (log.times.min(), log.times.max()))
     first, last = (end.rstrip("0").rstrip(".") for end in ends)  # no fraction where there is none
     same = np.diff(log.times) == 0
@@ -183,7 +183,7 @@ def draw(name: str, dataset: Dataset, path: Path) -> None:
 
     if path.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--figure {path}: end its name in .png, .svg or .pdf")
-    log, *_ = looked_at(dataset)
+    log, *_ = read_though_refused(dataset)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10 if dataset.explicit else 7, 3.2), layout="constrained")
         panels = figure.subplots(1, 3 if dataset.explicit else 2)
@@ -212,7 +212,7 @@ def _draw_users(axes: Any, counts: np.ndarray) -> None:
     x, y = [1, *numbers, numbers[-1]], [1, *left, 0]
     axes.step(x, y, where="pre", color=BLUE)
     protocol = Protocol.of("user-cold")
-    for k in (protocol.shots[0], protocol.shots[-1]):
+    for k in (protocol.shots[0], protocol.max_shots):
         needed = k + protocol.query
         axes.axvline(needed, color=ORANGE, lw=0.8, ls="--")
         word = f"K = {k}: {(counts >= needed).mean():.0%} "

@@ -4,7 +4,7 @@ The cell's method is trained again, which gives the same numbers, and what it sa
 against the score that the cell stored.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from coldbench.method import EXPLAINED, Explanation, Method, from_params
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
-from .. import dataset_names, splits
+from .. import splits
+from ..dataset_names import dataset_of
 from ..loop import meta_train
 from ..plan import device_of
 
@@ -166,9 +167,7 @@ class _Bench:
     @classmethod
     def of(cls, spec: Spec) -> "_Bench":
         torch.set_num_threads(spec.threads)
-        dataset = dataset_names.dataset(
-            spec.loader or spec.dataset, spec.dataset_params | spec.files
-        )
+        dataset = dataset_of(spec)
         log, catalogue = dataset.load()
         if f"{log.hash()}-{catalogue.hash()}" != spec.data:
             raise UserError(
@@ -186,5 +185,5 @@ class _Bench:
 
 def _of(cold: Episodes, user: int) -> Episodes:
     """The one judged user's episode."""
-    rows = np.flatnonzero(cold.users.ids[cold.who] == user)
-    return replace(cold, who=cold.who[rows], support=cold.support[rows], query=cold.query[rows])
+    rows = np.flatnonzero(cold.users.ids[cold.user_index] == user)
+    return cold.take(rows)

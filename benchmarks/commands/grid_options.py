@@ -12,20 +12,39 @@ from coldbench.cell import KEPT, Cell, Spec
 from coldbench.errors import UserError, printable
 
 from .. import run_names
-from ..dataset_names import label, options
+from ..dataset_names import Source, options
 from ..grid import READY, Grid
 
 
-def words(given: Iterable[str] | None) -> list[str]:
+def names(option: Iterable[str] | None) -> list[str]:
     """The names of a repeated option, split at commas; an existing file is one, comma or not."""
     found = []
-    for one in given or []:
-        parts = [one] if os.path.isfile(one) else one.split(",")
+    for value in option or []:
+        parts = [value] if os.path.isfile(value) else value.split(",")
         found += [part.strip() for part in parts if part.strip()]
     return found
 
 
-def stated_by(
+def grid_of(
+    file: str | None,
+    datasets: list[str] | None,
+    methods: list[str] | None,
+    with_: list[str] | None,
+    name: str | None,
+    changes: list[str] | None,
+    limit: int | None,
+) -> tuple[Grid, Path]:
+    """The grid that a file and options state, and its run's folder."""
+    if name is not None:
+        run_names.checked(name)
+    settings, stem = _stated(file, names(datasets), names(methods))
+    dataset_options(settings, with_)
+    if limit is not None:
+        settings["limit"] = limit
+    return Grid.of(settings, changes), RUNS / (name or stem)
+
+
+def _stated(
     grid: str | None, datasets: list[str], methods: list[str]
 ) -> tuple[dict[str, Any], str]:
     """What the grid file or the options state, and the run's name."""
@@ -37,31 +56,34 @@ def stated_by(
         if path.resolve().parent.parent == RUNS.resolve():  # a run's own: it goes on there
             stem = path.resolve().parent.name
     elif datasets and methods:
-        stem = run_names.made([*map(label, datasets), *methods])
+        shown = [Source.of(name).display_name for name in datasets]
+        stem = run_names.made([*shown, *methods])
     else:
         raise UserError("name a grid (`coldbench run quick`), or datasets by -d and methods by -m")
     if methods:
         settings.pop("without", None)
-    for key, given in (("datasets", datasets), ("methods", methods)):
-        if given:
-            settings[key] = given
+    for key, values in (("datasets", datasets), ("methods", methods)):
+        if values:
+            settings[key] = values
     return settings, run_names.of_file(stem)
 
 
-def lay_options(settings: dict[str, Any], with_: list[str] | None) -> None:
+def dataset_options(settings: dict[str, Any], with_: list[str] | None) -> None:
     """`--with` goes to the one dataset there is."""
     if not with_:
         return
-    names = settings.get("datasets", [])
-    if len(names) != 1:
+    datasets = settings.get("datasets", [])
+    if len(datasets) != 1:
         raise UserError("--with is for one dataset; state several in a grid, as dataset_params")
-    own = settings.setdefault("dataset_params", {}).setdefault(names[0], {})
-    own.update(options(with_))
+    params = settings.setdefault("dataset_params", {}).setdefault(datasets[0], {})
+    params.update(options(with_))
 
 
-def take(include: list[Path] | None) -> None:
+def include_files(include: list[Path] | None) -> tuple[str, ...]:
+    """Register the methods of the user's own files; returns their absolute paths."""
     for path in include or []:
         registry.include(path)
+    return tuple(str(path.resolve()) for path in include or [])
 
 
 def show_plan(grid: Grid, specs: list[Spec], run: Path) -> None:

@@ -1,45 +1,69 @@
 """What `coldbench run` does and shows, from a grid to its exit code."""
 
+import os
 import sys
 from pathlib import Path
 
 from coldbench.cell import Cell, Spec
-from coldbench.errors import DONE, SOME_FAILED, printable
+from coldbench.errors import DONE, SOME_FAILED, UserError, printable
 
 from ..grid import Grid
-from ..run import How, Run
+from ..plan import device_of
+from ..run import Run, RunOptions
 from ..tracking import Tracking
 from .command import document, one_document
 from .grid_options import plan, show_plan
 from .progress import Progress
 
 
-def run_grid(grid: Grid, folder: Path, how: How, track: str) -> int:
+def run_options(
+    grid: Grid,
+    device: str,
+    jobs: int,
+    timeout: float | None,
+    include: tuple[str, ...],
+    *,
+    retry_failed: bool,
+    timing: bool,
+) -> RunOptions:
+    """jobs = 0: one a core, or one where there is a GPU. timeout = None: the grid's."""
+    if jobs < 0 or (timeout is not None and timeout <= 0):
+        raise UserError("-j must be 0 or more, and --timeout more than 0 seconds")
+    one_a_core = 1 if device_of(device).type == "cuda" else min(os.cpu_count() or 1, 8)
+    return RunOptions(
+        device, jobs or one_a_core, timeout or grid.timeout, retry_failed, include, timing
+    )
+
+
+def run_grid(grid: Grid, folder: Path, options: RunOptions, track: str) -> int:
     """Run the grid's missing cells; returns the exit code."""
-    with Run(grid, folder, how) as run:
+    with Run(grid, folder, options) as run:
         return _ended(_run(run, track), folder)
 
 
-def show_grid(grid: Grid, folder: Path, how: How, *, as_json: bool) -> None:
+def show_grid(grid: Grid, folder: Path, options: RunOptions, *, as_json: bool) -> None:
     """Show what would be run."""
-    with one_document(as_json), Run(grid, folder, how) as run:
+    with one_document(as_json), Run(grid, folder, options) as run:
         specs = run.specs
         _note(run)
     document(plan(grid, specs, folder)) if as_json else show_plan(grid, specs, folder)
 
 
 def _run(run: Run, track: str) -> list[Cell]:
-    waiting, how = len(run.missing()), run.how
+    waiting, options = len(run.missing()), run.options
     _note(run)
-    print(f"{run.shown}: {len(run.specs)} cells, {waiting} to run, {how.jobs} side by side", end="")
-    print(f", each within {how.timeout:.0f} s (--timeout)" if waiting else "", flush=True)
+    print(
+        f"{run.shown}: {len(run.specs)} cells, {waiting} to run, {options.jobs} side by side",
+        end="",
+    )
+    print(f", each within {options.timeout:.0f} s (--timeout)" if waiting else "", flush=True)
     with Progress(run.specs, waiting) as shown, Tracking(run.folder, track) as tracked:
 
-        def tell(event: str, spec: Spec, seconds: float) -> None:
+        def on_event(event: str, spec: Spec, seconds: float) -> None:
             shown(event, spec, seconds)
             tracked(event, spec, seconds)
 
-        return run.cells(tell)
+        return run.cells(on_event)
 
 
 def _note(run: Run) -> None:

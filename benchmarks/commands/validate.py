@@ -1,9 +1,31 @@
 """`coldbench validate`: all that is wrong with a file, or what it holds where nothing is."""
 
+from dataclasses import asdict
 from typing import Any
 
 from coldbench.dataset import Dataset
-from coldbench.errors import BadFile, Problem, UserError
+from coldbench.errors import BadFile, Problem, UserError, printable
+from coldbench.files.delimited import MOST
+
+from ..dataset_names import Source
+from .command import document
+
+
+def validate(files: list[str], params: dict[str, Any], *, as_json: bool) -> bool:
+    """Print every file's problems, or what it holds where it has none; whether all are sound."""
+    rows = []
+    for name in files:
+        dataset = Source.of(name, params).dataset()
+        problems = problems_of(dataset)
+        more = " or more" if len(problems) >= MOST else ""
+        says = f"{name}: {len(problems):,} problems{more}" if problems else summary(name, dataset)
+        if not as_json:
+            print(printable("\n".join([*lines_of(problems), says])))
+        listed = [asdict(p) if isinstance(p, Problem) else {"says": p} for p in problems]
+        rows.append({"file": name, "sound": not problems, "says": says, "problems": listed})
+    if as_json:
+        document(rows)
+    return all(row["sound"] for row in rows)
 
 
 def problems_of(dataset: Dataset) -> list[Problem | str]:
@@ -11,7 +33,7 @@ def problems_of(dataset: Dataset) -> list[Problem | str]:
     try:
         dataset.load()  # quick where all is well
     except UserError as error:
-        return _every(dataset) or _told(error)
+        return _every(dataset) or _problems(error)
     return []
 
 
@@ -22,11 +44,11 @@ def _every(dataset: Dataset) -> list[Problem | str]:
         for problem in every():
             found.append(problem)
     except UserError as error:  # the second file cannot even be looked at
-        found += _told(error)
+        found += _problems(error)
     return found
 
 
-def _told(error: UserError) -> list[Problem | str]:
+def _problems(error: UserError) -> list[Problem | str]:
     return [*error.problems] if isinstance(error, BadFile) else [str(error)]
 
 
@@ -44,7 +66,7 @@ def summary(name: str, dataset: Dataset) -> str:
     log, catalogue = dataset.load()
     twice = f", {log.duplicates:,} duplicates dropped (the last was kept)" if log.duplicates else ""
     counts = f"{log.n_users:,} users, {len(catalogue):,} items, {len(log):,} interactions"
-    told = "" if dataset.explicit else ", likes alone"
-    told += "" if log.times is not None or dataset.ordered else ", no times"
+    kind = "" if dataset.explicit else ", likes alone"
+    kind += "" if log.times is not None or dataset.ordered else ", no times"
     left = f"; columns left alone: {', '.join(dataset.unclaimed)}" if dataset.unclaimed else ""
-    return f"{name}: sound: {counts}{twice}{told}{left}"
+    return f"{name}: sound: {counts}{twice}{kind}{left}"

@@ -1,6 +1,6 @@
 """`coldbench tune`: which parameters serve new users best, searched on valid users alone.
 
-Valid users are two halves by lot: a trial's method stops early and chooses by the first, as in a
+Valid users are two random halves: a trial's method stops early and chooses by the first, as in a
 run, and is judged on the second. Cold users are dropped from the split before anything is trained.
 Every method gets the same budget and they take turns, so that a search stopped early is fair too.
 """
@@ -17,6 +17,7 @@ import torch
 
 from coldbench import registry
 from coldbench.cell import Spec
+from coldbench.dataset import LabelScale
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Episodes
 from coldbench.errors import Unavailable, UserError
@@ -28,11 +29,11 @@ from coldbench.results.trials import Trial, add_trial, best_of, read_trials
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
-from .. import dataset_names, splits
+from .. import splits
+from ..dataset_names import dataset_of
 from ..grid import Grid
-from ..loop import BATCH, meta_train
-from ..loop import checked as sound
-from ..run import alone
+from ..loop import meta_train, predict
+from ..run import run_lock
 from .space import checked, optuna_or_error, propose
 
 USUAL = 50  # trials of a method
@@ -107,7 +108,7 @@ def tune(
 ) -> dict[str, list[Trial]]:
     """Every method's trials, those of the folder's log among them; the missing ones are run."""
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
+    with run_lock(folder):
         _same(searched, metric, folder)
         return _search(searched, metric, folder, budget, tell)
 
@@ -169,26 +170,21 @@ class Bench:
     split: Split  # no cold user: `cold` are the valid users who judge
     items: Items
     protocol: Protocol
-    facts: dict[str, Any]  # like_at, span and graded, as `judge` takes them
+    scale: LabelScale
     metric: str
 
     @classmethod
     def of(cls, spec: Spec, metric: str) -> "Bench":
         torch.set_num_threads(spec.threads)
-        dataset = dataset_names.dataset(
-            spec.loader or spec.dataset, spec.dataset_params | spec.files
-        )
+        dataset = dataset_of(spec)
         log, catalogue = dataset.load()
         protocol, cut = splits.cut(replace(spec, limit=None), dataset, log)
         chosen_by, judged = halves(cut.valid, Seeds.of(spec.seed, protocol.vary).split)
-        low, high = dataset.scale
-        rated = protocol.labels == "rating"
         return cls(
             replace(cut, valid=chosen_by, cold=judged),
             Encoder(**spec.encoder).items(catalogue).to(torch.device(spec.device)),
             protocol,
-            {"like_at": dataset.like_at(protocol.labels), "span": high - low if rated else 1.0,
-             "graded": rated},
+            dataset.label_scale(protocol.labels),
             metric,
         )  # fmt: skip
 
@@ -197,7 +193,7 @@ class Bench:
         begin = time.perf_counter()
         status, reason, users = "done", "", np.array([])
         try:
-            users = self._judged(spec, spec.params | params)
+            users = self._values(spec, spec.params | params)
             if np.isnan(users).all():
                 status, reason = "failed", f"{self.metric} is defined for no judged valid user"
         except Unavailable as error:
@@ -214,28 +210,23 @@ class Bench:
             round(time.perf_counter() - begin, 3),
         )  # fmt: skip
 
-    def _judged(self, spec: Spec, params: dict[str, Any]) -> np.ndarray:
-        """(B,) the metric of each judging user, a mean over the protocol's K."""
+    def _values(self, spec: Spec, params: dict[str, Any]) -> np.ndarray:
+        """(B,) the metric of each evaluated valid user, a mean over the protocol's K."""
         method = from_params(registry.find("methods", spec.method), spec.method, params)
         meta_train(method, self.split, self.items, Seeds.of(spec.seed, self.protocol.vary))
         by_shots = []
         for shots in self.protocol.shots:
             parts = []
-            for batch in self.split.cold.batches(shots, BATCH):
-                there = batch.to(self.items.device)
-                with torch.no_grad():
-                    scores = method.score(method.adapt(there.support), there.query.items)
-                query = batch.query
-                told = judge(
-                    sound(scores, query.items, shots), query.labels, query.mask, **self.facts
-                )
-                parts.append(per_user(self.metric, told))
+            for scored in predict(method, self.split.cold, shots, self.items.device):
+                query = scored.batch.query
+                judged = judge(scored.scores, query.labels, query.mask, **asdict(self.scale))
+                parts.append(per_user(self.metric, judged))
             by_shots.append(torch.cat(parts))
         return torch.stack(by_shots).mean(0).numpy()
 
 
 def halves(valid: Episodes, seed: int) -> tuple[Episodes, Episodes]:
-    """Valid users in two halves by lot: who a method chooses by, and who it is judged on."""
+    """Valid users in two halves at random: for a method's own selection, and for its evaluation."""
     if len(valid) < 4:
         raise UserError(
             f"only {len(valid)} valid users are long enough to tune by; "
@@ -243,11 +234,7 @@ def halves(valid: Episodes, seed: int) -> tuple[Episodes, Episodes]:
         )
     order = np.random.default_rng(seed).permutation(len(valid))
     half = len(valid) // 2
-    first, second = (
-        replace(valid, who=valid.who[rows], support=valid.support[rows], query=valid.query[rows])
-        for rows in (np.sort(order[:half]), np.sort(order[half:]))
-    )
-    return first, second
+    return valid.take(np.sort(order[:half])), valid.take(np.sort(order[half:]))
 
 
 class Progress:

@@ -109,6 +109,11 @@ def _rank(scores: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
             above += (one > across).view(torch.uint8)
             tied += (one == across).view(torch.uint8)
         return above.T.long(), tied.T.long()
-    order = scores.sort(1).values
-    upto = torch.searchsorted(order, scores, right=True)
-    return scores.shape[1] - upto, upto - torch.searchsorted(order, scores)
+    return above_and_tied(scores, scores)
+
+
+def above_and_tied(scores: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, Q) how many of (B, C) scores stand above each of (B, Q), and how many are the same."""
+    ascending = among.sort(1).values
+    upto = torch.searchsorted(ascending, scores, right=True)
+    return among.shape[1] - upto, upto - torch.searchsorted(ascending, scores)

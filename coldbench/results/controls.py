@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from coldbench.cell import Cell
-from coldbench.leakage import Fact
+from coldbench.leakage import Check
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import known, per_user
 from coldbench.results import paired
@@ -106,13 +106,13 @@ def _of_splits(done: list[Cell]) -> list[Row]:
     for path in paths:
         try:
             audit = json.loads(path.read_text(encoding="utf-8"))
-            for fact in [Fact(**fields) for fields in audit]:
-                row = sums.setdefault(fact.says, _fact(fact.says, 0, []))
-                row["checked"] += fact.checked
-                row["broken"] += fact.broken
-                if fact.tied is not None:
-                    row["tied"] = (row["tied"] or 0) + fact.tied
-        except (OSError, ValueError, TypeError):
+            for check in [Check.from_json(row) for row in audit]:
+                row = sums.setdefault(check.claim, _fact(check.claim, 0, []))
+                row["checked"] += check.n
+                row["broken"] += check.violations
+                if check.tied is not None:
+                    row["tied"] = (row["tied"] or 0) + check.tied
+        except (OSError, ValueError, TypeError, KeyError):
             unread.append(path.parent.name)
     return [*([_fact(READ, len(paths), unread)] if unread else []), *sums.values()]
 
