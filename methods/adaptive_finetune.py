@@ -44,7 +44,7 @@ class AdaptiveFinetune(InnerLoop):
     paper = "arXiv:1802.01483"
     space = InnerLoop.space | {"pull": (0.01, 1.0), "trust": (2.0, 64.0)}
     state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
-    traced = ""  # a user's own number of steps
+    steps_param = ""  # a user's own number of steps
 
     def __post_init__(self) -> None:
         if any(next_one <= one for one, next_one in pairwise(self.steps)):

@@ -1,6 +1,6 @@
 """MeLU: a user preference estimator whose decision layers are fitted to each user's ratings.
 
-Lee, Im, Jang, Cho & Chung, "MeLU: Meta-Learned User Preference Estimator for Cold-Start
+Lee, Im, Jang, Cho & Chung, "MeLU: Meta-Params User Preference Estimator for Cold-Start
 Recommendation" (2019), arXiv:1908.00413. Embeddings of the item's and the user's fields, side by
 side, go through two layers of 64 units to one number. MAML over it: the inner loop moves these
 three layers alone, the outer loop everything, with the exact second order.
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -58,7 +58,7 @@ class Melu(Trained[Decision]):
 
     family = "meta-learning"
     paper = "arXiv:1908.00413"
-    traced = "inner_steps"
+    steps_param = "inner_steps"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"alpha": 5e-6, "inner_steps": 1, "raw": True},  # moves nothing by .001 stars
         "usable": {},  # the defaults above
@@ -80,7 +80,7 @@ class Melu(Trained[Decision]):
         weights = {name: w.to(items.device) for name, w in weights.items()}
         self.fit(weights, {"prior": log_odds(expected)}, warm, valid, seeds)
 
-    def _start(self, width: int, seed: int) -> Learned:
+    def _start(self, width: int, seed: int) -> Params:
         """Embeddings near N(0, 1) and layers of variance 2 / inputs, but for a quiet last one."""
         rng = torch.Generator().manual_seed(seed % 2**63)
         p, h = self.embedding, self.hidden

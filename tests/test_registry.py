@@ -80,7 +80,7 @@ def test_an_entry_says_what_a_thing_is_before_it_is_imported() -> None:
     assert ridge.summary.startswith("Ridge regression from an item's text")
     assert "\n" not in ridge.summary
     assert ridge.facts["family"] == "simple"
-    assert ridge.facts["random"] is False
+    assert ridge.facts["stochastic"] is False
     assert ridge.source == HOUSE / "methods" / "ridge.py"
 
 

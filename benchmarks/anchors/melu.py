@@ -1,6 +1,6 @@
 """MeLU's four cells on ml-100k: users and films are each known or new.
 
-Lee et al., "MeLU: Meta-Learned User Preference Estimator for Cold-Start Recommendation" (2019),
+Lee et al., "MeLU: Meta-Params User Preference Estimator for Cold-Start Recommendation" (2019),
 arXiv:1908.00413: a fifth of the users is new, by lot; films of 1996 and later are. In each cell
 those with 13 to 100 ratings there are asked for 10 of them by lot and given the others. All methods
 learn once, from known users and known films, without the queries of the first cell; an eighth of
