@@ -1,6 +1,6 @@
 """Methods whose user is a two-layer head on frozen embeddings, adapted by gradient steps.
 
-The steps themselves, for many users at once and exactly, are in `_descend`.
+The steps themselves, for many users at once and exactly, are in `_inner_loop`.
 """
 
 from abc import abstractmethod
@@ -15,7 +15,8 @@ from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
-from ._inner_loop import Head, Rows, logits
+from ._head import Head, logits
+from ._inner_loop import Rows
 from ._item_prior import item_prior
 from ._kernel import inner
 from ._meta_learner import Trained, log_odds

@@ -22,7 +22,8 @@ from coldbench.parameters import Count, MinLen, NotNegative, Positive
 from coldbench.seeds import Seeds
 
 from ._gradient_head import Adapted, InnerLoop
-from ._inner_loop import Head, Rates, Rows, descend, hidden_units, read
+from ._head import Head, hidden_units, read
+from ._inner_loop import Rates, Rows, descend
 
 SHOTS = (1, 2, 4, 8, 16, 32)  # groups of the rule: K up to
 MEANS = (0.5, 0.75)  # groups of the rule: mean label below the first, between, above

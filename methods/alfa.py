@@ -23,7 +23,7 @@ from coldbench.parameters import Count
 from coldbench.seeds import Seeds
 
 from ._gradient_head import Adapted, InnerLoop, gram
-from ._inner_loop import Head, read, where_on
+from ._head import Head, read, where_on
 
 
 @dataclass(frozen=True)

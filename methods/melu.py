@@ -23,7 +23,7 @@ from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._gradient_head import pick
-from ._inner_loop import where_on
+from ._head import where_on
 from ._item_prior import Warm, item_prior
 from ._meta_learner import Trained, log_odds
 

@@ -25,7 +25,7 @@ from coldbench.seeds import Seeds
 
 from ._adversary import slope, unit
 from ._gradient_head import Adapted, InnerLoop, beside
-from ._inner_loop import Head, hidden_units, read, where_on
+from ._head import Head, hidden_units, read, where_on
 
 
 @dataclass
