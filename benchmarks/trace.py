@@ -22,13 +22,13 @@ def trace(method: Method[Any], cold: Episodes, device: torch.device, folder: Pat
     the first TRACED users; nothing where the method has no such steps.
     """
     cold = cold.first(TRACED)
-    most: int = getattr(method, method.traced) if method.traced else 0
+    most: int = getattr(method, method.steps_param) if method.steps_param else 0
     if not (most and cold.max_shots):
         return
     found: dict[str, list[list[torch.Tensor]]] = {"query": [], "support": []}
     for step in range(most + 1):
         early = copy(method)
-        setattr(early, method.traced, step)
+        setattr(early, method.steps_param, step)
         steps: dict[str, list[torch.Tensor]] = {"query": [], "support": []}
         for batch in cold.batches(cold.max_shots, BATCH):
             state = early.adapt(batch.support.to(device))

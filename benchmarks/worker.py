@@ -151,8 +151,8 @@ def _facts(spec: Spec, method: Method[Any]) -> dict[str, Any]:
     return {
         "family": method.family,
         "adapts": method.adapts,
-        "ranks": method.ranks,
-        "random": method.random,
+        "ranks": method.can_rank,
+        "random": method.stochastic,
         "paper": method.paper,
         "trust_remote_code": bool(spec.encoder.get("trust_remote_code")),
     }

@@ -1,4 +1,4 @@
-"""What every method does: learn once from warm users, then meet new ones, many at once."""
+"""The contract of a method: learn once from warm users, then serve new ones, many at once."""
 
 import json
 from abc import ABC, abstractmethod
@@ -16,56 +16,80 @@ from coldbench.parameters import checked
 from coldbench.seeds import Seeds
 
 State = TypeVar("State")
-Learned = dict[str, Tensor]
+Params = dict[str, Tensor]
 Space = dict[str, tuple[float, float] | list[Any]]
 EXPLAINED = ("fold-in", "knn", "protonet", "ridge")  # tests hold this list to what there is
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why items score as they do, exactly: base + parts.sum(2) is the score before it is pressed
-    into 0..1."""
+    """Why items score as they do, exactly: base + contributions.sum(2) is the score before it is
+    squashed into 0..1."""
 
-    base: Tensor  # (B, Q) what is said of an item before the user says anything: K = 0
-    parts: Tensor  # (B, Q, K) what each item of the support adds; 0 where the support is padded
-    unit: Literal["label", "log-odds"]  # pressed by to_unit, by a sigmoid
+    base: Tensor  # (B, Q) the prior score, before the user says anything: K = 0
+    contributions: Tensor  # (B, Q, K) what each support item adds; 0 where the support is padded
+    unit: Literal["label", "log-odds"]  # squashed by squash_to_unit, by a sigmoid
 
     @property
     def score(self) -> Tensor:
-        """(B, Q) in 0..1: what `score` says."""
-        told = self.base + self.parts.sum(2)
-        return to_unit(told) if self.unit == "label" else torch.sigmoid(told)
+        """(B, Q) in 0..1: what `score` returns."""
+        total = self.base + self.contributions.sum(2)
+        return squash_to_unit(total) if self.unit == "label" else torch.sigmoid(total)
 
 
 @dataclass
 class Method(ABC, Generic[State]):
     """A way to serve a new user from a few labels.
 
-    A subclass is a dataclass whose fields are its hyper-parameters. What it learns from warm users
-    is `self.learned`, a dictionary of tensors set by `meta_train` and by nothing else; `adapt`
-    returns what a user's support tells and keeps nothing.
+    A method is one file with one dataclass. Its fields are its hyper-parameters. It must write
+    three verbs: `meta_train` sets `self.items` and `self.learned`, and nothing else does; `adapt`
+    returns a state for each new user and keeps nothing; `score` reads that state. B users are
+    served at once: K support items, Q query items, D features.
+
+    A whole method, which scores an item by its likeness to what the user liked:
+
+    >>> @dataclass
+    ... class LikedDirection(Method[Tensor]):
+    ...     temperature: float = 5.0  # a hyper-parameter: `-m liked-direction` sets it
+    ...     stochastic = False
+    ...
+    ...     def meta_train(self, warm, valid, items, seeds):
+    ...         mean = torch.tensor(warm.labels.mean())
+    ...         self.items, self.learned = items, {"mean": mean}
+    ...
+    ...     def adapt(self, support):
+    ...         signed = (support.labels - self.learned["mean"]) * support.mask  # (B, K)
+    ...         return (signed[:, :, None] * self.items.features[support.items]).sum(1)  # (B, D)
+    ...
+    ...     def score(self, state, items):
+    ...         cosine = (self.items.features[items] @ state[:, :, None]).squeeze(2)  # (B, Q)
+    ...         return torch.sigmoid(self.temperature * cosine)
+
+    What a class may say of itself (plain values: `coldbench list methods` reads them from the
+    source without running it):
     """
 
     family: ClassVar[str] = "yours"  # the group of rows it stands in
-    paper: ClassVar[str] = ""  # where it comes from
+    paper: ClassVar[str] = ""  # where it comes from, as "arXiv:1703.03400"
     adapts: ClassVar[bool] = True  # False: the support changes no score
-    ranks: ClassVar[bool] = True  # False: every item of a user scores the same
-    random: ClassVar[bool] = True  # False: another seed gives the same numbers
-    needs_tokens: ClassVar[bool] = False  # True: it fine-tunes the encoder, frozen vectors won't do
-    traced: ClassVar[str] = ""  # the parameter that says how many steps `adapt` takes, for a trace
+    can_rank: ClassVar[bool] = True  # False: all items of a user score the same
+    stochastic: ClassVar[bool] = True  # False: another seed gives the same scores
+    fine_tunes_encoder: ClassVar[bool] = False  # True: it needs tokens, not frozen item vectors
+    requires_package: ClassVar[str] = ""  # without this optional package the row is unavailable
+    steps_param: ClassVar[str] = ""  # the parameter that holds the number of steps of `adapt`
     presets: ClassVar[dict[str, dict[str, Any]]] = {}  # named parameters: `-m melu:paper`
-    space: ClassVar[Space] = {}  # what `coldbench tune` tries: (low, high), or a list of choices
+    space: ClassVar[Space] = {}  # what `coldbench tune` searches: (low, high) or a list of choices
     state_size: ClassVar[str] = ""  # bytes a user, in K, D and parameters: "4 * K"
-    needs: ClassVar[str] = ""  # an optional package without which the row is unavailable
-    exempt: ClassVar[dict[str, str]] = {}  # a check of coldbench.testing it fails -> why it may
+    exempt: ClassVar[dict[str, str]] = {}  # a failing check of coldbench.testing -> why it may fail
 
     @abstractmethod
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        """Learn from warm users, once. Sets `self.items` and `self.learned`."""
+        """Learn from warm users, once; choose and stop by valid users. Sets `self.items` and
+        `self.learned`, a dictionary of tensors."""
 
     @abstractmethod
     def adapt(self, support: Feedback) -> State:
-        """What (B, K) labels of B new users tell, K = 0 included. Must not change `self`."""
+        """The state of B new users from their (B, K) labels; K may be 0. Must not change `self`."""
 
     @abstractmethod
     def score(self, state: State, items: Tensor) -> Tensor:
@@ -142,9 +166,9 @@ def soft_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     return (loss * mask).sum(1) / mask.sum(1).clamp_min(1)
 
 
-def to_unit(x: Tensor, edge: float = 0.05) -> Tensor:
-    """Expected labels pressed into 0..1: unchanged inside `edge` of the ends, beyond it by an
-    exponential tail. Strictly monotone, so pressing makes no ties."""
+def squash_to_unit(x: Tensor, edge: float = 0.05) -> Tensor:
+    """Expected labels squashed into 0..1: unchanged inside `edge` of the ends, beyond it by an
+    exponential tail. Strictly monotone, so squashing makes no ties."""
     low = edge * torch.exp(((x - edge) / edge).clamp_max(0))
     high = 1 - edge * torch.exp(((1 - edge - x) / edge).clamp_max(0))
     return torch.where(x < edge, low, torch.where(x > 1 - edge, high, x))

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ._gradient_head import Trunk
-from ._inner_loop import Head, Rows, read, where_on
+from ._head import Head, read, where_on
+from ._inner_loop import Rows
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Methods whose user is a two-layer head on frozen embeddings, adapted by gradient steps.
 
-The steps themselves, for many users at once and exactly, are in `_descend`.
+The steps themselves, for many users at once and exactly, are in `_inner_loop`.
 """
 
 from abc import abstractmethod
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
-from ._inner_loop import Head, Rows, logits
+from ._head import Head, logits
+from ._inner_loop import Rows
 from ._item_prior import item_prior
 from ._kernel import inner
 from ._meta_learner import Trained, log_odds
@@ -42,7 +43,7 @@ class Trunk:
     """The first layer where every user starts. Support and query share one product of the
     catalogue where the support alone has as many rows."""
 
-    def __init__(self, features: Tensor, learned: Learned, rows: int) -> None:
+    def __init__(self, features: Tensor, learned: Params, rows: int) -> None:
         self.features, self.weight, self.bias = features, learned["weight"], learned["shift"]
         self.whole = self.of(features) if rows >= len(features) else None  # (n_items, H)
 
@@ -77,7 +78,7 @@ class Adapted:
 class InnerLoop(Trained[Adapted]):
     """A head on frozen embeddings whose start is learnt and whose `adapt` descends from it."""
 
-    traced = "inner_steps"
+    steps_param = "inner_steps"
 
     hidden: Count = 64  # units
     alpha: Positive = 0.05  # inner learning rate; this and meta_lr chosen on valid users of ml-100k
@@ -95,7 +96,7 @@ class InnerLoop(Trained[Adapted]):
         weights = {name: w.to(items.device) for name, w in weights.items()}
         self.fit(weights, {"prior": prior} | self.fixed(warm, seeds), warm, valid, seeds)
 
-    def fixed(self, warm: Users, seeds: Seeds) -> Learned:
+    def fixed(self, warm: Users, seeds: Seeds) -> Params:
         """Tensors beside the weights that no gradient changes."""
         return {}
 
@@ -137,7 +138,7 @@ def beside(rows: Rows, vectors: Tensor, trunk: Trunk) -> Rows:
     return Rows(trunk.of(vectors), 1 + vectors @ vectors.transpose(1, 2), *twice)
 
 
-def start_weights(width: int, hidden: int, seed: int) -> Learned:
+def start_weights(width: int, hidden: int, seed: int) -> Params:
     """W (D, H) for unit vectors, b (H,), v (H,) and c (1,). v is small: a new head says little."""
     rng = torch.Generator().manual_seed(seed % 2**63)
     return {

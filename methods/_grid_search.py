@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from coldbench.episode import Episodes
-from coldbench.method import Learned, Method
+from coldbench.method import Method, Params
 
 
 @torch.no_grad()
-def choose(method: Method[Any], candidates: Iterable[Learned], valid: Episodes) -> None:
+def choose(method: Method[Any], candidates: Iterable[Params], valid: Episodes) -> None:
     """Add to `method.learned` the candidate whose squared error is least, in the mean over valid
     users and over every number of shots; the first where there are no valid users."""
     least, best, base = float("inf"), None, method.learned
@@ -26,7 +26,7 @@ def choose(method: Method[Any], candidates: Iterable[Learned], valid: Episodes) 
     method.learned = best
 
 
-def grid(**values: Sequence[float]) -> Iterator[Learned]:
+def grid(**values: Sequence[float]) -> Iterator[Params]:
     """Every combination of named numbers, each as a tensor of one number."""
     for combination in product(*values.values()):
         yield dict(zip(values, map(torch.tensor, combination), strict=True))

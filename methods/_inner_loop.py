@@ -5,11 +5,11 @@ with their errors, so a user's first layer stays W + X'A with A of the support's
 queries need (X X' + 1) A and (C X' + 1) A, the + 1 being the bias b, and no user needs a copy of W.
 
 Forward and backward are written out and run over users few enough to stay in a core's cache: the
-same arithmetic as autograd's, exact second order included; layers that stay go back once.
+same arithmetic as autograd's, exact second order included; layers that stay go back once. The loop
+that they must equal, in twelve plain lines, is `_inner_loop_plain`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,19 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-CACHED = 2**17  # numbers of a layer of hidden units worked on at once, half a megabyte: of a whole
-# one the C library gives every block back to the system, and each new one is cleared first.
+from ._head import (
+    Head,
+    cached_slices,
+    dot,
+    hidden_units,
+    joined,
+    weighted_sum,
+    where_on,
+    where_on_,
+    without_autocast,
+)
 
-
-@dataclass(frozen=True)
-class Head:
-    """The heads of B users, as changes to the shared start. R rows were learnt from."""
-
-    first: Tensor | None  # (B, R, H) A; None: the first layer is still the start's
-    last: Tensor  # (B, H) v
-    bias: Tensor  # (B, 1) c
+Rate = float | Tensor
 
 
 @dataclass(frozen=True)
@@ -75,53 +77,15 @@ def descend(
     for rates in schedule:
         given += [_each(rates.first, start.last), _each(rates.last, start.last)]
         given += [_each(rates.bias, start.bias)]
-    with torch.set_grad_enabled(torch.is_grad_enabled() and not first_order), _exact(base):
+    with (
+        torch.set_grad_enabled(torch.is_grad_enabled() and not first_order),
+        without_autocast(base),
+    ):
         first, last, bias = _Descent.apply(rows, pull, *given)  # type: ignore[no-untyped-call]
     if first_order:
         last = start.last + (last - start.last).detach()
         bias = start.bias + (bias - start.bias).detach()
     return Head(first if first.numel() or start.first is not None else None, last, bias)
-
-
-def where_on(values: Tensor, hidden: Tensor) -> Tensor:
-    """(B, N, H) values where a unit of `hidden` is on, else 0. On a CPU several times as fast as
-    torch.where, and it carries gradients to `values` alike."""
-    return torch.ops.aten.threshold_backward(values, hidden.detach(), 0)
-
-
-def where_on_(values: Tensor, hidden: Tensor) -> Tensor:
-    """The same in place."""
-    return torch.ops.aten.threshold_backward(values, hidden, 0, grad_input=values)
-
-
-def hidden_units(head: Head, base: Tensor, gram: Tensor) -> Tensor:
-    """(B, N, H) of N rows, from their (B, N, H) base and (B, N, R) products with the support."""
-    if head.first is None:
-        return torch.relu(base)
-    return torch.baddbmm(base, gram, head.first).relu_()
-
-
-def read(head: Head, hidden: Tensor) -> Tensor:
-    """(B, N) what the last layer makes of (B, N, H)."""
-    return (hidden * head.last[:, None]).sum(2) + head.bias
-
-
-def logits(head: Head, table: Tensor, items: Tensor, gram: Tensor) -> Tensor:
-    """(B, Q) z of the rows (B, Q) of a table (n, H) of x'W + b, from their products (B, Q, R) with
-    what was learnt from."""
-    table = table.float() if table.dtype == torch.bfloat16 else table
-    gram = gram.to(table.dtype)
-    with _exact(table):
-        given = table, items, gram, head.first, head.last, head.bias
-        return _Reading.apply(*given)  # type: ignore[no-untyped-call]
-
-
-Rate = float | Tensor
-
-
-def _exact(tensor: Tensor) -> AbstractContextManager[object]:
-    """Steps are sums of small numbers: no autocast."""
-    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def _each(rate: Rate | None, like: Tensor) -> Rate | None:
@@ -145,14 +109,14 @@ class _Descent(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Rows, pull: float, *given: Any) -> tuple[Tensor, ...]:
         ctx.parts, ends = [], []
-        for part in _parts(*rows.base.shape):
+        for part in cached_slices(*rows.base.shape):
             some = Rows(*(column[part] for column in vars(rows).values()))
             own = [one[part] if isinstance(one, Tensor) else one for one in given]
             steps: list[_Step] = []
             ends.append(_forward(some, pull, own, steps))
             if any(ctx.needs_input_grad):
                 ctx.parts.append((part, some, pull, own, steps))
-        return tuple(map(_joined, zip(*ends, strict=True)))
+        return tuple(map(joined, zip(*ends, strict=True)))
 
     @staticmethod
     @once_differentiable
@@ -162,48 +126,7 @@ class _Descent(torch.autograd.Function):
             for part, some, pull, own, steps in ctx.parts
         ]
         columns = zip(*found, strict=True)
-        return None, None, *(None if c[0] is None else _joined(c) for c in columns)
-
-
-class _Reading(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, *given: Any) -> Tensor:
-        table, items, gram, first, last, bias = given
-        ctx.given, ctx.hidden, read_off = given, [], []
-        for part in _parts(len(items), items.shape[1], table.shape[1]):
-            some = items[part]
-            hidden = table.index_select(0, some.reshape(-1)).view(*some.shape, table.shape[1])
-            if first is not None:
-                hidden.baddbmm_(gram[part], first[part])
-            hidden.relu_()
-            read_off.append(_dot(hidden, last[part]) + bias[part])
-            if any(ctx.needs_input_grad):
-                ctx.hidden.append((part, hidden))
-        return _joined(read_off)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
-        table, items, gram, first, last, _ = ctx.given
-        to_table, found = torch.zeros_like(table), []
-        for part, hidden in ctx.hidden:
-            to_logit = slope[part]
-            to_last = _sum(to_logit, hidden)
-            to_hidden = where_on_(_outer(to_logit, last[part]), hidden)
-            to_table.index_add_(0, items[part].reshape(-1), to_hidden.flatten(0, 1))
-            to_first = to_last if first is None else gram[part].mT @ to_hidden
-            found.append((to_first, to_last, to_logit.sum(1, keepdim=True)))
-        to_first, to_last, to_bias = map(_joined, zip(*found, strict=True))
-        return to_table, None, None, None if first is None else to_first, to_last, to_bias
-
-
-def _parts(users: int, rows: int, hidden: int) -> Iterator[slice]:
-    size = max(1, CACHED // max(1, rows * hidden))
-    return (slice(at, at + size) for at in range(0, max(1, users), size))
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
+        return None, None, *(None if c[0] is None else joined(c) for c in columns)
 
 
 def _forward(rows: Rows, pull: float, given: list[Any], steps: list[_Step]) -> tuple[Tensor, ...]:
@@ -215,10 +138,10 @@ def _forward(rows: Rows, pull: float, given: list[Any], steps: list[_Step]) -> t
         head = Head(first, last, bias)
         if hidden is None:
             hidden = hidden_units(head, base, rows.gram)
-        chance = (_dot(hidden, last).add_(rows.offset).add_(bias)).sigmoid_()  # (b, R)
+        chance = (dot(hidden, last).add_(rows.offset).add_(bias)).sigmoid_()  # (b, R)
         error = (chance - rows.labels).mul_(rows.weight)
         steps.append(_Step(head, hidden, error, chance))
-        d_last, d_bias = _sum(error, hidden), error.sum(1, keepdim=True)
+        d_last, d_bias = weighted_sum(error, hidden), error.sum(1, keepdim=True)
         if pull:
             d_last = d_last + pull * (last - anchor_last)
             d_bias = d_bias + pull * (bias - anchor_bias)
@@ -252,21 +175,21 @@ def _backward(
         to_rate: list[Tensor | None] = [None, None, None]
         on: Tensor | None = None
         if isinstance(last_rate, Tensor):
-            to_rate[1] = -to_last * (_sum(error, hidden) + pull * (head.last - anchor_last))
+            to_rate[1] = -to_last * (weighted_sum(error, hidden) + pull * (head.last - anchor_last))
         if isinstance(bias_rate, Tensor):
             d_bias = error.sum(1, keepdim=True) + pull * (head.bias - anchor_bias)
             to_rate[2] = -to_bias * d_bias
         by_last, by_bias = last_rate * to_last, bias_rate * to_bias
-        to_error = -_dot(hidden, by_last) - by_bias  # (b, R)
+        to_error = -dot(hidden, by_last) - by_bias  # (b, R)
         if pull:
             to_anchor_last += pull * by_last
             to_anchor_bias += pull * by_bias
             to_last, to_bias = to_last - pull * by_last, to_bias - pull * by_bias
         if first_rate is not None:
             on = where_on(to_first, hidden)
-            across = _sum(error, on)  # (b, H)
+            across = weighted_sum(error, on)  # (b, H)
             by_rate = -head.last * across
-            to_error = to_error - _dot(on, first_rate * head.last)
+            to_error = to_error - dot(on, first_rate * head.last)
             to_last = to_last - first_rate * across
             if head.first is not None and pull:
                 by_rate = by_rate - pull * (head.first * to_first).sum(1)
@@ -282,27 +205,12 @@ def _backward(
             if head.first is not None:
                 to_first.baddbmm_(rows.gram, to_hidden)  # a gram is its own transpose
             left, right = [], []
-        to_last = to_last + _sum(to_logit, hidden)
+        to_last = to_last + weighted_sum(to_logit, hidden)
         to_bias = to_bias + to_logit.sum(1, keepdim=True)
         to_rates = [*to_rate, *to_rates]
     begin = None if given[0] is None else to_first
     anchors = [to_anchor_last, to_anchor_bias] if pull else [None, None]
     return [begin, to_last, to_bias, *anchors, to_base, *to_rates]
-
-
-def _sum(weights: Tensor, values: Tensor) -> Tensor:
-    """(b, R), (b, R, H) -> (b, H)"""
-    return torch.bmm(weights[:, None], values)[:, 0]
-
-
-def _dot(values: Tensor, vector: Tensor) -> Tensor:
-    """(b, R, H), (b, H) -> (b, R)"""
-    return torch.bmm(vector[:, None], values.mT)[:, 0]
-
-
-def _outer(weights: Tensor, vector: Tensor) -> Tensor:
-    """(b, R), (b, H) -> (b, R, H)"""
-    return weights[:, :, None] * vector[:, None]
 
 
 def _row(rate: Rate) -> Rate:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.method import Learned, Space, soft_cross_entropy
+from coldbench.method import Params, Space, soft_cross_entropy
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -41,7 +41,7 @@ class Trained(Taught[State]):
         return torch.sigmoid(self.logits(state, items))
 
     def fit(
-        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+        self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds
     ) -> None:
         """Train `weights` from where they are; `fixed` tensors go along. Sets `self.learned`."""
         weights = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}

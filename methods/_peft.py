@@ -18,7 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned, Space
+from coldbench.method import Params, Space
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -30,7 +30,7 @@ AT_ONCE = 4096  # tokens that run through the top blocks at once: some 100 MB wi
 
 
 @dataclass
-class TokenMethod(Trained[Learned]):
+class TokenMethod(Trained[Params]):
     """A small change of the top blocks for each user. Subclasses say what a change is.
 
     The state is the change alone: a dictionary of float32 tensors (B, ...), whatever `precision`.
@@ -47,8 +47,8 @@ class TokenMethod(Trained[Learned]):
     valid_users: Count = 32  # whose loss decides when to stop
 
     family: ClassVar[str] = "adapters"
-    needs_tokens: ClassVar[bool] = True
-    traced: ClassVar[str] = "inner_steps"
+    fine_tunes_encoder: ClassVar[bool] = True
+    steps_param: ClassVar[str] = "inner_steps"
     above: ClassVar[bool] = False  # True: only what leaves a block changes, nothing inside it
     own_head: ClassVar[bool] = False  # True: each user changes the head's weights too
     users_at_once: ClassVar[int] = 2**20  # where a change is so large that tokens do not bound it
@@ -61,12 +61,12 @@ class TokenMethod(Trained[Learned]):
     }
 
     @abstractmethod
-    def start(self, width: int, generator: torch.Generator) -> Learned:
+    def start(self, width: int, generator: torch.Generator) -> Params:
         """What every user starts from, before warm users are met. width: D. What is all 0 stays
         so, and makes the start no change at all; the rest is learnt."""
 
     @abstractmethod
-    def change(self, state: Learned) -> Change:
+    def change(self, state: Params) -> Change:
         """How a state (B, ...) changes the model."""
 
     def settle(self) -> None:
@@ -98,7 +98,7 @@ class TokenMethod(Trained[Learned]):
         self.trunk = self._read(items)
         self.settle()
 
-    def adapt(self, support: Feedback) -> Learned:
+    def adapt(self, support: Feedback) -> Params:
         start = self.begin(len(support.items))
         if not support.items.numel() or not self.inner_steps:
             return {name: value.clone() for name, value in start.items()}
@@ -115,7 +115,7 @@ class TokenMethod(Trained[Learned]):
         ]
         return {name: torch.cat([part.pop(name) for part in parts]) for name in start}
 
-    def logits(self, state: Learned, items: Tensor) -> Tensor:
+    def logits(self, state: Params, items: Tensor) -> Tensor:
         if not items.numel():
             return torch.zeros(items.shape, device=items.device)
         parts = []
@@ -138,7 +138,7 @@ class TokenMethod(Trained[Learned]):
         """Nothing to do: the trunk is of the type that `precision` says, in `adapt` as well."""
         return nullcontext()
 
-    def begin(self, users: int) -> Learned:
+    def begin(self, users: int) -> Params:
         return {
             name.removeprefix("start."): value.expand(users, *value.shape)
             for name, value in self.learned.items()
@@ -149,7 +149,7 @@ class TokenMethod(Trained[Learned]):
         dtype = getattr(torch, self.precision)
         return Trunk.of(items, self.blocks, above=self.above, dtype=dtype)
 
-    def _slopes(self, items: Tensor) -> Iterator[tuple[Tensor, Learned]]:
+    def _slopes(self, items: Tensor) -> Iterator[tuple[Tensor, Params]]:
         """For (M,) items, some at a time: (m,), and the slopes (m, ...) of each one's logit at the
         start, where no user differs from another."""
         for rows in self._chunks(items[:, None]):
@@ -162,7 +162,7 @@ class TokenMethod(Trained[Learned]):
                 slopes = torch.autograd.grad(total, list(state.values()))
             yield some[:, 0], dict(zip(state, slopes, strict=True))
 
-    def _slopes_squared(self) -> Learned:
+    def _slopes_squared(self) -> Params:
         """() the squared length of an item's slopes at the start, in the mean over some items: a
         step of its inverse moves an item's own logit by about its own error. "rate": of the change
         of the encoder; "head_rate": of the user's own head."""
@@ -174,7 +174,7 @@ class TokenMethod(Trained[Learned]):
         return {name: (total / len(some)).clamp_min(1e-12) for name, total in squares.items()}
 
     @torch.no_grad()
-    def _first_step(self, support: Feedback) -> Learned:
+    def _first_step(self, support: Feedback) -> Params:
         """What the first step takes off the start. There a logit is the prior's and its slope the
         same for all users, so an item that many have seen is read once. {}: few are shared."""
         distinct = support.items[support.mask].unique()
@@ -182,7 +182,7 @@ class TokenMethod(Trained[Learned]):
             return {}
         error = torch.sigmoid(self.learned["prior"][support.items]) - support.labels
         error = error * support.mask / self._labels(support)[:, None]
-        step: Learned = {}
+        step: Params = {}
         for items, slopes in self._slopes(distinct):
             share = (support.items[:, :, None] == items).to(error)  # (B, K, m)
             weight = (error[:, None] @ share)[:, 0]  # (B, m)
@@ -195,7 +195,7 @@ class TokenMethod(Trained[Learned]):
         """(B,) what the sum of a support's losses is divided by."""
         return support.mask.sum(1) + self.damping
 
-    def _logits(self, packed: Packed, items: Tensor, state: Learned) -> Tensor:
+    def _logits(self, packed: Packed, items: Tensor, state: Params) -> Tensor:
         vectors = self.trunk.read(packed, self.change(state))  # (B, N, D)
         moved = (vectors - self.trunk.plain[items]) @ self.learned["head"]
         if self.own_head:
@@ -203,7 +203,7 @@ class TokenMethod(Trained[Learned]):
             moved = moved + (centred @ state["head"][:, :, None])[:, :, 0]
         return self.learned["prior"][items] + moved
 
-    def _adapted(self, state: Learned, support: Feedback, steps: int) -> Learned:
+    def _adapted(self, state: Params, support: Feedback, steps: int) -> Params:
         """Plain gradient descent, each user on their own; gradients of gradients are left out."""
         packed = self.trunk.pack(support.items, support.mask)
         for _ in range(steps):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 
 from ._peft import TokenMethod
@@ -30,7 +30,7 @@ class Adapter(TokenMethod):
 
     family = "adapters"
     paper = "arXiv:1902.00751"
-    needs_tokens = True
+    fine_tunes_encoder = True
     presets: ClassVar[dict[str, dict[str, Any]]] = TokenMethod.presets | {
         "paper": {"bottleneck": 64},  # where one size serves every task
     }
@@ -38,7 +38,7 @@ class Adapter(TokenMethod):
     state_size = "4 * blocks * bottleneck * (2 * D + 1)"
     above = True
 
-    def start(self, width: int, generator: torch.Generator) -> Learned:
+    def start(self, width: int, generator: torch.Generator) -> Params:
         weights = {}
         for depth in range(self.blocks):
             down = torch.randn(self.bottleneck, width, generator=generator) / width**0.5
@@ -47,7 +47,7 @@ class Adapter(TokenMethod):
             weights[f"{depth}.block.up"] = torch.zeros(width, self.bottleneck)
         return weights
 
-    def change(self, state: Learned) -> Change:
+    def change(self, state: Params) -> Change:
         def bottleneck(name: str, x: Tensor, part: Part) -> Tensor:
             y = part(x)
             if f"{name}.down" not in state:

@@ -22,7 +22,8 @@ from coldbench.parameters import Count, MinLen, NotNegative, Positive
 from coldbench.seeds import Seeds
 
 from ._gradient_head import Adapted, InnerLoop
-from ._inner_loop import Head, Rates, Rows, descend, hidden_units, read
+from ._head import Head, hidden_units, read
+from ._inner_loop import Rates, Rows, descend
 
 SHOTS = (1, 2, 4, 8, 16, 32)  # groups of the rule: K up to
 MEANS = (0.5, 0.75)  # groups of the rule: mean label below the first, between, above
@@ -44,7 +45,7 @@ class AdaptiveFinetune(InnerLoop):
     paper = "arXiv:1802.01483"
     space = InnerLoop.space | {"pull": (0.01, 1.0), "trust": (2.0, 64.0)}
     state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
-    traced = ""  # a user's own number of steps
+    steps_param = ""  # a user's own number of steps
 
     def __post_init__(self) -> None:
         if any(next_one <= one for one, next_one in pairwise(self.steps)):

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor
 
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count
 from coldbench.seeds import Seeds
 
 from ._gradient_head import Adapted, InnerLoop, gram
-from ._inner_loop import Head, read, where_on
+from ._head import Head, read, where_on
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Alfa(InnerLoop):
     state_size = "4 * (K * hidden + hidden + 2) + 8 * K"
 
     def fit(
-        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+        self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds
     ) -> None:
         rng = torch.Generator().manual_seed((seeds.init + 1) % 2**63)
         net = {

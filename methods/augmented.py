@@ -19,7 +19,7 @@ from torch import Tensor
 
 from coldbench.episode import Feedback, Users
 from coldbench.errors import UserError
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import NotNegative, Part, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -60,7 +60,7 @@ class Augmented(InnerLoop):
         if self.dropout_pairs and self.synonyms:
             raise UserError("a view is a dropout pair or has synonyms, not both: set one to false")
 
-    def fixed(self, warm: Users, seeds: Seeds) -> Learned:
+    def fixed(self, warm: Users, seeds: Seeds) -> Params:
         items, lots = self.items, np.random.default_rng((seeds.init, 1))
         place = torch.from_numpy(lots.permutation(len(items)))
         shares = (

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.parameters import Count, NotNegative, Positive
 from coldbench.seeds import Seeds
 
@@ -49,7 +49,7 @@ class Bandit(Method[Belief]):
 
     family = "reinforcement"
     paper = "arXiv:1003.0146"
-    random = False  # only Thompson draws
+    stochastic = False  # only Thompson draws
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"policy": "linucb", "tau": 1.0},  # A begins as I; alpha is tuned there
         "thompson": {"policy": "thompson"},
@@ -95,7 +95,7 @@ class Bandit(Method[Belief]):
         if self.policy == "linucb":
             at_first = self.learned["sigma"] / self.learned["tau"].sqrt()
             mean = mean + self.alpha * (deviation - at_first)
-        return to_unit(mean)
+        return squash_to_unit(mean)
 
     def posterior(self, state: Belief, items: Tensor) -> tuple[Tensor, Tensor]:
         """(B, Q) the mean (Thompson: what the sample says) and the standard deviation of what is

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Positive, Whole
 
 from ._peft import TokenMethod
@@ -21,7 +21,7 @@ from ._shared_encoder import Change, Part, hidden_units
 AS_WIDE = ("query", "value", "attention", "attention_norm", "output", "output_norm")
 
 
-def shifted(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
+def shifted(state: Params, name: str, x: Tensor, part: Part) -> Tensor:
     y = part(x)
     return y + state[name].to(y)[:, None] if name in state else y
 
@@ -35,16 +35,16 @@ class Bitfit(TokenMethod):
 
     family = "adapters"
     paper = "arXiv:2106.10199"
-    needs_tokens = True
+    fine_tunes_encoder = True
     own_head = True
     state_size = "4 * D * (10 * blocks + 1)"  # with 4 D hidden units, as in BERT
 
-    def start(self, width: int, generator: torch.Generator) -> Learned:
-        weights: Learned = {}
+    def start(self, width: int, generator: torch.Generator) -> Params:
+        weights: Params = {}
         for depth in range(self.blocks):
             weights |= {f"{depth}.{name}": torch.zeros(width) for name in AS_WIDE}
             weights[f"{depth}.intermediate"] = torch.zeros(hidden_units(self.trunk, depth))
         return weights
 
-    def change(self, state: Learned) -> Change:
+    def change(self, state: Params) -> Change:
         return partial(shifted, state)

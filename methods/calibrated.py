@@ -20,7 +20,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.parameters import Positive
 from coldbench.seeds import Seeds
 
@@ -58,7 +58,7 @@ class Calibrated(Method[Level]):
 
     family = "robust"
     paper = "arXiv:1706.04599"
-    random = False  # as simpleshot is; fold-in and protonet are not
+    stochastic = False  # as simpleshot is; fold-in and protonet are not
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "protonet": {"base": "protonet"},
         "fold-in": {"base": "fold-in"},
@@ -77,7 +77,7 @@ class Calibrated(Method[Level]):
         self.items = items
         mean, worth = beta_prior(warm)
         beta = {
-            "usual": to_unit(item_prior(warm, items)),  # (n_items,) expected of anybody
+            "usual": squash_to_unit(item_prior(warm, items)),  # (n_items,) expected of anybody
             "mean": torch.tensor(mean, device=items.device),
             "worth": torch.tensor(worth, device=items.device),
         }

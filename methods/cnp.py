@@ -17,7 +17,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -67,7 +67,7 @@ class Cnp(Trained[Tensor]):
         return w["prior"][items] + hidden @ w["last"] + w["bias"]
 
 
-def start_weights(features: int, width: int, seed: int) -> Learned:
+def start_weights(features: int, width: int, seed: int) -> Params:
     rng = torch.Generator().manual_seed(seed % 2**63)
 
     def lot(*shape: int, spread: float) -> Tensor:

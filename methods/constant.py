@@ -17,8 +17,8 @@ from ._item_prior import Warm
 class Constant(Method[None]):
     family = "floor"
     adapts = False
-    ranks = False
-    random = False
+    can_rank = False
+    stochastic = False
     state_size = "0"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, to_unit
+from coldbench.method import Method, squash_to_unit
 from coldbench.seeds import Seeds
 
 from ._item_prior import item_prior
@@ -21,12 +21,12 @@ class ContentPrior(Method[None]):
     family = "simple"
     paper = "Agarwal & Chen, Regression-based Latent Factor Models (2009)"
     adapts = False
-    random = False
+    stochastic = False
     state_size = "0"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
-        self.learned = {"expected": to_unit(item_prior(warm, items))}
+        self.learned = {"expected": squash_to_unit(item_prior(warm, items))}
 
     def adapt(self, support: Feedback) -> None:
         return None

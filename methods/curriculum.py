@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.method import Learned, Method
+from coldbench.method import Method, Params
 from coldbench.parameters import Count, Share
 from coldbench.seeds import Seeds
 
@@ -49,7 +49,7 @@ class Curriculum(Protonet):
     explain = Method.explain  # of the same scores `protonet` has one
 
     def fit(
-        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+        self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds
     ) -> None:
         judges = valid.first(self.judges)
 

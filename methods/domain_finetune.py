@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 
 from coldbench.encoder import Items, pool
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned, Space
+from coldbench.method import Params, Space
 from coldbench.parameters import Count, NotNegative, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -45,7 +45,7 @@ class DomainFinetune(Taught[None]):
     family = "fine-tuning"
     paper = "arXiv:1810.04805"
     adapts = False
-    needs_tokens = True
+    fine_tunes_encoder = True
     space: ClassVar[Space] = {
         "lr": (5e-6, 1e-4),
         "head_lr": (1e-3, 1e-1),
@@ -111,7 +111,7 @@ class _Reader:
     """The encoder, all of it to be learnt, with a linear head on its pooled tokens."""
 
     model: Any
-    head: Learned  # "head" (D,), "bias" ()
+    head: Params  # "head" (D,), "bias" ()
     ids: Tensor  # (n_items, L)
     mask: Tensor  # (n_items, L)
     pooling: str
@@ -129,7 +129,7 @@ class _Reader:
         head["bias"].requires_grad_()
         return cls(model, head, ids.to(device), mask.to(device), items.encoder.pooling)
 
-    def weights(self) -> Learned:
+    def weights(self) -> Params:
         """A copy of all that is learnt."""
         own = {f"model.{name}": weight for name, weight in self.model.state_dict().items()}
         return deepcopy({name: w.detach() for name, w in (self.head | own).items()})

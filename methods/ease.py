@@ -17,7 +17,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
-from coldbench.method import Learned, Method, Space, to_unit
+from coldbench.method import Method, Params, Space, squash_to_unit
 from coldbench.parameters import NotNegative, Positive
 from coldbench.seeds import Seeds
 
@@ -49,7 +49,7 @@ class Ease(Method[Voters]):
 
     family = "simple"
     paper = "Steck, Embarrassingly Shallow Autoencoders for Sparse Data (2019), arXiv:1905.03375"
-    random = False
+    stochastic = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"strength": 500.0, "gain": 1.0}  # ML-20M's, of a matrix of zeros and ones
     }
@@ -70,7 +70,7 @@ class Ease(Method[Voters]):
         self.learned = {"prior": item_prior(warm, items)}
         choose(self, self._candidates(warm), valid)
 
-    def _candidates(self, warm: Users) -> Iterator[Learned]:
+    def _candidates(self, warm: Users) -> Iterator[Params]:
         x = residuals(warm, self.learned["prior"])
         variance = spread(x) ** 2 or 1.0
         level = np.asarray(x.sum(1)).ravel() / (warm.log.counts + self.damping)
@@ -92,7 +92,9 @@ class Ease(Method[Voters]):
     def score(self, state: Voters, items: Tensor) -> Tensor:
         votes = self.learned["votes"][state.items[:, :, None], items[:, None]]  # (B, K, Q)
         said = (state.left[:, None] @ votes)[:, 0]
-        return to_unit(self.learned["prior"][items] + state.level + self.learned["gain"] * said)
+        return squash_to_unit(
+            self.learned["prior"][items] + state.level + self.learned["gain"] * said
+        )
 
 
 def item_weights(x: csr_matrix, strength: float) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Learned, Method, Space, to_unit
+from coldbench.method import Explanation, Method, Params, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
@@ -44,7 +44,7 @@ class FoldIn(Method[Tensor]):
         self.learned = {"prior": item_prior(warm, items)}
         choose(self, self._candidates(warm, seeds), valid)
 
-    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Learned]:
+    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
         """Factors in units of the noise and of warm users' spread: s^2 = 1 and Sigma = I."""
         left = residuals(warm, self.learned["prior"])
         for ridge in (8.0, 4.0, 12.0) if self.ridge is None else (self.ridge,):
@@ -60,7 +60,7 @@ class FoldIn(Method[Tensor]):
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         taste = (self.learned["factors"][items] @ state[..., None])[..., 0]  # (B, Q)
-        return to_unit(self.learned["prior"][items] + taste)
+        return squash_to_unit(self.learned["prior"][items] + taste)
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """w is linear in the residuals r, so a support item adds V_q'(V_S'V_S + I)^-1 V_i r_i."""

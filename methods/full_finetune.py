@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm
 
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Positive, Whole
 
 from ._peft import TokenMethod
@@ -41,12 +41,12 @@ class FullFinetune(TokenMethod):
 
     family = "fine-tuning"
     paper = "arXiv:1810.04805"
-    needs_tokens = True
+    fine_tunes_encoder = True
     users_at_once = 16  # 4 copies of a block for each: weights, change, slopes, the next change
     own_head = True
     state_size = "4 * blocks * (12 * D * D + 13 * D) + 4 * D"  # with 4 D hidden units, as in BERT
 
-    def start(self, width: int, generator: torch.Generator) -> Learned:
+    def start(self, width: int, generator: torch.Generator) -> Params:
         return {
             f"{depth}.{name}.{kind}": torch.zeros(getattr(self._layer(depth, name), kind).shape)
             for depth in range(self.blocks)
@@ -54,7 +54,7 @@ class FullFinetune(TokenMethod):
             for kind in ("weight", "bias")
         }
 
-    def change(self, state: Learned) -> Change:
+    def change(self, state: Params) -> Change:
         def own(name: str, x: Tensor, part: Part) -> Tensor:
             if f"{name}.weight" not in state:
                 return part(x)

@@ -12,14 +12,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Positive, Whole
 
 from ._peft import TokenMethod
 from ._shared_encoder import Change, Part, hidden_units
 
 
-def scaled(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
+def scaled(state: Params, name: str, x: Tensor, part: Part) -> Tensor:
     y = part(x)
     return y * (1 + state[name]).to(y)[:, None] if name in state else y
 
@@ -32,10 +32,10 @@ class Ia3(TokenMethod):
 
     family = "adapters"
     paper = "arXiv:2205.05638"
-    needs_tokens = True
+    fine_tunes_encoder = True
     state_size = "4 * blocks * 6 * D"  # a feed-forward net of BERT's kind has 4 D hidden units
 
-    def start(self, width: int, generator: torch.Generator) -> Learned:
+    def start(self, width: int, generator: torch.Generator) -> Params:
         weights = {}
         for depth in range(self.blocks):
             weights[f"{depth}.key"] = torch.zeros(width)
@@ -43,5 +43,5 @@ class Ia3(TokenMethod):
             weights[f"{depth}.activation"] = torch.zeros(hidden_units(self.trunk, depth))
         return weights
 
-    def change(self, state: Learned) -> Change:
+    def change(self, state: Params) -> Change:
         return partial(scaled, state)

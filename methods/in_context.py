@@ -20,7 +20,7 @@ from torch.nn.functional import layer_norm, scaled_dot_product_attention
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Part, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -110,7 +110,7 @@ def _norm(tokens: Tensor) -> Tensor:
     return layer_norm(tokens, tokens.shape[-1:])
 
 
-def start_weights(features: int, width: int, layers: int, seed: int) -> Learned:
+def start_weights(features: int, width: int, layers: int, seed: int) -> Params:
     rng = torch.Generator().manual_seed(seed % 2**63)
 
     def lot(*shape: int, spread: float) -> Tensor:

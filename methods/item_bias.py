@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.parameters import Positive
 from coldbench.seeds import Seeds
 
@@ -25,14 +25,14 @@ class ItemBias(Method[None]):
 
     family = "simple"
     adapts = False
-    random = False
+    stochastic = False
     space: ClassVar[Space] = {"item_damping": (1.0, 50.0), "user_damping": (0.5, 20.0)}
     state_size = "0"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         sums = Warm.of(warm, items.device, self.user_damping)
         self.items = items
-        self.learned = {"expected": to_unit(sums.mean + item_bias(sums, self.item_damping))}
+        self.learned = {"expected": squash_to_unit(sums.mean + item_bias(sums, self.item_damping))}
 
     def adapt(self, support: Feedback) -> None:
         return None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Space, to_unit
+from coldbench.method import Explanation, Method, Space, squash_to_unit
 from coldbench.parameters import Cosine, Positive
 from coldbench.seeds import Seeds
 
@@ -30,7 +30,7 @@ class Knn(Method[Feedback]):
     nearness: Cosine | None = None  # cosine at which the prior stands; None: chosen on valid users
 
     family = "simple"
-    random = False
+    stochastic = False
     space: ClassVar[Space] = {"temperature": (0.02, 0.5), "nearness": (0.3, 0.95)}
     state_size = "17 * K"  # items, labels, ages and the mask
 
@@ -45,7 +45,7 @@ class Knn(Method[Feedback]):
 
     def score(self, state: Feedback, items: Tensor) -> Tensor:
         said, total = self._said(state, items)
-        return to_unit(self.learned["prior"][items] + said.sum(1) / total)  # (B, Q)
+        return squash_to_unit(self.learned["prior"][items] + said.sum(1) / total)  # (B, Q)
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """A support item adds its residual times its share of the attention."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from coldbench.episode import Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, NotNegative, Part
 from coldbench.seeds import Seeds
 
@@ -30,7 +30,7 @@ class L2Dropout(InnerLoop):
     space = InnerLoop.space | {"dropped": (0.05, 0.5), "pull": (0.01, 1.0)}
     state_size = "4 * (2 * K * (hidden + D) + hidden + 1)"
 
-    def fixed(self, warm: Users, seeds: Seeds) -> Learned:
+    def fixed(self, warm: Users, seeds: Seeds) -> Params:
         rng = torch.Generator().manual_seed((seeds.init + 1) % 2**63)
         kept = torch.rand(self.masks, self.items.features.shape[1], generator=rng) >= self.dropped
         return {"masks": kept.to(self.items.features) / (1 - self.dropped)}  # (M, D)

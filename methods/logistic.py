@@ -13,7 +13,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
@@ -33,13 +33,13 @@ class Logistic(Method[Seen]):
 
     family = "simple"
     paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 3.4"
-    random = False
+    stochastic = False
     space: ClassVar[Space] = {"s": (0.1, 4.0)}
     state_size = "12 * K"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
-        self.learned = {"prior": torch.logit(to_unit(item_prior(warm, items)), eps=1e-6)}
+        self.learned = {"prior": torch.logit(squash_to_unit(item_prior(warm, items)), eps=1e-6)}
         choose(self, grid(s=(1.0, 0.25, 0.5, 2.0) if self.s is None else (self.s,)), valid)
 
     def adapt(self, support: Feedback) -> Seen:

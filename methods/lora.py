@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 
 from ._peft import TokenMethod
@@ -27,14 +27,14 @@ class Lora(TokenMethod):
 
     family = "adapters"
     paper = "arXiv:2106.09685"
-    needs_tokens = True
+    fine_tunes_encoder = True
     presets: ClassVar[dict[str, dict[str, Any]]] = TokenMethod.presets | {
         "paper": {"rank": 8, "alpha": 8.0},  # its table 9, RoBERTa base
     }
     space = TokenMethod.space | {"rank": (1, 16)}
     state_size = "4 * blocks * 4 * rank * D"
 
-    def start(self, width: int, generator: torch.Generator) -> Learned:
+    def start(self, width: int, generator: torch.Generator) -> Params:
         weights = {}
         for depth in range(self.blocks):
             for part in ("query", "value"):
@@ -43,7 +43,7 @@ class Lora(TokenMethod):
                 weights[f"{depth}.{part}.B"] = torch.zeros(width, self.rank)
         return weights
 
-    def change(self, state: Learned) -> Change:
+    def change(self, state: Params) -> Change:
         scale = self.alpha / self.rank
 
         def low_rank(name: str, x: Tensor, part: Part) -> Tensor:

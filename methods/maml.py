@@ -3,6 +3,9 @@
 Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning for Fast Adaptation of Deep Networks" (2017),
 arXiv:1703.03400. theta' = theta - alpha grad L_S(theta), inner_steps times; the start theta is
 trained on grad L_Q(theta') over warm users, with the exact second order.
+
+The loop in plain view is `_inner_loop_plain.descend`; `_inner_loop.descend` is equal to it and
+takes all users at once.
 """
 
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -37,8 +37,8 @@ class MamlLearn2learn(Trained[dict[str, Tensor]]):
 
     family = "meta-learning"
     paper = "arXiv:2008.12284"
-    needs = "learn2learn"
-    traced = "inner_steps"
+    requires_package = "learn2learn"
+    steps_param = "inner_steps"
     presets = Maml.presets
     space = Maml.space
     state_size = "4 * (D * hidden + 2 * hidden + 1)"
@@ -89,7 +89,7 @@ class MamlLearn2learn(Trained[dict[str, Tensor]]):
         return prior[items] + torch.cat(told).view_as(items)
 
 
-def _head(learned: Learned) -> nn.Sequential:
+def _head(learned: Params) -> nn.Sequential:
     """The head as a module whose parameters are the learnt tensors themselves, so that gradients
     reach them; tensors that carry none get it, as the inner loop asks for some."""
     tensors: dict[str, Any] = {  # nn.Parameter would cut them off from what they are learnt by

@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import to_unit
+from coldbench.method import squash_to_unit
 from coldbench.parameters import Cosine, Count, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -71,4 +71,4 @@ class Matching(Trained[Feedback]):
         share = torch.softmax(torch.cat([prior, cosine], 2) * w["sharpness"].exp(), 2)
         left = state.labels - w["expected"][state.items]  # (B, K)
         said = (share[..., 1:] * left[:, None]).sum(2)
-        return torch.logit(to_unit(w["expected"][items] + said))
+        return torch.logit(squash_to_unit(w["expected"][items] + said))

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._gradient_head import pick
-from ._inner_loop import where_on
+from ._head import where_on
 from ._item_prior import Warm, item_prior
 from ._meta_learner import Trained, log_odds
 
@@ -58,7 +58,7 @@ class Melu(Trained[Decision]):
 
     family = "meta-learning"
     paper = "arXiv:1908.00413"
-    traced = "inner_steps"
+    steps_param = "inner_steps"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"alpha": 5e-6, "inner_steps": 1, "raw": True},  # moves nothing by .001 stars
         "usable": {},  # the defaults above
@@ -80,7 +80,7 @@ class Melu(Trained[Decision]):
         weights = {name: w.to(items.device) for name, w in weights.items()}
         self.fit(weights, {"prior": log_odds(expected)}, warm, valid, seeds)
 
-    def _start(self, width: int, seed: int) -> Learned:
+    def _start(self, width: int, seed: int) -> Params:
         """Embeddings near N(0, 1) and layers of variance 2 / inputs, but for a quiet last one."""
         rng = torch.Generator().manual_seed(seed % 2**63)
         p, h = self.embedding, self.hidden

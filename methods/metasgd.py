@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.seeds import Seeds
 
 from ._gradient_head import Adapted, InnerLoop
@@ -31,7 +31,7 @@ class Metasgd(InnerLoop):
     state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
 
     def fit(
-        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+        self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds
     ) -> None:
         rates = weights["last"].new_full((2 * self.hidden + 1,), self.alpha)
         super().fit(weights | {"rates": rates}, fixed, warm, valid, seeds)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.parameters import Count, NotNegative, Part, Positive
 from coldbench.seeds import Seeds
 
@@ -89,7 +89,7 @@ class MultiCopy(Method[Tensor]):
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         said = (self.items.features[items] @ state[..., None])[..., 0]
-        return to_unit(self.learned["prior"][items] + said)
+        return squash_to_unit(self.learned["prior"][items] + said)
 
     def _rows(self, items: Tensor) -> Tensor:
         """(B, K) -> (B, R, D): the mean wordings, then what sets each wording apart."""

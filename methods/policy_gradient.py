@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.method import Learned, Method, soft_cross_entropy
+from coldbench.method import Method, Params, soft_cross_entropy
 from coldbench.metrics.predictions import gain
 from coldbench.parameters import Count, Ge, Positive, Share, Whole
 from coldbench.seeds import Seeds
@@ -52,7 +52,7 @@ class PolicyGradient(Protonet):
     explain = Method.explain  # of the same scores `protonet` has one
 
     def fit(
-        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+        self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds
     ) -> None:
         between = ((warm.labels > 0) & (warm.labels < 1)).any()  # likes alone have no middle
         graded = torch.tensor(bool(between), device=self.items.device)

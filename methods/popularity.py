@@ -18,7 +18,7 @@ from coldbench.seeds import Seeds
 class Popularity(Method[None]):
     family = "floor"
     adapts = False
-    random = False
+    stochastic = False
     state_size = "0"
     exempt = {"learns a planted taste better than popularity": "it is popularity"}  # noqa: RUF012
 

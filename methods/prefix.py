@@ -14,14 +14,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 
 from ._peft import TokenMethod
 from ._shared_encoder import Change, Part
 
 
-def beside(state: Learned, name: str, x: Tensor, part: Part) -> Tensor:
+def beside(state: Params, name: str, x: Tensor, part: Part) -> Tensor:
     return state[name].to(x) if name in state else part(x)
 
 
@@ -35,18 +35,18 @@ class Prefix(TokenMethod):
 
     family = "adapters"
     paper = "arXiv:2101.00190"
-    needs_tokens = True
+    fine_tunes_encoder = True
     presets: ClassVar[dict[str, dict[str, Any]]] = TokenMethod.presets | {"paper": {"length": 10}}
     space = TokenMethod.space | {"length": (1, 16)}
     own_head = True
     state_size = "4 * D * (2 * blocks * length + 1)"
 
-    def start(self, width: int, generator: torch.Generator) -> Learned:
+    def start(self, width: int, generator: torch.Generator) -> Params:
         some = torch.randperm(len(self.items), generator=generator)[None, : self.length]
         some = some.to(self.items.device)
         packed = self.trunk.pack(some, torch.ones_like(some).bool())
         places = torch.randperm(packed.states.shape[1], generator=generator)[: self.length]
-        weights: Learned = {}
+        weights: Params = {}
 
         def keep(name: str, x: Tensor, part: Part) -> Tensor:
             y = part(x)
@@ -67,5 +67,5 @@ class Prefix(TokenMethod):
         plain = self.trunk.every(self.change(self.begin(1)))
         self.trunk = replace(self.trunk, plain=plain)
 
-    def change(self, state: Learned) -> Change:
+    def change(self, state: Params) -> Change:
         return partial(beside, state)

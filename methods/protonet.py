@@ -13,7 +13,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Learned
+from coldbench.method import Explanation, Params
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
@@ -73,7 +73,7 @@ class Protonet(Trained[Tensor]):
         return Explanation(base, self.learned["scale"] * (disliked - liked), "log-odds")
 
 
-def start_weights(features: Tensor, warm: Users, width: int, seed: int) -> Learned:
+def start_weights(features: Tensor, warm: Users, width: int, seed: int) -> Params:
     """A random projection, the warm users' prototypes in it, and a small scale."""
     rng = torch.Generator().manual_seed(seed % 2**63)
     projection = torch.randn(features.shape[1], width, generator=rng).to(features) / width**0.5

@@ -31,7 +31,7 @@ class ProtonetLearn2learn(Trained[Tensor]):
 
     family = "meta-learning"
     paper = "arXiv:2008.12284"
-    needs = "learn2learn"
+    requires_package = "learn2learn"
     space = Trained.space | {"width": (16, 256), "kappa": (1, 16)}
     state_size = "8 * width"
 

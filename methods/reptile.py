@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import torch
 
 from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, NotNegative, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -50,7 +50,7 @@ class Reptile(InnerLoop):
 
     @torch.no_grad()
     def fit(
-        self, weights: Learned, fixed: Learned, warm: Users, valid: Episodes, seeds: Seeds
+        self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds
     ) -> None:
         rng = torch.Generator().manual_seed(seeds.order % 2**63)
         shots = [k for k in (0, 1, 2, 4, 8, 16, 32) if k <= valid.max_shots]
@@ -82,7 +82,7 @@ class Reptile(InnerLoop):
         head = descend(start, rows, [rates] * self.inner_steps)
         return Adapted(head, support.items, trunk)
 
-    def change(self, told: Feedback) -> Learned:
+    def change(self, told: Feedback) -> Params:
         """The mean over B users of theta_k - theta; told: (B, N) all that is known of them."""
         start, rows, _ = self.begin(told)
         rates = Rates(self.alpha, self.alpha, self.alpha)
@@ -96,7 +96,7 @@ class Reptile(InnerLoop):
             "bias": (end.bias - start.bias).mean(0),
         }
 
-    def _way(self, batch: EpisodeBatch, rng: torch.Generator) -> Learned:
+    def _way(self, batch: EpisodeBatch, rng: torch.Generator) -> Params:
         """`change` with what is for training alone: dropout, smoothed labels, precision, clip."""
         told, whole = all_of(batch.to(self.items.device)), self.items
         smooth = torch.lerp(told.labels, told.labels.new_tensor(0.5), self.label_smoothing)

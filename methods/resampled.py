@@ -20,7 +20,7 @@ from torch import Tensor
 from coldbench.augment.resampling import balanced
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.parameters import Count, Positive, Share
 from coldbench.seeds import Seeds
 
@@ -44,7 +44,7 @@ class Resampled(Method[Seen]):
 
     family = "robust"
     paper = "arXiv:1901.05555"
-    random = False  # only warm = "balanced" draws
+    stochastic = False  # only warm = "balanced" draws
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"support": "effective", "beta": 0.99, "corrected": False},
         "over": {"support": "over"},
@@ -62,7 +62,7 @@ class Resampled(Method[Seen]):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         seen = balanced(warm, seeds.order) if self.warm == "balanced" else warm
         self.items = items
-        self.learned = {"prior": torch.logit(to_unit(item_prior(seen, items)), eps=1e-6)}
+        self.learned = {"prior": torch.logit(squash_to_unit(item_prior(seen, items)), eps=1e-6)}
         choose(self, grid(s=(1.0, 0.25, 0.5, 2.0) if self.s is None else (self.s,)), valid)
 
     def adapt(self, support: Feedback) -> Seen:

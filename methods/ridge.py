@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Space, to_unit
+from coldbench.method import Explanation, Method, Space, squash_to_unit
 from coldbench.parameters import Positive
 from coldbench.seeds import Seeds
 
@@ -29,7 +29,7 @@ class Ridge(Method[Seen]):
 
     family = "simple"
     paper = "Bertinetto et al., Meta-learning with differentiable closed-form solvers (2019)"
-    random = False
+    stochastic = False
     space: ClassVar[Space] = {"tau": (0.1, 20.0)}
     state_size = "12 * K"
 
@@ -44,7 +44,7 @@ class Ridge(Method[Seen]):
         return Seen(support.items, _kernel.ridge(products, left, self.learned["tau"]))
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
-        return to_unit(self.learned["prior"][items] + state.dot(self.items.features, items))
+        return squash_to_unit(self.learned["prior"][items] + state.dot(self.items.features, items))
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """A support item adds alpha_i e_i'e_q."""

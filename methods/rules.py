@@ -19,7 +19,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.parameters import Count, NotNegative, Positive
 from coldbench.seeds import Seeds
 
@@ -48,7 +48,7 @@ class Rules(Method[Known]):
 
     family = "robust"
     paper = "Sill, Monotonic Networks (1997)"
-    random = False
+    stochastic = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {"alone": {"text": False}}
     space: ClassVar[Space] = {
         "veto_at": (2, 6),
@@ -88,7 +88,7 @@ class Rules(Method[Known]):
 
     def score(self, state: Known, items: Tensor) -> Tensor:
         text = self.learned["prior"][items] + state.seen.dot(self.items.features, items)
-        return to_unit(text + self.rule(state, items))
+        return squash_to_unit(text + self.rule(state, items))
 
     def rule(self, state: Known, items: Tensor) -> Tensor:
         """(B, Q) what the two rules add to an item."""

@@ -40,8 +40,8 @@ class Setfit(Logistic):
 
     family = "fine-tuning"
     paper = "arXiv:2209.11055"
-    random = True
-    needs_tokens = True
+    stochastic = True
+    fine_tunes_encoder = True
     space: ClassVar[Space] = {"blocks": (1, 2), "pair_steps": (30, 300), "pair_lr": (2e-5, 1e-3)}
     state_size = Logistic.state_size
 

@@ -30,7 +30,7 @@ class Simpleshot(Method[Tensor]):
 
     family = "meta-learning"
     paper = "arXiv:1911.04623"
-    random = False
+    stochastic = False
     space: ClassVar[Space] = {"kappa": (0.1, 10.0)}
     state_size = "8 * D"
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Learned, Method, Space, to_unit
+from coldbench.method import Method, Params, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
@@ -49,7 +49,7 @@ class Stack(Method[Seen]):
         self.learned = {"prior": item_prior(warm, items)}
         choose(self, self._candidates(warm, seeds), valid)
 
-    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Learned]:
+    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
         """Features in units in which each weight of a new user is N(0, 1), and so is the noise."""
         left = residuals(warm, self.learned["prior"])
         counts = Warm.of(warm, self.items.device).counts
@@ -71,4 +71,4 @@ class Stack(Method[Seen]):
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
         said = state.dot(self.learned["features"], items)  # (B, Q)
-        return to_unit(self.learned["prior"][items] + said)
+        return squash_to_unit(self.learned["prior"][items] + said)

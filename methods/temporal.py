@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
@@ -56,7 +56,7 @@ class Temporal(Method[Seen | Tensor]):
 
     family = "robust"
     paper = "Ding & Li, Time Weight Collaborative Filtering (2005), doi:10.1145/1099554.1099689"
-    random = False
+    stochastic = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "logistic": {"base": "logistic"},
         "protonet": {"base": "protonet"},  # trained on all labels alike, as its base; random as it
@@ -100,7 +100,7 @@ class Temporal(Method[Seen | Tensor]):
             return self._protonet().score(state, items)
         expected, said = self.learned["prior"][items], state.dot(self.items.features, items)
         if self.base == "ridge":
-            return to_unit(expected + said)
+            return squash_to_unit(expected + said)
         return torch.sigmoid(_log_odds(expected) + said)
 
     def _protonet(self) -> Protonet:
@@ -110,4 +110,4 @@ class Temporal(Method[Seen | Tensor]):
 
 
 def _log_odds(expected: Tensor) -> Tensor:
-    return torch.logit(to_unit(expected), eps=1e-6)
+    return torch.logit(squash_to_unit(expected), eps=1e-6)

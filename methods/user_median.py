@@ -22,8 +22,8 @@ class UserMedian(Method[Tensor]):
     """Its state is one number a user, (B,)."""
 
     family = "simple"
-    ranks = False
-    random = False
+    can_rank = False
+    stochastic = False
     state_size = "4"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from coldbench.episode import Feedback, Users
-from coldbench.method import Learned
+from coldbench.method import Params
 from coldbench.parameters import Count, NotNegative
 from coldbench.seeds import Seeds
 
 from ._adversary import slope, unit
 from ._gradient_head import Adapted, InnerLoop, beside
-from ._inner_loop import Head, hidden_units, read, where_on
+from ._head import Head, hidden_units, read, where_on
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Vat(InnerLoop):
     space = InnerLoop.space | {"epsilon": (0.1, 10.0), "smoothness": (0.1, 10.0)}
     state_size = "4 * (2 * K * (hidden + D) + hidden + 1)"
 
-    def fixed(self, warm: Users, seeds: Seeds) -> Learned:
+    def fixed(self, warm: Users, seeds: Seeds) -> Params:
         rng = torch.Generator().manual_seed((seeds.init + 1) % 2**63)
         lots = torch.randn(self.lots, self.items.features.shape[1], generator=rng)
         return {"lots": lots.to(self.items.features)}

@@ -21,7 +21,7 @@ class Broken(Method[None]):
     how: str = "not"
 
     adapts = False
-    random = False
+    stochastic = False
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items, self.learned = items, {"one": torch.ones(1)}

@@ -17,7 +17,7 @@ from coldbench.seeds import Seeds
 class Leaky(Method[int]):
     start: str = "cheats"  # "cheats" with no label too, or "honest"
 
-    random = False
+    stochastic = False
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items

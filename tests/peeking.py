@@ -25,7 +25,7 @@ from coldbench.seeds import Seeds
 class Peeking(Method[Feedback]):
     how: str = "frames"
 
-    random = False
+    stochastic = False
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items, self.learned = items, {"one": torch.ones(1)}

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 descent: Any = import_module("coldbench.methods._inner_loop")
+heads: Any = import_module("coldbench.methods._head")
+reference: Any = import_module("coldbench.methods._inner_loop_plain")
 USERS, ROWS, HIDDEN, WIDTH, ASKED = 5, 3, 4, 6, 7
 
 
@@ -49,34 +50,32 @@ class Problem:
             self.labels,
             self.weight,
         )
-        start = descent.Head(None, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
+        start = heads.Head(None, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
         rates = descent.Rates(None if frozen else p["first"], p["last"], p["bias"])
         head = descent.descend(start, rows, [rates] * steps, pull=pull)
         table = (self.asked @ p["w"] + p["b"]).flatten(0, 1)
         places = torch.arange(USERS * ASKED).view(USERS, ASKED)
-        return descent.logits(head, table, places, 1 + self.asked @ self.x.mT)
+        return heads.logits(head, table, places, 1 + self.asked @ self.x.mT)
 
     def plain(self, steps: int, pull: float, *, frozen: bool = False) -> Tensor:
-        """The same by a copy of every weight for each user, and autograd."""
+        """The same by the plain loop: a copy of every weight for each user, and autograd."""
         p, answers = self.leaves, []
         for user in range(USERS):
-            begin = weights = [p["w"], p["b"], p["v"], p["c"]]
-            rates = [
+            w, b, v, c = (
                 p[name][user] if len(p[name].shape) == 2 else p[name]
                 for name in ("first", "first", "last", "bias")
-            ]
-            for _ in range(steps):
-                w, b, v, c = weights
-                z = self.offset[user] + torch.relu(self.x[user] @ w + b) @ v + c
-                loss = binary_cross_entropy_with_logits(
-                    z, self.labels[user], self.weight[user], reduction="sum"
-                )
-                far = sum(((a - z) ** 2).sum() for a, z in zip(weights, begin, strict=True))
-                slopes = torch.autograd.grad(loss + pull / 2 * far, weights, create_graph=True)
-                moved = [w - r * s for w, r, s in zip(weights, rates, slopes, strict=True)]
-                weights = [*weights[:2], *moved[2:]] if frozen else moved
-            w, b, v, c = weights
-            answers.append(torch.relu(self.asked[user] @ w + b) @ v + c)
+            )
+            theta = reference.descend(
+                [p[name] for name in "wbvc"],
+                self.x[user],
+                self.labels[user],
+                [None, None, v, c] if frozen else [w, b, v, c],
+                steps,
+                weight=self.weight[user],
+                offset=self.offset[user],
+                pull=pull,
+            )
+            answers.append(reference.predict(theta, self.asked[user]))
         return torch.stack(answers)
 
 
@@ -93,7 +92,7 @@ def test_scores_and_every_gradient_are_those_of_autograd(
     pull: float,
     frozen: bool,
 ) -> None:
-    monkeypatch.setattr(descent, "CACHED", cached)
+    monkeypatch.setattr(heads, "CACHED", cached)
     problem = Problem(own_rates=own_rates)
     leaves = [w for name, w in problem.leaves.items() if not (frozen and name == "first")]
     found, wanted = (f(steps, pull, frozen=frozen) for f in (problem.fast, problem.plain))
@@ -111,7 +110,7 @@ def test_a_user_on_the_way_goes_on_where_it_was() -> None:
     p = problem.leaves
     base, gram = problem.x @ p["w"] + p["b"], 1 + problem.x @ problem.x.mT
     rows = descent.Rows(base, gram, problem.offset, problem.labels, problem.weight)
-    start = descent.Head(None, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
+    start = heads.Head(None, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
     rates = descent.Rates(0.3, 0.3, 0.3)
     at_once = descent.descend(start, rows, [rates] * 4, pull=0.1)
     half = descent.descend(start, rows, [rates] * 2, pull=0.1)

@@ -85,9 +85,11 @@ def test_base_and_parts_sum_to_the_score(
     batch, method = cold(world, shots), known[name]
     found = method.explain(batch.support, batch.query.items)
     score = method.score(method.adapt(batch.support), batch.query.items)
-    assert found.parts.shape == (*batch.query.items.shape, shots)
+    assert found.contributions.shape == (*batch.query.items.shape, shots)
     assert (found.score - score).abs().max() <= 1e-5
-    assert shots == 0 or found.parts.abs().max() > 1e-3, "the labels add nothing to anything"
+    assert shots == 0 or found.contributions.abs().max() > 1e-3, (
+        "the labels add nothing to anything"
+    )
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
@@ -113,10 +115,10 @@ def test_padding_adds_nothing_and_changes_nothing(
     found = method.explain(support, batch.query.items)
     score = method.score(method.adapt(support), batch.query.items)
     assert (found.score - score).abs().max() <= 1e-5
-    padded = (~support.mask)[:, None].expand_as(found.parts)
-    assert bool((found.parts[padded] == 0).all())
+    padded = (~support.mask)[:, None].expand_as(found.contributions)
+    assert bool((found.contributions[padded] == 0).all())
     other = replace(support, labels=torch.where(support.mask, support.labels, 0.1))
-    assert torch.equal(method.explain(other, batch.query.items).parts, found.parts)
+    assert torch.equal(method.explain(other, batch.query.items).contributions, found.contributions)
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
@@ -127,7 +129,7 @@ def test_an_item_is_explained_the_same_alone_or_among_others(
     together = method.explain(batch.support, batch.query.items)
     one = Feedback(*(column[2:3] for column in vars(batch.support).values()))
     alone = method.explain(one, batch.query.items[2:3, 1:2])
-    assert (alone.parts - together.parts[2:3, 1:2]).abs().max() <= 1e-5
+    assert (alone.contributions - together.contributions[2:3, 1:2]).abs().max() <= 1e-5
 
 
 def test_ridge_and_fold_in_agree_with_the_weights_solved_for_by_hand(
@@ -146,7 +148,7 @@ def test_ridge_and_fold_in_agree_with_the_weights_solved_for_by_hand(
             x, q = table[seen], table[asked]
             inverse = torch.linalg.inv(x.T @ x + strength * torch.eye(x.shape[1]).double())
             alpha = torch.linalg.inv(x @ x.T + strength * torch.eye(4).double()) @ left
-            parts = method.explain(batch.support, batch.query.items).parts[user, 0]
+            parts = method.explain(batch.support, batch.query.items).contributions[user, 0]
             for at in range(4):
                 by_hand = q @ inverse @ x[at] * left[at] if rows else alpha[at] * (x[at] @ q)
                 assert abs(float(parts[at]) - float(by_hand)) < 1e-5
@@ -168,7 +170,7 @@ def test_protonets_parts_agree_with_moving_the_prototypes_item_by_item(
         for c, w, sign in ((start[0], y, -1), (start[1], 1 - y, 1)):
             new = (method.kappa * c + w * x) / (method.kappa + w)
             moved += sign * float(((e - new) ** 2).sum() - ((e - c) ** 2).sum())
-        assert abs(float(found.parts[user, 0, 0]) - float(scale) * moved) < 1e-5
+        assert abs(float(found.contributions[user, 0, 0]) - float(scale) * moved) < 1e-5
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
@@ -181,7 +183,7 @@ def test_deleting_what_added_most_lowers_the_score_more_than_deleting_by_lot(
     method, batch = trained(name, world), cold(world, 12)
     support, items = batch.support, batch.query.items
     with torch.no_grad():
-        parts = method.explain(support, items).parts  # (B, Q, K)
+        parts = method.explain(support, items).contributions  # (B, Q, K)
         full = method.score(method.adapt(support), items)
         lot = torch.randint(12, parts.shape[:2], generator=torch.Generator().manual_seed(0))
 

@@ -65,7 +65,7 @@ def test_every_cell_is_done_or_says_which_package_is_missing(job: Path) -> None:
     cells = {cell.name: cell for cell in read_run(job)}
     assert set(cells) == set(quick_grid().methods)
     for name, cell in cells.items():
-        needs = registry.find("methods", name).needs
+        needs = registry.find("methods", name).requires_package
         if needs and find_spec(needs) is None:
             assert cell.status == "unavailable" and needs in cell.reason
         else:

@@ -448,7 +448,7 @@ def test_a_user_of_weight_two_counts_as_two_users(name: str) -> None:
 def test_the_pooled_auc_is_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     judged, weights = world(20, 5), torch.randint(0, 3, (50, 20)).double()
     whole = pooled("auc-pooled", judged, weights)
-    monkeypatch.setattr("coldbench.metrics.compute.MEMORY", 1000)
+    monkeypatch.setattr("coldbench.metrics.formulas.MEMORY", 1000)
     assert torch.equal(pooled("auc-pooled", judged, weights), whole)
 
 

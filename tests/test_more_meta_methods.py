@@ -16,7 +16,7 @@ from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.interactions import Catalogue
-from coldbench.method import Method, from_params, soft_cross_entropy, to_unit
+from coldbench.method import Method, from_params, soft_cross_entropy, squash_to_unit
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
@@ -316,7 +316,7 @@ def test_matching_is_a_weighted_mean_of_what_the_labels_leave(
                 near.append(torch.cosine_similarity(eye[0], eye[1], dim=0))
                 left.append(label - w["expected"][item])
             share = torch.softmax(torch.stack(near) * w["sharpness"].exp(), 0)
-            wanted = to_unit(w["expected"][asked] + share @ torch.stack(left))
+            wanted = squash_to_unit(w["expected"][asked] + share @ torch.stack(left))
             torch.testing.assert_close(found[user, place], wanted, rtol=0, atol=1e-5)
 
 
@@ -324,7 +324,7 @@ def test_matching_without_a_label_says_what_the_item_prior_says(
     world: tuple[Split, Items],
 ) -> None:
     method, batch = trained(world, "matching"), cold(world, 0)
-    wanted = to_unit(method.learned["expected"][batch.query.items])
+    wanted = squash_to_unit(method.learned["expected"][batch.query.items])
     torch.testing.assert_close(scores(method, batch), wanted, rtol=0, atol=1e-6)
 
 

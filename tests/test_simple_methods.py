@@ -21,7 +21,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.method import Method, to_unit
+from coldbench.method import Method, squash_to_unit
 from coldbench.seeds import Seeds
 
 FLOOR = ["random", "constant", "popularity"]
@@ -169,7 +169,7 @@ def test_adapts_says_whether_the_support_moves_a_score(name: str) -> None:
 def test_ranks_says_whether_items_of_a_user_differ(name: str) -> None:
     method, (support, asked) = trained(name), some_users()
     got = scores(method, support, asked)
-    assert bool((got - got[:, :1]).abs().max() > 1e-6) == method.ranks
+    assert bool((got - got[:, :1]).abs().max() > 1e-6) == method.can_rank
 
 
 @pytest.mark.parametrize("name", SIMPLE)
@@ -177,7 +177,7 @@ def test_random_says_whether_another_seed_gives_other_scores(name: str) -> None:
     support, asked = some_users()
     first, again, other = (scores(trained(name, seed), support, asked) for seed in (0, 0, 1))
     assert torch.equal(first, again)
-    assert torch.equal(first, other) != registry.find("methods", name).random
+    assert torch.equal(first, other) != registry.find("methods", name).stochastic
 
 
 @pytest.mark.parametrize("name", PERSONAL)
@@ -254,7 +254,7 @@ def test_ridge_is_scikit_learns_with_the_prior_as_offset() -> None:
         seen, query = support.items[user], asked[user]
         left = (support.labels[user] - prior[seen]).numpy()
         peer = Ridge(alpha=0.7, fit_intercept=False).fit(e[seen], left)
-        same(got, to_unit(prior[query] + torch.from_numpy(peer.predict(e[query])).float()))
+        same(got, squash_to_unit(prior[query] + torch.from_numpy(peer.predict(e[query])).float()))
 
 
 @pytest.mark.parametrize("s", [0.3, 1.0, 4.0])
@@ -283,7 +283,7 @@ def test_knn_by_hand() -> None:
     near3, near4 = torch.exp((e[7] @ e[3]) / 0.2), torch.exp((e[7] @ e[4]) / 0.2)
     said = near3 * (1 - prior[3]) + near4 * (0 - prior[4])
     want = prior[7] + said / (near3 + near4 + torch.exp(torch.tensor(0.5 / 0.2)))
-    same(got[0, 0], to_unit(want))
+    same(got[0, 0], squash_to_unit(want))
 
 
 def test_fold_in_is_the_formula_with_the_covariance_of_warm_users() -> None:
@@ -302,7 +302,7 @@ def test_fold_in_is_the_formula_with_the_covariance_of_warm_users() -> None:
         r = (support.labels[user] - prior[seen]).double().numpy()
         precision = v[seen].T @ v[seen] / noise + np.linalg.inv(sigma)
         w = np.linalg.solve(precision, v[seen].T @ r / noise)
-        want = to_unit(prior[query].double() + torch.from_numpy(v[query] @ w))
+        want = squash_to_unit(prior[query].double() + torch.from_numpy(v[query] @ w))
         same(got, want.float(), within=1e-4)
 
 
@@ -341,7 +341,7 @@ def test_ease_is_the_numpy_formula() -> None:
     left = np.array([1 - prior[3], 0 - prior[4]])
     level = left.sum() / 5
     want = prior[7] + level + 2 * ((left - level) * votes[[3, 4], 7]).sum()
-    same(got[0, 0], to_unit(torch.tensor(want)).float())
+    same(got[0, 0], squash_to_unit(torch.tensor(want)).float())
 
 
 def test_ease_refuses_a_catalogue_its_matrix_would_not_fit() -> None:

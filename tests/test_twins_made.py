@@ -127,7 +127,7 @@ class HasNoFamily(Sound):
 
 @breaks("says what it is", "no whole-number parameter", alone=True)
 class TracesWhatIsNotThere(Sound):
-    traced = "steps"
+    steps_param = "steps"
 
 
 def made_elsewhere() -> Twin:

@@ -19,7 +19,7 @@ from torch import Tensor
 from coldbench import encoder, registry
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import to_unit
+from coldbench.method import squash_to_unit
 from coldbench.seeds import Seeds
 from tests.twins import (
     Break,
@@ -256,7 +256,7 @@ class GetsOverAnything(Sound):
 
 @breaks("same seed same bits", "scores differ", alone=True)
 class ReadsTheWorldsSeed(Noisy):
-    random = False
+    stochastic = False
 
     def noise(self, seeds: Seeds, n: int) -> Tensor:
         return torch.randn(n, generator=torch.Generator().manual_seed(torch.initial_seed()))
@@ -274,14 +274,14 @@ class DrawsWithoutASeed(Noisy):
         return torch.from_numpy(np.random.default_rng().random(n))
 
 
-@breaks("another seed other numbers", "declare random = False", alone=True)
+@breaks("another seed other numbers", "declare stochastic = False", alone=True)
 class IgnoresItsSeed(Sound):
-    random = True
+    stochastic = True
 
 
-@breaks("another seed other numbers", "says random = False", alone=True)
+@breaks("another seed other numbers", "says stochastic = False", alone=True)
 class SaysItIsNotRandom(Noisy):
-    random = False
+    stochastic = False
 
 
 @breaks("only its own seeds matter", "of the split or of the draw", alone=True)
@@ -326,7 +326,7 @@ class LearnsALittle(Sound):
         self.learned["usual"] = 0.3 + 0.4 * lot.to(items.device)
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return to_unit(self.learned["usual"][items] + 0.03 * self.liking(state, items))
+        return squash_to_unit(self.learned["usual"][items] + 0.03 * self.liking(state, items))
 
 
 @breaks("learns a planted taste better than popularity", "popularity has")
@@ -347,7 +347,7 @@ class IsContrary(Sound):
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         known, said = state.any(1, keepdim=True), self.learned["usual"][items]
         own = 0.5 - 0.12 * (said - 0.5) + 0.04 * self.liking(state, items)
-        return to_unit(torch.where(known, own, said))
+        return squash_to_unit(torch.where(known, own, said))
 
 
 @breaks("is better with K", "at K = 12")
@@ -362,7 +362,7 @@ class AdaptsToTheLevelAlone(Sound):
         return self.surprise(support).sum(1, keepdim=True)
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return to_unit(self.learned["usual"][items] + 0.01 * state)
+        return squash_to_unit(self.learned["usual"][items] + 0.01 * state)
 
 
 @breaks("its gain comes from the labels", "with labels turned round", alone=True)

@@ -20,7 +20,7 @@ from torch import Tensor
 from coldbench import encoder
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, to_unit
+from coldbench.method import Method, squash_to_unit
 from coldbench.seeds import Seeds
 from coldbench.testing import check_method
 from coldbench.testing.check_method import Outcome
@@ -107,7 +107,7 @@ class Sound(Method[Tensor]):
 
     weight: float = 0.3
 
-    random = False
+    stochastic = False
     state_size = "4 * D"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
@@ -125,13 +125,15 @@ class Sound(Method[Tensor]):
         return (self.items.features[items] @ state[..., None])[..., 0]  # (B, Q)
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return to_unit(self.learned["usual"][items] + self.weight * self.liking(state, items))
+        return squash_to_unit(
+            self.learned["usual"][items] + self.weight * self.liking(state, items)
+        )
 
 
 class Noisy(Sound):
     """Sound, and a little noise as the seed has it."""
 
-    random = True
+    stochastic = True
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         super().meta_train(warm, valid, items, seeds)

@@ -89,7 +89,7 @@ def explain(cell: Cell, user: int, item: int, shots: int | None = None) -> dict[
         "cell": spec.fingerprint, "title": spec.title, "user": user, "item": item,
         "text": bench.catalogue.text[item], "shots": shots, "unit": found.unit,
         "base": float(found.base), "parts": _parts(found, batch, ratings, bench.catalogue),
-        "sum": float(found.base + found.parts.sum(2)), "score": score,
+        "sum": float(found.base + found.contributions.sum(2)), "score": score,
         "stored": stored[0] if stored else None, "agrees": agrees,
     }  # fmt: skip
 
@@ -147,7 +147,7 @@ def _parts(
         }
         for item, label, age, real, rating, adds in zip(
             support.items[0], support.labels[0], support.ages[0], support.mask[0],
-            ratings, found.parts[0, 0], strict=True,
+            ratings, found.contributions[0, 0], strict=True,
         )
         if real
     ]  # fmt: skip

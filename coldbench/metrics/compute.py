@@ -1,16 +1,6 @@
-"""How good a user's scores are: ranking, rating, classification and calibration.
+"""The metrics by name, per user or pooled over users, and what each is by chance.
 
-Ties are scored in expectation over random tie-breaking, exactly, so a constant measures as chance
-and the order in which items are stored cannot help. Every ranking metric is computed from three
-counts, `above`, `tied` and `candidates`: ranking the query's items and ranking the whole catalogue
-are one path.
-
-Järvelin & Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (2002).
-McSherry & Najork, "Computing information retrieval performance measures efficiently in the presence
-of tied scores" (2008).
-
-Shapes: B users, Q query items, R resamples; short queries are padded and `mask` is True where an
-item is real. All measures are float64. One that has no meaning for a user is NaN, not 0.
+`coldbench.metrics.formulas` gives each formula and its source. Shapes: B users, R resamples.
 """
 
 import re
@@ -21,93 +11,11 @@ import torch
 from torch import Tensor
 
 from coldbench.errors import unknown
+from coldbench.metrics import formulas
+from coldbench.metrics.formulas import NO_CUT
 from coldbench.metrics.predictions import Judged
 
-MEMORY = 25_000_000  # float64 numbers held at a time by the pooled AUC: 200 MB
-NO_CUT = 1 << 62  # the k of a metric that looks at the whole list
 GAIN = "gain 2^g - 1, g the rating mapped from its scale to 1..5 (of likes: the like)"
-
-
-def _mean(values: Tensor, judged: Judged) -> Tensor:
-    return (values * judged.mask).sum(1, dtype=torch.float64) / judged.mask.sum(1)
-
-
-def _ndcg(judged: Judged, gains: Tensor, k: int) -> Tensor:
-    """Sum over ranks r up to k of gain / log2(1 + r), over the same of the best order."""
-    k = min(k, int(judged.candidates.max()))
-    places = torch.arange(1, k + 1, dtype=torch.float64, device=gains.device)
-    discounts = 1 / torch.log2(places + 1)  # (k,)
-    cumulated = torch.nn.functional.pad(discounts.cumsum(0), (1, 0))  # (k + 1,)
-    first, last = judged.above.clamp(max=k), (judged.above + judged.tied).clamp(max=k)
-    expected = (cumulated.take(last) - cumulated.take(first)) / judged.tied  # (B, Q)
-    ideal = gains.sort(1, descending=True).values[:, :k]
-    best = (ideal * discounts[: ideal.shape[1]]).sum(1)
-    return (gains * expected).sum(1) / best
-
-
-def _auc(judged: Judged) -> Tensor:
-    n, r = judged.candidates.double(), judged.relevant.sum(1).double()
-    beaten = n[:, None] - judged.above - 0.5 * (judged.tied + 1.0).double()  # half for a tie
-    wins = (beaten * judged.relevant).sum(1) - r * (r - 1) / 2  # the relevant beat one another
-    return wins / (r * (n - r))
-
-
-def _first_like(judged: Judged, k: int, worth: Callable[[Tensor], Tensor]) -> Tensor:
-    """(B,) expected worth of the rank of the first relevant item, 0 beyond k.
-
-    The first tie group that holds relevant items has m of them among t; the chance that its first
-    p places hold none is hypergeometric, (t-m)/t * (t-m-1)/(t-1) * ..., and multiplied up here.
-    """
-    above = judged.above.masked_fill(~judged.relevant, NO_CUT).amin(1)
-    group = judged.relevant & (judged.above == above[:, None])
-    m, t = group.sum(1), (judged.tied * group).amax(1)
-    none = torch.ones(len(m), dtype=torch.float64, device=m.device)
-    value = torch.zeros_like(none)
-    for p in range(1, min(k, int(t.max())) + 1):
-        still = none * (t - m - p + 1).clamp(min=0) / (t - p + 1).clamp(min=1)
-        value += (none - still) * worth((above + p).double()) * (above + p <= k)
-        none = still
-    return value.masked_fill(m == 0, torch.nan)
-
-
-def _likes_in_top(judged: Judged, k: int) -> Tensor:
-    inside = torch.minimum((k - judged.above).clamp(min=0), judged.tied).double() / judged.tied
-    return (inside * judged.relevant).sum(1)
-
-
-def _log_loss(judged: Judged) -> Tensor:
-    p, y = judged.scores.clamp(1e-7, 1 - 1e-7), judged.labels
-    return _mean(-y * p.log() - (1 - y) * torch.log1p(-p), judged)
-
-
-def _auc_pooled(judged: Judged, weights: Tensor) -> Tensor:
-    scores, order = judged.scores[judged.mask].sort()  # (N,)
-    like = judged.relevant[judged.mask][order]
-    user = judged.mask.nonzero()[:, 0][order]
-    first = torch.searchsorted(scores, scores[like])
-    last = torch.searchsorted(scores, scores[like], right=True)
-    result = []
-    for part in weights.split(max(1, MEMORY // max(1, 4 * len(scores)))):
-        each = part[:, user]  # (r, N)
-        dislikes = torch.nn.functional.pad((each * ~like).cumsum(1), (1, 0))  # (r, N + 1)
-        beaten = (dislikes[:, first] + dislikes[:, last]) / 2  # half for a tie
-        likes = each[:, like]
-        result.append((likes * beaten).sum(1) / (likes.sum(1) * dislikes[:, -1]))
-    return torch.cat(result)
-
-
-def _found(judged: Judged, weights: Tensor, precision: float) -> Tensor:
-    """van Rijsbergen's F: recall at precision = 0, precision at 1, F1 at one half."""
-    found = (judged.likes & judged.relevant).sum(1).double()
-    amount = precision * judged.likes.sum(1).double() + (1 - precision) * judged.relevant.sum(1)
-    return (weights @ found) / (weights @ amount)
-
-
-def _ece(judged: Judged, weights: Tensor) -> Tensor:
-    bins = (judged.scores * 10).long().clamp(0, 9)
-    excess = judged.scores.new_zeros(len(bins), 10)
-    excess.scatter_add_(1, bins, judged.scores - judged.labels)  # padding adds 0 - 0
-    return (weights @ excess).abs().sum(1) / (weights @ judged.mask.sum(1).double())
 
 
 @dataclass(frozen=True)
@@ -125,90 +33,84 @@ class Metric:
 METRICS = {
     "ndcg@k": Metric(
         f"discounted gain of the first k over the best possible; {GAIN}",
-        lambda judged, k: _ndcg(judged, judged.gains, k),
+        lambda judged, k: formulas.ndcg(judged, judged.gains, k),
     ),
     "ndcg-binary@k": Metric(
         "the same where a like gains 1 and all else 0",
-        lambda judged, k: _ndcg(judged, judged.relevant.double(), k),
+        lambda judged, k: formulas.ndcg(judged, judged.relevant.double(), k),
     ),
     "auc": Metric(
         "chance that a like of the user outscores a dislike; a tie counts half",
-        lambda judged, k: _auc(judged),
+        lambda judged, _: formulas.auc(judged),
     ),
     "mrr": Metric(
         "one over the rank of the user's first like",
-        lambda judged, k: _first_like(judged, k, torch.reciprocal),
+        formulas.reciprocal_rank,
     ),
     "mrr@k": Metric(
         "one over the rank of the user's first like, 0 beyond k",
-        lambda judged, k: _first_like(judged, k, torch.reciprocal),
+        formulas.reciprocal_rank,
     ),
     "hit@k": Metric(
         "there is a like among the first k",
-        lambda judged, k: _first_like(judged, k, torch.ones_like),
+        formulas.hit,
     ),
     "recall@k": Metric(
         "share of the user's likes that are among the first k",
-        lambda judged, k: _likes_in_top(judged, k) / judged.relevant.sum(1),
+        formulas.recall,
     ),
     "precision@k": Metric(
         "likes among the first k, over k; 0 for a user without likes",
-        lambda judged, k: (_likes_in_top(judged, k) / k).masked_fill(
-            judged.candidates == 0, torch.nan
-        ),
+        formulas.precision,
     ),
     "accuracy": Metric(
         "share of the user's items whose like or dislike is predicted",
-        lambda judged, k: _mean(judged.likes == judged.relevant, judged),
+        lambda judged, _: formulas.accuracy(judged),
         ranks=False,
-        uniform=lambda judged: _mean((judged.relevant.double() - judged.like_at).abs(), judged),
+        uniform=formulas.accuracy_of_uniform,
     ),
     "mae": Metric(
         "mean absolute error of the user's ratings, in rating units",
-        lambda judged, k: _mean((judged.scores - judged.labels).abs(), judged) * judged.span,
+        lambda judged, _: formulas.mae(judged),
         higher_is_better=False,
         ranks=False,
-        uniform=lambda judged: (
-            _mean(judged.labels**2 + (1 - judged.labels) ** 2, judged) / 2 * judged.span
-        ),
+        uniform=formulas.mae_of_uniform,
     ),
     "rmse": Metric(
         "root of the user's mean squared error, in rating units",
-        lambda judged, k: _mean((judged.scores - judged.labels) ** 2, judged).sqrt() * judged.span,
+        lambda judged, _: formulas.rmse(judged),
         higher_is_better=False,
         ranks=False,
     ),
     "log-loss": Metric(
         "binary cross-entropy with the user's labels, in nats",
-        lambda judged, k: _log_loss(judged),
+        lambda judged, _: formulas.log_loss(judged),
         higher_is_better=False,
         ranks=False,
-        uniform=lambda judged: _mean(
-            torch.ones_like(judged.labels), judged
-        ),  # -ln u is 1 on average
+        uniform=formulas.log_loss_of_uniform,
     ),
     "auc-pooled": Metric(
         "AUC over all users' items of a seed at once; rewards knowing who likes much",
-        pooled=_auc_pooled,
+        pooled=formulas.auc_pooled,
     ),
     "f1": Metric(
         "harmonic mean of precision and recall of likes, pooled",
-        pooled=lambda judged, weights: _found(judged, weights, 0.5),
+        pooled=lambda judged, weights: formulas.f_measure(judged, weights, 0.5),
         ranks=False,
     ),
     "precision": Metric(
         "share of predicted likes that are likes, pooled",
-        pooled=lambda judged, weights: _found(judged, weights, 1.0),
+        pooled=lambda judged, weights: formulas.f_measure(judged, weights, 1.0),
         ranks=False,
     ),
     "recall": Metric(
         "share of likes that are predicted, pooled",
-        pooled=lambda judged, weights: _found(judged, weights, 0.0),
+        pooled=lambda judged, weights: formulas.f_measure(judged, weights, 0.0),
         ranks=False,
     ),
     "ece": Metric(
         "calibration error: mean score against mean label in ten bins, pooled",
-        pooled=_ece,
+        pooled=formulas.ece,
         higher_is_better=False,
         ranks=False,
     ),

@@ -43,9 +43,9 @@ CHECKS: dict[str, Check] = {
     name: check for checks in BY_SUBJECT.values() for name, check in checks.items()
 }
 NEEDS = {  # check -> the facts without which a method is exempt from it
-    "learns a planted taste better than popularity": {"ranks": "it cannot rank"},
-    "is better with K": {"adapts": "it does not adapt", "ranks": "it cannot rank"},
-    "its gain comes from the labels": {"adapts": "it does not adapt", "ranks": "it cannot rank"},
+    "learns a planted taste better than popularity": {"can_rank": "it cannot rank"},
+    "is better with K": {"adapts": "it does not adapt", "can_rank": "it cannot rank"},
+    "its gain comes from the labels": {"adapts": "it does not adapt", "can_rank": "it cannot rank"},
 }
 
 

@@ -83,7 +83,7 @@ def what_may_be_tuned_is_its_own(subject: Subject) -> None:
 
 def says_what_it_is(subject: Subject) -> None:
     """Its file or class opens in plain words; its family is named, its facts are true or false,
-    and `traced`, where given, is a whole-number parameter of its own."""
+    and `steps_param`, where given, is a whole-number parameter of its own."""
     method = subject.method
     module = sys.modules.get(method.__module__)
     own = getdoc(method) or ""
@@ -91,12 +91,14 @@ def says_what_it_is(subject: Subject) -> None:
     opening = (getattr(module, "__doc__", "") or words).strip().partition("\n")[0]
     assert len(opening.split()) > 2, "neither its file nor its class says what it is"
     assert method.family.strip(), "its family has no name"
-    for fact in ("adapts", "ranks", "random", "needs_tokens"):
+    for fact in ("adapts", "can_rank", "stochastic", "fine_tunes_encoder"):
         said = getattr(method, fact)
         assert isinstance(said, bool), f"{fact} is {said!r}, neither True nor False"
-    if method.traced:
-        steps = method().params().get(method.traced)
-        assert type(steps) is int, f"traced = {method.traced!r} is no whole-number parameter"
+    if method.steps_param:
+        steps = method().params().get(method.steps_param)
+        assert type(steps) is int, (
+            f"steps_param = {method.steps_param!r} is no whole-number parameter"
+        )
 
 
 def can_be_found_by_import(subject: Subject) -> None:

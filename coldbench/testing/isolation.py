@@ -132,14 +132,14 @@ def same_seed_same_bits(subject: Subject) -> None:
 
 
 def another_seed_other_numbers(subject: Subject) -> None:
-    """Another seed changes something; or it is declared `random = False`, and changes nothing."""
+    """Another seed changes something; or `stochastic = False` is declared, and nothing changes."""
     batch = subject.batch()
     other = subject.observed.method
     same = torch.equal(subject.predict(batch, other), subject.predict(batch))
-    if subject.method.random:
-        assert not same, "another seed changed nothing: declare random = False"
+    if subject.method.stochastic:
+        assert not same, "another seed changed nothing: declare stochastic = False"
     else:
-        assert same, "it says random = False, yet another seed changed its scores"
+        assert same, "it says stochastic = False, yet another seed changed its scores"
 
 
 def only_its_own_seeds_matter(subject: Subject) -> None:

@@ -80,7 +80,7 @@ class Subject:
     @cached_property
     def planted(self) -> World:
         """Enough users to learn from; the features hold the taste, or its words."""
-        return make_world(self.folder, users=240, tokens=self.method.needs_tokens)
+        return make_world(self.folder, users=240, tokens=self.method.fine_tunes_encoder)
 
     @cached_property
     def ready(self) -> Method[Any]:

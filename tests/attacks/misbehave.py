@@ -39,7 +39,7 @@ class Misbehave(Method[None]):
     kind: ClassVar[str] = "not"
     stage: ClassVar[str] = "never"
     adapts = False
-    random = False
+    stochastic = False
 
     def __post_init__(self) -> None:
         self._at("construct")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, to_unit
+from coldbench.method import Method, Space, squash_to_unit
 from coldbench.seeds import Seeds
 
 
@@ -24,7 +24,7 @@ class Taste(Method[Tensor]):
     strength: float = 4.0  # how far the support moves a score
 
     family = "mine"
-    random = False  # another seed gives the same numbers
+    stochastic = False  # another seed gives the same numbers
     space: ClassVar[Space] = {"damping": (1.0, 30.0), "strength": (0.5, 10.0)}
     state_size = "4 * D"
 
@@ -44,4 +44,4 @@ class Taste(Method[Tensor]):
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         asked = self.items.features[items]  # (B, Q, D)
         moved = self.strength * (asked @ state[..., None]).squeeze(-1)
-        return to_unit(self.learned["expected"][items] + moved)  # (B, Q), in 0..1
+        return squash_to_unit(self.learned["expected"][items] + moved)  # (B, Q), in 0..1
