@@ -153,6 +153,7 @@ def _facts(spec: Spec, method: Method[Any]) -> dict[str, Any]:
         "adapts": method.adapts,
         "ranks": method.can_rank,
         "random": method.stochastic,
+        "chance": method.is_chance,
         "paper": method.paper,
         "trust_remote_code": bool(spec.encoder.get("trust_remote_code")),
     }

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError, unknown
@@ -18,7 +19,6 @@ from coldbench.seeds import Seeds
 State = TypeVar("State")
 Params = dict[str, Tensor]
 Space = dict[str, tuple[float, float] | list[Any]]
-EXPLAINED = ("fold-in", "knn", "protonet", "ridge")  # tests hold this list to what there is
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,10 @@ class Method(ABC, Generic[State]):
     adapts: ClassVar[bool] = True  # False: the support changes no score
     can_rank: ClassVar[bool] = True  # False: all items of a user score the same
     stochastic: ClassVar[bool] = True  # False: another seed gives the same scores
+    is_chance: ClassVar[bool] = (
+        False  # True: random by design; scores that change are no adaptation
+    )
+    explains: ClassVar[bool] = False  # True: `explain` takes its scores apart, exactly
     fine_tunes_encoder: ClassVar[bool] = False  # True: it needs tokens, not frozen item vectors
     requires_package: ClassVar[str] = ""  # without this optional package the row is unavailable
     steps_param: ClassVar[str] = ""  # the parameter that holds the number of steps of `adapt`
@@ -98,9 +102,7 @@ class Method(ABC, Generic[State]):
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """The scores of (B, Q) items as sums over the (B, K) support. Optional: raises UserError
         where scores are no such sum."""
-        raise UserError(
-            f"{type(self).__name__} has no exact explanation; {', '.join(EXPLAINED)} have"
-        )
+        raise no_explanation(type(self).__name__)
 
     def __getattr__(self, name: str) -> Any:  # reached only where an attribute is missing
         if name in ("learned", "items"):
@@ -130,6 +132,16 @@ class Method(ABC, Generic[State]):
 
         self.items = items
         self.learned = load_file(folder / "learned.safetensors", device=str(items.device))
+
+
+def explained() -> list[str]:
+    """The methods that explain their scores, by name."""
+    entries = registry.entries("methods")
+    return [entry.name for entry in entries if entry.facts.get("explains")]
+
+
+def no_explanation(name: str) -> UserError:
+    return UserError(f"{name} has no exact explanation; {', '.join(explained())} have")
 
 
 def from_params(cls: type[Method[Any]], name: str, params: dict[str, Any]) -> Method[Any]:

@@ -35,6 +35,7 @@ class FoldIn(Method[Tensor]):
     )
 
     family = "simple"
+    explains = True
     paper = "Salakhutdinov & Mnih, Probabilistic Matrix Factorization (2007)"
     space: ClassVar[Space] = {"factors": (4, 64), "ridge": (1.0, 40.0), "noise": (0.1, 2.0)}
     state_size = "4 * (1 + factors)"

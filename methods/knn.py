@@ -30,6 +30,7 @@ class Knn(Method[Feedback]):
     nearness: Cosine | None = None  # cosine at which the prior stands; None: chosen on valid users
 
     family = "simple"
+    explains = True
     stochastic = False
     space: ClassVar[Space] = {"temperature": (0.02, 0.5), "nearness": (0.3, 0.95)}
     state_size = "17 * K"  # items, labels, ages and the mask

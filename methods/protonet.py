@@ -28,6 +28,7 @@ class Protonet(Trained[Tensor]):
     kappa: Positive = 3.0  # how many labels a warm prototype is worth
 
     family = "meta-learning"
+    explains = True
     paper = "arXiv:1703.05175"
     space = Trained.space | {"width": (16, 256), "kappa": (0.3, 30.0)}
     state_size = "8 * width"

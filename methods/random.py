@@ -1,6 +1,6 @@
-"""Random: a number by lot for every user and item. What chance looks like.
+"""Random: a random number for every user and item. What chance looks like.
 
-The lot is a hash (SplitMix64; Steele, Lea & Flood 2014) of the seed, the user's support and the
+The number is a hash (SplitMix64; Steele, Lea & Flood 2014) of the seed, the user's support and the
 item, so neither the batch nor the other candidates change it. Users with the same support draw the
 same numbers; with K = 0 that is everyone, and only their different queries tell them apart.
 """
@@ -24,6 +24,7 @@ class Random(Method[Tensor]):
     """Its state is one hash a user, (B,) int64."""
 
     family = "floor"
+    is_chance = True
     state_size = "8"
     exempt = {  # noqa: RUF012
         "learns a planted taste better than popularity": "it is chance",

@@ -28,6 +28,7 @@ class Ridge(Method[Seen]):
     tau: Positive | None = None  # strength of the penalty; None: chosen on valid users
 
     family = "simple"
+    explains = True
     paper = "Bertinetto et al., Meta-learning with differentiable closed-form solvers (2019)"
     stochastic = False
     space: ClassVar[Space] = {"tau": (0.1, 20.0)}

@@ -3,7 +3,7 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from coldbench.results.paired import plain
+from coldbench.results.rounding import plain
 
 from ._labels import colours, short
 from ._setting import Part

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from coldbench.metrics.compute import known
-from coldbench.results.paired import plain
-from coldbench.results.pairwise import FEW, Critical
-from coldbench.results.pairwise import critical as compared
+from coldbench.results.critical_difference import FEW, Critical
+from coldbench.results.critical_difference import critical as compared
 from coldbench.results.results import Results
+from coldbench.results.rounding import plain
 
 from ._labels import short
 from ._setting import parts

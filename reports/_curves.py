@@ -4,7 +4,8 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from coldbench.results.paired import REFERENCE, plain
+from coldbench.results.paired import REFERENCE
+from coldbench.results.rounding import plain
 
 from ._costs import NOTHING, idle
 from ._labels import below, colours, end_labels, frame, short

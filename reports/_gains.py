@@ -3,7 +3,8 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from coldbench.results.paired import CERTAIN, OWN, REFERENCE, plain
+from coldbench.results.paired import CERTAIN, OWN, REFERENCE
+from coldbench.results.rounding import plain
 
 from ._labels import adapting
 from ._setting import FLOOR, Part

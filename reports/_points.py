@@ -4,7 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coldbench.results.paired import plain
+from coldbench.results.rounding import plain
 
 from ._costs import cost, frontier, idle
 from ._labels import below, colours, frame, name_dots

@@ -8,8 +8,9 @@ import polars as pl
 
 from coldbench.cell import Cell
 from coldbench.metrics.compute import known
-from coldbench.results.paired import REFERENCE, plain
+from coldbench.results.paired import REFERENCE
 from coldbench.results.results import Results
+from coldbench.results.rounding import plain
 
 from ._values import Row, Value, metric_name, span
 

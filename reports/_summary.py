@@ -3,7 +3,8 @@
 from typing import Any
 
 from coldbench.metrics.compute import known
-from coldbench.results.paired import CERTAIN, OWN, REFERENCE, plain
+from coldbench.results.paired import CERTAIN, OWN, REFERENCE
+from coldbench.results.rounding import plain
 
 from ._costs import NOTHING, cost, idle
 from ._setting import FLOOR, Part

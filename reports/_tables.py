@@ -4,7 +4,8 @@ import polars as pl
 
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import known
-from coldbench.results.paired import CERTAIN, OWN, REFERENCE, plain
+from coldbench.results.paired import CERTAIN, OWN, REFERENCE
+from coldbench.results.rounding import plain
 
 from ._audits import audits
 from ._costs import NOTHING, cost, idle

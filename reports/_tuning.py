@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from coldbench.metrics.compute import known
-from coldbench.results.paired import plain
 from coldbench.results.results import Results
+from coldbench.results.rounding import plain
 
 from ._labels import end_labels, short
 from ._svg import COLOURS, MUTED, Drawing, laid_out

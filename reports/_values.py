@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from coldbench.metrics.compute import known
-from coldbench.results.paired import CERTAIN, plain
+from coldbench.results.paired import CERTAIN
+from coldbench.results.rounding import plain
 
 NAMES = {
     "auc": "AUC per user", "auc-pooled": "AUC pooled", "accuracy": "accuracy", "f1": "F1",

@@ -42,6 +42,7 @@ def write_cell(
     folder.mkdir(parents=True)
     stage = "" if status == "done" else "meta-train"
     known = {"like_at": 0.625, "span": 4.0, "graded": True, "adapts": True, "hardware": "a box"}
+    known["chance"] = which.method == "random"
     if scores is not None:
         scores.write_parquet(folder / "scores.parquet")
     if timing is not None:

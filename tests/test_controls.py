@@ -12,7 +12,7 @@ from coldbench import registry
 from coldbench.interactions import SECOND
 from coldbench.leakage import leaks
 from coldbench.protocol import Protocol
-from coldbench.results.controls import ASKED, BLIND, OTHERS
+from coldbench.results.leaks import ASKED, BLIND, OTHERS
 from coldbench.results.results import Results, read
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split

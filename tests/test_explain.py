@@ -17,12 +17,13 @@ from coldbench.cell import RECORD, read_run, record
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable, UserError
-from coldbench.method import EXPLAINED, Method
+from coldbench.method import Method, explained
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 from coldbench.testing.check_method import World, make_world
 from tests import console
 
+EXPLAINED = explained()
 Small = tuple[Split, Items]
 why: Any = import_module("coldbench.benchmarks.commands.explain")
 
@@ -68,7 +69,7 @@ def test_the_error_of_a_method_without_explanation_names_those_that_have_one() -
             have += [name] * (registry.find("methods", name).explain is not Method.explain)
         except (Unavailable, ImportError):
             continue
-    assert tuple(have) == EXPLAINED
+    assert have == EXPLAINED
 
 
 def test_a_method_without_explanation_says_so(world: Small) -> None:

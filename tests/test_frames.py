@@ -9,10 +9,10 @@ import torch
 from scipy import stats
 
 from coldbench.metrics.predictions import Judged, judge
-from coldbench.results.calibration import pooled_auc
+from coldbench.results.critical_difference import critical
 from coldbench.results.exposure import gini
-from coldbench.results.pairwise import critical
-from coldbench.results.profiles import interquartile_mean
+from coldbench.results.interquartile import interquartile_mean
+from coldbench.results.pooled_auc import pooled_auc
 from coldbench.results.subgroups import rightly_ordered
 from coldbench.results.user_scores import Blocks
 

@@ -13,9 +13,9 @@ import pytest
 from coldbench import registry
 from coldbench.cell import read_run
 from coldbench.errors import UserError
-from coldbench.results.controls import BLIND, OTHERS, READ
-from coldbench.results.paired import plain
+from coldbench.results.leaks import BLIND, OTHERS, READ
 from coldbench.results.results import Results, read
+from coldbench.results.rounding import plain
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
 costs: Any = import_module("coldbench.reports._costs")

@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.results.paired import plain
 from coldbench.results.results import Results, read
+from coldbench.results.rounding import plain
 
 HERE = Path(__file__).parent
 fake, attacks, browser = (

@@ -16,8 +16,8 @@ import pytest
 import coldbench
 from coldbench.cell import Spec
 from coldbench.errors import UserError
+from coldbench.results.critical_difference import critical
 from coldbench.results.paired import CERTAIN
-from coldbench.results.pairwise import critical
 from coldbench.results.results import Results, read
 from coldbench.results.trials import Trial, add_trial
 

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.results.paired import plain
 from coldbench.results.results import Results, read
+from coldbench.results.rounding import plain
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
 HOSTILE = r"""<script>alert(1)</script> | **bold** $x_1$ \input{/etc/passwd} =1+1 [a](b) %"""

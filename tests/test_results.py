@@ -15,8 +15,10 @@ from coldbench.cell import read_run, write_plan
 from coldbench.errors import UserError
 from coldbench.metrics import compute, statistics
 from coldbench.metrics.predictions import judge
-from coldbench.results.paired import paired, plain, verdict
+from coldbench.results.adaptation import verdict
+from coldbench.results.paired import paired
 from coldbench.results.results import DEFAULT_METRICS, Results, read
+from coldbench.results.rounding import plain
 from coldbench.results.user_scores import Draws, read_blocks
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))

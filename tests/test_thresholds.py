@@ -11,19 +11,21 @@ import polars as pl
 import pytest
 import torch
 
+from coldbench import leakage
 from coldbench.cell import Cell, Spec
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
-from coldbench.leakage import leaks
 from coldbench.metrics.compute import pooled
 from coldbench.metrics.predictions import judge
 from coldbench.protocol import Protocol
-from coldbench.results import controls, pairwise
+from coldbench.results import critical_difference, leaks
+from coldbench.results.adaptation import STILL, verdict
 from coldbench.results.exposure import SHOWN, exposure, gini
-from coldbench.results.paired import CERTAIN, STILL, verdict
+from coldbench.results.paired import CERTAIN
 from coldbench.results.results import read
-from coldbench.results.subgroups import FEWEST, Known, buckets
+from coldbench.results.setting import Known
+from coldbench.results.subgroups import FEWEST, buckets
 from coldbench.results.user_scores import Blocks, Draws
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
@@ -79,7 +81,7 @@ def test_scores_that_rise_as_much_as_they_fall_have_moved(tmp_path: Path) -> Non
 
 def test_at_no_label_a_millionth_of_the_scale_between_two_users_is_nothing_and_more_is() -> None:
     def seen(step: float) -> bool:
-        return controls._sees_users(blocks([[0.0, 0.5], [step, 0.5]], [[0, 1], [0, 1]]))
+        return leaks._sees_users(blocks([[0.0, 0.5], [step, 0.5]], [[0, 1], [0, 1]]))
 
     assert not seen(1e-6)
     assert seen(1.000001e-6)
@@ -87,15 +89,15 @@ def test_at_no_label_a_millionth_of_the_scale_between_two_users_is_nothing_and_m
 
 def test_users_of_two_seeds_may_be_told_apart_since_each_seed_has_learnt_anew() -> None:
     scores, labels = [[0.1, 0.5], [0.2, 0.5]], [[0.0, 1], [0, 1]]
-    assert controls._sees_users(blocks(scores, labels))
-    assert not controls._sees_users(blocks(scores, labels, seeds=np.array([0, 1])))
+    assert leaks._sees_users(blocks(scores, labels))
+    assert not leaks._sees_users(blocks(scores, labels, seeds=np.array([0, 1])))
     apart = blocks(scores, labels, items=np.array([[0, 1], [2, 1]]))
-    assert not controls._sees_users(apart)  # nor are these the same items
+    assert not leaks._sees_users(apart)  # nor are these the same items
 
 
 def test_another_users_labels_are_worth_something_below_five_in_a_hundred_and_upwards() -> None:
     def gains(p: float | None, mean: float, metric: str = "ndcg@5") -> bool:
-        return controls._gains({"metric": metric, "others": mean, "others_p": p})
+        return leaks._gains({"metric": metric, "others": mean, "others_p": p})
 
     assert gains(0.0499, 0.1)
     assert not gains(0.05, 0.1)
@@ -111,7 +113,7 @@ def test_whoever_was_asked_for_other_items_than_most_is_named(tmp_path: Path) ->
         return Cell(spec, "done", "", "", {"candidates": candidates}, tmp_path)
 
     asked = [cell("a", 0, "x"), cell("b", 0, "x"), cell("c", 0, "y"), cell("a", 1, "z")]
-    fact = controls._asked(asked)
+    fact = leaks._asked(asked)
     assert (fact["checked"], fact["broken"], fact["who"]) == (4, 1, "c")
 
 
@@ -160,7 +162,9 @@ def time_fact(move: int) -> tuple[int, int, int | None]:
     times[cold.support[0, -1]] += 86_400 + move  # 86,400: to the first of the query
     log = replace(cold.users.log, times=times)
     late = replace(made, cold=replace(cold, users=replace(cold.users, log=log)))
-    check = next(c for c in leaks(late, protocol) if c.claim.startswith("no label was given after"))
+    check = next(
+        c for c in leakage.leaks(late, protocol) if c.claim.startswith("no label was given after")
+    )
     return check.n, check.violations, check.tied
 
 
@@ -198,19 +202,19 @@ def test_the_top_bins_of_the_calibration_error_are_two_and_its_last_holds_a_one(
 
 def test_a_run_of_methods_that_lies_within_a_longer_one_is_no_bar_of_its_own() -> None:
     names = ["a", "b", "c", "d"]
-    assert pairwise._cliques(names, set()) == (("a", "b", "c", "d"),)
-    assert pairwise._cliques(names, {("a", "d")}) == (("a", "b", "c"), ("b", "c", "d"))
-    assert pairwise._cliques(names, {("a", "c"), ("a", "d"), ("b", "d")}) == (
+    assert critical_difference._cliques(names, set()) == (("a", "b", "c", "d"),)
+    assert critical_difference._cliques(names, {("a", "d")}) == (("a", "b", "c"), ("b", "c", "d"))
+    assert critical_difference._cliques(names, {("a", "c"), ("a", "d"), ("b", "d")}) == (
         ("a", "b"), ("b", "c"), ("c", "d"),
     )  # fmt: skip
-    assert pairwise._cliques(names, {("b", "c")}) == (("a", "b"), ("c", "d"))
+    assert critical_difference._cliques(names, {("b", "c")}) == (("a", "b"), ("c", "d"))
 
 
 def test_six_blocks_are_as_few_as_wilcoxon_can_find_something_in() -> None:
-    assert pairwise.FEW == 6
+    assert critical_difference.FEW == 6
     steps = np.arange(1.0, 7)
-    assert pairwise._wilcoxon(steps) == 0.03125  # all of 2^6 orders of signs but two
-    assert pairwise._wilcoxon(steps[:5]) == 0.0625
+    assert critical_difference._wilcoxon(steps) == 0.03125  # all of 2^6 orders of signs but two
+    assert critical_difference._wilcoxon(steps[:5]) == 0.0625
 
 
 # --- groups and exposure
@@ -254,7 +258,7 @@ def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
 
 def cell(folder: Path, method: str, status: str = "done") -> Cell:
     spec = Spec("d", {}, "", "p", {}, method, {}, {}, "", 0, None, "cpu", 1, "", {})
-    return Cell(spec, status, "", "", {"candidates": "x"}, folder)
+    return Cell(spec, status, "", "", {"candidates": "x", "chance": method == "random"}, folder)
 
 
 def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path: Path) -> None:
@@ -263,11 +267,11 @@ def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path:
     met = {"blind": {0: blind, 2: sees}, "random": {0: sees}, "late": {2: sees}, "sees": {0: sees}}
     cells = {name: [cell(tmp_path, name)] for name in met}
     cells["sees"].append(cell(tmp_path, "sees", "failed"))
-    found = {fact["says"]: fact for fact in controls.facts(met, cells, [])}
-    assert (found[controls.ASKED]["checked"], found[controls.ASKED]["broken"]) == (4, 0)
-    assert (found[controls.BLIND]["checked"], found[controls.BLIND]["who"]) == (2, "sees")
-    assert controls.OTHERS not in found
-    assert controls.BLIND not in {f["says"] for f in controls.facts({"late": {2: sees}}, {}, [])}
+    found = {fact["says"]: fact for fact in leaks.facts(met, cells, [])}
+    assert (found[leaks.ASKED]["checked"], found[leaks.ASKED]["broken"]) == (4, 0)
+    assert (found[leaks.BLIND]["checked"], found[leaks.BLIND]["who"]) == (2, "sees")
+    assert leaks.OTHERS not in found
+    assert leaks.BLIND not in {f["says"] for f in leaks.facts({"late": {2: sees}}, {}, [])}
 
 
 @pytest.mark.parametrize(("shots", "rows"), [((0,), 0), ((1,), 0), ((0, 1), 1)])

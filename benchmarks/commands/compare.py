@@ -10,7 +10,8 @@ from coldbench.metrics import statistics
 from coldbench.metrics.compute import known
 from coldbench.metrics.statistics import Difference, bootstrap_weights
 from coldbench.results import paired, pairwise
-from coldbench.results.paired import CERTAIN, REFERENCE, plain
+from coldbench.results.paired import CERTAIN, REFERENCE
+from coldbench.results.rounding import plain
 from coldbench.results.user_scores import Blocks, Draws, read_blocks
 
 METRICS = ("ndcg@10", "ndcg@5", "auc", "mrr", "accuracy", "mae", "log-loss")

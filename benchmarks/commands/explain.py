@@ -17,7 +17,7 @@ from coldbench.encoder import Encoder
 from coldbench.episode import EpisodeBatch, Episodes
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.method import EXPLAINED, Explanation, Method, from_params
+from coldbench.method import Explanation, Method, from_params, no_explanation
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
@@ -68,7 +68,7 @@ def explain(cell: Cell, user: int, item: int, shots: int | None = None) -> dict[
         )
     method = from_params(registry.find("methods", spec.method), spec.method, spec.params)
     if type(method).explain is Method.explain:  # said before an hour of training
-        raise UserError(f"{spec.name} has no exact explanation; {', '.join(EXPLAINED)} have")
+        raise no_explanation(spec.name)
     bench = _Bench.of(spec)
     if not 0 <= item < len(bench.catalogue):
         raise UserError(

@@ -15,7 +15,8 @@ import numpy as np
 from coldbench import registry
 from coldbench.metrics.compute import known
 from coldbench.metrics.statistics import Difference, bootstrap_weights, paired
-from coldbench.results.paired import REFERENCE, plain
+from coldbench.results.paired import REFERENCE
+from coldbench.results.rounding import plain
 from coldbench.results.trials import Trial, best_of, curve
 
 from .. import provenance

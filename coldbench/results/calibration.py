@@ -1,20 +1,20 @@
-"""Scores as probabilities, and what a pooled AUC is made of.
-
-A pooled AUC compares likes of one user with dislikes of another, too: it rewards knowing who likes
-much, which ranks nobody's items. Its pairs are split here into those within a user and the others.
-"""
-
-from typing import Any
+"""Scores as probabilities: what share of the items with a score were liked."""
 
 import numpy as np
 
-from coldbench.metrics.compute import per_user, pooled
-from coldbench.results.paired import number
-from coldbench.results.user_scores import Blocks, Float
+from coldbench.results.rounding import number
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Setting
+from coldbench.results.user_scores import Blocks
 
 BINS = 10
 
-Row = dict[str, Any]
+SCHEMA = schema("method", "shots bin predictions", "score label")
+
+
+def rows(setting: Setting) -> list[Row]:
+    """The mean label of the scores in a bin, before and after adapting."""
+    return reliability(setting.blocks)
 
 
 def reliability(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
@@ -35,47 +35,3 @@ def reliability(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
                 for b in range(BINS) if n[b]
             ]  # fmt: skip
     return rows
-
-
-def pooled_auc(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
-    """The pooled AUC at the largest K and its two parts, each a mean over seeds.
-
-    pooled = share x within + (1 - share) x between. `level`: the AUC that is left when every user's
-    scores are replaced by their mean, so that nothing but who likes much is known.
-    """
-    rows = []
-    for method, by_shots in methods.items():
-        blocks = by_shots[max(by_shots)]
-        if blocks.judged.likes_alone:
-            continue
-        parts = [
-            _split(blocks.take(np.flatnonzero(blocks.seeds == seed)))
-            for seed in np.unique(blocks.seeds)
-        ]
-        whole, within, share, level = np.mean(parts, 0)
-        between = (whole - share * within) / (1 - share) if share < 1 else np.nan
-        found = {"pooled": whole, "within": within, "between": between, "share": share}
-        rows.append(
-            {"method": method} | {k: number(v) for k, v in (found | {"level": level}).items()}
-        )
-    return rows
-
-
-def _split(blocks: Blocks) -> Float:
-    """Pooled AUC, its part within users, that part's share of all pairs, AUC of users' levels."""
-    judged = blocks.judged
-    likes = judged.relevant.sum(1).double()
-    dislikes = judged.mask.sum(1) - likes
-    pairs = likes * dislikes  # (B,)
-    own = per_user("auc", judged).nan_to_num(0)
-    within = (pairs * own).sum() / pairs.sum()
-    share = pairs.sum() / (likes.sum() * dislikes.sum())
-    mean = judged.scores.sum(1, keepdim=True) / judged.mask.sum(1, keepdim=True)
-    level = _auc((mean * judged.mask).expand_as(judged.scores), blocks)
-    return np.array([float(pooled("auc-pooled", judged)), float(within), float(share), level])
-
-
-def _auc(scores: Any, blocks: Blocks) -> float:
-    from dataclasses import replace
-
-    return float(pooled("auc-pooled", replace(blocks.judged, scores=scores)))

@@ -6,19 +6,23 @@ rated less often; Gini is that of Gini (1912) over the items that could have bee
 Abdollahpouri, Burke & Mobasher, "Managing Popularity Bias in Recommender Systems" (2019).
 """
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 
 from coldbench.cell import Cell
-from coldbench.results.paired import number
-from coldbench.results.subgroups import Known
+from coldbench.results.rounding import number
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Known, Setting
 from coldbench.results.user_scores import Blocks, Float, kept
 
 SHOWN = 5
 
-Row = dict[str, Any]
+SCHEMA = schema("method", "", "popularity coverage gini")
+
+
+def rows(setting: Setting) -> list[Row]:
+    """How popular, and how unequally, what is recommended is."""
+    return exposure(setting.blocks, setting.cells, setting.known) if setting.known else []
 
 
 def exposure(

@@ -1,17 +1,22 @@
 """Step by step through an inner loop: the loss of the support that is learnt from, the query's, and
 the headline metric, at the largest K, from the cell of each method that kept a trace."""
 
-from typing import Any
-
 import polars as pl
 
 from coldbench.cell import Cell
 from coldbench.metrics.compute import mean_defined, per_user
 from coldbench.metrics.predictions import Judged
-from coldbench.results.paired import number
+from coldbench.results.rounding import number
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Setting
 from coldbench.results.user_scores import kept, lay
 
-Row = dict[str, Any]
+SCHEMA = schema("method", "step", "support_loss query_loss value")
+
+
+def rows(setting: Setting) -> list[Row]:
+    """After each step of an inner loop."""
+    return steps(setting.cells, setting.headline)
 
 
 def steps(cells: dict[str, list[Cell]], metric: str) -> list[Row]:

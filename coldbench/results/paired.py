@@ -5,26 +5,28 @@ The arithmetic is that of statistics.differences; here it is said which pairs, a
 
 from collections import defaultdict
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import known
+from coldbench.results.rounding import number
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Setting
 from coldbench.results.user_scores import Blocks, Draws, Float
 
 REFERENCE = "item-bias"  # the row to beat
 OWN = "K = 0"  # what a method is beside itself
-STILL = 1e-3  # scores that move by less than this share of the scale have not adapted
 CERTAIN = 0.05  # a Holm-adjusted p below this is shown as real
-DIGITS = 6  # kept of every number, so that the order of a sum cannot be seen
 
-Row = dict[str, Any]
+SCHEMA = schema(
+    "method metric against", "shots users seeds", "mean low high p p_holm helped harmed detectable"
+)
 
 
-def number(x: Any) -> float | None:
-    """Rounded; None where it has no meaning."""
-    return None if x is None or np.isnan(float(x)) else round(float(x), DIGITS)
+def rows(setting: Setting) -> list[Row]:
+    """Every K: method minus `against`, in the metric's own unit."""
+    return gains(setting.blocks, setting.per_user, setting.draws)
 
 
 def gains(methods: dict[str, dict[int, Blocks]], metrics: list[str], draws: Draws) -> list[Row]:
@@ -96,21 +98,3 @@ def _adjust(rows: list[Row]) -> None:
     for row in rows:
         if row["p"] is not None:
             row["p"] = float(f"{row['p']:.6g}")
-
-
-def verdict(moved: float, gain: Row | None) -> str:
-    """What adapting did, in words: `moved` is the mean change of a score (0: the method takes no
-    support), `gain` the row against its own K = 0."""
-    if moved and gain is not None and gain["p_holm"] is not None and gain["p_holm"] < CERTAIN:
-        ends = sorted(abs(gain[end]) for end in ("low", "high"))
-        better = (gain["mean"] > 0) == known(gain["metric"])[0].higher_is_better
-        words = " ".join([plain(abs(gain["mean"])), f"[{plain(ends[0])}, {plain(ends[1])}]"])
-        return f"{'gains' if better else 'loses'} {words}"
-    return "does not adapt" if moved < STILL else "adapts, no gain shown"
-
-
-def plain(x: float, digits: int = 3) -> str:
-    """`.016`, `-.002`, `1.204`: a statistician's number."""
-    text = f"{x:.{digits}f}"
-    text = text.removeprefix("-") if float(text) == 0 else text
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text

@@ -1,21 +1,24 @@
-"""More of a metric than its mean: how many users get how much, and what the middle half gets.
+"""Performance profiles: how many users get how much of the headline metric.
 
-Dolan & Moré, "Benchmarking Optimization Software with Performance Profiles" (2002); Agarwal,
-Schwarzer, Castro, Courville & Bellemare, "Deep Reinforcement Learning at the Edge of the
-Statistical Precipice" (2021), for the interquartile mean and its bootstrap.
+Dolan & Moré, "Benchmarking Optimization Software with Performance Profiles" (2002).
 """
-
-from typing import Any
 
 import numpy as np
 
 from coldbench.metrics import statistics
-from coldbench.results.paired import number
-from coldbench.results.user_scores import Blocks, Draws, Float
+from coldbench.results.rounding import number
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Setting
+from coldbench.results.user_scores import Blocks, Draws
 
 STEPS = np.linspace(0, 1, 41)  # thresholds, as a share of the metric's range in this section
 
-Row = dict[str, Any]
+SCHEMA = schema("method", "", "threshold share low high")
+
+
+def rows(setting: Setting) -> list[Row]:
+    """The share of users above each threshold of the headline metric."""
+    return profile(setting.blocks, setting.column, setting.draws)
 
 
 def profile(methods: dict[str, dict[int, Blocks]], column: int, draws: Draws) -> list[Row]:
@@ -40,31 +43,3 @@ def profile(methods: dict[str, dict[int, Blocks]], column: int, draws: Draws) ->
                  "high": high}
             )  # fmt: skip
     return rows
-
-
-def middle(methods: dict[str, dict[int, Blocks]], column: int, draws: Draws) -> list[Row]:
-    """At the largest K: the mean of the middle half of the users, which few outliers can move."""
-    rows = []
-    for method, by_shots in methods.items():
-        blocks = by_shots[max(by_shots)]
-        values = blocks.values[:, column]
-        here = ~np.isnan(values)
-        if not here.any():
-            continue
-        weights = draws.of(blocks)[:, here]
-        value = interquartile_mean(values[here], np.ones((1, int(here.sum()))))[0]
-        users = len(np.unique(blocks.users[here]))
-        low, high = statistics.percentiles(interquartile_mean(values[here], weights), users)
-        rows.append({"method": method, "iqm": number(value), "iqm_low": number(low),
-                     "iqm_high": number(high)})  # fmt: skip
-    return rows
-
-
-def interquartile_mean(values: Float, weights: Float | statistics.Weights) -> Float:
-    """(n,) values counted as often as (R, n) weights say -> (R,) mean between the quartiles."""
-    order = np.argsort(values, kind="stable")
-    upto = np.cumsum(weights[:, order].astype(np.float64), 1)
-    total = upto[:, -1:]
-    inside = np.clip(upto, 0.25 * total, 0.75 * total)
-    share = np.diff(inside, axis=1, prepend=0.25 * total)  # how much of each value is inside
-    return (share @ values[order]) / (0.5 * total[:, 0])

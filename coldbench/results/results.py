@@ -16,59 +16,51 @@ import torch
 
 from coldbench import RUNS
 from coldbench.cell import Cell, read_runs
-from coldbench.results.controls import CHANGES
-from coldbench.results.setting import Section, headline
+from coldbench.results import (
+    adaptation,
+    calibration,
+    classification,
+    controls,
+    costs,
+    exposure,
+    inner_loop,
+    interquartile,
+    leaks,
+    levels,
+    paired,
+    pairwise,
+    pooled_auc,
+    profiles,
+    subgroups,
+)  # fmt: skip
+from coldbench.results.schema import KEYS
+from coldbench.results.setting import Analysis, Setting, headline
 from coldbench.results.trials import curve, read_trials
 
 DEFAULT_METRICS = tuple(
     "ndcg@10 ndcg@5 ndcg-binary@5 auc auc-pooled accuracy f1 precision recall mrr hit@5 recall@5 "
     "mae rmse log-loss ece".split()
 )
-TEXT, WHOLE, REAL = pl.String, pl.Int64, pl.Float64
-KEYS: dict[str, Any] = {"dataset": TEXT, "protocol": TEXT}
-
-
-def _schema(text: str = "", whole: str = "", real: str = "", **more: Any) -> dict[str, Any]:
-    kinds = ((text, TEXT), (whole, WHOLE), (real, REAL))
-    return KEYS | {name: kind for names, kind in kinds for name in names.split()} | more
-
-
-SCHEMAS: dict[str, dict[str, Any]] = {
-    "table": {  # in the order of results.csv
-        **KEYS, "method": TEXT, "shots": WHOLE, "metric": TEXT, "value": REAL, "low": REAL,
-        "high": REAL, "users": WHOLE, "seeds": WHOLE, "status": TEXT,
-    },
-    "gains": _schema(
-        "method metric against", "shots users seeds",
-        "mean low high p p_holm helped harmed detectable",
-    ),
-    "moved": _schema("method verdict", "shots", "moved"),
-    "costs": _schema(
-        "method family",
-        "shots peak_memory_bytes trained_parameters done failed unavailable missing damaged",
-        "adapt_ms_p50 adapt_ms_p95 score_ms_p50 idle_ms_p50 adapt_users_per_second "
-        "score_items_per_second state_bytes_per_user meta_train_seconds",
-        by_batch=pl.List(pl.Struct({"users": pl.Int64, "users_per_second": pl.Float64})),
-    ),
-    "reports": _schema("method report", "shots"),
-    "pairs": _schema(
-        "method other metric", "shots users", "mean low high p p_holm helped harmed detectable"
-    ),
-    "profiles": _schema("method", "", "threshold share low high"),
-    "middle": _schema("method", "", "iqm iqm_low iqm_high"),
-    "reliability": _schema("method", "shots bin predictions", "score label"),
-    "pooled": _schema("method", "", "pooled within between share level"),
-    "buckets": _schema(
-        "method kind bucket", "shots meetings", "value low high gain gain_low gain_high"
-    ),
-    "exposure": _schema("method", "", "popularity coverage gini"),
-    "controls": _schema(
-        "method metric", "shots",
-        " ".join(f"{x} {x}_low {x}_high {x}_p" for x in CHANGES),
-    ),
-    "leaks": _schema("says who", "checked broken tied"),
-    "steps": _schema("method", "step", "support_loss query_loss value"),
-}  # fmt: skip
+ANALYSES: dict[
+    str, Analysis
+] = {  # frame -> the module that makes it: a new one is a file and a line
+    "table": levels,
+    "gains": paired,
+    "moved": adaptation,
+    "costs": costs,
+    "reports": classification,
+    "pairs": pairwise,
+    "profiles": profiles,
+    "middle": interquartile,
+    "reliability": calibration,
+    "pooled": pooled_auc,
+    "buckets": subgroups,
+    "exposure": exposure,
+    "controls": controls,
+    "leaks": leaks,
+    "steps": inner_loop,
+}
+SCHEMAS = {name: KEYS | analysis.SCHEMA for name, analysis in ANALYSES.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,22 +71,13 @@ class Results:
     cells: list[Cell]
     metrics: tuple[str, ...]
     users: pl.DataFrame  # dataset, protocol, method, seed, user, shots, one column a metric
-    # the others have the columns of SCHEMAS; unless said, they are at the largest K
-    table: pl.DataFrame  # results.csv, every K; the method "chance" holds exact expectations
-    gains: pl.DataFrame  # every K: method minus `against`, in the metric's own unit
-    moved: pl.DataFrame  # every K: mean |score - score at K = 0| in 0..1, and a verdict in words
-    costs: pl.DataFrame  # from the one timed cell of a method
-    reports: pl.DataFrame  # scikit-learn's classification report
-    pairs: pl.DataFrame  # method minus other, by the headline metric
-    profiles: pl.DataFrame  # share of users above each threshold of the headline metric
-    middle: pl.DataFrame  # the headline metric's interquartile mean
-    reliability: pl.DataFrame  # mean label of the scores in a bin, before and after adapting
-    pooled: pl.DataFrame  # the pooled AUC and its parts
-    buckets: pl.DataFrame  # level and gain over K = 0 of groups of items and users
-    exposure: pl.DataFrame  # how popular, and how unequally, what is recommended is
-    controls: pl.DataFrame  # gain over K = 0 by own labels, by another user's, by own shuffled
-    leaks: pl.DataFrame  # facts that must hold: on how many things checked, broken by whom
-    steps: pl.DataFrame  # after each step of an inner loop
+    frames: dict[str, pl.DataFrame]  # by ANALYSES, with the columns of SCHEMAS
+
+    def __getattr__(self, name: str) -> pl.DataFrame:
+        """A frame by its name: `results.table` is what levels.py makes."""
+        if name in ANALYSES:
+            return self.frames[name]
+        raise AttributeError(f"no frame {name!r}; there are users, trials, {', '.join(ANALYSES)}")
 
     @cached_property
     def limit(self) -> int | None:
@@ -139,20 +122,19 @@ def read(
         groups.setdefault(key, {}).setdefault(cell.name, []).append(cell)
     with _one_thread():
         for (dataset, protocol), methods in groups.items():
-            section = Section(metrics, resamples, methods)
+            setting = Setting(metrics, resamples, methods)
             key_columns: dict[str, Any] = {"dataset": dataset, "protocol": protocol}
-            for name in found:
-                rows: list[dict[str, Any]] = getattr(section, name)()
-                found[name] += [key_columns | row for row in rows]
+            for name, analysis in ANALYSES.items():
+                found[name] += [key_columns | row for row in setting.rows(analysis)]
             keyed = [pl.lit(text).alias(column) for column, text in key_columns.items()]
-            users += [frame.select(*keyed, pl.all()) for frame in section.users()]
+            users += [frame.select(*keyed, pl.all()) for frame in setting.users()]
     text: dict[str, Any] = {name: pl.String for name in ("dataset", "protocol", "method")}
     return Results(
         " + ".join(one.resolve().name for one in runs),
         cells,
         metrics,
         pl.concat(users) if users else pl.DataFrame(schema=text),
-        **{name: pl.DataFrame(rows, SCHEMAS[name]) for name, rows in found.items()},
+        {name: pl.DataFrame(rows, SCHEMAS[name]) for name, rows in found.items()},
     )
 
 

@@ -7,9 +7,7 @@ catalogue, the share of it that the item stands above. Ties count half.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,20 +16,21 @@ from numpy.typing import NDArray
 
 from coldbench.metrics import statistics
 from coldbench.metrics.predictions import Judged
-from coldbench.results.paired import number
+from coldbench.results.rounding import number
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Known, Setting
 from coldbench.results.user_scores import Blocks, Draws, Float
 
-Row = dict[str, Any]
 FEWEST = 10  # meetings that a group must have to be shown
 TENTHS = 10
+SCHEMA = schema("method kind bucket", "shots meetings", "value low high gain gain_low gain_high")
 
 
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What the splits of a section say, by seed: benchmarks/splits.py."""
-
-    users: pl.DataFrame  # seed, user, activity, entropy, and groups of people
-    items: pl.DataFrame  # seed, item, seen
+def rows(setting: Setting) -> list[Row]:
+    """Level and gain over K = 0 of groups of items and users."""
+    if setting.known is None:
+        return []
+    return buckets(setting.blocks, setting.column, setting.draws, setting.known)
 
 
 def buckets(

@@ -91,7 +91,7 @@ def says_what_it_is(subject: Subject) -> None:
     opening = (getattr(module, "__doc__", "") or words).strip().partition("\n")[0]
     assert len(opening.split()) > 2, "neither its file nor its class says what it is"
     assert method.family.strip(), "its family has no name"
-    for fact in ("adapts", "can_rank", "stochastic", "fine_tunes_encoder"):
+    for fact in ("adapts", "can_rank", "stochastic", "is_chance", "explains", "fine_tunes_encoder"):
         said = getattr(method, fact)
         assert isinstance(said, bool), f"{fact} is {said!r}, neither True nor False"
     if method.steps_param:

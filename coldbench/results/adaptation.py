@@ -1,0 +1,47 @@
+"""What adapting did: how far scores moved from K = 0, and whether the headline metric gained."""
+
+from coldbench.metrics.compute import known
+from coldbench.results import paired
+from coldbench.results.paired import CERTAIN, OWN
+from coldbench.results.rounding import number, plain
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Setting
+
+STILL = 1e-3  # scores that move by less than this share of the scale have not adapted
+SCHEMA = schema("method verdict", "shots", "moved")
+
+
+def rows(setting: Setting) -> list[Row]:
+    """Every K: mean |score - score at K = 0| in 0..1, and a verdict in words."""
+    own = {
+        (row["method"], row["shots"]): row
+        for row in setting.rows(paired)
+        if row["against"] == OWN and row["metric"] == setting.headline
+    }
+    found: list[Row] = []
+    for method, by_shots in setting.blocks.items():
+        facts = setting.cells[method][0].facts
+        for shots, blocks in by_shots.items():
+            if shots == 0 or 0 not in by_shots:
+                continue
+            now, before = blocks.beside(by_shots[0])
+            change = (now.judged.scores - before.judged.scores).abs()[now.judged.mask]
+            moved = number(change.mean())
+            words = verdict(
+                moved if facts.get("adapts", True) and moved else 0.0, own.get((method, shots))
+            )
+            if facts.get("chance"):
+                words = "moves at random"  # its scores change with K, and not because it learns
+            found.append({"method": method, "shots": shots, "moved": moved, "verdict": words})
+    return found
+
+
+def verdict(moved: float, gain: Row | None) -> str:
+    """What adapting did, in words: `moved` is the mean change of a score (0: the method takes no
+    support), `gain` the row against its own K = 0."""
+    if moved and gain is not None and gain["p_holm"] is not None and gain["p_holm"] < CERTAIN:
+        ends = sorted(abs(gain[end]) for end in ("low", "high"))
+        better = (gain["mean"] > 0) == known(gain["metric"])[0].higher_is_better
+        words = " ".join([plain(abs(gain["mean"])), f"[{plain(ends[0])}, {plain(ends[1])}]"])
+        return f"{'gains' if better else 'loses'} {words}"
+    return "does not adapt" if moved < STILL else "adapts, no gain shown"

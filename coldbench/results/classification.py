@@ -1,0 +1,14 @@
+"""scikit-learn's classification report of every method, at its largest K."""
+
+from coldbench.metrics.compute import classification
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Setting
+
+SCHEMA = schema("method report", "shots")
+
+
+def rows(setting: Setting) -> list[Row]:
+    return [
+        {"method": method, "shots": max(by), "report": classification(by[max(by)].judged)}
+        for method, by in setting.blocks.items()
+    ]

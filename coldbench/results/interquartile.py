@@ -1,0 +1,48 @@
+"""The interquartile mean of the headline metric: the middle half of the users, which few can move.
+
+Agarwal, Schwarzer, Castro, Courville & Bellemare, "Deep Reinforcement Learning at the Edge of the
+Statistical Precipice" (2021).
+"""
+
+import numpy as np
+
+from coldbench.metrics import statistics
+from coldbench.results.rounding import number
+from coldbench.results.schema import Row, schema
+from coldbench.results.setting import Setting
+from coldbench.results.user_scores import Blocks, Draws, Float
+
+SCHEMA = schema("method", "", "iqm iqm_low iqm_high")
+
+
+def rows(setting: Setting) -> list[Row]:
+    """At the largest K."""
+    return middle(setting.blocks, setting.column, setting.draws)
+
+
+def middle(methods: dict[str, dict[int, Blocks]], column: int, draws: Draws) -> list[Row]:
+    """At the largest K: the mean of the middle half of the users, which few outliers can move."""
+    rows = []
+    for method, by_shots in methods.items():
+        blocks = by_shots[max(by_shots)]
+        values = blocks.values[:, column]
+        here = ~np.isnan(values)
+        if not here.any():
+            continue
+        weights = draws.of(blocks)[:, here]
+        value = interquartile_mean(values[here], np.ones((1, int(here.sum()))))[0]
+        users = len(np.unique(blocks.users[here]))
+        low, high = statistics.percentiles(interquartile_mean(values[here], weights), users)
+        rows.append({"method": method, "iqm": number(value), "iqm_low": number(low),
+                     "iqm_high": number(high)})  # fmt: skip
+    return rows
+
+
+def interquartile_mean(values: Float, weights: Float | statistics.Weights) -> Float:
+    """(n,) values counted as often as (R, n) weights say -> (R,) mean between the quartiles."""
+    order = np.argsort(values, kind="stable")
+    upto = np.cumsum(weights[:, order].astype(np.float64), 1)
+    total = upto[:, -1:]
+    inside = np.clip(upto, 0.25 * total, 0.75 * total)
+    share = np.diff(inside, axis=1, prepend=0.25 * total)  # how much of each value is inside
+    return (share @ values[order]) / (0.5 * total[:, 0])

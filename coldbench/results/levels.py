@@ -1,0 +1,74 @@
+"""How good every method is at every K: each metric with its interval, and what is not done."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from coldbench.metrics import statistics
+from coldbench.metrics.compute import chance
+from coldbench.results.rounding import number
+from coldbench.results.schema import REAL, TEXT, WHOLE, Row
+from coldbench.results.setting import Setting
+from coldbench.results.user_scores import Blocks, Float
+
+SCHEMA = {  # in the order of results.csv
+    "method": TEXT, "shots": WHOLE, "metric": TEXT, "value": REAL, "low": REAL, "high": REAL,
+    "users": WHOLE, "seeds": WHOLE, "status": TEXT,
+}  # fmt: skip
+
+
+def rows(setting: Setting) -> list[Row]:
+    """Every method at every K, and "chance", which is exact; then, without numbers, what is not
+    done."""
+    found: list[Row] = []
+    for shots, blocks in setting.everyone.items():
+        for name in setting.metrics:
+            value = {"value": number(chance(name, blocks.judged))}
+            if value["value"] is not None:
+                found.append(_row("chance", shots, name, blocks, value))
+    for method, cells in setting.cells.items():
+        found += _levels(setting, method)
+        for status, many in Counter(cell.status for cell in cells).items():
+            if status != "done":
+                found.append({"method": method, "seeds": many, "status": status})
+    return found
+
+
+def _levels(setting: Setting, method: str) -> Iterator[Row]:
+    by_shots = setting.blocks.get(method, {})
+    alike: dict[bytes, list[int]] = {}  # K that the same users met: resampled in one go
+    for shots, blocks in by_shots.items():
+        alike.setdefault(blocks.key, []).append(shots)
+    for many in alike.values():
+        values = np.concatenate([by_shots[shots].values for shots in many], 1)
+        first = by_shots[many[0]]
+        found = statistics.interval(values, setting.draws.of(first), seeds=first.seeds)
+        ends = np.stack(found).reshape(3, len(many), len(setting.per_user))
+        for place, shots in enumerate(many):
+            yield from _level(setting, method, shots, ends[:, place])
+
+
+def _level(setting: Setting, method: str, shots: int, per_user: Float) -> Iterator[Row]:
+    blocks = setting.blocks[method][shots]
+    limited = setting.cells[method][0].spec.limit is not None
+    pooled = setting.draws.pooled(
+        [name for name in setting.metrics if name not in setting.per_user], blocks
+    )
+    for name in setting.metrics:
+        if name in setting.per_user:
+            at = setting.per_user.index(name)
+            mean, low, high = per_user[:, at]
+            users = int((~np.isnan(blocks.values[:, at])).sum())
+        else:
+            mean, low, high = pooled[name]
+            users = len(blocks)
+        more = {"value": number(mean), "low": number(low), "high": number(high)}
+        status = "limited" if limited else "done"
+        yield _row(method, shots, name, blocks, more | {"users": users, "status": status})
+
+
+def _row(method: str, shots: int, metric: str, blocks: Blocks, more: Row) -> Row:
+    seeds = len(np.unique(blocks.seeds))
+    row = {"method": method, "shots": shots, "metric": metric, "status": "done"}
+    return row | {"users": len(blocks), "seeds": seeds} | more

@@ -1,0 +1,19 @@
+"""Numbers as a report shows them: rounded, so that the order of a sum cannot be seen."""
+
+from typing import Any
+
+import numpy as np
+
+DIGITS = 6  # kept of every number
+
+
+def number(x: Any) -> float | None:
+    """Rounded; None where it has no meaning."""
+    return None if x is None or np.isnan(float(x)) else round(float(x), DIGITS)
+
+
+def plain(x: float, digits: int = 3) -> str:
+    """`.016`, `-.002`, `1.204`: a statistician's number."""
+    text = f"{x:.{digits}f}"
+    text = text.removeprefix("-") if float(text) == 0 else text
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
