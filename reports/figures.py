@@ -1,15 +1,17 @@
 """Figures of every section and of the run as a whole; each as PNG, SVG and the CSV behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
+from matplotlib.figure import Figure
 
 from coldbench.report import Report
 from coldbench.results.results import Results
 
 from ._escape import inert, slug
 from ._figures import pictures, run_pictures
+from ._one_figure import names, one
 from ._svg import Drawing
 from ._tuning import of_trials
 
@@ -23,6 +25,13 @@ class Figures(Report):
         for where, drawing in _all(results):
             written += _kept(drawing, folder / "figures" / f"{where}-{drawing.name}")
         return written
+
+    def names(self) -> list[str]:
+        return names()
+
+    def one(self, name: str) -> Callable[..., Figure]:
+        """A function that draws one figure of results."""
+        return one(name)
 
     def tuning(self, trials: pl.DataFrame, folder: Path) -> list[Path]:
         """The tuning-budget curve alone, of what no run has measured yet, into `folder`."""

@@ -295,7 +295,7 @@ def test_plot_gives_figures_that_are_ones_own(results: Results) -> None:
 
 
 def test_plot_says_which_sections_there_are_or_what_is_missing(bare: Results) -> None:
-    with pytest.raises(UserError, match="no section is 'moon'; old has: toy, user-cold"):
+    with pytest.raises(UserError, match="no setting is 'moon'; old has: toy, user-cold"):
         coldbench.plot.kshot(bare, "moon")
     with pytest.raises(UserError, match="no steps of toy, user-cold: it needs a method with an"):
         coldbench.plot.steps(bare)

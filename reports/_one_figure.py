@@ -1,0 +1,63 @@
+"""One figure of a report as a function, for coldbench.plot."""
+
+from collections.abc import Callable
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from coldbench.errors import UserError
+from coldbench.results.results import Results
+
+from ._figures import RUN, SECTION
+from ._setting import Part, parts
+
+
+def names() -> list[str]:
+    return [*SECTION, *RUN]
+
+
+def one(name: str) -> Callable[..., Figure]:
+    """Raises AttributeError where there is no such figure."""
+    if name in SECTION:
+        return _of_setting(name, SECTION[name])
+    if name in RUN:
+        return _of_run(name, RUN[name])
+    raise AttributeError(f"no picture {name!r}; there are {', '.join(names())}")
+
+
+def _of_setting(name: str, picture: Any) -> Callable[..., Figure]:
+    def draw(results: Results, dataset: str | None = None, protocol: str | None = None) -> Figure:
+        part = _part(results, dataset, protocol)
+        drawing = picture.draw(part) if part.shots else None
+        if drawing is None:
+            raise UserError(f"no {name} of {part.title}: it needs {picture.needs}")
+        return drawing.figure
+
+    return _named(draw, name, picture)
+
+
+def _of_run(name: str, picture: Any) -> Callable[..., Figure]:
+    def draw(results: Results) -> Figure:
+        drawing = picture.draw(results)
+        if drawing is None:
+            raise UserError(f"no {name} of {results.name}: it needs {picture.needs}")
+        return drawing.figure
+
+    return _named(draw, name, picture)
+
+
+def _named(draw: Any, name: str, picture: Any) -> Callable[..., Figure]:
+    draw.__name__ = draw.__qualname__ = name
+    draw.__doc__ = f"{picture.draw.__doc__} Needs {picture.needs}, else it is a UserError."
+    return draw
+
+
+def _part(results: Results, dataset: str | None, protocol: str | None) -> Part:
+    every = parts(results)
+    found = [p for p in every if dataset in (None, p.dataset) and protocol in (None, p.protocol)]
+    if len(found) == 1:
+        return found[0]
+    asked = ", ".join(word for word in (dataset, protocol) if word is not None)
+    what = f"no setting is {asked!r}" if not found else "say which dataset and protocol"
+    there = "; ".join(part.title for part in every) or "none"
+    raise UserError(f"{what}; {results.name} has: {there}")
