@@ -1,7 +1,7 @@
 """Which small changes of the honesty layer do its nearest tests let pass?
 
     python tests/mutation/run.py                         # every module, every mutant
-    python tests/mutation/run.py statistics --sample 60  # so many, drawn by a fixed seed
+    python tests/mutation/run.py metrics.statistics --sample 60  # so many, drawn by a fixed seed
 
 Nothing is written into the working tree: a mutant is served by an import hook, in a process of its
 own, forked from one that has the libraries loaded. A mutant that its tests fail, or that hangs, is
@@ -26,19 +26,26 @@ mutants: Any = runpy.run_path(str(Path(__file__).with_name("mutants.py")))["muta
 ROOT = Path(__file__).parents[2]
 BASE = ["thresholds", "honest_reports", "results"]
 NEAREST = {
-    "metrics": ["metrics", "thresholds"],
-    "judged": ["metrics", "thresholds"],
-    "statistics": ["statistics", "results"],
-    "gains": BASE,
-    "controls": [*BASE, "controls"],
-    "leaks": ["leaks", "thresholds", "controls"],
-    "section": BASE,
-    "blocks": BASE,
-    "pairs": BASE,
-    "calibration": BASE,
-    "exposure": BASE,
-    "shape": BASE,
-    "buckets": BASE,
+    "metrics.compute": ["metrics", "thresholds"],
+    "metrics.formulas": ["metrics", "thresholds"],
+    "metrics.predictions": ["metrics", "thresholds"],
+    "metrics.statistics": ["statistics", "results"],
+    "leakage": ["leaks", "thresholds", "controls"],
+    "results.controls": [*BASE, "controls"],
+    "results.leaks": [*BASE, "controls"],
+    "results.rounding": BASE,
+    "results.paired": BASE,
+    "results.adaptation": BASE,
+    "results.levels": BASE,
+    "results.user_scores": BASE,
+    "results.pairwise": BASE,
+    "results.critical_difference": [*BASE, "frames"],
+    "results.calibration": [*BASE, "frames"],
+    "results.pooled_auc": [*BASE, "frames"],
+    "results.exposure": [*BASE, "frames"],
+    "results.profiles": BASE,
+    "results.interquartile": [*BASE, "frames"],
+    "results.subgroups": [*BASE, "frames"],
 }
 SEED = 0
 
@@ -107,7 +114,7 @@ def main() -> int:
     allowed, unknown = named(), 0
     for name in asked.modules:
         module, tests = f"coldbench.{name}", NEAREST[name]
-        source = (ROOT / "coldbench" / f"{name}.py").read_text(encoding="utf-8")
+        source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
         begin = time.monotonic()
         if not passes(module, source, tests, 600):
             print(f"{name}: its tests fail without a mutant")
