@@ -196,11 +196,12 @@ def report(
 
 
 @app.command(cls=Command)
-def compare(folder: o.Run, one: str, other: str) -> None:
+def compare(folder: o.Run, one: str, other: str, as_json: o.Json = False) -> None:
     """Two methods of a run, paired by user: difference, interval, p, who is better off."""
-    from .commands.compare import compare as compared
+    from .commands import compare as command
 
-    print(compared(_run(folder), one, other))
+    wanted = _run(folder), one, other
+    document(command.comparisons(*wanted)) if as_json else print(command.compare(*wanted))
 
 
 @app.command(cls=Command)

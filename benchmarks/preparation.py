@@ -36,8 +36,8 @@ class Died(Exception):
 class Preparer:
     """A process that answers one question at a time; started at the first, and after a death."""
 
-    def __init__(self, context: processes.Context, limit: float) -> None:
-        self._context, self._limit = context, limit
+    def __init__(self, context: processes.Context, limit: float, warden: processes.Warden) -> None:
+        self._context, self._limit, self._warden = context, limit, warden
         self._process: Any = None
 
     def __enter__(self) -> Self:
@@ -55,6 +55,7 @@ class Preparer:
             self._pipe, theirs = self._context.Pipe()
             self._process = processes.start(self._context, _answer, theirs)
             theirs.close()
+            self._warden("add", self._process.pid or 0)
         try:
             self._pipe.send((question, args))
             if not self._pipe.poll(self._limit):
@@ -77,6 +78,7 @@ class Preparer:
         if self._process is not None:
             self._pipe.close()
             processes.end(self._process)
+            self._warden("discard", self._process.pid or 0)
             self._process = None
 
 
