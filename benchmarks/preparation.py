@@ -1,8 +1,8 @@
-"""What a run needs to know before its cells start, asked of processes that may die of the answer.
+"""What a run needs to know before its cells start, answered by processes that may die of it.
 
 A dataset is loaded, split and encoded in one process, and methods are imported and constructed in
 another: no process that runs a method's code holds ratings, and none of it runs in the parent. Each
-question has a time limit, and what goes wrong is said of the one thing that was asked about.
+question has a time limit, and an error names the one thing that was asked about.
 """
 
 import json
@@ -102,9 +102,9 @@ def _answer(pipe: Connection) -> None:
         except UserError as error:
             kind = "Unavailable" if isinstance(error, Unavailable) else "UserError"
             words = json.dumps({"kind": kind, "value": first_line(error, LARGEST)})
-        except Exception as error:  # whatever a loader or a model does is said of it alone
-            told = f"{type(error).__name__}: {first_line(error)}"
-            words = json.dumps({"kind": "error", "value": told})
+        except Exception as error:  # whatever a loader or a model does is its own error
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            words = json.dumps({"kind": "error", "value": reason})
         pipe.send_bytes(words.encode())
 
 
