@@ -1,5 +1,4 @@
-"""The verbs of the command line and their options. What a verb does is in commands/, imported by
-the verb alone, so that `coldbench --help` loads nothing heavy."""
+"""The verbs and their options. Each imports what it does from commands/: --help loads little."""
 
 import os
 import sys
@@ -143,15 +142,14 @@ def tune(
     as_json: o.Json = False,
 ) -> None:
     """Search parameters on valid users: `tune maml,ridge -d ml-100k --trials 50`."""
+    from .commands import tune as command
     from .commands.grid_options import include_files
-    from .commands.tune import grid_of
-    from .commands.tune import tune as command
     from .tuning.search import Budget
 
     include_files(include)
     budget = Budget.of(trials, seconds)
-    grid, folder = grid_of(method, dataset, protocol, seed, with_, name, change)
-    sys.exit(command(grid, device, metric, folder, budget, include or [], as_json=as_json))
+    grid, folder = command.grid_of(method, dataset, protocol, seed, with_, name, change)
+    sys.exit(command.tune(grid, device, metric, folder, budget, include or [], as_json=as_json))
 
 
 @app.command(cls=Command)
@@ -196,11 +194,12 @@ def report(
 
 
 @app.command(cls=Command)
-def compare(folder: o.Run, one: str, other: str) -> None:
+def compare(folder: o.Run, one: str, other: str, as_json: o.Json = False) -> None:
     """Two methods of a run, paired by user: difference, interval, p, who is better off."""
-    from .commands.compare import compare as compared
+    from .commands import compare as command
 
-    print(compared(_run(folder), one, other))
+    wanted = _run(folder), one, other
+    document(command.comparisons(*wanted)) if as_json else print(command.compare(*wanted))
 
 
 @app.command(cls=Command)

@@ -42,7 +42,7 @@ class Grid:
     protocol: tuple[dict[str, Any], ...] = ({"preset": "user-cold"},)
     seeds: tuple[int, ...] = (0,)
     encoder: dict[str, Any] = field(default_factory=lambda: {"name": "minilm"})
-    limit: int | None = None  # so many judged users only
+    limit: int | None = None  # so many evaluated users only
     timeout: int = 900  # seconds that a cell may take, and a dataset, a split, an encoder
     threads: int = 1  # of torch in each cell; cells run side by side by -j
     seeds_for: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by method
@@ -60,7 +60,7 @@ class Grid:
         try:
             stated = tomllib.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:  # TOML, UTF-8, numbers of 4,300 digits
-            fix = "a grid is TOML, like benchmarks/quick.toml"
+            fix = "a grid is TOML, like benchmarks/grids/quick.toml"
             raise UserError(f"{path}: {error}; fix: {fix}") from None
         reader = stated.get("encoder")
         if isinstance(reader, dict) and reader.get("trust_remote_code"):

@@ -28,7 +28,7 @@ class Plan:
 
     specs: list[Spec]
     lost: dict[str, str]  # fingerprint -> the reason why its dataset could not be loaded
-    notes: list[str]  # a line for each dataset that has columns which nobody reads
+    notes: list[str]  # a line for each dataset with columns that nobody reads
 
 
 # where a cell's numbers are made; what these import is found by closure
@@ -93,7 +93,7 @@ def _params(
     try:
         return method, methods(method_params, row, own, include)
     except (Died, Unavailable):
-        return method, own  # its cell will meet the same, and say so
+        return method, own  # its cell will fail in the same way
 
 
 def _facts(source: Source, data: Ask) -> tuple[dict[str, Any], UserError | None]:

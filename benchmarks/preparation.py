@@ -1,8 +1,8 @@
-"""What a run needs to know before its cells start, asked of processes that may die of the answer.
+"""What a run needs to know before its cells start, answered by processes that may die of it.
 
 A dataset is loaded, split and encoded in one process, and methods are imported and constructed in
 another: no process that runs a method's code holds ratings, and none of it runs in the parent. Each
-question has a time limit, and what goes wrong is said of the one thing that was asked about.
+question has a time limit, and an error names the one thing that was asked about.
 """
 
 import json
@@ -36,8 +36,8 @@ class Died(Exception):
 class Preparer:
     """A process that answers one question at a time; started at the first, and after a death."""
 
-    def __init__(self, context: processes.Context, limit: float) -> None:
-        self._context, self._limit = context, limit
+    def __init__(self, context: processes.Context, limit: float, warden: processes.Warden) -> None:
+        self._context, self._limit, self._warden = context, limit, warden
         self._process: Any = None
 
     def __enter__(self) -> Self:
@@ -55,6 +55,7 @@ class Preparer:
             self._pipe, theirs = self._context.Pipe()
             self._process = processes.start(self._context, _answer, theirs)
             theirs.close()
+            self._warden("add", self._process.pid or 0)
         try:
             self._pipe.send((question, args))
             if not self._pipe.poll(self._limit):
@@ -77,6 +78,7 @@ class Preparer:
         if self._process is not None:
             self._pipe.close()
             processes.end(self._process)
+            self._warden("discard", self._process.pid or 0)
             self._process = None
 
 
@@ -100,9 +102,9 @@ def _answer(pipe: Connection) -> None:
         except UserError as error:
             kind = "Unavailable" if isinstance(error, Unavailable) else "UserError"
             words = json.dumps({"kind": kind, "value": first_line(error, LARGEST)})
-        except Exception as error:  # whatever a loader or a model does is said of it alone
-            told = f"{type(error).__name__}: {first_line(error)}"
-            words = json.dumps({"kind": "error", "value": told})
+        except Exception as error:  # whatever a loader or a model does is its own error
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            words = json.dumps({"kind": "error", "value": reason})
         pipe.send_bytes(words.encode())
 
 

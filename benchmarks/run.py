@@ -6,7 +6,7 @@ does what is missing or damaged.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -46,15 +46,21 @@ class Run:
         self.grid, self.folder, self.options = grid, folder.resolve(), options
         self.shown = folder  # as it was named
         self.context = processes.context()
-        self._data = Preparer(self.context, options.timeout)
 
     def __enter__(self) -> Self:
-        with Preparer(self.context, self.options.timeout) as methods:
-            self.plan = self._planned(methods)
+        with ExitStack() as stack:
+            self._warden = stack.enter_context(processes.supervision(self.context))
+            self._data = stack.enter_context(self._preparer())
+            with self._preparer() as methods:
+                self.plan = self._planned(methods)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._data.end()
+        self._stack.close()
+
+    def _preparer(self) -> Preparer:
+        return Preparer(self.context, self.options.timeout, self._warden)
 
     def _planned(self, methods: Preparer) -> Plan:
         def construct(question: Any, row: str, *rest: Any) -> Any:
@@ -64,13 +70,8 @@ class Run:
                 if not registry.is_ours("methods", row.partition(":")[0]):
                     methods.end()  # what it has done to its process is nobody else's
 
-        try:
-            return plan(
-                self.grid, self.options.device, self.options.include, self._data.ask, construct
-            )
-        except BaseException:
-            self._data.end()
-            raise
+        grid, options = self.grid, self.options
+        return plan(grid, options.device, options.include, self._data.ask, construct)
 
     @property
     def specs(self) -> list[Spec]:
@@ -100,21 +101,14 @@ class Run:
             store.write(self.folder / "grid.toml", grid.toml())
             write_plan(self.folder, self.specs)
             waiting = sorted(self._waiting(), key=lambda job: job.spec.name not in grid.seeds_for)
-            with processes.supervision(self.context) as warden:
-                lost = self._prepare({job.spec.fingerprint for job in waiting})
-                if lost and len(lost) == len(self.specs):
-                    raise UserError(next(iter(lost.values()))[1])
-                supervisor = Supervisor(
-                    self.folder,
-                    self.context,
-                    warden,
-                    options.jobs,
-                    options.timeout,
-                    lost,
-                    stop,
-                    on_event,
-                )
-                supervisor.schedule(waiting)
+            lost = self._prepare({job.spec.fingerprint for job in waiting})
+            if lost and len(lost) == len(self.specs):
+                raise UserError(next(iter(lost.values()))[1])
+            supervisor = Supervisor(
+                self.folder, self.context, self._warden, options.jobs, options.timeout, lost,
+                stop, on_event,
+            )  # fmt: skip
+            supervisor.schedule(waiting)
         return self.read()
 
     def _waiting(self) -> Iterator[Job]:

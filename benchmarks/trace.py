@@ -1,4 +1,4 @@
-"""What a method says after each step of its inner loop: is it learning, and does that help?"""
+"""A method's scores after each step of its inner loop: does it learn, and does that help?"""
 
 from copy import copy
 from pathlib import Path
@@ -16,7 +16,7 @@ from .loop import BATCH, checked
 
 @torch.no_grad()
 def trace(method: Method[Any], cold: Episodes, device: torch.device, folder: Path) -> None:
-    """Every step at the largest K: what is said of the query, and of the support learnt from.
+    """Every step at the largest K: the scores of the query, and of the support trained on.
 
     Writes trace-query.npy (steps + 1, E, Q) and trace-support.npy (steps + 1, E, K), float32, of
     the first TRACED users; nothing where the method has no such steps.

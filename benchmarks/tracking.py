@@ -1,4 +1,4 @@
-"""Who else is told of a run: a file of events always; TensorBoard and Weights & Biases on request.
+"""Where a run's events go: always to a file; to TensorBoard and Weights & Biases on request.
 
 A tracker can't fail a run: one that breaks is said to be so, once, and left out from there on. A
 full disk is no tracker's fault: it ends the run, which goes on where there is room.
@@ -21,12 +21,12 @@ from coldbench.results.user_scores import read_blocks
 from .supervisor import FULL
 
 SHOWN = ("ndcg@5", "auc", "mae", "log-loss")  # of a finished cell, by number of labels
-Told = dict[str, Any]  # event, seconds, the cell, and of a finished one `metrics` by name and K
-Track = Callable[[Told], None]
+Event = dict[str, Any]  # event, seconds, the cell, and of a finished one `metrics` by name and K
+Track = Callable[[Event], None]
 
 
 class Tracking:
-    """Told of every event, like Progress; a context, so that trackers can end well."""
+    """Called with every event, like Progress; a context, so that trackers can end well."""
 
     def __init__(self, folder: Path, names: str = "") -> None:
         self._cells = folder / "cells"
@@ -54,18 +54,18 @@ class Tracking:
     def __call__(self, event: str, spec: Spec, seconds: float) -> None:
         if event == "running":
             return
-        told: Told = {
+        row: Event = {
             "time": round(time.time(), 3), "event": event, "seconds": round(seconds, 3),
             "cell": spec.fingerprint, "dataset": spec.dataset, "protocol": spec.protocol,
             "method": spec.name, "seed": spec.seed,
         }  # fmt: skip
         if event == "done":
-            self._try("metrics", lambda: told.update(metrics=self._measured(spec)))
+            self._try("metrics", lambda: row.update(metrics=self._measured(spec)))
         elif event != "start":
-            told["reason"] = Cell.read(spec, self._cells / spec.fingerprint).reason
+            row["reason"] = Cell.read(spec, self._cells / spec.fingerprint).reason
         for one in list(self._trackers):
             name, track, _ = one
-            if not self._try(name, partial(track, told)):
+            if not self._try(name, partial(track, row)):
                 self._trackers.remove(one)
 
     def _measured(self, spec: Spec) -> dict[str, dict[int, float]]:
@@ -98,9 +98,9 @@ def _events(folder: Path) -> tuple[Track, Callable[[], None]]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "events.jsonl"
 
-    def track(told: Told) -> None:
+    def track(row: Event) -> None:
         with path.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(told) + "\n")
+            lines.write(json.dumps(row) + "\n")
 
     return track, lambda: None
 
@@ -112,14 +112,14 @@ def _tensorboard(folder: Path) -> tuple[Track, Callable[[], None]]:
     except ImportError:
         raise UserError("pip install 'coldbench[tensorboard]' for --track tensorboard") from None
 
-    def track(told: Told) -> None:
-        name = f"{told['dataset']} {told['protocol']} {told['method']} seed {told['seed']}"
+    def track(row: Event) -> None:
+        name = f"{row['dataset']} {row['protocol']} {row['method']} seed {row['seed']}"
         with SummaryWriter(str(folder / "tensorboard" / name.replace("/", "-"))) as writer:
-            for metric, by_shots in told.get("metrics", {}).items():
+            for metric, by_shots in row.get("metrics", {}).items():
                 for shots, value in by_shots.items():
                     writer.add_scalar(metric, value, shots)
-            if told["event"] != "start":
-                writer.add_scalar("seconds", told["seconds"], 0)
+            if row["event"] != "start":
+                writer.add_scalar("seconds", row["seconds"], 0)
 
     return track, lambda: None
 
@@ -132,15 +132,15 @@ def _wandb(folder: Path) -> tuple[Track, Callable[[], None]]:
         raise UserError("pip install 'coldbench[wandb]' for --track wandb") from None
     run = wandb.init(project="coldbench", name=folder.name, dir=str(folder), mode="offline")
 
-    def track(told: Told) -> None:
-        row = f"{told['dataset']}/{told['protocol']}/{told['method']}/{told['seed']}"
+    def track(row: Event) -> None:
+        cell = f"{row['dataset']}/{row['protocol']}/{row['method']}/{row['seed']}"
         values = {
-            f"{row}/{metric} at K = {shots}": value
-            for metric, by_shots in told.get("metrics", {}).items()
+            f"{cell}/{metric} at K = {shots}": value
+            for metric, by_shots in row.get("metrics", {}).items()
             for shots, value in by_shots.items()
         }
-        if told["event"] != "start":
-            run.log({**values, f"{row}/seconds": told["seconds"]})
+        if row["event"] != "start":
+            run.log({**values, f"{cell}/seconds": row["seconds"]})
 
     return track, run.finish
 

@@ -41,7 +41,7 @@ class Spec:
     encoder: dict[str, Any]  # all of its fields
     encoder_hash: str
     seed: int
-    limit: int | None  # only so many judged users: a trial, stamped LIMITED
+    limit: int | None  # only so many evaluated users: a trial, stamped LIMITED
     device: str  # "cpu" or "cuda"
     threads: int  # of torch; another number sums in another order
     code: str  # hash of the files the numbers come from
@@ -104,7 +104,7 @@ def _is_docstring(line: ast.AST) -> bool:
 
 
 def record(status: str, stage: str, reason: str, facts: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """What cell.json says, before its hashes: texts cut, and printable wherever they are shown."""
+    """What cell.json holds, before its hashes: texts cut, and printable wherever they are shown."""
     return {
         "status": status,
         "stage": printable(stage)[:20],
@@ -122,7 +122,7 @@ class Cell:
     status: str  # "done", "failed", "unavailable", "missing" or "damaged"
     stage: str  # where it failed: "load", "meta-train", "adapt", "score", "timing"; else ""
     reason: str  # one line, else ""
-    facts: dict[str, Any]  # what cell.json says beside: users, like_at, family, versions, ...
+    facts: dict[str, Any]  # what else cell.json holds: users, like_at, family, versions, ...
     folder: Path
     variant: str = ""  # what sets it apart from the method's first row: "rank = 2"
 
@@ -147,9 +147,9 @@ class Cell:
         """user, shots, item, rating, label, score; where all items are ranked also above, tied and
         candidates.
 
-        One row for each judged user, number of shots and query item, in a fixed order. name: that
-        of a control, "swapped" where each user was met with another's support, "shuffled" where
-        with their own, its labels in random order.
+        One row for each evaluated user, number of shots and query item, in a fixed order. name:
+        of a control, "swapped" where each user had another's support, "shuffled" where their own
+        with its labels in random order.
         """
         return pl.read_parquet(self.folder / f"{name}.parquet")
 

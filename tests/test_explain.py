@@ -273,7 +273,7 @@ def test_an_item_that_was_not_asked_for_is_explained_and_said_to_be_new(run: Pat
         (["nothing", "--user", "0", "--item", "0"], "'nothing' names no cell"),
         (["synthetic", "--user", "0", "--item", "0"], "'synthetic' names several cells"),
         (["", "--user", "0", "--item", "0"], "'' names no"),
-        (["ridge", "--user", "9999", "--item", "0"], "user 9999 was not judged in synthetic"),
+        (["ridge", "--user", "9999", "--item", "0"], "user 9999 was not evaluated in synthetic"),
         (["ridge", "--user", "USER", "--item", "9999"], "no item 9999: those of synthetic are 0"),
         (["ridge", "--user", "USER", "--item", "-1"], "no item -1"),
         (["ridge", "--user", "USER", "--item", "0", "--shots", "17"], "--shots lies in 0..16"),

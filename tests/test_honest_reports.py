@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from coldbench import registry
 from coldbench.cell import read_run
@@ -21,6 +22,7 @@ fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py"
 costs: Any = import_module("coldbench.reports._costs")
 rooms: Any = import_module("coldbench.reports._setting")
 compare: Any = import_module("coldbench.benchmarks.commands.compare").compare
+cli: Any = import_module("coldbench.benchmarks.cli")
 TEXTS = ["csv", "html", "latex", "markdown"]
 
 
@@ -66,7 +68,7 @@ def test_two_methods_met_by_one_user_are_compared_without_an_interval(tmp_path: 
     told = compare(run, "ridge", "item-bias")
     assert "nan" not in told
     assert "one user: none" in told
-    assert "Nothing can be said over 1 paired meeting of one user." in told
+    assert "No test is possible over 1 paired evaluated user, all of them the same user." in told
 
 
 # --- one verdict, two rules
@@ -87,6 +89,18 @@ def test_compare_names_its_rule_and_says_the_reports_p(tmp_path: Path) -> None:
     pair = results.pairs.filter(method="ridge", other="stuck").row(0, named=True)
     assert f"tests {len(results.pairs)} pairs of methods" in told
     assert f"has p {plain(pair['p_holm'], 4)} after Holm's correction" in told
+
+
+def test_compare_as_json_is_one_document_of_the_same_numbers(tmp_path: Path) -> None:
+    run = fake["build"](tmp_path / "r", users=40)
+    shown = CliRunner().invoke(cli.app, ["compare", str(run), "ridge", "item-bias", "--json"])
+    [row] = json.loads(shown.stdout)
+    assert (row["method"], row["other"], row["shots"], row["n"]) == ("ridge", "item-bias", 2, 80)
+    auc = next(line for line in row["metrics"] if line["metric"] == "auc")
+    assert auc["difference"] == pytest.approx(auc["method"] - auc["other"])
+    text = compare(run, "ridge", "item-bias")
+    assert row["verdict"] in text and row["report"] in text
+    assert f"{auc['method']:.4f}" in text and f"[{auc['low']:+.4f}, {auc['high']:+.4f}]" in text
 
 
 def test_the_page_names_its_rule_its_family_and_the_uncorrected_p(tmp_path: Path) -> None:

@@ -153,6 +153,36 @@ def test_a_failed_cell_is_run_again_only_when_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody is told of a parent's death")
+def test_a_child_that_a_method_starts_while_it_is_planned_ends_with_a_killed_run(
+    tmp_path: Path,
+) -> None:
+    source = BROKEN.read_text(encoding="utf-8")
+    start = "subprocess.run(['sleep', '600'])  # and waits"
+    waiting = tmp_path / "broken.py"
+    constructed = (
+        f"    def __post_init__(self) -> None:\n        import subprocess\n        {start}\n"
+    )
+    waiting.write_text(source.replace("    how: str", f"{constructed}\n    how: str", 1))
+    with subprocess.Popen(
+        [*COLDBENCH, *run_of("broken", "--include", str(waiting))], cwd=tmp_path
+    ) as run:
+        child = _child_named("sleep", psutil.Process(run.pid))
+        run.kill()
+    _, alive = psutil.wait_procs([child], 10)
+    assert not alive
+
+
+def _child_named(name: str, parent: psutil.Process) -> psutil.Process:
+    for _ in range(600):
+        for process in parent.children(recursive=True):
+            if process.name() == name:
+                return process
+        time.sleep(0.1)
+    raise AssertionError(f"no {name} was started")
+
+
+@pytest.mark.slow
 def test_two_runs_in_one_folder_do_not_meet(tmp_path: Path) -> None:
     hang = ["--include", str(BROKEN), "--set", "params.broken.how=hang", "--timeout", "20"]
     with subprocess.Popen(

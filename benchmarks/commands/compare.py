@@ -1,6 +1,7 @@
 """`coldbench compare RUN A B`: two methods paired by user and split, and the answer in words."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,36 +21,49 @@ AT = METRICS.index(VERDICT)
 
 
 def compare(run: Path, one: str, other: str) -> str:
-    """A table for each dataset and protocol at the largest K, with sentences under it: the verdict
-    on this one comparison, and the report's, which corrects for all that it tests."""
+    """The comparisons as a table each, with sentences under it: the verdict on this one, and the
+    report's, which corrects for all that it tests."""
+    parts = [_words(row) for row in comparisons(run, one, other)]
+    return "\n\n".join(parts) or f"{one} and {other} have no dataset and protocol in common"
+
+
+def comparisons(run: Path, one: str, other: str) -> list[dict[str, Any]]:
+    """One for each dataset and protocol that both have, at the largest K, ready for JSON.
+
+    shots is None where they have no K in common; n counts pairs of user and seed; differences are
+    `method` less `other`, better and worse the shares of pairs; verdict and report are sentences.
+    Raises UserError where one of them has no finished cell.
+    """
     cells = read_runs([run])
     done = [cell for cell in cells if cell.status == "done"]
     for name in (one, other):
-        _asked_for(name, cells, done)
+        _check_finished(name, cells, done)
     sections: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     for cell in done:
         here = sections.setdefault((cell.spec.dataset, cell.spec.protocol), {})
         here.setdefault(cell.name, []).append(cell)
-    parts = []
+    rows = []
     for (dataset, protocol), methods in sections.items():
         if not {one, other} <= methods.keys():
             continue
         blocks = {name: read_blocks(many, METRICS) for name, many in methods.items()}
         common = blocks[one].keys() & blocks[other].keys()
-        if not common:
-            parts.append(f"{dataset}, {protocol}: no K that both have")
-            continue
-        limit = methods[one][0].spec.limit
-        stamp = "" if limit is None else f" (LIMITED to {limit} users a seed: a trial, no result)"
-        title = f"{dataset}, {protocol}, K = {max(common)}: {one} less {other}{stamp}"
-        mine, theirs = blocks[one][max(common)].beside(blocks[other][max(common)])
-        parts.append(f"{title}\n{_table(mine, theirs, one, other)}")
-        if len(mine):
-            parts[-1] += f"\n{_corrected(blocks, one, other)}"
-    return "\n\n".join(parts) or f"{one} and {other} have no dataset and protocol in common"
+        row: dict[str, Any] = {
+            "dataset": dataset, "protocol": protocol, "method": one, "other": other,
+            "limit": methods[one][0].spec.limit, "shots": max(common, default=None),
+            "n": 0, "metrics": [], "verdict": "", "report": "",
+        }  # fmt: skip
+        rows.append(row)
+        if common:
+            mine, theirs = blocks[one][max(common)].beside(blocks[other][max(common)])
+            row["n"] = len(mine)
+        if row["n"]:
+            row["metrics"], row["verdict"] = _differences(mine, theirs, one, other)
+            row["report"] = _corrected(blocks, one, other)
+    return rows
 
 
-def _asked_for(name: str, cells: list[Cell], done: list[Cell]) -> None:
+def _check_finished(name: str, cells: list[Cell], done: list[Cell]) -> None:
     names = sorted({cell.name for cell in done})
     if name in names:
         return
@@ -63,44 +77,66 @@ def _asked_for(name: str, cells: list[Cell], done: list[Cell]) -> None:
     raise unknown("method in this run", name, names, f"it has {', '.join(names) or 'none yet'}")
 
 
-def _table(mine: Blocks, theirs: Blocks, one: str, other: str) -> str:
-    if not len(mine):
-        return "no user was met by both"
+def _differences(
+    mine: Blocks, theirs: Blocks, one: str, other: str
+) -> tuple[list[dict[str, Any]], str]:
+    """A row for each metric that is defined, and the verdict."""
     weights = bootstrap_weights(mine.users, resamples=10_000)
-    head = f"{'metric':10} {one:>14} {other:>14} {'difference':>11} {'95 % interval':>18} {'p':>7}"
-    lines = [f"{head}  better  worse"]
-    verdict = ""
+    rows, verdict = [], ""
     for metric, a, b in zip(METRICS, mine.values.T, theirs.values.T, strict=True):
         found = statistics.paired(a, b, weights, mine.seeds)
-        if not found.n:  # of likes alone some metrics say nothing
+        if not found.n:  # some metrics are undefined for implicit feedback
             continue
         better, worse = found.helped, found.harmed
         if not known(metric)[0].higher_is_better:
             better, worse = worse, better
         both = ~np.isnan(a - b)  # the rows that the difference is of
-        values = f"{a[both].mean():>14.4f} {b[both].mean():>14.4f} {found.mean:>+11.4f}"
-        none = np.isnan(found.p)
-        span = "one user: none" if none else f"[{found.low:+.4f}, {found.high:+.4f}]"
-        p = f"{'':>7}" if none else f"{found.p:>7.4f}"
-        shares = f"{better:>6.0%} {worse:>6.0%}"
-        lines.append(f"{metric:10} {values} {span:>18} {p}  {shares}")
+        rows.append({
+            "metric": metric, "method": float(a[both].mean()), "other": float(b[both].mean()),
+            "difference": found.mean, "low": found.low, "high": found.high, "p": found.p,
+            "better": better, "worse": worse,
+        })  # fmt: skip
         if metric == VERDICT:
             verdict = _verdict(found, one, other, len(mine))
-    return "\n".join([*lines, verdict])
+    return rows, verdict
 
 
-def _verdict(found: Difference, one: str, other: str, met: int) -> str:
+def _words(row: dict[str, Any]) -> str:
+    where, pair = f"{row['dataset']}, {row['protocol']}", f"{row['method']} less {row['other']}"
+    if row["shots"] is None:
+        return f"{where}: no K that both have"
+    limit = row["limit"]
+    stamp = "" if limit is None else f" (LIMITED to {limit} users a seed: a trial, no result)"
+    title = f"{where}, K = {row['shots']}: {pair}{stamp}"
+    if not row["n"]:
+        return f"{title}\nno user was evaluated by both"
+    names = f"{row['method']:>14} {row['other']:>14}"
+    head = f"{'metric':10} {names} {'difference':>11} {'95 % interval':>18} {'p':>7}  better  worse"
+    lines = [title, head, *map(_line, row["metrics"]), row["verdict"], row["report"]]
+    return "\n".join(lines)
+
+
+def _line(row: dict[str, Any]) -> str:
+    values = f"{row['method']:>14.4f} {row['other']:>14.4f} {row['difference']:>+11.4f}"
+    none = np.isnan(row["p"])
+    interval = "one user: none" if none else f"[{row['low']:+.4f}, {row['high']:+.4f}]"
+    p = f"{'':>7}" if none else f"{row['p']:>7.4f}"
+    shares = f"{row['better']:>6.0%} {row['worse']:>6.0%}"
+    return f"{row['metric']:10} {values} {interval:>18} {p}  {shares}"
+
+
+def _verdict(found: Difference, one: str, other: str, n: int) -> str:
     """In words, by NDCG@5."""
-    behind = f"over {met} paired {'meeting' if met == 1 else 'meetings'}"
+    over = f"over {n} paired evaluated user{'' if n == 1 else 's'}"
     if np.isnan(found.p):
-        return f"Nothing can be said {behind} of one user."
+        return f"No test is possible {over}, all of them the same user."
     rule = f"p {found.p:.4f}, not corrected: right where this comparison alone was planned"
     if found.p < CERTAIN:
         better, worse = (one, other) if found.mean > 0 else (other, one)
         size = f"{abs(found.mean):.4f}"
-        return f"{better} is better than {worse} in NDCG@5 by {size} {behind} ({rule})."
+        return f"{better} is better than {worse} in NDCG@5 by {size} {over} ({rule})."
     return (
-        f"No difference in NDCG@5 is shown {behind} ({rule}); one of {found.detectable:.4f} or "
+        f"No difference in NDCG@5 is shown {over} ({rule}); one of {found.detectable:.4f} or "
         "more would have been seen 4 times in 5."
     )
 

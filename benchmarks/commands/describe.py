@@ -1,4 +1,4 @@
-"""`coldbench describe`: what a log holds, and how many of its users can be met at which K."""
+"""`coldbench describe`: what a log holds, and how many of its users can be evaluated at which K."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from coldbench.protocol import Protocol
 from ..dataset_names import read_though_refused
 
 PARTS = (0, 0.1, 0.25, 0.5, 0.75, 0.9, 1)
-TOPS, FEW = (1, 10, 50), 20  # percent of the items; different ratings that are told one by one
+TOPS, FEW = (1, 10, 50), 20  # percent of the items; different ratings that are listed one by one
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#b4bcc5"
 STYLE: Any = {
     "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
@@ -128,7 +128,7 @@ def show(found: dict[str, Any]) -> None:
 
 
 def _in_words(found: dict[str, Any]) -> dict[str, str]:
-    met, text, popular = (found[key] for key in ("can_be_met", "text", "popularity"))
+    reach, text, popular = (found[key] for key in ("can_be_met", "text", "popularity"))
     tops = {f"top {part}%": popular[f"top_{part}%"] for part in TOPS}
     words = {
         "name": f"{found['name']} ({found['domain']}; licence: {found['licence']})",
@@ -138,8 +138,8 @@ def _in_words(found: dict[str, Any]) -> dict[str, str]:
         "duplicates dropped": f"{found['duplicates_dropped']:,}",
         "interactions per user": _row(found["interactions_per_user"]),
         "interactions per item": _row(found["interactions_per_item"]),
-        "users long enough": _row({f"K = {k}": n for k, n in met["at_k"].items()}),
-        "users too short": f"{met['users_too_short']:,}: {met['why']}",
+        "users long enough": _row({f"K = {k}": n for k, n in reach["at_k"].items()}),
+        "users too short": f"{reach['users_too_short']:,}: {reach['why']}",
         "labels": _labels_in_words(found["labels"]),
         "times": _times_in_words(found["times"]),
         "popularity": f"{_row(tops, '.0%')} of the interactions; Gini {popular['gini']:.2f}",

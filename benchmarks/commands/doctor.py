@@ -35,8 +35,8 @@ def facts() -> dict[str, str | dict[str, str]]:
     }
 
 
-def show(told: dict[str, str | dict[str, str]]) -> None:
-    for name, value in told.items():
+def show(facts: dict[str, str | dict[str, str]]) -> None:
+    for name, value in facts.items():
         lines = {name: value} if isinstance(value, str) else value
         for own, line in lines.items():
             what = own if isinstance(value, str) else f"{name[:-1]} {own}"

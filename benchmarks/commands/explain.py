@@ -1,7 +1,7 @@
 """`coldbench explain RUN CELL`: why an item scores as it does for a user, label by label.
 
-The cell's method is trained again, which gives the same numbers, and what it says now is held
-against the score that the cell stored.
+The cell's method is trained again, which gives the same numbers, and its score is compared with
+the one that the cell stored.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from ..loop import meta_train
 from ..plan import device_of
 
 CLOSE = 1e-5  # a stored score that is no further off was explained; on another device 1e-3
-FEW = 12  # names told in an error
+FEW = 12  # names in an error
 
 
 def find_cell(run: Path, words: str) -> Cell:
@@ -39,9 +39,9 @@ def find_cell(run: Path, words: str) -> Cell:
         asked = set(words.split())
         found = [cell for cell in cells if asked and asked <= set(cell.spec.title.split())]
     if len(found) != 1:
-        told = found or cells
-        titles = [f"{cell.spec.title} ({cell.spec.fingerprint})" for cell in told[:FEW]]
-        more = f" and {len(told) - FEW} more" if len(told) > FEW else ""
+        several = found or cells
+        titles = [f"{cell.spec.title} ({cell.spec.fingerprint})" for cell in several[:FEW]]
+        more = f" and {len(several) - FEW} more" if len(several) > FEW else ""
         what = "names several cells" if found else "names no cell"
         raise UserError(f"{words!r} {what} of {run}: {'; '.join(titles)}{more}")
     if found[0].status != "done":
@@ -59,12 +59,13 @@ def explain(cell: Cell, user: int, item: int, shots: int | None = None) -> dict[
     if not 0 <= shots <= most:
         raise UserError(f"--shots lies in 0..{most} in {spec.title}, not {shots}")
     stored = cell.scores().filter(shots=shots, user=user, item=item)["score"].to_list()
-    judged = cell.scores()["user"].unique(maintain_order=True).to_list()
-    if user not in judged:
-        shown = ", ".join(map(str, judged[:FEW]))
-        more = ", ..." if len(judged) > FEW else ""
+    evaluated = cell.scores()["user"].unique(maintain_order=True).to_list()
+    if user not in evaluated:
+        shown = ", ".join(map(str, evaluated[:FEW]))
+        more = ", ..." if len(evaluated) > FEW else ""
         raise UserError(
-            f"user {user} was not judged in {spec.title}; these {len(judged):,} were: {shown}{more}"
+            f"user {user} was not evaluated in {spec.title}; these {len(evaluated):,} were: "
+            f"{shown}{more}"
         )
     method = from_params(registry.find("methods", spec.method), spec.method, spec.params)
     if type(method).explain is Method.explain:  # said before an hour of training
@@ -94,7 +95,7 @@ def explain(cell: Cell, user: int, item: int, shots: int | None = None) -> dict[
     }  # fmt: skip
 
 
-def show(told: dict[str, Any]) -> None:
+def show(found: dict[str, Any]) -> None:
     """The same for people."""
     from rich.console import Console
     from rich.table import Table
@@ -103,29 +104,29 @@ def show(told: dict[str, Any]) -> None:
     for column in ("adds", "rated", "label", "days before", "item of the support"):
         last = column.startswith("item")
         table.add_column(column, justify="left" if last else "right", no_wrap=not last)
-    aged = any(part["age"] for part in told["parts"])
-    table.add_row(f"{told['base']:+.4f}", "", "", "", "before any label (K = 0)", style="dim")
-    for part in told["parts"]:
+    aged = any(part["age"] for part in found["parts"])
+    table.add_row(f"{found['base']:+.4f}", "", "", "", "before any label (K = 0)", style="dim")
+    for part in found["parts"]:
         age = f"{part['age']:,.1f}" if aged else ""
         rated, label = f"{part['rating']:g}", f"{part['label']:.2f}"
         table.add_row(f"{part['adds']:+.4f}", rated, label, age, _line(part))
-    unit = {"label": "expected label", "log-odds": "log-odds of a like"}[told["unit"]]
-    table.add_row(f"{told['sum']:+.4f}", "", "", "", f"sum: the {unit}", style="bold")
+    unit = {"label": "expected label", "log-odds": "log-odds of a like"}[found["unit"]]
+    table.add_row(f"{found['sum']:+.4f}", "", "", "", f"sum: the {unit}", style="bold")
     out = Console(markup=False, highlight=False)
-    head = f"{told['title']}: user {told['user']}, K = {told['shots']}, {_line(told)}"
+    head = f"{found['title']}: user {found['user']}, K = {found['shots']}, {_line(found)}"
     out.print(head, soft_wrap=True)
     out.print(table)
-    how = "pressed into 0..1" if told["unit"] == "label" else "through a sigmoid"
-    out.print(f"score {told['score']:.6f}, the sum {how}; {_agreement(told)}", soft_wrap=True)
+    how = "pressed into 0..1" if found["unit"] == "label" else "through a sigmoid"
+    out.print(f"score {found['score']:.6f}, the sum {how}; {_agreement(found)}", soft_wrap=True)
 
 
-def _agreement(told: dict[str, Any]) -> str:
-    if told["stored"] is None:
+def _agreement(found: dict[str, Any]) -> str:
+    if found["stored"] is None:
         return "the cell stored none: it did not ask for this item, or not at this K"
-    if told["agrees"]:
-        return f"the cell stored {told['stored']:.6f}: the same"
+    if found["agrees"]:
+        return f"the cell stored {found['stored']:.6f}: the same"
     return (
-        f"the cell stored {told['stored']:.6f}, WHICH THIS DOES NOT EXPLAIN: data, code or "
+        f"the cell stored {found['stored']:.6f}, WHICH THIS DOES NOT EXPLAIN: data, code or "
         "libraries have changed since; run the cell again"
     )
 
@@ -140,7 +141,7 @@ def _parts(
 ) -> list[dict[str, Any]]:
     """What each real item of the support adds, the most first."""
     support = batch.support
-    told = [
+    rows = [
         {
             "item": int(item), "text": catalogue.text[int(item)], "rating": float(rating),
             "label": float(label), "age": float(age), "adds": float(adds),
@@ -151,12 +152,12 @@ def _parts(
         )
         if real
     ]  # fmt: skip
-    return sorted(told, key=lambda part: -part["adds"])
+    return sorted(rows, key=lambda part: -part["adds"])
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """What the cell's method was trained and judged on."""
+    """What the cell's method was trained and evaluated on."""
 
     spec: Spec
     split: Split
@@ -184,6 +185,6 @@ class _Bench:
 
 
 def _of(cold: Episodes, user: int) -> Episodes:
-    """The one judged user's episode."""
+    """The one user's episode."""
     rows = np.flatnonzero(cold.users.ids[cold.user_index] == user)
     return cold.take(rows)

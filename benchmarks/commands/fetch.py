@@ -97,12 +97,12 @@ def _brought_lines(record: dict[str, Any]) -> Iterator[str]:
     if not (record["files"] or record["not needed"]):
         yield "  made here: no files to fetch"
     for file in record["files"]:
-        told = {
+        by_hash = {
             "right": "hash right",
             "noted now": f"its hash was not known: noted now in {pin_of(Path(file['path'])).name}",
             "not known": f"no hash is known to check it by; SHA-256 {file['sha256']}",
         }
-        yield f"  {file['path']}, {file['bytes']:,} bytes, {told[file['hash']]}"
+        yield f"  {file['path']}, {file['bytes']:,} bytes, {by_hash[file['hash']]}"
     for file in record["not needed"]:
         yield f"  {file}: not here and not needed"
     counts = (f"{record[kind]:,} {kind}" for kind in ("users", "items", "interactions"))

@@ -77,8 +77,8 @@ def _rows(room: str) -> list[dict[str, Any]]:
 def _dataset(row: dict[str, Any]) -> dict[str, Any]:
     """What a dataset says of itself, its size as numbers where it is of one size."""
     dataset = registry.find("datasets", row["name"])
-    told = re.match(r"([\d,]+) \w+, ([\d,]+) \w+, ([\d,]+) ", dataset.size)
-    counts = [int(number.replace(",", "")) for number in told.groups()] if told else [None] * 3
+    sizes = re.match(r"([\d,]+) \w+, ([\d,]+) \w+, ([\d,]+) ", dataset.size)
+    counts = [int(number.replace(",", "")) for number in sizes.groups()] if sizes else [None] * 3
     (low, high), above = dataset.scale, dataset.like_above
     alone = dataset.explicit is False
     return row | {

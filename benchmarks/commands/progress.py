@@ -11,18 +11,18 @@ from rich.table import Table
 from coldbench.cell import Spec
 
 SIGNS = {"done": "green", "failed": "red", "unavailable": "yellow", "missing": "dim"}
-EVERY = 30.0  # seconds after which a cell that still runs is told of again, off a terminal
+EVERY = 30.0  # seconds after which a cell that still runs has another line, off a terminal
 
 
 class Progress:
-    """Told of every event of a run; a context, so that the table is left in order."""
+    """Called with every event of a run; a context, so that the table is left in order."""
 
     def __init__(self, planned: list[Spec], waiting: int) -> None:
         self._console = Console()
         self._planned = Counter(_row(spec) for spec in planned)
         self._ended: dict[tuple[str, str, str], Counter[str]] = {}
         self._running: dict[str, tuple[Spec, float]] = {}  # fingerprint -> since when
-        self._told: dict[str, float] = {}  # fingerprint -> seconds it had run when last told of
+        self._shown: dict[str, float] = {}  # fingerprint -> seconds it had run at its last line
         self._waiting, self._count = waiting, waiting
         self._begun = 0.0  # of the first cell: texts are read before it
         self._live = Live(
@@ -49,8 +49,8 @@ class Progress:
             self._running[spec.fingerprint] = spec, time.monotonic()
             self._line(f"{spec.title}: started")
         elif event == "running":
-            if seconds - self._told.get(spec.fingerprint, 0.0) >= EVERY:
-                self._told[spec.fingerprint] = seconds
+            if seconds - self._shown.get(spec.fingerprint, 0.0) >= EVERY:
+                self._shown[spec.fingerprint] = seconds
                 self._line(f"{spec.title}: running for {seconds:.0f} s")
         else:
             self._running.pop(spec.fingerprint, None)

@@ -1,6 +1,6 @@
 """What a search found, as a grid: runs/<name>/tuned.toml has each method as it was and as tuned.
 
-Its one seed is that of the search: under another, users who were chosen by may be judged.
+Its one seed is that of the search: under another, users who were chosen by may be evaluated.
 """
 
 import json
@@ -51,7 +51,7 @@ class Found:
 
     @property
     def difference(self) -> Difference | None:
-        """Best less defaults, paired by judged valid user."""
+        """Best less defaults, paired by evaluated valid user."""
         first, best = self.trials[0] if self.trials else None, self.best
         if first is None or best is None or first.value is None or not self.better:
             return None
@@ -84,7 +84,7 @@ class Found:
         return f"{words} {best.number}; {span} over {found.n} users"
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`; values on the judged valid users, None where a trial was not done."""
+        """For `--json`; values on the evaluated valid users, None where a trial was not done."""
         best, first, gain = self.best, self.trials[0] if self.trials else None, self.difference
         return {
             "method": self.study.spec.name,
@@ -101,10 +101,10 @@ class Found:
 
 
 def found(
-    searched: Sequence[Study], told: Mapping[str, list[Trial]], budget: Budget
+    searched: Sequence[Study], trials: Mapping[str, list[Trial]], budget: Budget
 ) -> list[Found]:
-    rows = ((study, told[study.spec.name]) for study in searched)
-    return [Found(study, trials, budget.ended(trials)) for study, trials in rows]
+    rows = ((study, trials[study.spec.name]) for study in searched)
+    return [Found(study, own, budget.ended(own)) for study, own in rows]
 
 
 def drawn(results: Sequence[Found], folder: Path) -> list[Path]:
@@ -130,17 +130,17 @@ def write(grid: Grid, results: Sequence[Found], metric: str, folder: Path) -> Pa
 
 def _head(results: Sequence[Found], metric: str) -> str:
     spec = results[0].study.spec
-    judged = max((len(t.by_user) for one in results for t in one.trials), default=0)
+    evaluated = max((len(t.by_user) for one in results for t in one.trials), default=0)
     better = "higher" if known(metric)[0].higher_is_better else "lower"
     shots = ", ".join(map(str, spec.protocol_fields["shots"]))
     names = ", ".join(f"{name} {version}" for name, version in spec.versions.items())
     words = (
         f"Made by coldbench tune on {spec.dataset}, {spec.protocol}, seed {spec.seed}: each method "
         f"as it was and as tuned, to be measured on cold users, none of whom the search looked at. "
-        f"Values are {metric} ({better} is better), a mean over K = {shots} and over {judged} "
+        f"Values are {metric} ({better} is better), a mean over K = {shots} and over {evaluated} "
         f"valid users; the other valid users are those that methods themselves choose by. The best "
         f"of many trials looks better on them than it is. Keep the seed: under another, users who "
-        f"were chosen by would be judged. Commit {provenance.commit()}; {names}."
+        f"were chosen by would be evaluated. Commit {provenance.commit()}; {names}."
     )
     return "".join(f"# {line}\n" for line in textwrap.wrap(words, 98)) + "\n"
 

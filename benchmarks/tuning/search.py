@@ -1,7 +1,7 @@
 """`coldbench tune`: which parameters serve new users best, searched on valid users alone.
 
 Valid users are two random halves: a trial's method stops early and chooses by the first, as in a
-run, and is judged on the second. Cold users are dropped from the split before anything is trained.
+run, and is evaluated on the second. Cold users are dropped from the split before any training.
 Every method gets the same budget and they take turns, so that a search stopped early is fair too.
 """
 
@@ -20,7 +20,7 @@ from coldbench.cell import Spec
 from coldbench.dataset import LabelScale
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Episodes
-from coldbench.errors import Unavailable, UserError
+from coldbench.errors import Unavailable, UserError, first_line
 from coldbench.method import Space, from_params
 from coldbench.metrics.compute import known, per_user
 from coldbench.metrics.predictions import judge
@@ -117,13 +117,13 @@ def _search(
     searched: Sequence[Study], metric: str, folder: Path, budget: Budget, tell: Tell
 ) -> dict[str, list[Trial]]:
     higher = known(metric)[0].higher_is_better
-    told: dict[str, list[Trial]] = {study.spec.name: [] for study in searched}
+    trials: dict[str, list[Trial]] = {study.spec.name: [] for study in searched}
     for trial in read_trials(folder):
-        told.setdefault(trial.method, []).append(trial)
+        trials.setdefault(trial.method, []).append(trial)
     bench = None
-    for study in _turns(searched, told, budget):
+    for study in _turns(searched, trials, budget):
         bench = bench or Bench.of(study.spec, metric)
-        mine = told[study.spec.name]
+        mine = trials[study.spec.name]
         params = (
             propose(study.space, mine, study.spec.seed, higher=higher) if mine else study.start()
         )
@@ -132,15 +132,15 @@ def _search(
             add_trial(folder, trial)
         mine.append(trial)
         tell(trial, mine)
-    return {study.spec.name: told[study.spec.name] for study in searched}
+    return {study.spec.name: trials[study.spec.name] for study in searched}
 
 
 def _turns(
-    searched: Sequence[Study], told: dict[str, list[Trial]], budget: Budget
+    searched: Sequence[Study], trials: dict[str, list[Trial]], budget: Budget
 ) -> Iterator[Study]:
     """Whose turn it is: the method with the fewest trials of those with budget left."""
-    while left := [s for s in searched if not budget.ended(told[s.spec.name])]:
-        yield min(left, key=lambda study: len(told[study.spec.name]))
+    while left := [s for s in searched if not budget.ended(trials[s.spec.name])]:
+        yield min(left, key=lambda study: len(trials[study.spec.name]))
 
 
 def _same(searched: Sequence[Study], metric: str, folder: Path) -> None:
@@ -165,9 +165,9 @@ def _same(searched: Sequence[Study], metric: str, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Bench:
-    """What every trial is trained and judged on."""
+    """What every trial is trained and evaluated on."""
 
-    split: Split  # no cold user: `cold` are the valid users who judge
+    split: Split  # no cold user: `cold` are valid users
     items: Items
     protocol: Protocol
     scale: LabelScale
@@ -179,30 +179,28 @@ class Bench:
         dataset = dataset_of(spec)
         log, catalogue = dataset.load()
         protocol, cut = splits.cut(replace(spec, limit=None), dataset, log)
-        chosen_by, judged = halves(cut.valid, Seeds.of(spec.seed, protocol.vary).split)
+        selected_by, evaluated = halves(cut.valid, Seeds.of(spec.seed, protocol.vary).split)
         return cls(
-            replace(cut, valid=chosen_by, cold=judged),
+            replace(cut, valid=selected_by, cold=evaluated),
             Encoder(**spec.encoder).items(catalogue).to(torch.device(spec.device)),
             protocol,
-            dataset.label_scale(protocol.labels),
-            metric,
+            dataset.label_scale(protocol.labels), metric,
         )  # fmt: skip
 
     def trial(self, spec: Spec, number: int, params: dict[str, Any]) -> Trial:
-        """Train with these parameters and judge; whatever goes wrong is a row with its reason."""
+        """Train with these parameters and evaluate; an error is a row with its reason."""
         begin = time.perf_counter()
         status, reason, users = "done", "", np.array([])
         try:
             users = self._values(spec, spec.params | params)
             if np.isnan(users).all():
-                status, reason = "failed", f"{self.metric} is defined for no judged valid user"
+                status, reason = "failed", f"{self.metric} is defined for no evaluated valid user"
         except Unavailable as error:
             status, reason = "unavailable", str(error)
         except UserError as error:
             status, reason = "failed", str(error)
         except Exception as error:  # a trial's failure is a row of the log, whatever it was
-            first = (str(error).splitlines() or [""])[0][:300]
-            status, reason = "failed", f"{type(error).__name__}: {first}"
+            status, reason = "failed", f"{type(error).__name__}: {first_line(error)}"
         return Trial(
             spec.dataset, spec.protocol, self.metric, spec.seed, spec.name, number, params, status,
             reason, float(np.nanmean(users)) if status == "done" else None,
@@ -245,8 +243,8 @@ class Progress:
 
     def __call__(self, trial: Trial, so_far: Sequence[Trial]) -> None:
         best = best_of(so_far)
-        told = trial.reason or f"{trial.metric} {trial.value:.4f}"
+        result = trial.reason or f"{trial.metric} {trial.value:.4f}"
         mark = " (best)" if best is trial and trial.number > 1 else ""
         settings = ", ".join(f"{key} = {value}" for key, value in trial.params.items())
         place = f"[{trial.method} {trial.number}{self._of}, {trial.seconds:.1f} s]"
-        print(f"{place} {told}{mark}: {settings if trial.number > 1 else 'defaults'}", flush=True)
+        print(f"{place} {result}{mark}: {settings if trial.number > 1 else 'defaults'}", flush=True)

@@ -40,17 +40,17 @@ def checked(name: str, space: Space, params: dict[str, Any]) -> None:
             raise UserError(f"{name}.space[{key!r}] offers None, which a grid cannot say")
 
 
-def propose(space: Space, told: Sequence[Trial], seed: int, *, higher: bool) -> dict[str, Any]:
-    """What to try after the trials told: a function of these and the seed alone, so that a search
+def propose(space: Space, trials: Sequence[Trial], seed: int, *, higher: bool) -> dict[str, Any]:
+    """What to try after these trials: a function of these and the seed alone, so that a search
     that was stopped goes on as if it had not been."""
     optuna = optuna_or_error()
-    lot = int(np.random.SeedSequence([seed, len(told)]).generate_state(1)[0])
+    own_seed = int(np.random.SeedSequence([seed, len(trials)]).generate_state(1)[0])
     study = optuna.create_study(
         direction="maximize" if higher else "minimize",
-        sampler=optuna.samplers.TPESampler(seed=lot),
+        sampler=optuna.samplers.TPESampler(seed=own_seed),
     )
     where = {key: _distribution(optuna, among) for key, among in space.items()}
-    for trial in told:
+    for trial in trials:
         places = {key: _place(space[key], trial.params[key]) for key in space}
         if trial.value is None or None in places.values():
             continue  # a default such as None, which says `chosen on valid users`, is no place
