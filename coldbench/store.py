@@ -10,7 +10,7 @@ it out of the way.
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -22,11 +22,16 @@ SIDE = "volatile.json"  # their hashes
 
 
 def write(path: Path, text: str) -> None:
-    """A file that is whole or not there, even if the machine stops."""
-    partial = path.with_name(f".{path.name}-{os.getpid()}")
-    with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-        file.flush()
+    """A file of text that is whole or not there, even if the machine stops."""
+    content = text.encode("utf-8", errors="backslashreplace")
+    write_by(path, lambda partial: partial.write_bytes(content))
+
+
+def write_by(path: Path, save: Callable[[Path], object]) -> None:
+    """The same of a file that `save` writes where it is told: an array, tensors."""
+    partial = path.with_name(f".{os.getpid()}-{path.name}")  # of the same ending: numpy adds one
+    save(partial)
+    with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.rename(path)
     _sync(path.parent)

@@ -17,6 +17,7 @@ from coldbench.method import Params, Space, soft_cross_entropy
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
+from ._early_stopping import EarlyStopping
 from ._training_options import Taught
 
 State = TypeVar("State")
@@ -51,18 +52,16 @@ class Trained(Taught[State]):
             adam, partial(self.share_of_rate, steps=self.meta_steps)
         )
         rng = torch.Generator().manual_seed(seeds.order % 2**63)
-        best, kept, looks = float("inf"), weights, 0
+        stopping, kept = EarlyStopping(self.patience), weights
         shots = [k for k in (0, 1, 2, 4, 8, 16, 32) if k <= valid.max_shots]
         batches = warm.sample(
             self.meta_steps, self.meta_users, shots=shots, query=valid.query_size, seed=seeds.order
         )
         for step, batch in enumerate(batches):
             if step % self.check_every == 0 and len(valid):
-                loss = self._valid_loss(valid, shots)
-                looks = 0 if loss < best else looks + 1
-                if loss < best:
-                    best, kept = loss, {name: w.detach().clone() for name, w in weights.items()}
-                if looks > self.patience:
+                if stopping.improved(self._valid_loss(valid, shots)):
+                    kept = {name: w.detach().clone() for name, w in weights.items()}
+                if stopping.stops:
                     break
             adam.zero_grad()
             self._training_loss(batch, rng).backward()
@@ -70,7 +69,7 @@ class Trained(Taught[State]):
             adam.step()
             rate.step()
         else:
-            if not len(valid) or self._valid_loss(valid, shots) < best:
+            if not len(valid) or stopping.improved(self._valid_loss(valid, shots)):
                 kept = weights
         self.learned = fixed | {name: w.detach() for name, w in kept.items()}
 

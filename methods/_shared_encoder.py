@@ -8,7 +8,6 @@ A user's tokens stand one after another, without padding between items, for all 
 by token. Attention is within an item: there, and only there, items are padded to one length.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -17,11 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pad, scaled_dot_product_attention
 
-from coldbench.cache import home
 from coldbench.encoder import Items
 from coldbench.errors import UserError
 
-BERT_LIKE = ("bert", "roberta", "xlm-roberta", "camembert")
+from ._frozen_states import bert_like, read_below
+from ._token_slots import Slots
+
 Part = Callable[[Tensor], Tensor]
 
 
@@ -47,47 +47,8 @@ class Packed:
 
     states: Tensor  # (B, S, D) what enters the lowest changed block
     projected: tuple[Part, ...]  # (B, S, D) its query, key and value before any change: known
-    slots: "Slots"
+    slots: Slots
     pooling: Tensor  # (B, N, S) weights that make one vector of an item's tokens
-
-
-@dataclass(frozen=True)
-class Slots:
-    """Where a token stands among items padded to L tokens each; rows count through all users."""
-
-    token: Tensor  # (B N L,) the row of (B S) that fills a slot; any row where none does
-    filled: Tensor  # (B N L,) bool
-    slot: Tensor  # (B S,) the row of (B N L) in which a token stands; any row for padding
-    real: Tensor  # (B S,) bool
-    length: int  # L
-
-    def spread(self, x: Tensor) -> Tensor:
-        """(B, S, D) -> (B N, L, D)"""
-        rows: Tensor = _moved(x.flatten(0, 1), self.token, self.slot, self.real)
-        return rows.view(-1, self.length, x.shape[2])
-
-    def gather(self, x: Tensor, users: int) -> Tensor:
-        """(B N, L, D) -> (B, S, D)"""
-        rows: Tensor = _moved(x.flatten(0, 1), self.slot, self.token, self.filled)
-        return rows.view(users, -1, x.shape[2])
-
-
-class _Moved(torch.autograd.Function):
-    """Rows put into another order. What comes back is moved the other way: a gather too, where
-    autograd would add row by row."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor, came: Tensor) -> Tensor:
-        ctx.save_for_backward(back, came)
-        return x.index_select(0, there)
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        back, came = ctx.saved_tensors
-        return slopes[0].index_select(0, back).mul_(came[:, None]), None, None, None
-
-
-_moved: Callable[..., Tensor] = _Moved.apply
 
 
 @dataclass(frozen=True)
@@ -114,7 +75,9 @@ class Trunk:
         layers = list(model.encoder.layer)
         if not 1 <= blocks <= len(layers):
             raise UserError(f"blocks must be 1 to {len(layers)} for this encoder, not {blocks}")
-        states, lengths = (part.to(items.device) for part in _read(items, model, blocks - above))
+        states, lengths = (
+            part.to(items.device) for part in read_below(items, model, blocks - above)
+        )
         top = [layer.to(dtype) for layer in layers[-blocks:]]
         if above:
             top[0] = None
@@ -243,46 +206,3 @@ def _within(depth: int, change: Change) -> Change:
 def hidden_units(trunk: Trunk, depth: int) -> int:
     """Of the feed-forward net of a changed block."""
     return int(trunk.top[depth].intermediate.dense.out_features)
-
-
-def bert_like(items: Items) -> Any:
-    """A fresh copy of the encoder, if it is one whose blocks we know."""
-    name = items.encoder.name
-    if name == "vectors":
-        raise UserError(
-            "this method changes the encoder itself, and encoder = 'vectors' has none; "
-            "use 'minilm' or another model of BERT's kind"
-        )
-    model: Any = items.encoder.model()
-    if model.config.model_type not in BERT_LIKE:
-        raise UserError(
-            f"encoder {name!r} is a {model.config.model_type} model; token-level methods know "
-            f"{', '.join(BERT_LIKE)}: use 'minilm' or another of these"
-        )
-    return model
-
-
-def _read(items: Items, model: Any, blocks: int, batch: int = 64) -> tuple[Tensor, Tensor]:
-    """((T, D) packed states below the top blocks, (n_items,) tokens an item)."""
-    from safetensors.torch import load_file, save_file
-
-    kept = home() / "tokens" / f"{items.encoder.hash}-{items.catalogue.hash()}-{blocks}.safetensors"
-    if kept.is_file():
-        found = load_file(kept)
-        return found["states"], found["lengths"]
-    ids, mask = (part.to(items.device) for part in items.encoder.tokens(list(items.catalogue.text)))
-    lengths = mask.sum(1)
-    parts: list[Tensor] = [torch.empty(0)] * len(ids)
-    with torch.inference_mode():
-        for rows in lengths.argsort(stable=True).split(batch):  # of like length together
-            width = int(lengths[rows].max())
-            seen = mask[rows, :width]
-            read = model(ids[rows, :width], seen.long(), output_hidden_states=True)
-            for row, states, real in zip(rows, read.hidden_states[-1 - blocks], seen, strict=True):
-                parts[row] = states[real]
-        states = torch.cat(parts)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_name(f".{os.getpid()}-{kept.name}")
-    save_file({"states": states.clone(), "lengths": lengths}, partial)
-    partial.rename(kept)
-    return states.clone(), lengths

@@ -23,8 +23,9 @@ from coldbench.method import Params, Space
 from coldbench.parameters import Count, NotNegative, Positive, Whole
 from coldbench.seeds import Seeds
 
+from ._early_stopping import EarlyStopping
+from ._frozen_states import bert_like
 from ._item_prior import Warm
-from ._shared_encoder import bert_like
 from ._training_options import Taught
 
 
@@ -70,7 +71,9 @@ class DomainFinetune(Taught[None]):
         rate = torch.optim.lr_scheduler.LambdaLR(adam, partial(self.share_of_rate, steps=steps))
         order = np.random.default_rng(seeds.order)
         rng = torch.Generator().manual_seed(seeds.order % 2**63)
-        best, kept, looks = reader.loss(valid), reader.weights(), 0
+        # ties: where there are no valid users every loss is 0, and the last weights are kept
+        stopping = EarlyStopping(self.patience, reader.loss(valid), ties_improve=True)
+        kept = reader.weights()
         for _ in range(self.epochs):
             chosen = torch.from_numpy(order.permutation(len(rated))[:size])
             for rows in rated[chosen].split(self.batch):
@@ -83,11 +86,9 @@ class DomainFinetune(Taught[None]):
                 torch.nn.utils.clip_grad_norm_(learnt, self.clip)
                 adam.step()
                 rate.step()
-            loss = reader.loss(valid)
-            looks = 0 if loss <= best else looks + 1
-            if loss <= best:
-                best, kept = loss, reader.weights()
-            if looks > self.patience:
+            if stopping.improved(reader.loss(valid)):
+                kept = reader.weights()
+            if stopping.stops:
                 break
         reader.model.load_state_dict({n: kept[f"model.{n}"] for n in reader.model.state_dict()})
         reader.head = {name: kept[name] for name in reader.head}

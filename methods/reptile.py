@@ -20,6 +20,7 @@ from coldbench.method import Params
 from coldbench.parameters import Count, NotNegative, Positive, Whole
 from coldbench.seeds import Seeds
 
+from ._early_stopping import EarlyStopping
 from ._gradient_head import Adapted, InnerLoop
 from ._inner_loop import Rates, descend
 
@@ -57,15 +58,13 @@ class Reptile(InnerLoop):
         batches = warm.sample(
             self.meta_steps, self.meta_users, shots=shots, query=valid.query_size, seed=seeds.order
         )
-        best, kept, looks = float("inf"), weights, 0
+        stopping, kept = EarlyStopping(self.patience), weights
         for step in range(self.meta_steps + 1):
             self.learned = fixed | weights
             if len(valid) and (step % self.check_every == 0 or step == self.meta_steps):
-                loss = self._valid_loss(valid, shots)
-                looks = 0 if loss < best else looks + 1
-                if loss < best:
-                    best, kept = loss, weights
-                if looks > self.patience:
+                if stopping.improved(self._valid_loss(valid, shots)):
+                    kept = weights
+                if stopping.stops:
                     break
             if step < self.meta_steps:
                 eps = self.meta_lr * self.share_of_rate(step, self.meta_steps)

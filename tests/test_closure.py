@@ -307,6 +307,7 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
                 "maml",
                 "_inner_loop",
                 "_head",
+                "_early_stopping",
                 "_gradient_head",
                 "_kernel",
                 "_item_prior",

@@ -82,6 +82,27 @@ def make_world(
     return World(cut, encoder.items(catalogue))
 
 
+def checkerboard(users: int = 40, items: int = 24) -> World:
+    """Users with even numbers like even items, users with odd numbers like odd ones:
+
+        item     0  1  2  3
+        user 0   5  1  5  1
+        user 1   1  5  1  5
+
+    An item's vector is its parity, each item is liked by half of the users, and nothing is noise:
+    without labels all items are alike, and one label tells the rest.
+    """
+    user, nth = (grid.ravel() for grid in np.indices((users, items)))
+    item = (user // 2 + nth) % items  # each user begins elsewhere
+    ratings = np.where(user % 2 == item % 2, 5.0, 1.0).astype(np.float32)
+    log = Interactions.from_rows(user, item, ratings, nth, items)
+    names, tags = tuple(map(str, range(items))), ((),) * items
+    parity = np.eye(2, dtype=np.float32)[np.arange(items) % 2]
+    protocol = Protocol.of("user-cold", {"shots": [0, 1, 4], "query": 8})
+    cut = split(log, (log.ratings == 5).astype(np.float32), protocol, Seeds.of(0), explicit=True)
+    return World(cut, Encoder("vectors").items(Catalogue(names, names, tags, parity)))
+
+
 def _with_odd_texts(catalogue: Catalogue) -> Catalogue:
     text = (*ODD_TEXTS, *catalogue.text[len(ODD_TEXTS) :])
     return replace(catalogue, text=text)
