@@ -7,6 +7,7 @@ import json
 import re
 import runpy
 from collections.abc import Iterator
+from html import unescape
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 
 from coldbench import registry
+from coldbench.errors import printable
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
 
@@ -309,6 +311,8 @@ def test_the_differences_on_the_page_are_those_of_the_store(visit: Any, results:
             if row["helped"] or row["harmed"]:
                 sign = "+" if row["mean"] > 0 else ""
                 number = sign + printed(row | {"value": row["mean"]})
+                p = row["p_holm"]
+                number += " p " + (plain(p) if p >= 0.001 else "< .001")
                 mark = "" if row["p_holm"] >= 0.05 else "▲" if row["mean"] > 0 else "▼"
                 assert cell["text"].replace(mark, "").split() == number.split()
                 assert mark in cell["text"]
@@ -326,7 +330,7 @@ def test_markdown_shows_the_same_numbers_as_the_page(
         [[cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()]
         for lines in re.findall(r"(?:^\|.*\|$\n?)+", path.read_text(encoding="utf-8"), re.M)
     ]
-    tables = [[[c.replace("\\", "") for c in row] for row in table] for table in tables]
+    tables = [[[unescape(c.replace("\\", "")) for c in row] for row in t] for t in tables]
     checked = 0
     for name, table in visit.tables().items():
         alike = [t for t in tables if t[0] == table["heads"]]
@@ -357,7 +361,9 @@ def test_hostile_words_run_nothing_ask_for_nothing_and_stand_as_they_are_written
     lost = [
         (field, text[:60])
         for field, text in planted
-        if not any(legible(form) in legible(words) for form in (text, json_form(text)))
+        if not any(
+            legible(form) in legible(words) for form in (text, json_form(text), printable(text))
+        )
     ]
     assert lost == []
     assert legible(planted[-1][1]) in legible(title)
