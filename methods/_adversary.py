@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ._gradient_head import Trunk
+from ._gradient_head import HeadLayer
 from ._head import Head, read, where_on
-from ._inner_loop import Rows
+from ._inner_loop import SupportRows
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Climb:
 
 @torch.no_grad()
 def climbed(
-    seen: Tensor, start: Head, rows: Rows, trunk: Trunk, climb: Climb
+    seen: Tensor, start: Head, rows: SupportRows, trunk: HeadLayer, climb: Climb
 ) -> list[Tensor]:  # of (B, K, D)
     """Where items (B, K, D) are before the first step, and after each. A step goes along g / |g|,
     g = dL/de, and ends at the nearest point of the ball."""
@@ -43,7 +43,7 @@ def climbed(
 
 
 @torch.no_grad()
-def slope(base: Tensor, start: Head, trunk: Trunk) -> Tensor:
+def slope(base: Tensor, start: Head, trunk: HeadLayer) -> Tensor:
     """(B, K, D) dz/de = W (v where a unit is on), of rows whose x'W + b is (B, K, H)."""
     last = start.last[:, None].expand_as(base)
     return where_on(last, torch.relu(base)) @ trunk.weight.T

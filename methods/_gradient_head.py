@@ -16,10 +16,10 @@ from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._head import Head, logits
-from ._inner_loop import Rows
+from ._inner_loop import SupportRows
 from ._item_prior import item_prior
 from ._kernel import inner
-from ._meta_learner import Trained, log_odds
+from ._meta_learner import EpisodicMethod, log_odds
 
 
 def gram(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -39,7 +39,7 @@ def pick(table: Tensor, items: Tensor) -> Tensor:
     return table.index_select(0, items.reshape(-1)).view(*items.shape, table.shape[1])
 
 
-class Trunk:
+class HeadLayer:
     """The first layer where every user starts. Support and query share one product of the
     catalogue where the support alone has as many rows."""
 
@@ -71,11 +71,11 @@ class Adapted:
 
     head: Head
     support: Tensor  # (B, K) items; or (B, R, D) where the rows are not items
-    trunk: Trunk  # shared by all users, no part of a user's state
+    trunk: HeadLayer  # shared by all users, no part of a user's state
 
 
 @dataclass
-class InnerLoop(Trained[Adapted]):
+class GradientHead(EpisodicMethod[Adapted]):
     """A head on frozen embeddings whose start is learnt and whose `adapt` descends from it."""
 
     steps_param = "inner_steps"
@@ -87,7 +87,11 @@ class InnerLoop(Trained[Adapted]):
     meta_lr: Positive = 3e-3
     patience: Whole = 8
 
-    space = Trained.space | {"alpha": (5e-3, 0.5), "inner_steps": (1, 8), "hidden": (16, 128)}
+    space = EpisodicMethod.space | {
+        "alpha": (5e-3, 0.5),
+        "inner_steps": (1, 8),
+        "hidden": (16, 128),
+    }
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
@@ -103,12 +107,12 @@ class InnerLoop(Trained[Adapted]):
     @abstractmethod
     def adapt(self, support: Feedback) -> Adapted: ...
 
-    def begin(self, support: Feedback) -> tuple[Head, Rows, Trunk]:
+    def begin(self, support: Feedback) -> tuple[Head, SupportRows, HeadLayer]:
         """The shared start for B users, and what the loop sees of their (B, K) labels."""
         items, features = support.items, self.items.features
-        trunk = Trunk(features, self.learned, items.numel())
+        trunk = HeadLayer(features, self.learned, items.numel())
         real = support.mask.to(features)
-        rows = Rows(
+        rows = SupportRows(
             trunk(items),
             gram(features, items, items),
             self.learned["prior"].take(items),
@@ -130,12 +134,12 @@ class InnerLoop(Trained[Adapted]):
         return self.learned["prior"].take(items) + logits(state.head, *state.trunk.at(items), cross)
 
 
-def beside(rows: Rows, vectors: Tensor, trunk: Trunk) -> Rows:
+def beside(rows: SupportRows, vectors: Tensor, trunk: HeadLayer) -> SupportRows:
     """The support twice over, as the mean of L(x) and L(x'): (B, 2 K, D) vectors are x, then the
     changed x'. Weights sum to 1, as those of a support seen once: a step is as long."""
     columns = rows.offset, rows.labels, rows.weight / 2
     twice = (torch.cat([column, column], 1) for column in columns)
-    return Rows(trunk.of(vectors), 1 + vectors @ vectors.transpose(1, 2), *twice)
+    return SupportRows(trunk.of(vectors), 1 + vectors @ vectors.transpose(1, 2), *twice)
 
 
 def start_weights(width: int, hidden: int, seed: int) -> Params:

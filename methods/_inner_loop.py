@@ -33,7 +33,7 @@ Rate = float | Tensor
 
 
 @dataclass(frozen=True)
-class Rows:
+class SupportRows:
     """What an inner loop sees of the support: R rows a user, padding at weight 0."""
 
     base: Tensor  # (B, R, H) x'W + b where the loop starts
@@ -57,7 +57,7 @@ class Rates:
 
 def descend(
     start: Head,
-    rows: Rows,
+    rows: SupportRows,
     schedule: Sequence[Rates],
     *,
     first_order: bool = False,
@@ -107,10 +107,10 @@ class _Descent(torch.autograd.Function):
     """`given`: the start's A, v and c, the anchor's v and c, the base, then three rates a step."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Rows, pull: float, *given: Any) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, rows: SupportRows, pull: float, *given: Any) -> tuple[Tensor, ...]:
         ctx.parts, ends = [], []
         for part in cached_slices(*rows.base.shape):
-            some = Rows(*(column[part] for column in vars(rows).values()))
+            some = SupportRows(*(column[part] for column in vars(rows).values()))
             own = [one[part] if isinstance(one, Tensor) else one for one in given]
             steps: list[_Step] = []
             ends.append(_forward(some, pull, own, steps))
@@ -129,7 +129,9 @@ class _Descent(torch.autograd.Function):
         return None, None, *(None if c[0] is None else joined(c) for c in columns)
 
 
-def _forward(rows: Rows, pull: float, given: list[Any], steps: list[_Step]) -> tuple[Tensor, ...]:
+def _forward(
+    rows: SupportRows, pull: float, given: list[Any], steps: list[_Step]
+) -> tuple[Tensor, ...]:
     """A, v, c after the steps, which are noted; A is empty where the first layer never moved."""
     first, last, bias, anchor_last, anchor_bias, base = given[:6]
     hidden: Tensor | None = None
@@ -159,7 +161,7 @@ def _forward(rows: Rows, pull: float, given: list[Any], steps: list[_Step]) -> t
 
 
 def _backward(
-    rows: Rows, pull: float, given: list[Any], steps: list[_Step], slopes: list[Tensor]
+    rows: SupportRows, pull: float, given: list[Any], steps: list[_Step], slopes: list[Tensor]
 ) -> list[Tensor | None]:
     """The slopes of the outer loss in everything given, from those in A, v and c at the end."""
     to_first, to_last, to_bias = slopes[0].clone(), *slopes[1:]

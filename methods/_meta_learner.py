@@ -18,13 +18,13 @@ from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._early_stopping import EarlyStopping
-from ._training_options import Taught
+from ._training_options import TrainingOptions
 
 State = TypeVar("State")
 
 
 @dataclass
-class Trained(Taught[State]):
+class EpisodicMethod(TrainingOptions[State]):
     """A method whose `adapt` and `logits` are differentiable in `self.learned`."""
 
     meta_steps: Whole = 300  # batches of warm users at most
@@ -32,7 +32,7 @@ class Trained(Taught[State]):
     meta_lr: Positive = 1e-3  # of Adam
     check_every: Count = 20  # batches between two looks at valid users
 
-    space: ClassVar[Space] = {"meta_lr": (3e-4, 1e-2), **Taught.space}
+    space: ClassVar[Space] = {"meta_lr": (3e-4, 1e-2), **TrainingOptions.space}
 
     @abstractmethod
     def logits(self, state: State, items: Tensor) -> Tensor:

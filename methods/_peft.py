@@ -23,14 +23,14 @@ from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._item_prior import item_prior
-from ._meta_learner import Trained, log_odds
-from ._shared_encoder import Change, Packed, Trunk
+from ._meta_learner import EpisodicMethod, log_odds
+from ._shared_encoder import Change, Packed, SharedEncoder
 
 AT_ONCE = 4096  # tokens that run through the top blocks at once: some 100 MB with their gradients
 
 
 @dataclass
-class TokenMethod(Trained[Params]):
+class TokenMethod(EpisodicMethod[Params]):
     """A small change of the top blocks for each user. Subclasses say what a change is.
 
     The state is the change alone: a dictionary of float32 tensors (B, ...), whatever `precision`.
@@ -53,7 +53,7 @@ class TokenMethod(Trained[Params]):
     own_head: ClassVar[bool] = False  # True: each user changes the head's weights too
     users_at_once: ClassVar[int] = 2**20  # where a change is so large that tokens do not bound it
     presets: ClassVar[dict[str, dict[str, Any]]] = {"fast": {"precision": "bfloat16"}}
-    space: ClassVar[Space] = Trained.space | {
+    space: ClassVar[Space] = EpisodicMethod.space | {
         "inner_lr": (0.02, 0.5),
         "inner_steps": (1, 6),
         "damping": (1.0, 16.0),
@@ -145,9 +145,9 @@ class TokenMethod(Trained[Params]):
             if name.startswith("start.")
         }
 
-    def _read(self, items: Items) -> Trunk:
+    def _read(self, items: Items) -> SharedEncoder:
         dtype = getattr(torch, self.precision)
-        return Trunk.of(items, self.blocks, above=self.above, dtype=dtype)
+        return SharedEncoder.of(items, self.blocks, above=self.above, dtype=dtype)
 
     def _slopes(self, items: Tensor) -> Iterator[tuple[Tensor, Params]]:
         """For (M,) items, some at a time: (m,), and the slopes (m, ...) of each one's logit at the

@@ -52,7 +52,7 @@ class Packed:
 
 
 @dataclass(frozen=True)
-class Trunk:
+class SharedEncoder:
     """The frozen part of an encoder, already read, and its top blocks, still to run."""
 
     states: Tensor  # (T, D) every item's tokens packed, in the type that products are made in
@@ -66,7 +66,7 @@ class Trunk:
     @classmethod
     def of(
         cls, items: Items, blocks: int, *, above: bool = False, dtype: torch.dtype = torch.float32
-    ) -> "Trunk":
+    ) -> "SharedEncoder":
         """Read the catalogue, or take it from the cache where it is there.
 
         above: nothing inside the lowest changed block changes, only what leaves it.
@@ -203,6 +203,6 @@ def _within(depth: int, change: Change) -> Change:
     return lambda name, x, part: change(f"{depth}.{name}", x, part)
 
 
-def hidden_units(trunk: Trunk, depth: int) -> int:
+def hidden_units(trunk: SharedEncoder, depth: int) -> int:
     """Of the feed-forward net of a changed block."""
     return int(trunk.top[depth].intermediate.dense.out_features)

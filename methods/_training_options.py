@@ -17,7 +17,7 @@ State = TypeVar("State")
 
 
 @dataclass
-class Taught(Method[State]):
+class TrainingOptions(Method[State]):
     schedule: Literal["constant", "linear", "cosine"] = "constant"  # of the rate, to 0 at the end
     warmup: Whole = 0  # batches over which the rate rises from 0
     weight_decay: NotNegative = 0.0

@@ -21,9 +21,9 @@ from coldbench.method import soft_cross_entropy
 from coldbench.parameters import Count, MinLen, NotNegative, Positive
 from coldbench.seeds import Seeds
 
-from ._gradient_head import Adapted, InnerLoop
+from ._gradient_head import Adapted, GradientHead
 from ._head import Head, hidden_units, read
-from ._inner_loop import Rates, Rows, descend
+from ._inner_loop import Rates, SupportRows, descend
 
 SHOTS = (1, 2, 4, 8, 16, 32)  # groups of the rule: K up to
 MEANS = (0.5, 0.75)  # groups of the rule: mean label below the first, between, above
@@ -31,7 +31,7 @@ COPIES = 1024  # users with one label left out that are held at once
 
 
 @dataclass
-class AdaptiveFinetune(InnerLoop):
+class AdaptiveFinetune(GradientHead):
     """`alpha` and `inner_steps` are the setting that the shared start is trained with."""
 
     rates: Annotated[tuple[Positive, ...], MinLen(1)] = (0.02, 0.1)
@@ -43,7 +43,7 @@ class AdaptiveFinetune(InnerLoop):
 
     family = "robust"
     paper = "arXiv:1802.01483"
-    space = InnerLoop.space | {"pull": (0.01, 1.0), "trust": (2.0, 64.0)}
+    space = GradientHead.space | {"pull": (0.01, 1.0), "trust": (2.0, 64.0)}
     state_size = "4 * (K * hidden + hidden + 1) + 8 * K"
     steps_param = ""  # a user's own number of steps
 
@@ -84,7 +84,7 @@ class AdaptiveFinetune(InnerLoop):
         now = [rate * (step < steps) for step in range(max(self.steps))]
         return [Rates(r * deep, r, r) for r in now]
 
-    def _each(self, start: Head, rows: Rows) -> Iterator[Head]:
+    def _each(self, start: Head, rows: SupportRows) -> Iterator[Head]:
         """The heads that each setting leads to."""
         for rate, depth in product(self.rates, self.depths):
             rates = Rates(rate if depth == "both" else None, rate, rate)
@@ -107,18 +107,18 @@ class AdaptiveFinetune(InnerLoop):
         size = max(1, COPIES // shots)
         tensors = [x.double().split(size) for x in (start.last, start.bias, *vars(rows).values())]
         parts = [
-            self._left_out_of(Head(None, last, bias), Rows(*columns))
+            self._left_out_of(Head(None, last, bias), SupportRows(*columns))
             for last, bias, *columns in zip(*tensors, strict=True)
         ]
         return torch.cat(parts).to(start.last)
 
-    def _left_out_of(self, start: Head, rows: Rows) -> Tensor:
+    def _left_out_of(self, start: Head, rows: SupportRows) -> Tensor:
         """As many copies of a user as labels, each with one label out of its loss."""
         real = rows.weight > 0  # (B, K)
         shots = real.shape[1]
         others = real[:, None] & ~torch.eye(shots, dtype=torch.bool, device=real.device)
         weight = (others / others.sum(2, keepdim=True).clamp_min(1)).to(rows.weight)  # (B, K, K)
-        copies = Rows(*(x.repeat_interleave(shots, 0) for x in vars(rows).values()))
+        copies = SupportRows(*(x.repeat_interleave(shots, 0) for x in vars(rows).values()))
         copies = replace(copies, weight=weight.flatten(0, 1))  # (B * K, K)
         first = Head(None, *(x.repeat_interleave(shots, 0) for x in (start.last, start.bias)))
         base, products = rows.base.flatten(0, 1)[:, None], rows.gram.flatten(0, 1)[:, None]

@@ -14,17 +14,17 @@ from coldbench.episode import Feedback
 from coldbench.parameters import NotNegative
 
 from ._adversary import Climb, climbed
-from ._gradient_head import Adapted, InnerLoop, beside
+from ._gradient_head import Adapted, GradientHead, beside
 from ._inner_loop import Rates, descend
 
 
 @dataclass
-class AdversarialFgm(InnerLoop):
+class AdversarialFgm(GradientHead):
     epsilon: NotNegative = 1.0  # length of delta, in the embedding's norm / sqrt D
 
     family = "robust"
     paper = "arXiv:1605.07725"
-    space = InnerLoop.space | {"epsilon": (0.1, 10.0)}
+    space = GradientHead.space | {"epsilon": (0.1, 10.0)}
     state_size = "4 * (2 * K * (hidden + D) + hidden + 1)"
 
     def adapt(self, support: Feedback) -> Adapted:

@@ -18,19 +18,19 @@ from coldbench.episode import Feedback
 from coldbench.parameters import Count, NotNegative, Positive
 
 from ._adversary import Climb, climbed
-from ._gradient_head import Adapted, InnerLoop
-from ._inner_loop import Rates, Rows, descend
+from ._gradient_head import Adapted, GradientHead
+from ._inner_loop import Rates, SupportRows, descend
 
 
 @dataclass
-class AdversarialFreelb(InnerLoop):
+class AdversarialFreelb(GradientHead):
     epsilon: NotNegative = 1.0  # longest delta, in the embedding's norm / sqrt D
     ascents: Count = 3  # places that are learnt from, the item itself among them
     stride: Positive = 0.5  # from one to the next, as a share of epsilon
 
     family = "robust"
     paper = "arXiv:1909.11764"
-    space = InnerLoop.space | {"epsilon": (0.1, 10.0), "ascents": (2, 5)}
+    space = GradientHead.space | {"epsilon": (0.1, 10.0), "ascents": (2, 5)}
     state_size = "4 * (ascents * K * (hidden + D) + hidden + 1)"
 
     def adapt(self, support: Feedback) -> Adapted:
@@ -40,7 +40,7 @@ class AdversarialFreelb(InnerLoop):
         vectors = torch.cat(climbed(seen, start, rows, trunk, climb), 1)  # (B, M K, D)
         columns = (rows.offset, rows.labels, rows.weight / self.ascents)
         often = (column.repeat(1, self.ascents) for column in columns)
-        places = Rows(trunk.of(vectors), 1 + vectors @ vectors.mT, *often)
+        places = SupportRows(trunk.of(vectors), 1 + vectors @ vectors.mT, *often)
         rates = Rates(self.alpha, self.alpha, self.alpha)
         head = descend(start, places, [rates] * self.inner_steps)
         return Adapted(head, vectors, trunk)

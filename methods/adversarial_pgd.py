@@ -18,12 +18,12 @@ from coldbench.episode import Feedback
 from coldbench.parameters import Count, NotNegative, Positive
 
 from ._adversary import Climb, climbed
-from ._gradient_head import Adapted, InnerLoop, beside
+from ._gradient_head import Adapted, GradientHead, beside
 from ._inner_loop import Rates, descend
 
 
 @dataclass
-class AdversarialPgd(InnerLoop):
+class AdversarialPgd(GradientHead):
     epsilon: NotNegative = 1.0  # longest delta, in the embedding's norm / sqrt D
     ascents: Count = 3  # steps of the adversary
     stride: Positive = 0.5  # length of one, as a share of epsilon
@@ -33,7 +33,7 @@ class AdversarialPgd(InnerLoop):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"ascents": 10, "stride": 0.25}  # the authors' code for CIFAR-10: 2 of 8 a step
     }
-    space = InnerLoop.space | {"epsilon": (0.1, 10.0), "ascents": (2, 8)}
+    space = GradientHead.space | {"epsilon": (0.1, 10.0), "ascents": (2, 8)}
     state_size = "4 * (2 * K * (hidden + D) + hidden + 1)"
 
     def adapt(self, support: Feedback) -> Adapted:

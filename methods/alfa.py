@@ -22,7 +22,7 @@ from coldbench.method import Params
 from coldbench.parameters import Count
 from coldbench.seeds import Seeds
 
-from ._gradient_head import Adapted, InnerLoop, gram
+from ._gradient_head import Adapted, GradientHead, gram
 from ._head import Head, read, where_on
 
 
@@ -32,7 +32,7 @@ class Shrunk(Adapted):
 
 
 @dataclass
-class Alfa(InnerLoop):
+class Alfa(GradientHead):
     width: Count = 4  # units of the net
 
     family = "meta-learning"
@@ -40,7 +40,7 @@ class Alfa(InnerLoop):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"alpha": 0.01, "inner_steps": 5, "meta_users": 2, "meta_lr": 1e-3}
     }  # as the authors' code has it for mini-ImageNet, 5 shots
-    space = InnerLoop.space | {"width": (2, 16)}
+    space = GradientHead.space | {"width": (2, 16)}
     state_size = "4 * (K * hidden + hidden + 2) + 8 * K"
 
     def fit(

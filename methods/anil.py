@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from coldbench.episode import Feedback
 
-from ._gradient_head import Adapted, InnerLoop
+from ._gradient_head import Adapted, GradientHead
 from ._inner_loop import Rates, descend
 
 
 @dataclass
-class Anil(InnerLoop):
+class Anil(GradientHead):
     """A user's state is one vector of `hidden` weights and a bias, whatever K was."""
 
     family = "meta-learning"

@@ -23,13 +23,13 @@ from coldbench.method import Params
 from coldbench.parameters import NotNegative, Part, Positive, Whole
 from coldbench.seeds import Seeds
 
-from ._gradient_head import Adapted, InnerLoop
-from ._inner_loop import Rates, Rows, descend
+from ._gradient_head import Adapted, GradientHead
+from ._inner_loop import Rates, SupportRows, descend
 from ._views import dropout_views, item_views
 
 
 @dataclass
-class Augmented(InnerLoop):
+class Augmented(GradientHead):
     copies: Whole = 2  # views of each item beside its own text
     rate: Part = 0.2  # of each change of a text, or of a vector's entries
     dropout_pairs: bool = False  # views are the same text, read with the encoder's dropout on
@@ -48,7 +48,7 @@ class Augmented(InnerLoop):
         "mixup": {"copies": 0},
         "synonyms": {"synonyms": True},
     }
-    space = InnerLoop.space | {
+    space = GradientHead.space | {
         "worth": [0.0, 2.0, 4.0, 8.0],
         "copies": (1, 4),
         "rate": (0.05, 0.5),
@@ -104,7 +104,7 @@ class Augmented(InnerLoop):
         weight = torch.cat([own] * (clean + 1), 1) / (clean + 1)
         products = 1 + vectors @ vectors.mT
         rates = Rates(self.alpha, self.alpha, self.alpha)
-        many = Rows(trunk.of(vectors), products, offset, labels, weight)
+        many = SupportRows(trunk.of(vectors), products, offset, labels, weight)
         return Adapted(descend(start, many, [rates] * self.inner_steps), vectors, trunk)
 
     def _partner(self, support: Feedback) -> Tensor:

@@ -23,11 +23,11 @@ from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import Trained, log_odds
+from ._meta_learner import EpisodicMethod, log_odds
 
 
 @dataclass
-class Cnp(Trained[Tensor]):
+class Cnp(EpisodicMethod[Tensor]):
     """Its state is the representation, (B, R), whatever K was."""
 
     width: Count = 64  # of the representation and of each hidden layer
@@ -37,7 +37,7 @@ class Cnp(Trained[Tensor]):
 
     family = "meta-learning"
     paper = "arXiv:1807.01613"
-    space = Trained.space | {"width": (16, 256)}
+    space = EpisodicMethod.space | {"width": (16, 256)}
     state_size = "4 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

@@ -26,11 +26,11 @@ from coldbench.seeds import Seeds
 from ._early_stopping import EarlyStopping
 from ._frozen_states import bert_like
 from ._item_prior import Warm
-from ._training_options import Taught
+from ._training_options import TrainingOptions
 
 
 @dataclass
-class DomainFinetune(Taught[None]):
+class DomainFinetune(TrainingOptions[None]):
     """It looks at valid users after each epoch; dropout is where BERT's classifier has it, on what
     its head reads."""
 
@@ -50,7 +50,7 @@ class DomainFinetune(Taught[None]):
     space: ClassVar[Space] = {
         "lr": (5e-6, 1e-4),
         "head_lr": (1e-3, 1e-1),
-        **Taught.space,
+        **TrainingOptions.space,
     }
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from coldbench.episode import Feedback
 
-from ._gradient_head import Adapted, InnerLoop
+from ._gradient_head import Adapted, GradientHead
 from ._inner_loop import Rates, descend
 from .maml import Maml
 
 
 @dataclass
-class Fomaml(InnerLoop):
+class Fomaml(GradientHead):
     """The same fields as MAML: what differs is the gradient that trains the start."""
 
     family = "meta-learning"

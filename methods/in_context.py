@@ -26,7 +26,7 @@ from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import Trained, log_odds
+from ._meta_learner import EpisodicMethod, log_odds
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Context:
 
 
 @dataclass
-class InContext(Trained[Context]):
+class InContext(EpisodicMethod[Context]):
     layers: Count = 2
     width: Count = 64  # of a token
     heads: Count = 4  # of each layer's attention; they share the width
@@ -50,7 +50,7 @@ class InContext(Trained[Context]):
 
     family = "meta-learning"
     paper = "arXiv:2112.10510"
-    space = Trained.space | {"layers": (1, 4), "width": [32, 64, 128]}
+    space = EpisodicMethod.space | {"layers": (1, 4), "width": [32, 64, 128]}
     state_size = "8 * layers * width * (1 + K) + 1 + K"
 
     def __post_init__(self) -> None:

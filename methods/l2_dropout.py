@@ -15,19 +15,19 @@ from coldbench.method import Params
 from coldbench.parameters import Count, NotNegative, Part
 from coldbench.seeds import Seeds
 
-from ._gradient_head import Adapted, InnerLoop, beside
+from ._gradient_head import Adapted, GradientHead, beside
 from ._inner_loop import Rates, descend
 
 
 @dataclass
-class L2Dropout(InnerLoop):
+class L2Dropout(GradientHead):
     dropped: Part = 0.1  # share of an embedding's entries
     masks: Count = 64  # different ones; item i has mask i mod masks
     pull: NotNegative = 0.1  # L2 to the start
 
     family = "robust"
     paper = "arXiv:1802.01483"
-    space = InnerLoop.space | {"dropped": (0.05, 0.5), "pull": (0.01, 1.0)}
+    space = GradientHead.space | {"dropped": (0.05, 0.5), "pull": (0.01, 1.0)}
     state_size = "4 * (2 * K * (hidden + D) + hidden + 1)"
 
     def fixed(self, warm: Users, seeds: Seeds) -> Params:

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 from coldbench.episode import Feedback
 
-from ._gradient_head import Adapted, InnerLoop
+from ._gradient_head import Adapted, GradientHead
 from ._inner_loop import Rates, descend
 
 
 @dataclass
-class Maml(InnerLoop):
+class Maml(GradientHead):
     """`alpha` serves the layer weights and biases alike, as in the paper."""
 
     family = "meta-learning"

@@ -20,12 +20,12 @@ from coldbench.seeds import Seeds
 from ._gradient_head import start_weights
 from ._item_prior import item_prior
 from ._learn2learn import learn2learn
-from ._meta_learner import Trained, log_odds
+from ._meta_learner import EpisodicMethod, log_odds
 from .maml import Maml
 
 
 @dataclass
-class MamlLearn2learn(Trained[dict[str, Tensor]]):
+class MamlLearn2learn(EpisodicMethod[dict[str, Tensor]]):
     """Its state is the weights of the head by name, a row a user."""
 
     hidden: Count = 64

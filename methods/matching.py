@@ -23,11 +23,11 @@ from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import Trained
+from ._meta_learner import EpisodicMethod
 
 
 @dataclass
-class Matching(Trained[Feedback]):
+class Matching(EpisodicMethod[Feedback]):
     """Its state is the support itself, as that of `knn`."""
 
     width: Count = 64  # of the projection
@@ -39,7 +39,7 @@ class Matching(Trained[Feedback]):
 
     family = "meta-learning"
     paper = "arXiv:1606.04080"
-    space = Trained.space | {
+    space = EpisodicMethod.space | {
         "width": (16, 256),
         "temperature": (0.02, 0.5),
         "nearness": (0.3, 0.95),

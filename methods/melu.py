@@ -25,7 +25,7 @@ from coldbench.seeds import Seeds
 from ._gradient_head import pick
 from ._head import where_on
 from ._item_prior import Warm, item_prior
-from ._meta_learner import Trained, log_odds
+from ._meta_learner import EpisodicMethod, log_odds
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Decision:
 
 
 @dataclass
-class Melu(Trained[Decision]):
+class Melu(EpisodicMethod[Decision]):
     """Its state is a copy of the decision layers for each user."""
 
     alpha: Positive = 1e-2  # inner learning rate
@@ -63,7 +63,7 @@ class Melu(Trained[Decision]):
         "paper": {"alpha": 5e-6, "inner_steps": 1, "raw": True},  # moves nothing by .001 stars
         "usable": {},  # the defaults above
     }
-    space = Trained.space | {
+    space = EpisodicMethod.space | {
         "alpha": (1e-3, 0.1),
         "inner_steps": (1, 8),
         "embedding": (8, 64),

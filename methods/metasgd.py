@@ -16,12 +16,12 @@ from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Params
 from coldbench.seeds import Seeds
 
-from ._gradient_head import Adapted, InnerLoop
+from ._gradient_head import Adapted, GradientHead
 from ._inner_loop import Rates, descend
 
 
 @dataclass
-class Metasgd(InnerLoop):
+class Metasgd(GradientHead):
     """`alpha` is where every rate starts; `learned["rates"]` is where they ended: H of the first
     layer's units, H of the last layer's weights, one of its bias."""
 

@@ -19,18 +19,18 @@ from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import Trained, log_odds
+from ._meta_learner import EpisodicMethod, log_odds
 
 
 @dataclass
-class Protonet(Trained[Tensor]):
+class Protonet(EpisodicMethod[Tensor]):
     width: Count = 64  # of the projection
     kappa: Positive = 3.0  # how many labels a warm prototype is worth
 
     family = "meta-learning"
     explains = True
     paper = "arXiv:1703.05175"
-    space = Trained.space | {"width": (16, 256), "kappa": (0.3, 30.0)}
+    space = EpisodicMethod.space | {"width": (16, 256), "kappa": (0.3, 30.0)}
     state_size = "8 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

@@ -19,12 +19,12 @@ from coldbench.seeds import Seeds
 
 from ._item_prior import item_prior
 from ._learn2learn import learn2learn
-from ._meta_learner import Trained, log_odds
+from ._meta_learner import EpisodicMethod, log_odds
 from .protonet import start_weights
 
 
 @dataclass
-class ProtonetLearn2learn(Trained[Tensor]):
+class ProtonetLearn2learn(EpisodicMethod[Tensor]):
     width: Count = 64  # of the projection
     kappa: Count = 3  # rows that a warm prototype adds to the support
     meta_steps: Whole = 60  # a fifth of protonet's
@@ -32,7 +32,7 @@ class ProtonetLearn2learn(Trained[Tensor]):
     family = "meta-learning"
     paper = "arXiv:2008.12284"
     requires_package = "learn2learn"
-    space = Trained.space | {"width": (16, 256), "kappa": (1, 16)}
+    space = EpisodicMethod.space | {"width": (16, 256), "kappa": (1, 16)}
     state_size = "8 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

@@ -20,12 +20,12 @@ from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import Trained, log_odds
+from ._meta_learner import EpisodicMethod, log_odds
 from .protonet import start_weights
 
 
 @dataclass
-class Relation(Trained[Tensor]):
+class Relation(EpisodicMethod[Tensor]):
     width: Count = 64  # of the projection
     hidden: Count = 64  # units of the comparing net
     kappa: Positive = 2.0  # how many labels a warm prototype is worth
@@ -35,7 +35,7 @@ class Relation(Trained[Tensor]):
 
     family = "meta-learning"
     paper = "arXiv:1711.06025"
-    space = Trained.space | {"width": (16, 256), "hidden": (16, 128), "kappa": (0.3, 30.0)}
+    space = EpisodicMethod.space | {"width": (16, 256), "hidden": (16, 128), "kappa": (0.3, 30.0)}
     state_size = "8 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

@@ -21,12 +21,12 @@ from coldbench.parameters import Count, NotNegative, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._early_stopping import EarlyStopping
-from ._gradient_head import Adapted, InnerLoop
+from ._gradient_head import Adapted, GradientHead
 from ._inner_loop import Rates, descend
 
 
 @dataclass
-class Reptile(InnerLoop):
+class Reptile(GradientHead):
     warm_steps: Count = 10  # k; `inner_steps` are a new user's
     alpha: Positive = 0.05
     meta_lr: Positive = 1.0  # eps where it begins
@@ -41,7 +41,7 @@ class Reptile(InnerLoop):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "paper": {"warm_steps": 8, "inner_steps": 88, "meta_users": 5}
     }  # mini-ImageNet, 5 shots, by the authors' code, whose inner Adam has a rate of its own
-    space = InnerLoop.space | {
+    space = GradientHead.space | {
         "meta_lr": (0.1, 1.0),
         "alpha": (3e-3, 0.3),
         "warm_steps": (2, 16),

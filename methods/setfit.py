@@ -24,7 +24,7 @@ from coldbench.method import Space
 from coldbench.parameters import Count, Ge, NotNegative, Positive, Whole
 from coldbench.seeds import Seeds
 
-from ._shared_encoder import Trunk
+from ._shared_encoder import SharedEncoder
 from .logistic import Logistic
 
 Floats = NDArray[np.float32]
@@ -56,7 +56,7 @@ class Setfit(Logistic):
 
     def _tuned(self, warm: Users, items: Items, seeds: Seeds) -> Tensor:
         """(n_items, D) the catalogue as the encoder reads it after its lesson."""
-        trunk = Trunk.of(items, self.blocks)
+        trunk = SharedEncoder.of(items, self.blocks)
         weights = [w.requires_grad_() for block in trunk.top for w in block.parameters()]
         adam = torch.optim.AdamW(weights, self.pair_lr, weight_decay=self.weight_decay)
         for pairs, alike in _pairs(warm, self.pair_steps, self.pairs, seeds.order):

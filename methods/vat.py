@@ -24,19 +24,19 @@ from coldbench.parameters import Count, NotNegative
 from coldbench.seeds import Seeds
 
 from ._adversary import slope, unit
-from ._gradient_head import Adapted, InnerLoop, beside
+from ._gradient_head import Adapted, GradientHead, beside
 from ._head import Head, hidden_units, read, where_on
 
 
 @dataclass
-class Vat(InnerLoop):
+class Vat(GradientHead):
     epsilon: NotNegative = 1.0  # length of delta, in the embedding's norm / sqrt D
     smoothness: NotNegative = 1.0  # lambda
     lots: Count = 64  # different d; item i has d number i mod lots
 
     family = "robust"
     paper = "arXiv:1704.03976"
-    space = InnerLoop.space | {"epsilon": (0.1, 10.0), "smoothness": (0.1, 10.0)}
+    space = GradientHead.space | {"epsilon": (0.1, 10.0), "smoothness": (0.1, 10.0)}
     state_size = "4 * (2 * K * (hidden + D) + hidden + 1)"
 
     def fixed(self, warm: Users, seeds: Seeds) -> Params:

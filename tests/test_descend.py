@@ -43,7 +43,7 @@ class Problem:
     def fast(self, steps: int, pull: float, *, frozen: bool = False) -> Tensor:
         """(B, Q) logits by the span of the rows."""
         p = self.leaves
-        rows = descent.Rows(
+        rows = descent.SupportRows(
             self.x @ p["w"] + p["b"],
             1 + self.x @ self.x.mT,
             self.offset,
@@ -109,7 +109,7 @@ def test_a_user_on_the_way_goes_on_where_it_was() -> None:
     problem = Problem(own_rates=False)
     p = problem.leaves
     base, gram = problem.x @ p["w"] + p["b"], 1 + problem.x @ problem.x.mT
-    rows = descent.Rows(base, gram, problem.offset, problem.labels, problem.weight)
+    rows = descent.SupportRows(base, gram, problem.offset, problem.labels, problem.weight)
     start = heads.Head(None, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
     rates = descent.Rates(0.3, 0.3, 0.3)
     at_once = descent.descend(start, rows, [rates] * 4, pull=0.1)

@@ -1,4 +1,4 @@
-"""Hold a method to what every method promises: `check_method(MyMethod)`, or `coldbench check NAME`.
+"""Hold a method to the contract: `check_method(MyMethod)`, or `coldbench check NAME`.
 
 Use it in the tests of your own package:
 
@@ -6,9 +6,9 @@ Use it in the tests of your own package:
     def test_my_method_conforms(outcome):
         assert outcome.ok, outcome.reason
 
-The worlds it is tried on are small, made up and the same everywhere; nothing is downloaded. A
-method that cannot keep a promise says so and why: `exempt = {"is better with K": "it is random"}`.
-docs/conformance.md says what each check promises.
+The toy data it is tried on are small and the same everywhere; nothing is downloaded. A method that
+cannot pass a check says so and why: `exempt = {"is better with K": "it is random"}`.
+docs/conformance.md says what each check asserts.
 """
 
 import tempfile

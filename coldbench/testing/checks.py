@@ -1,7 +1,7 @@
-"""The checks of `coldbench.testing`: each a promise of every method, as a function that asserts it.
+"""The checks of `coldbench.testing`: the contract of a method, a function that asserts each clause.
 
-A check is a public function of one argument in one of the modules below; its name, in words, is
-the promise, and its docstring says what is promised. `docs/conformance.md` lists them all.
+A check is a public function of one argument in one of the modules below: its name, in words, is
+the clause, and its docstring says what is asserted. `docs/conformance.md` lists them all.
 """
 
 from collections.abc import Callable
@@ -50,12 +50,12 @@ NEEDS = {  # check -> the facts without which a method is exempt from it
 
 
 def promise(name: str) -> str:
-    """What a check promises, on one line."""
+    """What a check asserts, on one line."""
     return " ".join((getdoc(CHECKS[name]) or "").split())
 
 
 def listed() -> str:
-    """Every promise by subject, as docs/conformance.md has them."""
+    """Every check by subject, as docs/conformance.md has them."""
     parts = [
         f"### {title}\n\n" + "\n".join(f"- **{name}**: {promise(name)}" for name in checks)
         for title, checks in BY_SUBJECT.items()
