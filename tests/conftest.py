@@ -24,12 +24,16 @@ for shared in ("console", "twins"):  # test files see them, though no path leads
     spec.loader.exec_module(sys.modules[f"tests.{shared}"])
 
 
-FIRST = (
+FIRST = (  # what takes longest begins first, so that both workers end together
     "test_main_job",
-    "test_tune",
+    "test_attacks",
+    "test_kills",
     "test_contract",
+    "test_token_methods",
     "test_run",
-)  # what takes longest begins first
+    "test_tune",
+    "test_docs",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,10 @@
 """What every registered method and every registered dataset promises, each promise a test."""
 
+import os
 import re
 from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 import torch
 
 from coldbench import registry
+from coldbench.augment.wordnet import FOLDER
 from coldbench.dataset import Dataset
 from coldbench.errors import UserError
 from coldbench.files import locate
@@ -19,6 +23,7 @@ from coldbench.testing.checks import CHECKS
 UNPINNED = ("goodbooks-10k", "far-trans")  # no original was at hand: pinned at first download
 AT_HAND = ("ml-latest-small", "ml-100k-plots", "far-trans")  # no address serves these files
 ON_A_GPU = "on a GPU it scores as on the CPU"
+WORDNET = Path(os.environ.get("COLDBENCH_WORDNET", FOLDER))
 QUICK = ("floor", "simple")  # families that are checked in about a second
 
 
@@ -46,8 +51,12 @@ def test_a_method_keeps_its_promises(name: str) -> None:
     untried = {o.check: o.exempt for o in outcomes if o.verdict == "unavailable"}
     if not torch.cuda.is_available():
         assert untried.pop(ON_A_GPU) == "unavailable: no CUDA device on this machine"
-    if untried:  # a package or WordNet is not on this machine; all else was tried
-        pytest.skip("; ".join(sorted(set(untried.values()))))
+    if untried:
+        why = "; ".join(sorted(set(untried.values())))
+        package = method.needs and find_spec(method.needs) is None
+        wordnet = "WordNet" in why and not (WORDNET / "data.noun").is_file()
+        assert package or wordnet, f"all it needs is here, and yet: {why}"
+        pytest.skip(why)  # all else was tried
 
 
 @pytest.fixture
