@@ -1,6 +1,6 @@
 """MAML's inner loop as the paper writes it: each user gets a copy of all weights, and autograd the
 rest. It is what the fast loop in `_inner_loop` must equal, forwards and backwards
-(tests/test_descend.py), and it is here to be read.
+(tests/methods/test_descend.py), and it is here to be read.
 
 Finn, Abbeel & Levine (2017), arXiv:1703.03400: theta' = theta - alpha grad L_S(theta), and the
 outer gradient is that of L_Q(theta'), through the steps.

@@ -4,7 +4,7 @@
 exact second order: a 384-64-1 head, K = 10 labels (MAML with 16 too), 5 inner steps, Q = 20 asked,
 1,682 items, the first ones popular. learn2learn and vmap get their tensors ready made, ours gathers
 its own. That all have the same loss is asserted here; for their gradients see
-tests/test_meta_methods.py.
+tests/methods/test_meta_methods.py.
 """
 
 from functools import cache

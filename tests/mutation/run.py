@@ -79,7 +79,18 @@ def passes(module: str, source: str, tests: list[str], limit: float) -> bool:
             import pytest
 
             quick = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-            code = int(pytest.main([*quick, *(f"tests/test_{name}.py" for name in tests)]))
+            code = int(
+                pytest.main(
+                    [
+                        *quick,
+                        *(
+                            path
+                            for name in tests
+                            for path in map(str, ROOT.glob(f"tests/*/test_{name}.py"))
+                        ),
+                    ]
+                )
+            )
         finally:
             os._exit(code)
     end = time.monotonic() + limit

@@ -18,7 +18,7 @@ from coldbench.results.leaks import BLIND, OTHERS, READ
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
+fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 costs: Any = import_module("coldbench.reports._costs")
 rooms: Any = import_module("coldbench.reports._setting")
 compare: Any = import_module("coldbench.benchmarks.commands.compare").compare

@@ -22,7 +22,7 @@ from coldbench.interactions import SECOND
 
 asked: Any = import_module("coldbench.benchmarks.commands.grid_options")
 source: Any = import_module("coldbench.benchmarks.dataset_names")
-ROOM = Path(__file__).parents[1]
+ROOM = Path(__file__).parents[2]
 LOG = "user,item,rating,time\nann,p1,5,1600000000\nbob,p2,2,1600000100\nann,p3,4,1600000050\n"
 TIMES = ("1600000000", "1600000100", "1600000050")
 

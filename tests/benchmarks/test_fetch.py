@@ -20,7 +20,7 @@ from coldbench.errors import UserError
 
 fetch: Any = import_module("coldbench.benchmarks.commands.fetch").fetch
 app: Any = import_module("coldbench.benchmarks.cli").app
-web: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("hostile.py")))
+web: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "hostile.py"))
 CONTENT = b"0\t0\n0\t1\n1\t1\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 SOURCE = '''

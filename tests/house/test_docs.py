@@ -20,7 +20,7 @@ from coldbench.files.locate import sha256
 from coldbench.testing.checks import CHECKS
 from tests import console
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md")
 PAGES = (*FIRST, *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))
 FOLDERS = ("benchmarks", "coldbench", "datasets", "docs", "examples", "methods", "reports", "tests")

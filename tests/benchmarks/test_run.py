@@ -15,7 +15,7 @@ from coldbench.errors import UserError
 from tests import console
 
 SMALL = 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}'
-BROKEN = Path(__file__).with_name("broken.py")
+BROKEN = Path(__file__).parents[1] / "broken.py"
 COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
 
 

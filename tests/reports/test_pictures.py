@@ -21,7 +21,7 @@ from coldbench.results.paired import CERTAIN
 from coldbench.results.results import Results, read
 from coldbench.results.trials import Trial, add_trial
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
+fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 room: Any = import_module("coldbench.reports._figures")
 draw: Any = import_module("coldbench.reports._svg")
 HOSTILE = r"""=<b style="x:y" id="z">$x_1$ \frac{1}{2} 100% & _a_ ^2"""

@@ -21,7 +21,7 @@ from coldbench.results.results import DEFAULT_METRICS, Results, read
 from coldbench.results.rounding import plain
 from coldbench.results.user_scores import Draws, read_blocks
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
+fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 
 
 @pytest.fixture(scope="module")

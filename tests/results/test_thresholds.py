@@ -30,7 +30,7 @@ from coldbench.results.user_scores import Blocks, Draws
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
+fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 Rows = list[Any]
 
 

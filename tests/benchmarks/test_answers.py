@@ -24,7 +24,7 @@ from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 from tests import console
 
-PEEKING = Path(__file__).with_name("peeking.py")
+PEEKING = Path(__file__).parents[1] / "peeking.py"
 HOLDERS = ("frames", "garbage", "modules", "log")
 SYNTHETIC = "{n_users = 60, n_items = 200, per_user = 24}"
 

@@ -17,7 +17,7 @@ import requests
 from coldbench.files.http import HOPS, NotSent, Transfer
 from coldbench.files.patience import Patience
 
-web: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("hostile.py")))
+web: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "hostile.py"))
 CONTENT = bytes(range(256)) * 1200  # 307,200 bytes
 HALF = 150_000
 QUICK = Patience(stall=0.25, tries=3, pause=0.01)

@@ -21,7 +21,7 @@ from coldbench.errors import printable
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 fake, attacks, browser = (
     runpy.run_path(str(HERE / f"{name}.py")) for name in ("fake_run", "attacks", "browser")
 )

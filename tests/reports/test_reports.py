@@ -15,7 +15,7 @@ from coldbench import registry
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
+fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 HOSTILE = r"""<script>alert(1)</script> | **bold** $x_1$ \input{/etc/passwd} =1+1 [a](b) %"""
 NAMES = ["csv", "figures", "html", "latex", "markdown"]
 

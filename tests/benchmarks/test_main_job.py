@@ -126,7 +126,7 @@ def test_every_table_of_the_page_is_there_with_every_method_and_no_number_is_mis
 
 
 def test_the_page_opens_in_a_browser_without_an_error(job: Path) -> None:
-    browser = runpy.run_path(str(Path(__file__).with_name("browser.py")))
+    browser = runpy.run_path(str(Path(__file__).parents[1] / "browser.py"))
     if why := browser["missing"]():
         pytest.skip(why)
     with browser["launched"]() as chromium:

@@ -18,7 +18,7 @@ from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 from tests import console
 
-LEAKY = Path(__file__).with_name("leaky.py")
+LEAKY = Path(__file__).parents[1] / "leaky.py"
 
 
 @pytest.fixture(scope="module")

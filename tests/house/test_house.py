@@ -11,7 +11,7 @@ import pytest
 
 from tests import console
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("benchmarks", "datasets", "methods", "reports")
 
 # folder: the folders that its files may import from, beside itself; "words" are coldbench/*.py

@@ -23,7 +23,7 @@ from coldbench.errors import UserError
 from coldbench.files.locate import here, locate, pin, pin_of, sha256, shelf
 from coldbench.files.patience import Patience
 
-web: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("hostile.py")))
+web: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "hostile.py"))
 CONTENT = b"1\t2\t5\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 LONG = CONTENT * 50_000

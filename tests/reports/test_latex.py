@@ -19,7 +19,7 @@ from coldbench import registry
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 fake, attacks = (runpy.run_path(str(HERE / f"{name}.py")) for name in ("fake_run", "attacks"))
 safe = import_module("coldbench.reports._escape")
 METRICS = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()

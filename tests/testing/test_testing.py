@@ -20,7 +20,7 @@ from tests import console
 from tests.twins import FILES, Noisy, Sound, Twin, one, the_world_restored
 
 __all__ = ["the_world_restored"]
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DIES = """\"\"\"It ends its own process while it learns.\"\"\"
 
 import os

@@ -12,7 +12,7 @@ from coldbench import registry
 from coldbench.errors import UserError
 from coldbench.registry import entries, entry, find, include, names, source
 
-HOUSE = Path(__file__).resolve().parent.parent
+HOUSE = Path(__file__).resolve().parents[2]
 ROOMS = ("methods", "datasets", "reports")
 METHOD = '''"""Half: says one half of everything. For a test.
 

@@ -21,7 +21,7 @@ from coldbench.files import delimited, parquet
 from coldbench.files.frames import from_frames
 from coldbench.files.schema import Column
 
-HERE = Path(__file__).with_name("fuzz")
+HERE = Path(__file__).parents[1] / "fuzz"
 fuzz: dict[str, Any] = runpy.run_path(str(HERE / "targets.py"))
 given: dict[str, Any] = fuzz["_given"]
 TARGETS: dict[str, Callable[[bytes], None]] = fuzz["TARGETS"]
