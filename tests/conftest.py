@@ -36,6 +36,7 @@ FIRST = (  # what takes longest begins first, so that both workers end together
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A worker of `make test` takes a group at a time: a file, or what a test says is one."""
     for item in items:

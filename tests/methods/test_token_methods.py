@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.methods.test_training_options import OPTIONS
 from torch import Tensor
 
 from coldbench import registry
@@ -16,6 +15,7 @@ from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import UserError
 from coldbench.seeds import Seeds
 from coldbench.testing.check_method import Subject, World, make_world
+from tests.methods.test_training_options import OPTIONS
 
 BRIEF: dict[str, Any] = {"meta_steps": 2, "meta_users": 4, "valid_users": 4}
 

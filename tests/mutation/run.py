@@ -79,18 +79,8 @@ def passes(module: str, source: str, tests: list[str], limit: float) -> bool:
             import pytest
 
             quick = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-            code = int(
-                pytest.main(
-                    [
-                        *quick,
-                        *(
-                            path
-                            for name in tests
-                            for path in map(str, ROOT.glob(f"tests/*/test_{name}.py"))
-                        ),
-                    ]
-                )
-            )
+            files = [str(path) for name in tests for path in ROOT.glob(f"tests/*/test_{name}.py")]
+            code = int(pytest.main([*quick, *files]))
         finally:
             os._exit(code)
     end = time.monotonic() + limit
