@@ -65,16 +65,21 @@ SPARED = {
 LATER = ("close-files", "no-files", "folder-result", "no-json")  # break what comes next
 ALONE = "delete-cells"  # takes the cells of all others with it: in a run of its own
 HANGS = ("hang", "hang-busy", "hang-deaf", "hang-native", "hang-stopped")
+THIRDS = 3
 ONLY_SCORES = ("nan", "infinite", "too-high")
 
 
 def kinds(stage: str, *, every: bool) -> list[str]:
-    """The rows of a stage's run. every: all hangs, which take the time limit each, at all stages;
-    else all of them at adapt, one elsewhere."""
+    """The rows of a stage's run. every: all kinds at all stages; else all of them at adapt, and at
+    each other stage a third in turn, with one hang, which takes the time limit."""
     numbers = ALL_SIGNALS if stage == "adapt" else SIGNALS
-    own = [kind for kind in EXPECTED if stage == "score" or kind not in ONLY_SCORES]
-    left_out = {ALONE} if every or stage == "adapt" else {ALONE, *HANGS[1:]}
-    return [kind for kind in own if kind not in left_out] + [f"signal-{n}" for n in numbers]
+    own = [kind for kind in EXPECTED if kind not in ONLY_SCORES and kind != ALONE]
+    if not every and stage != "adapt":
+        turn = STAGES.index(stage) % THIRDS
+        own = [kind for kind in own[turn::THIRDS] if kind not in HANGS] + [HANGS[0]]
+        numbers = numbers[turn::THIRDS]
+    own += ONLY_SCORES if stage == "score" else ()
+    return own + [f"signal-{n}" for n in numbers]
 
 
 def expected(kind: str, stage: str) -> tuple[str, str, tuple[str, ...]]:
