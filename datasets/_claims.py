@@ -72,7 +72,7 @@ class Header:
         return self.bad("a column of ratings, found none", ", or ".join(choices))
 
     def _no_times(self, left: list[str]) -> None:
-        """Raises where a column looks like times: without them the order would be by lot."""
+        """Raises where a column looks like times: without them the order would be at random."""
         for name in remedies.looking_like("time", left):
             values = self.sample(name)
             choices = remedies.times(name, values)

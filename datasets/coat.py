@@ -1,4 +1,4 @@
-"""Coat: 290 people shop for a coat online, then rate 24 coats they chose and 16 drawn by lot.
+"""Coat: 290 people shop for a coat online, then rate 24 coats they chose and 16 drawn at random.
 
 Schnabel, Swaminathan, Singh, Chandak & Joachims, "Recommendations as Treatments: Debiasing Learning
 and Evaluation" (2016), arXiv:1602.05352. No times: rows are in no order. Of 366 coats that a person

@@ -74,7 +74,7 @@ class EpisodicMethod(TrainingOptions[State]):
         self.learned = fixed | {name: w.detach() for name, w in kept.items()}
 
     def thin(self, rng: torch.Generator) -> None:
-        """Dropout for one batch: features to 0 by lot, the others raised by as much. An item has
+        """Dropout for one batch: features to 0 at random, the others raised by as much. An item has
         one mask, in support and query alike (Gal & Ghahramani 2016, arXiv:1512.05287)."""
         features = self.items.features
         kept = torch.rand(features.shape, generator=rng).to(features) >= self.dropout

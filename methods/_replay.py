@@ -3,7 +3,7 @@
 Li, Chu, Langford & Wang, "Unbiased Offline Evaluation of Contextual-bandit-based News Article
 Recommendation Algorithms" (2011), arXiv:1003.5956. Only logged labels can be shown: a user begins
 with none, the method picks one of the user's own logged items, sees its label, and adapts anew. The
-items were chosen by the user and the site, not by lot, so curves compare methods on the same log
+items were chosen by the user and the site, not at random, so curves compare methods on the same log
 and say nothing of items that nobody looked at.
 """
 

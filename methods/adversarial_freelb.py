@@ -6,8 +6,8 @@ P(delta_t + s g / |g|), g = dL/de at the start, P the nearest point with |delta|
 the inner loop goes along the mean of grad L(e + delta_t), t < `ascents`. Read it beside
 `l2-dropout`, its plain twin, and `adversarial-pgd`.
 
-What is ours: delta begins at the item itself, where the paper's begins by lot, and is found once,
-at the start, not anew at each step of the inner loop.
+What is ours: delta begins at the item itself, where the paper's begins at random, and is found
+once, at the start, not anew at each step of the inner loop.
 """
 
 from dataclasses import dataclass

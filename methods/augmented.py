@@ -6,8 +6,9 @@ within a user, Zhang, Cisse, Dauphin & Lopez-Paz, "mixup" (2018), arXiv:1710.094
 c e_i + (1 - c) e_j has the label c y_i + (1 - c) y_j, c ~ Beta. The loss is the mean over the clean
 rows, their views and the mixtures, times K / (K + worth). Items asked for keep the text they have.
 
-Lots belong to items and are drawn once, so neither the batch nor the order of a support matters: an
-item is mixed with the next of the user's items in an order drawn by lot, the last with the first.
+Random numbers belong to items and are drawn once, so neither the batch nor the order of a support
+matters: an item is mixed with the next of the user's items in a random order, the last with the
+first.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ Graves, Bellemare, Menick, Munos & Kavukcuoglu, "Automated Curriculum Learning f
 gets w_i *= exp(gamma r / (p_i N)). r is the fall of the loss on valid users from the batch, put
 into 0..1 by the 20th and 80th percentile of all falls so far (the paper: into -1..1).
 
-What it teaches is `protonet`. `uniform`: the same number of batches from the same groups, by lot;
+What it teaches is `protonet`. `uniform`: as many batches from the same groups, at random;
 what a curriculum gains must be gained over that row.
 """
 
@@ -32,7 +32,7 @@ class Curriculum(Protonet):
     groups: Literal["shots", "activity", "entropy"] = "shots"  # K; or users by how many labels they
     # gave, or how evenly they like and dislike, in `parts` groups
     parts: Count = 4
-    gamma: Share = 0.1  # of EXP3: share of groups drawn by lot, and the step
+    gamma: Share = 0.1  # of EXP3: share of groups drawn at random, and the step
     judges: Count = 64  # valid users by whom a batch is judged
     uniform: bool = False
 
@@ -80,7 +80,7 @@ class Curriculum(Protonet):
 
 
 class Exp3:
-    """Draws one of N arms, the oftener the more it paid; with gamma = 0 by lot alone."""
+    """Draws one of N arms, the oftener the more it paid; with gamma = 0 at random."""
 
     def __init__(self, arms: int, gamma: float, seed: int) -> None:
         self.gamma, self.rng = gamma, np.random.default_rng((seed, arms))

@@ -35,7 +35,9 @@ class DomainFinetune(TrainingOptions[None]):
     its head reads."""
 
     epochs: Whole = 5  # at most; each looks at every item chosen below once
-    items_an_epoch: Count = 512  # by lot: a whole catalogue five times over costs minutes on a CPU
+    items_an_epoch: Count = (
+        512  # at random: a whole catalogue five times over costs minutes on a CPU
+    )
     batch: Count = 16
     lr: Positive = 2e-5  # of the encoder's weights
     head_lr: Positive = 1e-2  # of the new head, which starts at no opinion
@@ -102,7 +104,7 @@ class DomainFinetune(TrainingOptions[None]):
         return self.learned["expected"][items]  # (B, Q)
 
     def _thinned(self, head: Tensor, rng: torch.Generator) -> Tensor:
-        """(D,) the head as one batch has it: entries left out by lot, the others raised."""
+        """(D,) the head as one batch has it: entries left out at random, the others raised."""
         kept = torch.rand(head.shape, generator=rng).to(head) >= self.dropout
         return head * kept / (1 - self.dropout)
 

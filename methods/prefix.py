@@ -2,7 +2,7 @@
 
 Li & Liang, "Prefix-Tuning: Optimizing Continuous Prompts for Generation" (2021), arXiv:2101.00190:
 in each changed block, attention runs over [P; own tokens]. The start is the keys and values of some
-of the catalogue's own tokens by lot, as their section 7.4 finds best where labels are few. It is no
+random tokens of the catalogue, as their section 7.4 finds best where labels are few. It is no
 empty change, so what a user moves is told from the items as read with the start. That start is not
 learnt on warm users, and beside the prefix each user adapts a head of their own.
 """

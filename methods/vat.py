@@ -3,7 +3,7 @@
 Miyato, Maeda, Koyama & Ishii, "Virtual Adversarial Training: A Regularization Method for Supervised
 and Semi-Supervised Learning" (2018), arXiv:1704.03976, on the item's embedding: the inner loss is
 (L(e) + lambda KL(f(e) || f(e + delta))) / (1 + lambda), f(e) a constant of each step and delta =
-eps H d / |H d|, one power iteration from a d by lot, H the second derivative of KL in delta at 0.
+eps H d / |H d|, one power iteration from a random d, H the second derivative of KL in delta at 0.
 No label is needed for the second term, yet only the support's items are in it: the query is not
 seen, the method stays inductive. Read it beside `l2-dropout`, its plain twin, and
 `adversarial-fgm`.

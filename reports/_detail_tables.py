@@ -39,7 +39,7 @@ def _everyone(part: Part) -> Table:
         part.note,
         "A pair counts where the difference is significant at "
         f"{100 * CERTAIN:.0f} % after Holm's correction over all pairs. IQM: the mean of the "
-        "middle half of the meetings, which a few odd users cannot move.",
+        "middle half of the evaluated users, which a few odd users cannot move.",
         ("beats", "no difference shown", "is beaten by", f"IQM of {metric}"),
         groups(part, rows),
     )
@@ -95,7 +95,7 @@ def _buckets(part: Part) -> list[Table]:
     for number, kind in enumerate(frame["kind"].unique(maintain_order=True)):
         items = kind == "item popularity"
         here = frame.filter(kind=kind)
-        names = here.group_by("bucket", maintain_order=True).agg(pl.col("meetings").max())
+        names = here.group_by("bucket", maintain_order=True).agg(pl.col("n").max())
         if items:
             order = ["never rated", *(f"tenth {at}" for at in range(1, 11))]
             names = names.sort(pl.col("bucket").replace_strict(order, range(len(order))))
@@ -117,7 +117,7 @@ def _buckets(part: Part) -> list[Table]:
                 "scores on the right side; .5 is chance. Tenth 10 holds the most popular tenth of "
                 "the items that warm users rated."
                 if items
-                else "Groups of few meetings have wide intervals; groups were not chosen by what "
+                else "Groups of few users have wide intervals; groups were not chosen by what "
                 "came out, and no test is made between them.",
                 tuple(f"{name} ({n:,})" for name, n in names.iter_rows()),
                 groups(part, rows),

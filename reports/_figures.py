@@ -36,8 +36,10 @@ SECTION: dict[str, Picture[Part]] = {  # in reading order
     "control": Picture(control, "a method that takes labels, met with another user's too"),
     "wins": Picture(wins, "two methods that met the same users"),
     "profile": Picture(profile, "a cell that is done"),
-    "popularity": Picture(popularity, "ten meetings with items of some popularity"),
-    "groups": Picture(groups, "a method that takes labels, and ten meetings of a kind of user"),
+    "popularity": Picture(popularity, "ten evaluated users with items of some popularity"),
+    "groups": Picture(
+        groups, "a method that takes labels, and ten evaluated users of a kind of user"
+    ),
     "calibration": Picture(calibration, "dislikes in the log, beside likes"),
     "exposure": Picture(exposure, "a split that says how popular its items are"),
     "steps": Picture(steps, "a method with an inner loop that kept a trace"),

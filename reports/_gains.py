@@ -58,7 +58,7 @@ def gains(part: Part) -> Drawing | None:
         part.note + (f" Scores that hardly move: {', '.join(stay)}." if stay else ""),
         "Each dot is a paired difference with its 95 % interval; blue gains and orange losses are "
         "significant after Holm's correction, grey ones are not. Small numbers: the share of "
-        "meetings that the labels harmed. "
+        "evaluated users whom the labels harmed. "
         f"Methods that take no labels are left out; {REFERENCE} is one.",
     )
     size = (9.2, 1.2 + 0.23 * len(methods))

@@ -19,7 +19,7 @@ STATES = {"done": COLOURS[0], "failed": COLOURS[1], "unavailable": GREY, "missin
 
 
 def wins(part: Part) -> Drawing | None:
-    """In how many meetings each method beats each other."""
+    """For how many evaluated users each method beats each other."""
     every = part.of(part.results.pairs)
     there = {*every["method"], *every["other"]}
     found = [method for method in part.ranked["method"].to_list() if method in there]
@@ -53,9 +53,9 @@ def wins(part: Part) -> Drawing | None:
 
     left_out = f" The best {n} of {len(found)} methods are shown." if len(found) > n else ""
     words = (
-        f"Who beats whom, in per cent of meetings at K = {table['shots'][0]}",
+        f"Who beats whom, in per cent of the evaluated users at K = {table['shots'][0]}",
         part.note + left_out,
-        "Row beats column in so many per cent of the meetings that both had; with the mirrored "
+        "Row beats column for so many per cent of the users that both met; with the mirrored "
         "cell it sums to less than 100 where some are ties. Blue: more wins than losses, orange: "
         "fewer. A star: the mean difference is significant after Holm's correction over all "
         f"{len(every)} pairs. Sorted by the headline metric; reference rows are grey.",

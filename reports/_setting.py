@@ -115,7 +115,7 @@ class Part:
         )  # fmt: skip
         return (
             f"Protocol {self.protocol}{self._ranked}; {users:,} "
-            f"{'meeting' if users == 1 else 'meetings'} of {cold:,} new "
+            f"{'evaluated user' if users == 1 else 'evaluated users'} of {cold:,} new "
             f"{'user' if cold == 1 else 'users'} over {seeds} {'seed' if seeds == 1 else 'seeds'}; "
             f"{intervals}."
             f"{self._fewer}{resolution}{self.stamp}"

@@ -23,7 +23,7 @@ def popularity(part: Part) -> Drawing | None:
         return None
     bright = {m: c for m, c in bright.items() if m in set(table["method"])}
     names = sorted(set(table["bucket"]), key=lambda name: (name != "never rated", _number(name)))
-    met = {name: int(table.filter(bucket=name)["meetings"].max()) for name in names}  # type: ignore[arg-type]
+    met = {name: int(table.filter(bucket=name)["n"].max()) for name in names}  # type: ignore[arg-type]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -40,7 +40,7 @@ def popularity(part: Part) -> Drawing | None:
             axes.plot(x, rows["value"], "o", color=colour, ms=4, label=method)
         axes.set_xticks(range(len(names)), [f"{_tick(name)}\n{met[name]:,}" for name in names])
         axes.set_xlabel("tenth of the items by ratings of warm users, 10 the most popular; below: "
-                        "meetings")  # fmt: skip
+                        "n")  # fmt: skip
         axes.set_ylabel("share of pairs in the right order")
         axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.0f} %")
         axes.grid(axis="x", visible=False)
@@ -51,9 +51,8 @@ def popularity(part: Part) -> Drawing | None:
         f"At K = {part.shots[-1]}. {part.note}",
         "How often an item stands on the right side of the others of the same query, of those "
         "with another label; ties count half, half is chance. Bars: 95 %. Items rated equally "
-        "often share a tenth. Groups with fewer than "
-        "ten meetings are left out. Compare methods within a group, not groups: pairs differ in "
-        "how hard they are.",
+        "often share a tenth. Groups with fewer than ten evaluated users are left out. Compare "
+        "methods within a group, not groups: pairs differ in how hard they are.",
     )
     return drawn(part, "popularity", words, table, (8.6, 3.8), draw)
 
@@ -91,7 +90,7 @@ def groups(part: Part) -> Drawing | None:
                 low, high = of["gain_low"].to_list(), of["gain_high"].to_list()
                 axes.hlines(y, low, high, color=colour, lw=1.3)
                 axes.plot(of["gain"], y, "o", color=colour, ms=3.8)
-            met = dict(table.filter(kind=kind).select("bucket", "meetings").iter_rows())
+            met = dict(table.filter(kind=kind).select("bucket", "n").iter_rows())
             names = [f"{short(bucket)} ({met[bucket]:,})" for bucket in buckets]
             axes.set_yticks(range(len(buckets)), names)
             axes.set_ylim(len(buckets) - 0.45, -0.55)
@@ -102,7 +101,7 @@ def groups(part: Part) -> Drawing | None:
         for axes in list(panels):
             axes.set_visible(False)
         figure.supxlabel(f"gain in {metric_name(part.results.headline)} over the method's own "
-                         "K = 0; in brackets: meetings", size=9)  # fmt: skip
+                         "K = 0; in brackets: evaluated users", size=9)  # fmt: skip
         _legend(figure, bright)
 
     words = (
@@ -111,7 +110,7 @@ def groups(part: Part) -> Drawing | None:
         "Each dot is the mean gain of the users of a group, with its 95 % interval, of the best "
         "methods that labels move at all. Nothing here is corrected for how many groups were "
         "looked at: one interval off zero among many proves little. Groups with fewer than ten "
-        "meetings are left out.",
+        "evaluated users are left out.",
     )
     size = (9.2, 1.3 + sum(0.3 + n * max(0.3, 0.12 * len(bright)) for n in tall))
     return drawn(part, "groups", words, table, size, draw)

@@ -110,7 +110,8 @@ def _own(part: Part, best: str, row: dict[str, Any] | None) -> str:
         )
     return (
         f"Its {row['shots']} labels are worth {_change(row)} of {metric} over its own K = 0; they "
-        f"help {100 * row['helped']:.0f} % of the meetings and harm {100 * row['harmed']:.0f} %."
+        f"help {100 * row['helped']:.0f} % of the evaluated users and harm "
+        f"{100 * row['harmed']:.0f} %."
     )
 
 

@@ -91,7 +91,7 @@ def audit(part: Part, shots: int) -> Table:
         part.note,
         f"▲ better and ▼ worse mark what is significant at {100 * CERTAIN:.0f} % after Holm's "
         f"correction, p beside it. {_family(part, [m for m in (metric, second) if m], shots)} "
-        "Helped and harmed: share of meetings that the labels moved up or down. Moved: mean "
+        "Helped and harmed: share of evaluated users whom the labels moved up or down. Moved: mean "
         "|change of score| from K = 0, as a share of the scale.",
         (*heads, "helped", "harmed", "moved", "verdict"),
         groups(part, rows),

@@ -20,7 +20,7 @@ from coldbench.interactions import Int
 
 
 def balanced(users: Users, seed: int, *, like_above: float = 0.5) -> Users:
-    """As many likes as dislikes of each user: of the more frequent kind only some rows, by lot.
+    """As many likes as dislikes of each user: of the more frequent kind only some rows, at random.
 
     A user with one kind alone has nothing to balance and is left out. like_above: a label above
     this is a like. Linear in the rows. Raises UserError where no user has both kinds. A log of
@@ -38,7 +38,7 @@ def balanced(users: Users, seed: int, *, like_above: float = 0.5) -> Users:
             "balance; use a dataset with likes and dislikes, or another method"
         )
     mixed = np.random.default_rng(seed).permutation(n)
-    by_kind = csr_matrix(  # row numbers by user and kind, by lot within: a sort, but linear
+    by_kind = csr_matrix(  # row numbers by user and kind, at random within: a sort, but linear
         (np.ones(n, bool), (kind[mixed], np.arange(n))), (len(counts), n)
     ).indices
     place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -21,9 +21,9 @@ from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Known, Setting
 from coldbench.results.user_scores import Blocks, Draws, Float
 
-FEWEST = 10  # meetings that a group must have to be shown
+FEWEST = 10  # evaluated users that a group must have to be shown
 TENTHS = 10
-SCHEMA = schema("method kind bucket", "shots meetings", "value low high gain gain_low gain_high")
+SCHEMA = schema("method kind bucket", "shots n", "value low high gain gain_low gain_high")
 
 
 def rows(setting: Setting) -> list[Row]:
@@ -58,7 +58,7 @@ def buckets(
                 {"method": method, "shots": max(by_shots), "kind": kind, "bucket": bucket}
                 | dict(zip(("value", "low", "high"), level, strict=True))
                 | dict(zip(("gain", "gain_low", "gain_high"), gain, strict=True))
-                | {"meetings": int((~np.isnan(both[:, at])).sum())}
+                | {"n": int((~np.isnan(both[:, at])).sum())}
             )
     return rows
 

@@ -111,7 +111,7 @@ def _with_odd_texts(catalogue: Catalogue) -> Catalogue:
 def tiny_encoder(folder: Path) -> Encoder:
     """A BERT of 2 layers and 32 dimensions that reads characters and pieces.
 
-    Its weights are by lot, but that it knows the words of `synthetic` as a pretrained one would:
+    Its weights are random, but it knows the words of `synthetic` as a pretrained one would:
     opposites are opposite.
     """
     if not (folder / "config.json").is_file():
@@ -146,7 +146,7 @@ def tiny_encoder(folder: Path) -> Encoder:
 
 
 def tiny_causal(folder: Path) -> Path:
-    """The folder of a causal model of 2 layers and 32 dimensions, its weights by lot, that reads
+    """The folder of a causal model of 2 layers and 32 dimensions, random weights, that reads
     letters and the words yes and no."""
     if not (folder / "config.json").is_file():
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers

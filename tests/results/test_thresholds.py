@@ -221,7 +221,7 @@ def test_six_blocks_are_as_few_as_wilcoxon_can_find_something_in() -> None:
 
 
 @pytest.mark.parametrize(("users", "shown"), [(10, True), (9, False)])
-def test_a_group_of_ten_meetings_is_shown_and_one_of_nine_is_not(users: int, shown: bool) -> None:
+def test_a_group_of_ten_users_is_shown_and_one_of_nine_is_not(users: int, shown: bool) -> None:
     assert FEWEST == 10
     values = np.linspace(0, 1, users)[:, None]
     met = blocks([[0.2, 0.8]] * users, [[0, 1]] * users, values=values)
@@ -231,7 +231,7 @@ def test_a_group_of_ten_meetings_is_shown_and_one_of_nine_is_not(users: int, sho
         pl.DataFrame({"seed": [0, 0], "item": pl.Series([0, 1], dtype=pl.Int32), "seen": [1, 5]}),
     )  # fmt: skip
     found = buckets({"m": {2: met}}, 0, Draws(50), known)
-    assert [row["meetings"] for row in found if row["bucket"] == "up to .9 bits"] == [10] * shown
+    assert [row["n"] for row in found if row["bucket"] == "up to .9 bits"] == [10] * shown
 
 
 def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
