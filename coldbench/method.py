@@ -16,6 +16,11 @@ from coldbench.errors import UserError, unknown
 from coldbench.parameters import checked
 from coldbench.seeds import Seeds
 
+__all__ = [  # what a method is written with, in one line
+    "Episodes", "Explanation", "Feedback", "Items", "Method", "Params", "Seeds", "Space", "Users",
+    "squash_to_unit",
+]  # fmt: skip
+
 State = TypeVar("State")
 Params = dict[str, Tensor]
 Space = dict[str, tuple[float, float] | list[Any]]
