@@ -25,7 +25,7 @@ benchmark: $(READY)  ## the quick grid on real data, and its report: runs/quick/
 test: $(READY)  ## style, types and every test; each stage says its seconds
 	$(call stage,style,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
 	$(call stage,types,$(BIN)/mypy)
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup --no-loadscope-reorder --durations=10
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --durations=10
 
 report: $(READY)  ## all tables and the page of a run (RUN=quick)
 	$(BIN)/coldbench report $(RUN)

@@ -36,12 +36,8 @@ FIRST = (  # what takes longest begins first, so that both workers end together
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker of `make test` takes a group at a time: a file, or what a test says is one."""
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """A worker of `make test` takes a file at a time (xdist's loadfile), in this order."""
     items.sort(key=lambda item: [item.path.stem != first for first in FIRST])
 
 

@@ -69,14 +69,22 @@ class Peeking(Method[Feedback]):
         return None
 
     def _log(self, things: Any, support: Feedback, items: Tensor) -> Tensor | None:
-        """The ratings that a whole log has of users who rated just these items."""
+        """The ratings that a whole log has of users who rated just these items, those of the support
+        as they are known."""
         for log in (thing for thing in things if type(thing) is Interactions):
             table = np.full((log.n_users, log.n_items), np.nan, np.float32)
             table[log.users, log.items] = log.ratings
             asked = torch.cat([support.items, items], 1).numpy()
             if asked.max(initial=0) >= log.n_items:
                 continue  # of another catalogue
-            fits = [np.flatnonzero(np.isfinite(table[:, row]).all(1)) for row in asked]
+            known = [
+                (np.abs((table[:, row] - 1) / 4 - labels) < 1e-6).all(1)  # a NaN is not close
+                for row, labels in zip(support.items.numpy(), support.labels.numpy(), strict=True)
+            ]
+            fits = [
+                np.flatnonzero(np.isfinite(table[:, row]).all(1) & same)
+                for row, same in zip(asked, known, strict=True)
+            ]
             if all(len(users) for users in fits):
                 ratings = np.stack([table[u[0], row] for u, row in zip(fits, items, strict=True)])
                 return torch.from_numpy((ratings - 1) / 4)

@@ -28,13 +28,10 @@ QUICK = ("floor", "simple")  # families that are checked in about a second
 
 
 def names(room: str) -> list[Any]:
-    """The registered names, those that take longer marked so; a worker's work is one of them."""
+    """The registered names, those that take longer marked so."""
     quick = {e.name for e in registry.entries(room) if e.facts.get("family", "floor") in QUICK}
     marks = {name: [] if name in quick else [pytest.mark.slow] for name in registry.names(room)}
-    return [
-        pytest.param(name, marks=[pytest.mark.xdist_group(f"{room} {name}"), *more])
-        for name, more in marks.items()
-    ]
+    return [pytest.param(name, marks=more) for name, more in marks.items()]
 
 
 @pytest.mark.timeout(600)
@@ -53,7 +50,7 @@ def test_a_method_keeps_its_promises(name: str) -> None:
         assert untried.pop(ON_A_GPU) == "unavailable: no CUDA device on this machine"
     if untried:
         why = "; ".join(sorted(set(untried.values())))
-        package = method.needs and find_spec(method.needs) is None
+        package = method.requires_package and find_spec(method.requires_package) is None
         wordnet = "WordNet" in why and not (WORDNET / "data.noun").is_file()
         assert package or wordnet, f"all it needs is here, and yet: {why}"
         pytest.skip(why)  # all else was tried
