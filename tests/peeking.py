@@ -69,8 +69,8 @@ class Peeking(Method[Feedback]):
         return None
 
     def _log(self, things: Any, support: Feedback, items: Tensor) -> Tensor | None:
-        """The ratings that a whole log has of users who rated just these items, those of the support
-        as they are known."""
+        """The ratings that a whole log has of users who rated just these items, and rated the
+        support as it is known."""
         for log in (thing for thing in things if type(thing) is Interactions):
             table = np.full((log.n_users, log.n_items), np.nan, np.float32)
             table[log.users, log.items] = log.ratings
