@@ -114,7 +114,7 @@ def _measure(job: Job, folder: Path, stage: Stage, facts: dict[str, Any]) -> Non
     device = torch.device(job.device)
     split, swapped = splits.load(job.split)
     catalogue = catalogues.load(catalogues.folder_of(Path(job.run), spec))
-    items = Encoder(**spec.encoder).items(catalogue).to(device)
+    items = Encoder.hashed(spec.encoder, spec.encoder_hash).items(catalogue).to(device)
     protocol = splits.protocol_of(spec)
 
     stage("import")

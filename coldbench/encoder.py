@@ -71,6 +71,13 @@ class Encoder:
             )
         return found
 
+    @classmethod
+    def hashed(cls, fields: dict[str, Any], digest: str) -> "Encoder":
+        """One that was hashed before, as a cell's is: its files are not read again for that."""
+        found = cls(**fields)
+        vars(found)["hash"] = digest
+        return found
+
     @cached_property
     def hash(self) -> str:
         """The model's content and how it is read, as 16 hexadecimal digits."""

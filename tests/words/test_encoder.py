@@ -184,6 +184,18 @@ def test_vectors_are_read_from_disk_the_second_time(
     assert again.features.dtype == torch.float32
 
 
+def test_one_that_was_hashed_before_is_not_read_to_find_its_vectors(
+    bert: Encoder, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bert.items(catalogue(*TEXTS))
+    digest, reads = bert.hash, bert.resolved()
+    fields = {"name": reads.name, "pooling": reads.pooling, "max_tokens": reads.max_tokens}
+    monkeypatch.setattr(Path, "read_bytes", None)
+    monkeypatch.setattr(module, "manner", None)
+    again = Encoder.hashed(fields, digest)
+    assert torch.equal(again.items(catalogue(*TEXTS)).features, made.features)
+
+
 def test_the_cache_is_by_content(bert: Encoder, empty_cache: Path, tmp_path: Path) -> None:
     bert.items(catalogue(*TEXTS))
     moved = shutil.copytree(bert.folder, tmp_path / "moved")
