@@ -58,6 +58,10 @@ def start(found: Context, act: Callable[..., object], *args: Any) -> BaseProcess
 @contextmanager
 def _as_server() -> Iterator[None]:
     """What the server inherits: the mark, a safe path to import from, and SIGINT blocked."""
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()  # started inside, it would unblock SIGINT on its way
     changes = {"PYTHONSAFEPATH": "1", MARK: str(os.getpid())}
     before = {name: os.environ.get(name) for name in changes}
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

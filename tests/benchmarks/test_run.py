@@ -67,6 +67,23 @@ def test_a_run_does_its_cells_and_a_second_one_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_cells_process_has_sigint_blocked_from_its_first_moment_on(tmp_path: Path) -> None:
+    # multiprocessing's resource tracker unblocks it: a cell that Ctrl-C met as it began was lost
+    code = (
+        "import os\nfrom coldbench.benchmarks import processes\n"
+        "if __name__ == '__main__':\n"
+        "    found = processes.context()\n"
+        "    child = processes.start(found, os.system, 'grep SigBlk /proc/$PPID/status > mask')\n"
+        "    child.join(60)\n"
+    )
+    (tmp_path / "script.py").write_text(code)
+    subprocess.run([sys.executable, "script.py"], cwd=tmp_path, check=True, timeout=120)
+    mask = int((tmp_path / "mask").read_text().split()[1], 16)
+    assert mask >> (signal.SIGINT - 1) & 1
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_after_the_running_cell_and_says_how_to_go_on(tmp_path: Path) -> None:
     words = run_of("item-bias,fold-in,ridge", "-j", "1", seeds="[0,1,2,3]")
     started = subprocess.Popen(
