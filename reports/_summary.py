@@ -63,7 +63,7 @@ def _rule(part: Part, row: dict[str, Any]) -> str:
     return (
         f"{'' if _certain(row) else 'not '}significant after Holm's correction over the {tests} "
         f"differences in {metric_name(row['metric'])} (p {p_value(row['p_holm'])}; alone and "
-        f"uncorrected, as `coldbench compare` has it, p {p_value(row['p'])}: {alone})"
+        f"uncorrected, as coldbench compare has it, p {p_value(row['p'])}: {alone})"
     )
 
 

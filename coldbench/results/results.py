@@ -1,7 +1,7 @@
 """What a run found: every metric with its interval, every gain with its test, every cost.
 
-Read from the cells alone, so that a new metric reruns nothing. The unit is a block: one judged user
-under one seed. Intervals resample users, each with all their blocks; differences pair blocks.
+Read from the cells alone, so that a new metric reruns nothing. The unit is a block: one evaluated
+user under one seed. Intervals resample users, each with all their blocks; differences pair blocks.
 """
 
 from collections.abc import Iterator
@@ -41,9 +41,8 @@ DEFAULT_METRICS = tuple(
     "ndcg@10 ndcg@5 ndcg-binary@5 auc auc-pooled accuracy f1 precision recall mrr hit@5 recall@5 "
     "mae rmse log-loss ece".split()
 )
-ANALYSES: dict[
-    str, Analysis
-] = {  # frame -> the module that makes it: a new one is a file and a line
+# frame -> the module that makes it: a new one is a file and a line
+ANALYSES: dict[str, Analysis] = {
     "table": levels,
     "gains": paired,
     "moved": adaptation,
@@ -81,7 +80,7 @@ class Results:
 
     @cached_property
     def limit(self) -> int | None:
-        """How many judged users the run was limited to: such numbers are a trial."""
+        """How many evaluated users the run was limited to: such numbers are a trial."""
         return next((c.spec.limit for c in self.cells if c.spec.limit is not None), None)
 
     @cached_property

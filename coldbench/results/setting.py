@@ -29,7 +29,7 @@ class Analysis(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What the splits of a section say, by seed: benchmarks/splits.py."""
+    """What the splits of a setting say, by seed: benchmarks/splits.py."""
 
     users: pl.DataFrame  # seed, user, activity, entropy, and groups of people
     items: pl.DataFrame  # seed, item, seen
@@ -62,13 +62,13 @@ class Setting:
             if done:
                 self.blocks[method] = read_blocks(done, self.per_user)
         self.everyone = read_blocks(list(first.values()), ()) if first else {}  # K -> all users
-        self._rows: dict[int, list[Row]] = {}
+        self._rows: dict[Analysis, list[Row]] = {}
 
     def rows(self, analysis: Analysis) -> list[Row]:
         """Those of an analysis, made once: analyses may build on each other."""
-        if id(analysis) not in self._rows:
-            self._rows[id(analysis)] = analysis.rows(self)
-        return self._rows[id(analysis)]
+        if analysis not in self._rows:
+            self._rows[analysis] = analysis.rows(self)
+        return self._rows[analysis]
 
     @cached_property
     def known(self) -> Known | None:
