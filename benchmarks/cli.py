@@ -9,6 +9,7 @@ import typer
 from coldbench.errors import SOME_FAILED, WRONG_USE, UserError
 
 from .commands import options as o
+from .commands import sharing
 from .commands.command import Command, document, run_app
 
 CODES = "Ends with 0: all done; 1: some failed; 2: wrong use or bad input; 130: stopped by Ctrl-C."
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(sharing.app)
 
 
 def main() -> None:

@@ -1,0 +1,241 @@
+"""Is an archive what it claims? Everything in it is made again from its scores and the data set.
+
+The data set is loaded here, its splits are cut again, the archived scores are laid beside the
+answers, and every figure is computed anew: one that differs is named. What this cannot see is a
+method whose scores were invented in a way that fits: some cells are therefore run again.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from polars.testing import assert_frame_equal
+
+from coldbench import registry, store
+from coldbench.cell import KEPT, RECORD, Cell, Spec, record, write_plan
+from coldbench.errors import first_line, printable
+from coldbench.results.results import Results, read
+
+from . import splits
+from .archive import Archive, answers_digest, frames
+from .archived_cells import put_together
+from .dataset_names import Source
+from .preparation import cut_split, dataset_facts, directly
+from .run import Run, RunOptions
+
+SAME = 1e-9  # figures made again from the same scores
+CLOSE = 1e-4  # scores of a cell that was run again, on another machine perhaps
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str  # "files", "data", "splits", "scores", "figures", "rules", "rerun"
+    sound: bool
+    words: str
+
+
+def verify(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> Iterator[Finding]:
+    """What was looked at, as it is found; ends at the first stage that is not sound.
+
+    folder: an empty one, where the run is put together again. rerun: so many cells, drawn anew at
+    each call, are run again.
+    """
+    stages = _plan(archive), _data(archive), _splits(archive, folder), _scores(archive, folder)
+    for stage in stages:
+        found = list(stage)
+        yield from found
+        if not all(finding.sound for finding in found):
+            return
+    results = read(folder)
+    yield from _figures(archive, results)
+    yield from _rules(results)
+    if rerun:
+        yield from _rerun(archive, folder, rerun, options)
+
+
+def _plan(archive: Archive) -> Iterator[Finding]:
+    """Cells are named by what defines them, and by nothing that is not in the grid."""
+    grid = archive.grid()
+    states = [record["status"] for record in archive.records.values()]
+    if strange := set(states) - set(KEPT):
+        yield Finding("files", False, f"a cell is said to be {printable(str(min(strange)))}")
+    asked = {
+        (method, seed) for method in grid.methods for seed in grid.seeds_for.get(method, grid.seeds)
+    }
+    planned = {(spec.name, spec.seed) for spec in archive.specs}
+    for name, seed in sorted(asked ^ planned):
+        where = "grid.toml but not in the plan" if (name, seed) in asked else "the plan alone"
+        yield Finding("files", False, f"{printable(name)} seed {seed} is in {where}")
+    done = states.count("done")
+    files = len(archive.files)
+    yield Finding(
+        "files", True, f"{files} as the manifest says; {done} of {len(states)} cells done"
+    )
+
+
+def _sources(archive: Archive) -> dict[str, Source]:
+    return {source.display_name: source for source in archive.grid().sources()}
+
+
+def _data(archive: Archive) -> Iterator[Finding]:
+    sources = _sources(archive)
+    for name in dict.fromkeys(spec.dataset for spec in archive.specs):
+        if name not in sources:
+            yield Finding("data", False, f"{printable(name)} is no data set of its grid.toml")
+            continue
+        facts = directly(dataset_facts, sources[name])
+        other = [s for s in archive.specs if s.dataset == name and s.data != facts["data"]]
+        same = "the same log and catalogue here" if not other else (
+            f"its cells were made from a log with the hash {printable(other[0].data)}, "
+            f"here it is {facts['data']}"
+        )  # fmt: skip
+        yield Finding("data", not other, f"{name}: {same}")
+
+
+def _splits(archive: Archive, folder: Path) -> Iterator[Finding]:
+    """Cut again here, from the data set, never read from the archive."""
+    sources, stated = _sources(archive), archive.manifest["splits"]
+    known = {spec.split_key: spec for spec in archive.specs}
+    if known.keys() != stated.keys():
+        yield Finding("splits", False, "the manifest names other splits than the plan")
+        return
+    for key, spec in known.items():
+        split = folder / "splits" / key
+        directly(cut_split, sources[spec.dataset], asdict(spec), str(split))
+        if answers_digest(split) != stated[key]:
+            words = (
+                f"{spec.dataset} {spec.protocol} seed {spec.seed}: other users, items or answers"
+            )
+            yield Finding("splits", False, f"{words} than the data set gives here")
+    yield Finding("splits", True, f"{len(known)} cut again: the same users, items and answers")
+
+
+def _scores(archive: Archive, folder: Path) -> Iterator[Finding]:
+    """The cells put together again: archived scores beside the answers of the splits cut here."""
+    numbers = 0
+    for spec in archive.specs:
+        partial = folder / "cells" / f".{spec.fingerprint}"
+        partial.mkdir(parents=True)
+        found = archive.records[spec.fingerprint]
+        if found["status"] == "done":
+            answers = pl.read_parquet(folder / "splits" / spec.split_key / "answers.parquet")
+            try:
+                for name, frame in put_together(archive, spec, answers):
+                    frame.write_parquet(partial / f"{name}.parquet")
+                    numbers += len(frame)
+            except (ValueError, KeyError, pl.exceptions.PolarsError) as error:
+                yield Finding("scores", False, f"{printable(spec.title)}: {first_line(error)}")
+        (partial / "timing.json").write_text(json.dumps(found["timing"]), encoding="utf-8")
+        whole = folder / "cells" / spec.fingerprint
+        store.seal(partial, RECORD, record(**found), whole)
+    write_plan(folder, archive.specs)
+    yield Finding("scores", True, f"{numbers:,} scores stand beside the answers")
+
+
+def _figures(archive: Archive, results: Results) -> Iterator[Finding]:
+    """Every frame made again and laid beside the claimed one."""
+    sound, numbers = True, 0
+    for name, made in frames(results).items():
+        numbers += made.height * sum(dtype.is_numeric() for dtype in made.dtypes)
+        try:
+            claimed = archive.frame(name)
+            assert_frame_equal(claimed, made, check_exact=False, rel_tol=SAME, abs_tol=SAME)
+        except (AssertionError, KeyError, pl.exceptions.PolarsError):
+            sound = False
+            yield Finding("figures", False, f"{name}: {_difference(archive, name, made)}")
+    if sound:
+        yield Finding("figures", True, f"{numbers:,} computed again from the scores: equal")
+
+
+def _difference(archive: Archive, name: str, made: pl.DataFrame) -> str:
+    """The first figure that is not the claimed one."""
+    try:
+        claimed = archive.frame(name)
+    except (KeyError, pl.exceptions.PolarsError) as error:
+        return f"cannot be read ({first_line(error)})"
+    if claimed.schema != made.schema or len(claimed) != len(made):
+        sizes = f"{claimed.height} rows and {claimed.width} columns; here {made.height}"
+        return f"{sizes} and {made.width}"
+    for column in made.columns:
+        a, b = claimed[column], made[column]
+        if b.dtype.is_float():
+            differs = (
+                ((a - b).abs() > SAME * (1 + b.abs())).fill_null(False)
+                | (a.is_null() != b.is_null())
+                | (a.is_nan() != b.is_nan()).fill_null(False)
+            )
+        else:
+            differs = a.ne_missing(b)
+        for at in differs.arg_true():
+            keys = [str(made[key][at]) for key in made.columns if made[key].dtype == pl.String]
+            return printable(
+                f"{', '.join(keys)}: {column} is claimed as {a[at]}; the scores give {b[at]}"
+            )
+    return "differs in the order of its columns"
+
+
+def _rules(results: Results) -> Iterator[Finding]:
+    """What a result must show to be compared: chance, the controls, no leak, no limit."""
+    settings: dict[str, list[Cell]] = {}
+    for cell in results.cells:
+        settings.setdefault(f"{cell.spec.dataset} {cell.spec.protocol}", []).append(cell)
+    broken = [f"{where} {words}" for where, cells in settings.items() for words in _broken(cells)]
+    for row in results.leaks.filter(pl.col("broken") > 0).iter_rows(named=True):
+        broken.append(f"{row['dataset']} {row['protocol']}: leak: {row['says']}")
+    for words in broken:
+        yield Finding("rules", False, printable(words))
+    if not broken:
+        yield Finding("rules", True, "a chance row, the controls, no leak, no limit of users")
+
+
+def _broken(cells: list[Cell]) -> Iterator[str]:
+    """The rules that the cells of one data set and protocol break."""
+    done = [cell for cell in cells if cell.status == "done"]
+    if not any(cell.facts.get("chance") for cell in done):
+        yield "has no chance row: run it with `-m random` among its methods"
+    limits = {cell.spec.limit for cell in cells} - {None}
+    if limits:
+        yield f"is LIMITED to {min(filter(None, limits))} users a seed: a trial"
+    if splits.protocol_of(cells[0].spec).max_shots:
+        for cell in done:
+            for control in ("swapped", "shuffled"):
+                if not (cell.folder / f"{control}.parquet").is_file():
+                    yield f"{cell.name} seed {cell.spec.seed} has no control {control!r}"
+
+
+def _rerun(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> Iterator[Finding]:
+    """So many finished cells, drawn by the system's own randomness, run here and compared."""
+    here = {entry.name for entry in registry.entries("methods")}
+    done = [s for s in archive.specs if archive.records[s.fingerprint]["status"] == "done"]
+    for name in sorted({spec.method for spec in done} - here):
+        yield Finding("rerun", True, f"{printable(name)} is not known here: not run again")
+    known = [spec for spec in done if spec.method in here]
+    drawn = random.SystemRandom().sample(known, min(rerun, len(known)))
+    grid = replace(archive.grid(), limit=next((s.limit for s in drawn), None))
+    with Run(grid, folder.with_name("rerun"), options) as run:
+        wanted = {_key(spec) for spec in drawn}
+        run.plan = replace(run.plan, specs=[s for s in run.specs if _key(s) in wanted])
+        cells = {_key(cell.spec): cell for cell in run.cells(lambda *_: None)}
+    for spec in drawn:
+        cell = cells[_key(spec)]
+        title = printable(spec.title)
+        if cell.status != "done":
+            yield Finding("rerun", False, f"{title}: {cell.status} here: {cell.reason}")
+            continue
+        claimed = archive.scores(spec)
+        assert claimed is not None  # _scores has read it
+        own, theirs = cell.scores()["score"].to_numpy(), claimed["score"].to_numpy()
+        apart = float(np.abs(own - theirs).max(initial=0.0))
+        same = "by the same code" if cell.spec.fingerprint == spec.fingerprint else "by other code"
+        words = f"{title}: {same}: scores differ by at most {apart:.1e}"
+        yield Finding("rerun", apart <= CLOSE, words)
+
+
+def _key(spec: Spec) -> tuple[str, str, str, int]:
+    return spec.dataset, spec.protocol, spec.name, spec.seed
