@@ -53,7 +53,8 @@ fuzz-short: $(READY)  ## each parser against hostile bytes, 30 seconds each: run
 nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, mutants of the honesty layer
 	$(PIP) -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds 600
-	COLDBENCH_KILLS=200 COLDBENCH_ATTACKS=all $(BIN)/python -m pytest -q -n auto --dist loadfile tests/attacks
+	COLDBENCH_KILLS=200 COLDBENCH_ATTACKS=all $(BIN)/python -m pytest -q -n auto --dist loadfile \
+	  -o faulthandler_timeout=14400 tests/attacks
 	$(BIN)/python tests/mutation/run.py --sample 40
 
 clean:      ## remove the environment, the runs and what tools leave behind
