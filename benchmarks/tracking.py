@@ -73,7 +73,7 @@ class Tracking:
         blocks = read_blocks([Cell.read(spec, self._cells / spec.fingerprint)], ())
         return {
             metric: {
-                shots: round(mean_defined(per_user(metric, found.judged))[0], 6)
+                shots: round(mean_defined(per_user(metric, found.predictions))[0], 6)
                 for shots, found in blocks.items()
             }
             for metric in SHOWN

@@ -7,7 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.critical_difference import FEW, Critical
 from coldbench.results.critical_difference import critical as compared
 from coldbench.results.results import Results
@@ -25,7 +25,7 @@ def critical(results: Results) -> Drawing | None:
     methods = [name for name in values.columns if name not in _BLOCK]
     if len(methods) < 2 or len(values) < 2:
         return None
-    better = known(results.headline)[0].higher_is_better
+    better = parse_metric(results.headline)[0].higher_is_better
     found = compared(values.select(methods).to_numpy(), methods, higher_is_better=better)
     few = f"only {found.blocks} blocks, too few to tell" if found.blocks < FEW else ""
     n = len(methods)

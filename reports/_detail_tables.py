@@ -3,7 +3,7 @@ is shown."""
 
 import polars as pl
 
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import CERTAIN
 
 from ._setting import Part, groups, level
@@ -24,7 +24,7 @@ def _everyone(part: Part) -> Table:
     pairs = part.of(part.results.pairs)
     for row in pairs.iter_rows(named=True):
         sure = row["p_holm"] is not None and row["p_holm"] < CERTAIN
-        won = sure and (row["mean"] > 0) == known(row["metric"])[0].higher_is_better
+        won = sure and (row["mean"] > 0) == parse_metric(row["metric"])[0].higher_is_better
         for method, mine in ((row["method"], won), (row["other"], sure and not won)):
             tally = counts.setdefault(method, [0, 0, 0])
             tally[0 if mine else 2 if sure else 1] += 1

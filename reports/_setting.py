@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from coldbench.cell import Cell
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import REFERENCE
 from coldbench.results.results import Results
 from coldbench.results.rounding import plain
@@ -86,7 +86,7 @@ class Part:
     def ranked(self) -> pl.DataFrame:
         """The levels of the methods at the largest K, best first."""
         levels = self.levels.filter(pl.col("method") != "chance")
-        better = known(self.results.headline)[0].higher_is_better
+        better = parse_metric(self.results.headline)[0].higher_is_better
         last = levels.filter(pl.col("shots") == (self.shots or [0])[-1])
         return last.sort("value", descending=better, maintain_order=True)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import CERTAIN, OWN, REFERENCE
 from coldbench.results.rounding import plain
 
@@ -135,7 +135,7 @@ def _field(part: Part, shots: int, methods: int) -> list[str]:
         rows = list(part.tested(metric, shots).iter_rows(named=True))
         if metric not in part.results.metrics or not rows:
             continue
-        rises = known(metric)[0].higher_is_better
+        rises = parse_metric(metric)[0].higher_is_better
         better = [row for row in rows if _certain(row) and (row["mean"] > 0) == rises]
         own = [row["method"] for row in better if row["against"] == OWN]
         above = [r["method"] for r in better if r["against"] == REFERENCE]

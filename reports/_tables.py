@@ -3,7 +3,7 @@
 import polars as pl
 
 from coldbench.metrics import statistics
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import CERTAIN, OWN, REFERENCE
 from coldbench.results.rounding import plain
 
@@ -30,7 +30,7 @@ def quality(part: Part, shots: int) -> Table:
     levels = _levels(part, part.of(part.results.table, shots=shots), "metric")
     there = {m for by in levels.values() for m, value in by.items() if value != Value("")}
     metrics = [m for m in metrics if m in there] or metrics  # of likes alone some say nothing
-    arrows = [("↑" if known(m)[0].higher_is_better else "↓") for m in metrics]
+    arrows = [("↑" if parse_metric(m)[0].higher_is_better else "↓") for m in metrics]
     return Table(
         f"quality-k{shots}",
         f"Quality at K = {shots}",

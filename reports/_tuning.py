@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.results import Results
 from coldbench.results.rounding import plain
 
@@ -73,7 +73,7 @@ def _panels(left: Axes, right: Axes, study: pl.DataFrame) -> None:
     if outside:
         left.text(0.99, 0.97, f"{outside} of {len(study)} trials outside the frame", size=7.5,
                   transform=left.transAxes, color=MUTED, ha="right", va="top")  # fmt: skip
-    better = "higher" if known(metric)[0].higher_is_better else "lower"
+    better = "higher" if parse_metric(metric)[0].higher_is_better else "lower"
     left.set_ylabel(f"{metric_name(metric)} on valid users, {better} is better")
     left.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     seconds = study["seconds"].to_numpy().clip(min=1e-3)
@@ -92,7 +92,7 @@ def _frame(study: pl.DataFrame) -> tuple[float, float]:
     every = [*study["best"].drop_nulls(), *first]
     low, high = min(every), max(every)
     room = max(high - low, 0.002)
-    if known(study["metric"][0])[0].higher_is_better:
+    if parse_metric(study["metric"][0])[0].higher_is_better:
         return low - 0.5 * room, high + 0.1 * room
     return low - 0.1 * room, high + 0.5 * room
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import CERTAIN
 from coldbench.results.rounding import plain
 
@@ -57,7 +57,7 @@ def difference(row: dict[str, Any] | None) -> Value:
     sign = "+" if row["mean"] > 0 else ""
     mark, p = "", row["p_holm"]
     if p is not None and p < CERTAIN:
-        rises = known(row["metric"])[0].higher_is_better
+        rises = parse_metric(row["metric"])[0].higher_is_better
         mark = "better" if (row["mean"] > 0) == rises else "worse"
     said = "" if p is None else f"p {p_value(p)}"
     return Value(sign + plain(row["mean"]), row["mean"], span(row), mark, said)

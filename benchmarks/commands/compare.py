@@ -8,7 +8,7 @@ import numpy as np
 from coldbench.cell import Cell, read_runs
 from coldbench.errors import UserError, unknown
 from coldbench.metrics import statistics
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.metrics.statistics import Difference, bootstrap_weights
 from coldbench.results import paired, pairwise
 from coldbench.results.paired import CERTAIN, REFERENCE
@@ -88,7 +88,7 @@ def _differences(
         if not found.n:  # some metrics are undefined for implicit feedback
             continue
         better, worse = found.helped, found.harmed
-        if not known(metric)[0].higher_is_better:
+        if not parse_metric(metric)[0].higher_is_better:
             better, worse = worse, better
         both = ~np.isnan(a - b)  # the rows that the difference is of
         rows.append({

@@ -1,6 +1,6 @@
 """What adapting did: how far scores moved from K = 0, and whether the headline metric gained."""
 
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results import paired
 from coldbench.results.paired import CERTAIN, OWN
 from coldbench.results.rounding import number, plain
@@ -25,7 +25,9 @@ def rows(setting: Setting) -> list[Row]:
             if shots == 0 or 0 not in by_shots:
                 continue
             now, before = blocks.beside(by_shots[0])
-            change = (now.judged.scores - before.judged.scores).abs()[now.judged.mask]
+            change = (now.predictions.scores - before.predictions.scores).abs()[
+                now.predictions.mask
+            ]
             moved = number(change.mean())
             words = verdict(
                 moved if facts.get("adapts", True) and moved else 0.0, own.get((method, shots))
@@ -41,7 +43,7 @@ def verdict(moved: float, gain: Row | None) -> str:
     support), `gain` the row against its own K = 0."""
     if moved and gain is not None and gain["p_holm"] is not None and gain["p_holm"] < CERTAIN:
         ends = sorted(abs(gain[end]) for end in ("low", "high"))
-        better = (gain["mean"] > 0) == known(gain["metric"])[0].higher_is_better
+        better = (gain["mean"] > 0) == parse_metric(gain["metric"])[0].higher_is_better
         words = " ".join([plain(abs(gain["mean"])), f"[{plain(ends[0])}, {plain(ends[1])}]"])
         return f"{'gains' if better else 'loses'} {words}"
     return "does not adapt" if moved < STILL else "adapts, no gain shown"

@@ -22,10 +22,12 @@ def reliability(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
     rows = []
     for method, by_shots in methods.items():
         for shots in sorted({min(by_shots), max(by_shots)}):
-            judged = by_shots[shots].judged
-            if judged.likes_alone:
+            predictions = by_shots[shots].predictions
+            if predictions.positive_only:
                 continue
-            score, label = (x[judged.mask].numpy() for x in (judged.scores, judged.labels))
+            score, label = (
+                x[predictions.mask].numpy() for x in (predictions.scores, predictions.labels)
+            )
             bins = np.clip((score * BINS).astype(np.int64), 0, BINS - 1)
             n = np.bincount(bins, minlength=BINS)
             sums = [np.bincount(bins, x, BINS) for x in (score, label)]

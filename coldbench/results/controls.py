@@ -48,7 +48,9 @@ def control(
             ((shots, other),) = read_blocks(done, [metric], file).items()
             own, other = by_shots[shots].beside(other)
             start, _ = by_shots[0].beside(own)
-            now, then, first = (per_user(metric, b.judged).numpy() for b in (own, other, start))
+            now, then, first = (
+                per_user(metric, b.predictions).numpy() for b in (own, other, start)
+            )
             changes = np.stack([now - first, then - first, now - then], 1)
             found = paired.paired(changes, draws.of(own), own.seeds)
             row["shots"] = shots

@@ -61,13 +61,19 @@ def _row(method: str, shown: pl.DataFrame, popular: pl.DataFrame, *, whole: bool
 
 
 def _within(blocks: Blocks, *, chance: bool) -> pl.DataFrame:
-    judged = blocks.judged
+    predictions = blocks.predictions
     if chance:
-        share = (SHOWN / judged.mask.sum(1, keepdim=True)).clamp(max=1).expand_as(judged.scores)
+        share = (
+            (SHOWN / predictions.mask.sum(1, keepdim=True))
+            .clamp(max=1)
+            .expand_as(predictions.scores)
+        )
     else:
-        share = (SHOWN - judged.above).clamp(min=0).minimum(judged.tied) / judged.tied
-    width = judged.mask.shape[1]
-    mask = judged.mask.numpy().ravel()
+        share = (SHOWN - predictions.above).clamp(min=0).minimum(
+            predictions.tied
+        ) / predictions.tied
+    width = predictions.mask.shape[1]
+    mask = predictions.mask.numpy().ravel()
     columns = {
         "seed": np.repeat(blocks.seeds, width)[mask],
         "item": blocks.items.ravel()[mask].astype(np.int32),

@@ -5,7 +5,7 @@ import polars as pl
 
 from coldbench.cell import Cell
 from coldbench.metrics.compute import mean_defined, per_user
-from coldbench.metrics.predictions import Judged
+from coldbench.metrics.predictions import Predictions
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
@@ -38,5 +38,5 @@ def steps(cells: dict[str, list[Cell]], metric: str) -> list[Row]:
     return rows
 
 
-def _mean(metric: str, judged: Judged) -> float | None:
-    return number(mean_defined(per_user(metric, judged))[0])
+def _mean(metric: str, predictions: Predictions) -> float | None:
+    return number(mean_defined(per_user(metric, predictions))[0])

@@ -11,7 +11,7 @@ import numpy as np
 
 from coldbench.cell import Cell
 from coldbench.leakage import Check
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results import controls
 from coldbench.results.paired import CERTAIN
 from coldbench.results.schema import Row, schema
@@ -93,8 +93,8 @@ def _asked(done: list[Cell]) -> Row:
 
 def _sees_users(blocks: Blocks) -> bool:
     """Whether an item of one seed scores differently for two users."""
-    mask = blocks.judged.mask.numpy()
-    score = blocks.judged.scores.numpy()[mask]
+    mask = blocks.predictions.mask.numpy()
+    score = blocks.predictions.scores.numpy()[mask]
     seed = np.broadcast_to(blocks.seeds[:, None], mask.shape)[mask]
     key = np.unique(np.stack([seed, blocks.items[mask]]), axis=1, return_inverse=True)[1].ravel()
     low, high = np.full(key.max() + 1, np.inf), np.full(key.max() + 1, -np.inf)
@@ -104,6 +104,6 @@ def _sees_users(blocks: Blocks) -> bool:
 
 
 def _gains(row: Row) -> bool:
-    better = 1 if known(row["metric"])[0].higher_is_better else -1
+    better = 1 if parse_metric(row["metric"])[0].higher_is_better else -1
     sure = row["others_p"] is not None and row["others_p"] < CERTAIN
     return sure and row["others"] * better > 0

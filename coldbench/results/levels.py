@@ -24,7 +24,7 @@ def rows(setting: Setting) -> list[Row]:
     found: list[Row] = []
     for shots, blocks in setting.everyone.items():
         for name in setting.metrics:
-            value = {"value": number(chance(name, blocks.judged))}
+            value = {"value": number(chance(name, blocks.predictions))}
             if value["value"] is not None:
                 found.append(_row("chance", shots, name, blocks, value))
     for method, cells in setting.cells.items():

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import numpy as np
 
 from coldbench.metrics import statistics
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
@@ -59,7 +59,7 @@ def gains(methods: dict[str, dict[int, Blocks]], metrics: list[str], draws: Draw
         for (at, _, _), some in zip(pairs, _chunks(differences, len(metrics)), strict=True):
             for row, more in zip(rows[at : at + len(metrics)], some, strict=True):
                 row.update(more)
-                if not known(row["metric"])[0].higher_is_better:
+                if not parse_metric(row["metric"])[0].higher_is_better:
                     row["helped"], row["harmed"] = row["harmed"], row["helped"]
     _adjust(rows)
     return [row for row in rows if row["users"]]

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from coldbench.metrics import statistics
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results import paired
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
@@ -47,6 +47,6 @@ def pairs(
     p = np.array([np.nan if row["p"] is None else row["p"] for row in rows])
     for row, adjusted in zip(rows, statistics.holm(p), strict=True):
         row["p_holm"] = number(adjusted)
-        if not known(metric)[0].higher_is_better:
+        if not parse_metric(metric)[0].higher_is_better:
             row["helped"], row["harmed"] = row["harmed"], row["helped"]
     return [row for row in rows if row["users"]]

@@ -32,7 +32,7 @@ def pooled_auc(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
     rows = []
     for method, by_shots in methods.items():
         blocks = by_shots[max(by_shots)]
-        if blocks.judged.likes_alone:
+        if blocks.predictions.positive_only:
             continue
         parts = [
             _split(blocks.take(np.flatnonzero(blocks.seeds == seed)))
@@ -49,17 +49,17 @@ def pooled_auc(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
 
 def _split(blocks: Blocks) -> Float:
     """Pooled AUC, its part within users, that part's share of all pairs, AUC of users' levels."""
-    judged = blocks.judged
-    likes = judged.relevant.sum(1).double()
-    dislikes = judged.mask.sum(1) - likes
+    predictions = blocks.predictions
+    likes = predictions.relevant.sum(1).double()
+    dislikes = predictions.mask.sum(1) - likes
     pairs = likes * dislikes  # (B,)
-    own = per_user("auc", judged).nan_to_num(0)
+    own = per_user("auc", predictions).nan_to_num(0)
     within = (pairs * own).sum() / pairs.sum()
     share = pairs.sum() / (likes.sum() * dislikes.sum())
-    mean = judged.scores.sum(1, keepdim=True) / judged.mask.sum(1, keepdim=True)
-    level = _auc((mean * judged.mask).expand_as(judged.scores), blocks)
-    return np.array([float(pooled("auc-pooled", judged)), float(within), float(share), level])
+    mean = predictions.scores.sum(1, keepdim=True) / predictions.mask.sum(1, keepdim=True)
+    level = _auc((mean * predictions.mask).expand_as(predictions.scores), blocks)
+    return np.array([float(pooled("auc-pooled", predictions)), float(within), float(share), level])
 
 
 def _auc(scores: Any, blocks: Blocks) -> float:
-    return float(pooled("auc-pooled", replace(blocks.judged, scores=scores)))
+    return float(pooled("auc-pooled", replace(blocks.predictions, scores=scores)))

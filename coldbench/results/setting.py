@@ -12,7 +12,7 @@ import polars as pl
 
 from coldbench.cell import Cell
 from coldbench.errors import UserError
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.schema import Row, Schema
 from coldbench.results.user_scores import Blocks, Draws, read_blocks
 
@@ -37,7 +37,7 @@ class Known:
 
 def headline(metrics: Sequence[str]) -> str:
     """The metric that verdicts are about."""
-    users = [name for name in metrics if known(name)[0].per_user]
+    users = [name for name in metrics if parse_metric(name)[0].per_user]
     if not users:
         raise UserError("a report needs a metric per user, such as ndcg@5")
     return HEADLINE if HEADLINE in users else users[0]
@@ -50,7 +50,7 @@ class Setting:
         self, metrics: Sequence[str], resamples: int, methods: dict[str, list[Cell]]
     ) -> None:
         self.metrics, self.draws, self.cells = metrics, Draws(resamples), methods
-        self.per_user = [name for name in metrics if known(name)[0].per_user]
+        self.per_user = [name for name in metrics if parse_metric(name)[0].per_user]
         self.headline = headline(metrics)
         self.column = self.per_user.index(self.headline)  # its place in the values of blocks
         self.blocks: dict[str, dict[int, Blocks]] = {}  # method -> K -> its users

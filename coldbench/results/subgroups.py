@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from coldbench.metrics import statistics
-from coldbench.metrics.predictions import Judged
+from coldbench.metrics.predictions import Predictions
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Known, Setting
@@ -68,7 +68,9 @@ def _groups(
 ) -> Iterator[tuple[tuple[str, str], Float, Float]]:
     """(kind, bucket) and (B,) values after and before, NaN where a block has none of it."""
     items = _of_items(after, known)  # (B, Q) the tenth, 0: unseen, -1: no item
-    right, before_right = (rightly_ordered(blocks.judged).numpy() for blocks in (after, before))
+    right, before_right = (
+        rightly_ordered(blocks.predictions).numpy() for blocks in (after, before)
+    )
     for tenth in range(TENTHS + 1):
         name = f"tenth {tenth}" if tenth else "never rated"
         here = items == tenth
@@ -124,7 +126,7 @@ def _of_items(blocks: Blocks, known: Known) -> NDArray[np.int64]:
         schema_overrides={"item": pl.Int32},
     ).join(tenths, ["seed", "item"], "left", maintain_order="left")
     found = rows["tenth"].fill_null(-1).to_numpy().reshape(shape).astype(np.int64)
-    return np.where(blocks.judged.mask.numpy(), found, -1)
+    return np.where(blocks.predictions.mask.numpy(), found, -1)
 
 
 def _tenth(seen: pl.Expr) -> pl.Expr:
@@ -134,19 +136,21 @@ def _tenth(seen: pl.Expr) -> pl.Expr:
     return (share * TENTHS).floor().clip(0, TENTHS - 1).fill_null(-1).cast(pl.Int64) + 1
 
 
-def rightly_ordered(judged: Judged) -> torch.Tensor:
+def rightly_ordered(predictions: Predictions) -> torch.Tensor:
     """(B, Q) share of an item's pairs that are in the right order, NaN where it has none."""
-    if judged.likes_alone:
-        beaten = judged.candidates[:, None] - judged.above - (judged.tied + 1) / 2
-        return (beaten / (judged.candidates[:, None] - 1)).masked_fill(~judged.mask, torch.nan)
+    if predictions.positive_only:
+        beaten = predictions.candidates[:, None] - predictions.above - (predictions.tied + 1) / 2
+        return (beaten / (predictions.candidates[:, None] - 1)).masked_fill(
+            ~predictions.mask, torch.nan
+        )
     parts = []
-    for part in judged.parts():
+    for part in predictions.parts():
         truth = (part.labels[:, :, None] - part.labels[:, None]).sign()
         said = (part.scores[:, :, None] - part.scores[:, None]).sign()
         pairs = (truth != 0) & part.mask[:, :, None] & part.mask[:, None]
         right = torch.where(said == 0, 0.5, (said == truth).double()) * pairs
         parts.append(right.sum(2) / pairs.sum(2))
-    return torch.cat(parts) if parts else judged.scores
+    return torch.cat(parts) if parts else predictions.scores
 
 
 def _row_means(values: Float, here: NDArray[np.bool_]) -> Float:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from coldbench.errors import UserError
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 
 FILE = "trials.jsonl"
 CURVE = {
@@ -69,7 +69,7 @@ def best_of(trials: Sequence[Trial]) -> Trial | None:
     done = [trial for trial in trials if trial.value is not None]
     if not done:
         return None
-    sign = -1 if known(done[0].metric)[0].higher_is_better else 1
+    sign = -1 if parse_metric(done[0].metric)[0].higher_is_better else 1
     return min(done, key=lambda trial: sign * (trial.value or 0.0))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from coldbench.cell import Cell
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import per_user, pooled
-from coldbench.metrics.predictions import Judged, judge
+from coldbench.metrics.predictions import Predictions, rank_predictions
 
 EXACT = 100  # blocks of a seed up to which the pooled AUC is resampled exactly
 SEED = 0  # of the resampling
@@ -33,7 +33,7 @@ class Blocks:
     seeds: Int  # (B,)
     users: Int  # (B,)
     items: Int  # (B, Q) what was asked for; 0 where padding
-    judged: Judged  # B users
+    predictions: Predictions  # B users
     values: Float  # (B, M) the metrics per user, NaN where one has no meaning
 
     def __len__(self) -> int:
@@ -48,12 +48,12 @@ class Blocks:
         where = torch.from_numpy(rows)
         columns: dict[str, Any] = {
             column.name: value[where]
-            for column in fields(self.judged)
-            if isinstance(value := getattr(self.judged, column.name), Tensor)
+            for column in fields(self.predictions)
+            if isinstance(value := getattr(self.predictions, column.name), Tensor)
         }
-        judged = replace(self.judged, **columns)
+        predictions = replace(self.predictions, **columns)
         return Blocks(
-            self.seeds[rows], self.users[rows], self.items[rows], judged, self.values[rows]
+            self.seeds[rows], self.users[rows], self.items[rows], predictions, self.values[rows]
         )
 
     def only(self, column: int) -> "Blocks":
@@ -106,13 +106,13 @@ class Draws:
         values: dict[str, list[float]] = {name: [] for name in names}
         draws: dict[str, list[Float]] = {name: [] for name in names}
         for rows, weights in self.by_seed(blocks):
-            judged = blocks.take(rows).judged
+            predictions = blocks.take(rows).predictions
             for name in names:
-                values[name].append(float(pooled(name, judged)))
+                values[name].append(float(pooled(name, predictions)))
                 if name == "auc-pooled" and len(rows) > EXACT:
-                    draws[name].append(_resampled_auc(judged, weights.numpy()))
+                    draws[name].append(_resampled_auc(predictions, weights.numpy()))
                 else:
-                    draws[name].append(pooled(name, judged, weights).numpy())
+                    draws[name].append(pooled(name, predictions, weights).numpy())
         users = len(np.unique(blocks.users))
         found = {}
         for name in names:
@@ -141,18 +141,20 @@ def read_blocks(
     order = ["shots", "seed", "user", "item"]
     seeds = [cell.scores(name).with_columns(seed=pl.lit(cell.spec.seed)) for cell in cells]
     rows = pl.concat(seeds).sort(order, maintain_order=True)
-    blocks, items, judged = lay(rows, order[:3], cells[0].facts)
-    values = np.stack([np.zeros(len(blocks)), *(per_user(m, judged) for m in metrics)], 1)[:, 1:]
+    blocks, items, predictions = lay(rows, order[:3], cells[0].facts)
+    values = np.stack([np.zeros(len(blocks)), *(per_user(m, predictions) for m in metrics)], 1)[
+        :, 1:
+    ]
     seed, user, shots = (
         blocks[name].to_numpy().astype(np.int64) for name in ("seed", "user", "shots")
     )
-    whole = Blocks(seed, user, items, judged, values)
+    whole = Blocks(seed, user, items, predictions, values)
     return {int(k): whole.take(np.flatnonzero(shots == k)) for k in np.unique(shots)}
 
 
 def lay(
     rows: pl.DataFrame, keys: Sequence[str], facts: dict[str, Any]
-) -> tuple[pl.DataFrame, Int, Judged]:
+) -> tuple[pl.DataFrame, Int, Predictions]:
     """Rows of one item each, those of a block together, as a row a block: the blocks by `keys`,
     (B, Q) their items, and what was predicted of them. facts: like_at, span and graded."""
     blocks = rows.group_by(keys, maintain_order=True).len()
@@ -173,7 +175,7 @@ def lay(
     if "above" in rows.columns:
         ranks = padded("above").long(), padded("tied").long()
         candidates = padded("candidates").long().amax(1)
-    judged = judge(
+    predictions = rank_predictions(
         padded("score"),
         padded("label"),
         torch.from_numpy(mask),
@@ -183,24 +185,24 @@ def lay(
         ranks=ranks,
         candidates=candidates,
     )
-    return blocks, padded("item").numpy().astype(np.int64), judged
+    return blocks, padded("item").numpy().astype(np.int64), predictions
 
 
-def _resampled_auc(judged: Judged, weights: Float) -> Float:
+def _resampled_auc(predictions: Predictions, weights: Float) -> Float:
     """The pooled AUC of every resample, to first order in the users' weights.
 
     AUC(w) = w'Mw / (w'l w'd), with M[u, v] how many likes of u beat dislikes of v. Its derivative
     needs M's row and column sums only, one sort; what is left out is of order 1 / B.
     """
-    score = judged.scores[judged.mask].numpy()
-    like = judged.relevant[judged.mask].numpy()
-    user = judged.mask.nonzero()[:, 0].numpy()
+    score = predictions.scores[predictions.mask].numpy()
+    like = predictions.relevant[predictions.mask].numpy()
+    user = predictions.mask.nonzero()[:, 0].numpy()
     up, down = np.sort(score[like]), np.sort(score[~like])
     worse = (np.searchsorted(down, score[like]) + np.searchsorted(down, score[like], "right")) / 2
     better = len(up) - (
         (np.searchsorted(up, score[~like]) + np.searchsorted(up, score[~like], "right")) / 2
     )
-    n = len(judged.mask)
+    n = len(predictions.mask)
     wins = np.bincount(user[like], worse, n) + np.bincount(user[~like], better, n)  # (B,)
     likes, dislikes = np.bincount(user[like], minlength=n), np.bincount(user[~like], minlength=n)
     if not (len(up) and len(down)):

@@ -14,7 +14,7 @@ import torch
 from coldbench.cell import read_run, write_plan
 from coldbench.errors import UserError
 from coldbench.metrics import compute, statistics
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.results.adaptation import verdict
 from coldbench.results.paired import paired
 from coldbench.results.results import DEFAULT_METRICS, Results, read
@@ -36,8 +36,10 @@ def level(results: Results, method: str, metric: str, shots: int = 2) -> dict[st
 def test_a_level_is_the_mean_over_all_judged_users_and_seeds(results: Results) -> None:
     both = pl.concat([fake["made_up"]("ridge", seed, 30) for seed in (0, 1)]).filter(shots=2)
     scores, labels = (torch.tensor(both[c].to_numpy()).view(60, 6) for c in ("score", "label"))
-    judged = judge(scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625)
-    expected = float(compute.per_user("ndcg@5", judged).nanmean())
+    predictions = rank_predictions(
+        scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625
+    )
+    expected = float(compute.per_user("ndcg@5", predictions).nanmean())
     row = level(results, "ridge", "ndcg@5")
     assert row["value"] == pytest.approx(expected, abs=1e-6)
     assert row["low"] < row["value"] < row["high"]
@@ -162,9 +164,9 @@ def test_the_pooled_auc_of_many_users_is_resampled_almost_exactly(tmp_path: Path
     blocks = read_blocks(read_run(run), ())[2]
     draws = Draws(500)
     value, low, high = draws.pooled(["auc-pooled"], blocks)["auc-pooled"]
-    exact = compute.pooled("auc-pooled", blocks.judged, torch.from_numpy(draws.of(blocks)))
+    exact = compute.pooled("auc-pooled", blocks.predictions, torch.from_numpy(draws.of(blocks)))
     bounds = statistics.percentiles(exact.numpy(), 150)
-    assert value == pytest.approx(float(compute.pooled("auc-pooled", blocks.judged)))
+    assert value == pytest.approx(float(compute.pooled("auc-pooled", blocks.predictions)))
     assert (low, high) == pytest.approx(bounds, abs=0.05 * (high - low))
 
 

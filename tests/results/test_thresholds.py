@@ -17,7 +17,7 @@ from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.metrics.compute import pooled
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.results import critical_difference, leaks
 from coldbench.results.adaptation import STILL, verdict
@@ -37,14 +37,15 @@ Rows = list[Any]
 def blocks(scores: Rows, labels: Rows, **more: Any) -> Blocks:
     """A row a user; items 0, 1, 2, ... unless told; one seed."""
     score, label = (torch.tensor(x, dtype=torch.float64) for x in (scores, labels))
-    judged = judge(score, label, torch.ones(score.shape, dtype=torch.bool), like_at=0.5)
+    every = torch.ones(score.shape, dtype=torch.bool)
+    predictions = rank_predictions(score, label, every, like_at=0.5)
     users = np.arange(len(scores))
     items = np.broadcast_to(np.arange(score.shape[1]), score.shape)
     columns: dict[str, Any] = {
         "seeds": np.zeros(len(scores), np.int64), "users": users, "items": items,
         "values": np.zeros((len(scores), 0)),
     }  # fmt: skip
-    return Blocks(judged=judged, **columns | more)
+    return Blocks(predictions=predictions, **columns | more)
 
 
 # --- verdicts
@@ -190,11 +191,13 @@ def test_a_user_with_exactly_enough_interactions_is_judged_and_one_with_one_less
 
 def test_the_top_bins_of_the_calibration_error_are_two_and_its_last_holds_a_one() -> None:
     # |.95 - 0| + |.85 - 1| over 2; in one bin the two would cancel to .4
-    assert float(pooled("ece", blocks([[0.95, 0.85]], [[0, 1]]).judged)) == pytest.approx(0.55)
+    assert float(pooled("ece", blocks([[0.95, 0.85]], [[0, 1]]).predictions)) == pytest.approx(0.55)
     # .95 and 1 share the last bin: |1.95 - 1| over 2
-    assert float(pooled("ece", blocks([[0.95, 1.0]], [[0, 1]]).judged)) == pytest.approx(0.475)
+    assert float(pooled("ece", blocks([[0.95, 1.0]], [[0, 1]]).predictions)) == pytest.approx(0.475)
     # .1 begins the second bin
-    assert float(pooled("ece", blocks([[0.0999, 0.1]], [[1, 0]]).judged)) == pytest.approx(0.50005)
+    assert float(pooled("ece", blocks([[0.0999, 0.1]], [[1, 0]]).predictions)) == pytest.approx(
+        0.50005
+    )
 
 
 # --- pairs
