@@ -6,15 +6,15 @@ from matplotlib.figure import Figure
 from coldbench.results.rounding import plain
 
 from ._labels import colours, short
-from ._setting import Part
+from ._setting import SettingResults
 from ._svg import FAINT, MUTED, Drawing, drawn
 
 
-def calibration(part: Part) -> Drawing | None:
+def calibration(setting: SettingResults) -> Drawing | None:
     """Mean label against mean score, before the first label and after the last."""
-    every = part.of(part.results.reliability)
-    bright = {m: c for m, c in colours(part).items() if m in set(every["method"])}
-    error = part.of(part.results.table, metric="ece").select("method", "shots", ece="value")
+    every = setting.of(setting.results.reliability)
+    bright = {m: c for m, c in colours(setting).items() if m in set(every["method"])}
+    error = setting.of(setting.results.table, metric="ece").select("method", "shots", ece="value")
     table = every.filter(pl.col("method").is_in(list(bright))).join(
         error, ["method", "shots"], "left", maintain_order="left"
     )
@@ -56,10 +56,12 @@ def calibration(part: Part) -> Drawing | None:
 
     words = (
         "Do scores mean what they say?",
-        part.note,
+        setting.note,
         "Each dot is a tenth of the scale, its area how many predictions fall there; on the "
         "diagonal the mean label is the mean score. Dashed and hollow: before the first label; "
         f"filled: after {last}. ECE is the mean distance from the diagonal. Small dots wander by "
         "chance.",
     )
-    return drawn(part, "calibration", words, table, (2.7 * columns + 0.4, 2.7 * rows + 0.4), draw)
+    return drawn(
+        setting, "calibration", words, table, (2.7 * columns + 0.4, 2.7 * rows + 0.4), draw
+    )

@@ -26,7 +26,7 @@ def of_trials(trials: pl.DataFrame, name: str) -> Drawing | None:
     table = trials.filter(pl.col("best").is_not_null().any().over(STUDY))
     if table.is_empty():
         return None
-    found = [part for _, part in table.group_by(STUDY, maintain_order=True)]
+    found = [setting for _, setting in table.group_by(STUDY, maintain_order=True)]
 
     def draw(figure: Figure) -> None:
         rows = figure.subplots(len(found), 2, sharey="row", squeeze=False)
@@ -40,8 +40,8 @@ def of_trials(trials: pl.DataFrame, name: str) -> Drawing | None:
     words = (
         "What a search for parameters brought, by its budget",
         _caption(found),
-        "A step is a setting better than all before it; a dot is a trial, the ring the defaults, a "
-        "cross at the foot a trial that failed. "
+        "A step is a configuration better than all before it; a dot is a trial, the ring the "
+        "defaults, a cross at the foot a trial that failed. "
         "Where a line is flat from the first trial on, searching brought nothing; where it still "
         "steps at the end, the budget was short. Methods are comparable at an equal budget, left "
         "in trials, right in time. The best of many trials looks better on the users it was chosen "
@@ -86,7 +86,7 @@ def _panels(left: Axes, right: Axes, study: pl.DataFrame) -> None:
 
 
 def _frame(study: pl.DataFrame) -> tuple[float, float]:
-    """From the best of all to the worst of the methods' first, and half as far beyond: a setting
+    """From the best of all to the worst of the methods' first, and half as far beyond: one
     that fails to learn would squeeze all that is worth comparing into a line."""
     first = study.drop_nulls("best").group_by("method").agg(pl.col("best").first())["best"]
     every = [*study["best"].drop_nulls(), *first]

@@ -15,7 +15,7 @@ import numpy as np
 from coldbench import registry
 from coldbench.metrics.compute import parse_metric
 from coldbench.metrics.statistics import Difference, bootstrap_weights, paired
-from coldbench.results.paired import REFERENCE
+from coldbench.results.paired import BASELINE
 from coldbench.results.rounding import plain
 from coldbench.results.trials import Trial, best_of, curve
 
@@ -117,7 +117,7 @@ def drawn(results: Sequence[Found], folder: Path) -> list[Path]:
 
 def write(grid: Grid, results: Sequence[Found], metric: str, folder: Path) -> Path:
     """The grid file; its comments say where its numbers come from."""
-    methods = [REFERENCE]
+    methods = [BASELINE]
     for one in results:
         methods += [one.study.spec.name, *([one.name] if one.better else [])]
     whole = replace(grid, methods=tuple(dict.fromkeys(methods)), params={})

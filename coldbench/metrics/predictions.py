@@ -5,6 +5,7 @@ Shapes: B users, Q query items; short queries are padded and `mask` is True wher
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,9 +42,16 @@ class Predictions:
 
     def parts(self) -> Iterator["Predictions"]:
         """The same, a few users at a time; the parts share memory with the whole."""
-        columns = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
-        for part in slices(self.mask):
-            yield replace(self, **{name: getattr(self, name)[part] for name in columns})
+        return map(self.take, slices(self.mask))
+
+    def take(self, users: slice | Tensor) -> "Predictions":
+        """Those of some users."""
+        columns: dict[str, Any] = {
+            column.name: value[users]
+            for column in fields(self)
+            if isinstance(value := getattr(self, column.name), Tensor)
+        }
+        return replace(self, **columns)
 
 
 def gain(labels: Tensor, *, graded: bool = True) -> Tensor:

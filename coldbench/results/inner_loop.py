@@ -9,7 +9,7 @@ from coldbench.metrics.predictions import Predictions
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import kept, lay
+from coldbench.results.user_scores import kept, pad_to_matrix
 
 SCHEMA = schema("method", "step", "support_loss query_loss value")
 
@@ -29,7 +29,8 @@ def steps(cells: dict[str, list[Cell]], metric: str) -> list[Row]:
         facts = traced[0].facts
         for (step,), part in trace.group_by("step", maintain_order=True):
             query, support = (
-                lay(part.filter(query=asked), ["user"], facts)[2] for asked in (True, False)
+                pad_to_matrix(part.filter(query=asked), ["user"], facts)[2]
+                for asked in (True, False)
             )
             rows.append(
                 {"method": method, "step": step, "support_loss": _mean("log-loss", support),

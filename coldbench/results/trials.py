@@ -24,7 +24,7 @@ CURVE = {
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of one method, judged on valid users."""
+    """One configuration of one method, evaluated on valid users."""
 
     dataset: str
     protocol: str
@@ -36,7 +36,7 @@ class Trial:
     status: str  # "done", "failed" or "unavailable"
     reason: str  # one line, else ""
     value: float | None  # mean over users; None where it failed
-    by_user: list[float | None]  # mean over K of each judged user, in one order; None: undefined
+    by_user: list[float | None]  # mean over K of each evaluated user, in one order; None: undefined
     seconds: float  # it took
 
 

@@ -14,7 +14,7 @@ from coldbench.results.exposure import gini
 from coldbench.results.interquartile import interquartile_mean
 from coldbench.results.pooled_auc import pooled_auc
 from coldbench.results.subgroups import rightly_ordered
-from coldbench.results.user_scores import Blocks
+from coldbench.results.user_scores import UserScores
 
 
 def some_predictions(users: int = 12, width: int = 7) -> Predictions:
@@ -79,8 +79,8 @@ def test_a_pooled_auc_is_its_pairs_within_users_and_those_between() -> None:
     of = some_predictions()
     n, width = of.mask.shape
     whose, rows = np.arange(n), np.zeros((n, width), np.int64)
-    blocks = Blocks(np.zeros(n, np.int64), whose, rows, of, np.zeros((n, 1)))
-    (found,) = pooled_auc({"any": {2: blocks}})
+    scores = UserScores(np.zeros(n, np.int64), whose, rows, of, np.zeros((n, 1)))
+    (found,) = pooled_auc({"any": {2: scores}})
     own: list[float] = []
     across: list[float] = []
     level: list[float] = []
