@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from coldbench.cell import UNDONE
 from coldbench.results.paired import ALPHA
 from coldbench.results.results import Results
 
@@ -14,8 +15,7 @@ from ._setting import BASELINES, SettingResults, settings
 from ._svg import COLOURS, FAINT, GREY, INK, MUTED, Drawing, drawn
 
 MOST = 24  # methods that a matrix has room for
-STATES = {"done": COLOURS[0], "failed": COLOURS[1], "unavailable": GREY, "missing": FAINT,
-          "damaged": INK}  # fmt: skip
+STATES = dict(zip(("done", *UNDONE), (*COLOURS[:2], GREY, FAINT, INK), strict=True))  # colours
 
 
 def wins(setting: SettingResults) -> Drawing | None:

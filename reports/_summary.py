@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from coldbench.cell import UNDONE
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
 from coldbench.results.rounding import plain
@@ -159,7 +160,7 @@ def _many(methods: list[str]) -> str:
 
 def _gaps(setting: SettingResults) -> list[str]:
     costs = setting.of(setting.results.costs)
-    counts = {s: int(costs[s].sum()) for s in ("failed", "unavailable", "missing", "damaged")}
+    counts = {s: int(costs[s].sum()) for s in UNDONE}
     words = [f"{many} {status}" for status, many in counts.items() if many]
     if not words:
         return []

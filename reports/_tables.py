@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from coldbench.cell import UNDONE
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
@@ -134,9 +135,6 @@ def _levels(
 
 def _share(row: dict[str, float] | None, name: str) -> Value:
     return Value("") if row is None else Value(f"{row[name]:.0%}".replace("%", " %"), row[name])
-
-
-UNDONE = ("failed", "unavailable", "missing", "damaged")
 
 
 def costs(setting: SettingResults) -> Table:

@@ -54,6 +54,11 @@ class Predictions:
         return replace(self, **columns)
 
 
+def invalid_scores(scores: Tensor) -> Tensor:
+    """bool of any shape: True where a score is not finite or not in 0..1, as no method may give."""
+    return ~((scores >= 0) & (scores <= 1))  # NaN compares as False
+
+
 def gain(labels: Tensor, *, graded: bool = True) -> Tensor:
     """What NDCG counts an item for, by its label in 0..1, of any shape: 2^(1 + 4 label) - 1.
 
