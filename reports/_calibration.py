@@ -22,7 +22,7 @@ def calibration(setting: SettingResults) -> Drawing | None:
     if table.is_empty():
         return None
     most = float(table["predictions"].max())  # type: ignore[arg-type]
-    last = int(table["shots"].max())  # type: ignore[arg-type]
+    last = setting.max_shots
     columns = min(3, len(bright))
     rows = -(-len(bright) // columns)
 

@@ -107,7 +107,7 @@ def profile(setting: SettingResults) -> Drawing | None:
 
     words = (
         "How many users get how much",
-        f"At K = {setting.shots[-1]}. {setting.note}",
+        f"At K = {setting.max_shots}. {setting.note}",
         f"Left: the higher a curve, the more users the method serves better than the threshold; a "
         f"mean cannot tell a few users lost from all served a little worse. Right: the same less "
         f"{BASELINE}'s share. Dotted: methods that know less than {BASELINE}. The table has the "

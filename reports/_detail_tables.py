@@ -55,9 +55,7 @@ def _everyone(setting: SettingResults) -> Table:
 
 
 def _pooled(setting: SettingResults) -> Table:
-    own = setting.of(
-        setting.results.table, metric="auc", shots=setting.shots[-1] if setting.shots else 0
-    )
+    own = setting.of(setting.results.table, metric="auc", shots=setting.max_shots)
     users = {row["method"]: row for row in own.iter_rows(named=True)}
     rows: Cells = {}
     for row in setting.of(setting.results.pooled).iter_rows(named=True):

@@ -51,7 +51,7 @@ def steps(setting: SettingResults) -> Drawing | None:
     left_out = f" The best {n} of {len(found)} traced methods are shown." * (len(found) > n)
     words = (
         "Inside the inner loop, step by step",
-        f"Means over the first {TRACED} users of one cell a method, at K = {setting.shots[-1]}; "
+        f"Means over the first {TRACED} users of one cell a method, at K = {setting.max_shots}; "
         f"the losses are those of the scores, whatever loss a method follows.{left_out} "
         f"{setting.note}",
         "Above: a support loss that falls while the query's stays or rises is learning by heart. "
@@ -69,7 +69,7 @@ def ranks(setting: SettingResults) -> Drawing | None:
             known.setdefault(cell.spec.method, {})[cell.name] = rank
     several = {m: rows for m, rows in known.items() if len(set(rows.values())) > 1}
     families = {row: (m, rank) for m, rows in several.items() for row, rank in rows.items()}
-    levels = setting.levels.filter(shots=setting.shots[-1]).select("method", "value", "low", "high")
+    levels = setting.levels.filter(shots=setting.max_shots).select("method", "value", "low", "high")
     state = setting.of(setting.results.costs).select("method", "state_bytes_per_user")
     table = levels.filter(pl.col("method").is_in(list(families))).join(
         state, "method", "left", maintain_order="left"
@@ -101,7 +101,7 @@ def ranks(setting: SettingResults) -> Drawing | None:
         memory.set_yscale("log")
         memory.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         memory.set_ylabel("state kept for a user, KiB")
-        quality.set_ylabel(f"{metric_name(setting.results.headline)} at K = {setting.shots[-1]}")
+        quality.set_ylabel(f"{metric_name(setting.results.headline)} at K = {setting.max_shots}")
         quality.set_ylim(*quality.get_ylim())
         end_labels(quality, ends, quality.get_xlim()[1], 200)
 

@@ -34,7 +34,7 @@ def _row(setting: SettingResults) -> Row | None:
     ranked = setting.ranked
     if ranked.is_empty():
         return None
-    shots, best = setting.shots[-1], ranked.row(0, named=True)
+    shots, best = setting.max_shots, ranked.row(0, named=True)
     method = best["method"]
     chance = setting.of(results.table, method="chance", metric=metric, shots=shots)
     gains = setting.of(results.gains, method=method, metric=metric, shots=shots)

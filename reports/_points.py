@@ -16,7 +16,7 @@ from ._values import metric_name
 def pareto(setting: SettingResults) -> Drawing | None:
     """Quality against the time that one new user takes: adapting and scoring."""
     metric = setting.results.headline
-    levels = setting.levels.filter(shots=setting.shots[-1] if setting.shots else 0)
+    levels = setting.levels.filter(shots=setting.max_shots)
     rows = [
         {"method": row["method"], "ms": ms, "ms_p95": ms + (0 if idle(row) else _tail(row)),
          "nothing_to_adapt": idle(row), "state_bytes_per_user": row["state_bytes_per_user"]}
@@ -52,7 +52,7 @@ def pareto(setting: SettingResults) -> Drawing | None:
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,g}")
         axes.set_xlabel("ms for one new user: adapting and scoring (median; whisker: 95th "
                         "percentile of adapting)")  # fmt: skip
-        axes.set_ylabel(f"{metric_name(metric)} at K = {setting.shots[-1]}")
+        axes.set_ylabel(f"{metric_name(metric)} at K = {setting.max_shots}")
         dots = {m: (x, y) for m, x, y in inside.select("method", "ms", "value").rows()}
         ends = dict(inside.select("method", "ms_p95").rows())
         name_dots(figure, axes, dots, bright, ends=ends)
@@ -79,7 +79,7 @@ def _tail(row: dict[str, float]) -> float:
 
 def exposure(setting: SettingResults) -> Drawing | None:
     """Quality against how popular, how varied and how unequal what is recommended is."""
-    levels = setting.levels.filter(shots=setting.shots[-1])
+    levels = setting.levels.filter(shots=setting.max_shots)
     table = setting.of(setting.results.exposure).join(
         levels.select("method", "value", "low", "high"), "method", maintain_order="left"
     )
@@ -102,7 +102,7 @@ def exposure(setting: SettingResults) -> Drawing | None:
                 _chance(axes, x)
             axes.locator_params(axis="x", nbins=5)
             axes.set_xlabel(says)
-        panels[0].set_ylabel(f"{metric_name(setting.results.headline)} at K = {setting.shots[-1]}")
+        panels[0].set_ylabel(f"{metric_name(setting.results.headline)} at K = {setting.max_shots}")
         outside = table.filter(pl.col("value") < low).select("method", "value")
         below(panels[0], [f"{m} {plain(v)}" for m, v in outside.iter_rows()], 2)
         for axes, column in zip(panels, _SEEN, strict=True):
@@ -111,7 +111,7 @@ def exposure(setting: SettingResults) -> Drawing | None:
 
     words = (
         "What is recommended, and how good it is",
-        f"Of the five items shown first to each new user at K = {setting.shots[-1]}. "
+        f"Of the five items shown first to each new user at K = {setting.max_shots}. "
         f"{setting.note}",
         "Left: 1 is the most popular item of all that could be shown, 0 the least. Middle: items "
         "that anyone is shown, of all that could be. Right: 0 shows every item equally often, near "

@@ -39,6 +39,11 @@ class SettingResults:
         return sorted(self.of(self.results.table)["shots"].drop_nulls().unique().to_list())
 
     @property
+    def max_shots(self) -> int:
+        """The largest K; 0 where no cell is done."""
+        return max(self.shots, default=0)
+
+    @property
     def methods(self) -> list[tuple[str, list[str]]]:
         """(family, methods), reference rows first, else as the grid has them."""
         costs = self.of(self.results.costs)
@@ -89,7 +94,7 @@ class SettingResults:
         """The levels of the methods at the largest K, best first."""
         levels = self.levels.filter(pl.col("method") != "chance")
         better = parse_metric(self.results.headline)[0].higher_is_better
-        last = levels.filter(pl.col("shots") == (self.shots or [0])[-1])
+        last = levels.filter(pl.col("shots") == self.max_shots)
         return last.sort("value", descending=better, maintain_order=True)
 
     @property
@@ -101,7 +106,7 @@ class SettingResults:
         users, seeds = (int(levels[name].max()) for name in ("users", "seeds"))  # type: ignore[arg-type]
         cold = self.of(self.results.users).get_column("user").n_unique()
         top = self.of(
-            self.results.gains, metric=self.results.headline, shots=self.shots[-1],
+            self.results.gains, metric=self.results.headline, shots=self.max_shots,
             against=BASELINE,
         ).filter(pl.col("detectable") > 0)  # fmt: skip
         resolution = ""

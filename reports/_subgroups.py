@@ -50,7 +50,7 @@ def popularity(setting: SettingResults) -> Drawing | None:
 
     words = (
         "On which items: from never rated to most popular",
-        f"At K = {setting.shots[-1]}. {setting.note}",
+        f"At K = {setting.max_shots}. {setting.note}",
         "How often an item stands on the right side of the others of the same query, of those "
         "with another label; ties count half, half is chance. Bars: 95 %. Items rated equally "
         "often share a tenth. Groups with fewer than ten evaluated users are left out. Compare "

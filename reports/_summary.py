@@ -18,7 +18,7 @@ def summary(setting: SettingResults) -> list[str]:
     ranked = setting.ranked
     if ranked.is_empty():
         return [f"On {setting.title} no cell is done yet: there is nothing to compare."]
-    shots = setting.shots[-1]
+    shots = setting.max_shots
     best = ranked.row(0, named=True)
     gains = {
         (r["method"], r["against"]): r

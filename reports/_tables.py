@@ -19,7 +19,7 @@ QUALITY = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split
 
 def tables(setting: SettingResults) -> list[Table]:
     """All tables of a setting, in reading order."""
-    last = setting.shots[-1] if setting.shots else 0
+    last = setting.max_shots
     made = [quality(setting, last), audit(setting, last), *audits(setting), kshot(setting)]
     if setting.shots and setting.shots[0] == 0 and last:
         made.append(quality(setting, 0))

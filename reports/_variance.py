@@ -97,7 +97,7 @@ def _spreads(results: Results) -> pl.DataFrame:
         users = setting.of(results.users)
         if not setting.shots or users.is_empty():
             continue
-        seeds = users.filter(shots=setting.shots[-1]).drop_nulls(results.headline)
+        seeds = users.filter(shots=setting.max_shots).drop_nulls(results.headline)
         means = seeds.group_by("method", "seed", maintain_order=True).agg(
             mean=pl.col(results.headline).mean(),
             error=pl.col(results.headline).std() / pl.len().sqrt(),

@@ -18,10 +18,10 @@ SCHEMA = schema("method", "", "iqm iqm_low iqm_high")
 
 def rows(setting: Setting) -> list[Row]:
     """At the largest K."""
-    return middle(setting.scores, setting.column, setting.bootstrap)
+    return interquartile(setting.scores, setting.column, setting.bootstrap)
 
 
-def middle(methods: MethodScores, column: int, bootstrap: Bootstrap) -> list[Row]:
+def interquartile(methods: MethodScores, column: int, bootstrap: Bootstrap) -> list[Row]:
     """At the largest K: the mean of the middle half of the users, which few outliers can move."""
     rows = []
     for method, by_shots in methods.items():

@@ -19,10 +19,10 @@ from coldbench.results.setting import Setting
 from coldbench.results.user_scores import MethodScores, UserScores
 
 SAME = 1e-6  # scores closer than this are the same
-ASKED = "all methods were asked for the same items"
-BLIND = "at K = 0 an item scores the same for every user"
-OTHERS = "another user's labels are worth nothing"
-READ = "the audit of every split can be read"
+SAME_QUERIES = "all methods were asked for the same items"
+USER_FREE = "at K = 0 an item scores the same for every user"
+PERMUTED_SUPPORT = "another user's labels are worth nothing"
+AUDITS_READABLE = "the audit of every split can be read"
 SCHEMA = schema("says who", "checked broken tied")
 
 
@@ -39,11 +39,11 @@ def facts(methods: MethodScores, cells: dict[str, list[Cell]], controls: list[Ro
         chance = {cell.name for cell in done if cell.facts.get("chance")}
         told = {m: by[0] for m, by in methods.items() if 0 in by and m not in chance}
         seeing = [method for method, scores in told.items() if _sees_users(scores)]
-        found.append(_fact(BLIND, len(told), seeing))
+        found.append(_fact(USER_FREE, len(told), seeing))
     swapped = [row for row in controls if row["others"] is not None]
     if swapped:
         better = [row["method"] for row in swapped if _gains(row)]
-        found.append(_fact(OTHERS, len(swapped), better))
+        found.append(_fact(PERMUTED_SUPPORT, len(swapped), better))
     return found
 
 
@@ -73,7 +73,7 @@ def _of_splits(done: list[Cell]) -> list[Row]:
                     row["tied"] = (row["tied"] or 0) + check.tied
         except (OSError, ValueError, TypeError, KeyError):
             unread.append(path.parent.name)
-    return [*([_fact(READ, len(paths), unread)] if unread else []), *sums.values()]
+    return [*([_fact(AUDITS_READABLE, len(paths), unread)] if unread else []), *sums.values()]
 
 
 def _asked(done: list[Cell]) -> Row:
@@ -86,7 +86,7 @@ def _asked(done: list[Cell]) -> Row:
         for methods in sorted(by_hash.values(), key=len)[:-1]
         for method in methods
     ]
-    return _fact(ASKED, len(done), list(dict.fromkeys(odd)))
+    return _fact(SAME_QUERIES, len(done), list(dict.fromkeys(odd)))
 
 
 def _sees_users(scores: UserScores) -> bool:

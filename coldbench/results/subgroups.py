@@ -31,10 +31,10 @@ def rows(setting: Setting) -> list[Row]:
     """Level and gain over K = 0 of groups of items and users."""
     if setting.split_facts is None:
         return []
-    return buckets(setting.scores, setting.column, setting.bootstrap, setting.split_facts)
+    return subgroups(setting.scores, setting.column, setting.bootstrap, setting.split_facts)
 
 
-def buckets(
+def subgroups(
     methods: MethodScores, column: int, bootstrap: Bootstrap, facts: SplitFacts
 ) -> list[Row]:
     """Each group of items and of users, at the largest K: the level, and the gain over K = 0."""
@@ -102,10 +102,10 @@ def _of_users(
     ]
     place = np.searchsorted(cuts, users["activity"].fill_null(0).to_numpy())
     yield "interactions of the user", names, place
-    bits = users["entropy"].fill_null(float("nan")).to_numpy()
-    if not np.isnan(bits).all():
+    entropy = users["entropy"].fill_null(float("nan")).to_numpy()
+    if not np.isnan(entropy).all():
         names = ["only likes or only dislikes", "up to .9 bits", "balanced, above .9 bits"]
-        place = np.where(np.isnan(bits), -1, (bits > 0).astype(np.int64) + (bits > 0.9))
+        place = np.where(np.isnan(entropy), -1, (entropy > 0).astype(np.int64) + (entropy > 0.9))
         yield "likes and dislikes among the labels", names, place
     for group in users.columns[4:]:
         names = sorted(users[group].drop_nulls().unique(), key=_by_number)

@@ -21,11 +21,6 @@ NAMES = ["csv", "figures", "html", "latex", "markdown"]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return read(fake["build"](tmp_path_factory.mktemp("runs") / "toy"), resamples=200)
-
-
-@pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The dataset's name and the reason of a failure are an attack."""
     run = tmp_path_factory.mktemp("runs") / "evil"

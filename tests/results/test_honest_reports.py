@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from coldbench import registry
 from coldbench.cell import read_run
 from coldbench.errors import UserError
-from coldbench.results.leaks import BLIND, OTHERS, READ
+from coldbench.results.leaks import AUDITS_READABLE, PERMUTED_SUPPORT, USER_FREE
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
 
@@ -197,7 +197,7 @@ def test_a_torn_file_of_a_split_costs_its_tables_and_is_told(tmp_path: Path) -> 
         (cell.split / "leaks.json").write_text('[{"says": "x", "chec')
     results = read(run, ("ndcg@5",), 50)
     assert results.subgroups.is_empty()
-    fact = results.leaks.filter(says=READ).row(0, named=True)
+    fact = results.leaks.filter(says=AUDITS_READABLE).row(0, named=True)
     assert (fact["checked"], fact["broken"]) == (2, 2)
 
 
@@ -242,8 +242,8 @@ def test_own_items_with_shuffled_labels_are_a_control_of_their_own(tmp_path: Pat
         "another user's labels", "own − another's", "own items, labels shuffled", "own − shuffled",
     )  # fmt: skip
     assert row(table, "ridge").cells[4].number == ridge["own"]
-    assert results.leaks.filter(says=OTHERS)["checked"].to_list() == [2]
-    assert results.leaks.filter(says=BLIND)["checked"].to_list() == [4]
+    assert results.leaks.filter(says=PERMUTED_SUPPORT)["checked"].to_list() == [2]
+    assert results.leaks.filter(says=USER_FREE)["checked"].to_list() == [4]
 
 
 def test_the_share_of_ties_in_time_is_said(tmp_path: Path) -> None:

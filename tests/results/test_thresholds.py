@@ -26,7 +26,7 @@ from coldbench.results.exposure import SHOWN, exposure, gini
 from coldbench.results.paired import ALPHA
 from coldbench.results.results import read
 from coldbench.results.setting import SplitFacts
-from coldbench.results.subgroups import FEWEST, buckets
+from coldbench.results.subgroups import FEWEST, subgroups
 from coldbench.results.user_scores import UserScores
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
@@ -238,7 +238,7 @@ def test_a_group_of_ten_users_is_shown_and_one_of_nine_is_not(users: int, shown:
                       "activity": np.full(users, 20), "entropy": np.full(users, 0.5)}),
         pl.DataFrame({"seed": [0, 0], "item": pl.Series([0, 1], dtype=pl.Int32), "seen": [1, 5]}),
     )  # fmt: skip
-    found = buckets({"m": {2: met}}, 0, Bootstrap(50), known)
+    found = subgroups({"m": {2: met}}, 0, Bootstrap(50), known)
     assert [row["n"] for row in found if row["bucket"] == "up to .9 bits"] == [10] * shown
 
 
@@ -276,10 +276,10 @@ def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path:
     cells = {name: [cell(tmp_path, name)] for name in met}
     cells["sees"].append(cell(tmp_path, "sees", "failed"))
     found = {fact["says"]: fact for fact in leaks.facts(met, cells, [])}
-    assert (found[leaks.ASKED]["checked"], found[leaks.ASKED]["broken"]) == (4, 0)
-    assert (found[leaks.BLIND]["checked"], found[leaks.BLIND]["who"]) == (2, "sees")
-    assert leaks.OTHERS not in found
-    assert leaks.BLIND not in {f["says"] for f in leaks.facts({"late": {2: sees}}, {}, [])}
+    assert (found[leaks.SAME_QUERIES]["checked"], found[leaks.SAME_QUERIES]["broken"]) == (4, 0)
+    assert (found[leaks.USER_FREE]["checked"], found[leaks.USER_FREE]["who"]) == (2, "sees")
+    assert leaks.PERMUTED_SUPPORT not in found
+    assert leaks.USER_FREE not in {f["says"] for f in leaks.facts({"late": {2: sees}}, {}, [])}
 
 
 @pytest.mark.parametrize(("shots", "rows"), [((0,), 0), ((1,), 0), ((0, 1), 1)])
