@@ -30,7 +30,7 @@ def calibration(setting: SettingResults) -> Drawing | None:
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
         for axes, (method, colour) in zip(panels, bright.items(), strict=False):
             axes.plot([0, 1], [0, 1], "-", color=FAINT, lw=1.2)
-            says = []
+            errors = []
             for shots, bins in (
                 table.filter(method=method).sort("shots").group_by("shots", maintain_order=True)
             ):
@@ -42,8 +42,8 @@ def calibration(setting: SettingResults) -> Drawing | None:
                 axes.scatter(x, y, area, marker="o", fc=ink if after else "none", ec=ink, lw=1,
                              zorder=3 + after)  # fmt: skip
                 if bins["ece"][0] is not None:
-                    says.append(f"K = {k}: ECE {plain(bins['ece'][0])}")
-            axes.text(0.97, 0.04, "\n".join(says), transform=axes.transAxes, ha="right", size=8,
+                    errors.append(f"K = {k}: ECE {plain(bins['ece'][0])}")
+            axes.text(0.97, 0.04, "\n".join(errors), transform=axes.transAxes, ha="right", size=8,
                       color=MUTED)  # fmt: skip
             axes.set_title(short(method), size=9, loc="left", color=colour)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")

@@ -61,8 +61,8 @@ def kshot(setting: SettingResults) -> Drawing:
         setting.note,
         f"Band: 95 % over users, of the best method; the table has all. Dashed: {BASELINE}. The "
         "best five methods have a colour, the others are grey. The axis starts near what is worth "
-        "comparing, not at chance. Overlapping bands prove nothing: all meet the same users, so "
-        "trust the paired differences.",
+        "comparing, not at chance. Overlapping bands prove nothing: all methods have the "
+        "same users, so trust the paired differences.",
     )
     return drawn(setting, "kshot", words, table, (6.4, 4.2), draw)
 

@@ -33,8 +33,8 @@ OF_SETTING: dict[str, Picture[SettingResults]] = {  # in reading order
     "kshot": Picture(kshot, "a cell that is done"),
     "pareto": Picture(pareto, "a cell that was timed"),
     "gains": Picture(gains, "a method that takes labels, at K = 0 and a larger K"),
-    "control": Picture(control, "a method that takes labels, met with another user's too"),
-    "wins": Picture(wins, "two methods that met the same users"),
+    "control": Picture(control, "a method that takes labels, evaluated with another user's too"),
+    "wins": Picture(wins, "two methods evaluated on the same users"),
     "profile": Picture(profile, "a cell that is done"),
     "popularity": Picture(popularity, "ten evaluated users with items of some popularity"),
     "groups": Picture(

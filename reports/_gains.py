@@ -106,7 +106,7 @@ def control(setting: SettingResults) -> Drawing | None:
 
     words = (
         "Is it the user's own labels? A control",
-        f"At K = {table['shots'][0]}, each user met once with their own labels and once with "
+        f"At K = {table['shots'][0]}, each user once with their own labels and once with "
         f"another user's. {setting.note}",
         "Filled: gain by the user's own labels, blue or orange where it is significant after "
         "Holm's correction. Hollow: by the labels of somebody else, which an honest method that "

@@ -55,7 +55,7 @@ def wins(setting: SettingResults) -> Drawing | None:
     words = (
         f"Who beats whom, in per cent of the evaluated users at K = {table['shots'][0]}",
         setting.note + left_out,
-        "Row beats column for so many per cent of the users that both met; with the mirrored "
+        "Row beats column for so many per cent of the users that both have; with the mirrored "
         "cell it sums to less than 100 where some are ties. Blue: more wins than losses, orange: "
         "fewer. A star: the mean difference is significant after Holm's correction over all "
         f"{len(every)} pairs. Sorted by the headline metric; reference rows are grey.",

@@ -93,7 +93,7 @@ def exposure(setting: SettingResults) -> Drawing | None:
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, len(_SEEN), sharey=True)
         panels[0].set_ylim(low, high)
-        for axes, (column, says) in zip(panels, _SEEN.items(), strict=True):
+        for axes, (column, label) in zip(panels, _SEEN.items(), strict=True):
             for method, x, y in inside.select("method", column, "value").iter_rows():
                 colour = bright.get(method, GREY)
                 axes.plot(x, y, "o", color=colour, ms=6 if method in bright else 4.5, zorder=3)
@@ -101,7 +101,7 @@ def exposure(setting: SettingResults) -> Drawing | None:
             for x in table.filter(method="chance")[column]:
                 _chance(axes, x)
             axes.locator_params(axis="x", nbins=5)
-            axes.set_xlabel(says)
+            axes.set_xlabel(label)
         panels[0].set_ylabel(f"{metric_name(setting.results.headline)} at K = {setting.max_shots}")
         outside = table.filter(pl.col("value") < low).select("method", "value")
         below(panels[0], [f"{m} {plain(v)}" for m, v in outside.iter_rows()], 2)

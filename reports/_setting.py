@@ -57,7 +57,7 @@ class SettingResults:
 
     @cached_property
     def few(self) -> dict[str, str]:
-        """Methods that met fewer seeds than others, and so other users: "1 of 5 seeds"."""
+        """Methods with fewer seeds than others, and so other users: "1 of 5 seeds"."""
         rows = self.of(self.results.table, metric=self.results.headline)
         seeds = dict(rows.filter(pl.col("method") != "chance").select("method", "seeds").rows())
         most = max(seeds.values(), default=0)
@@ -72,7 +72,7 @@ class SettingResults:
     def levels(self) -> pl.DataFrame:
         """The headline metric of every row at every K, fit to stand side by side.
 
-        A row with fewer seeds met other users, so its own level is not beside the others'. It is
+        A row with fewer seeds has other users, so its own level is not beside the others'. It is
         `placed`: at item-bias's level plus its paired difference to it.
         """
         metric, keys = self.results.headline, ["method", "shots"]

@@ -25,7 +25,7 @@ def popularity(setting: SettingResults) -> Drawing | None:
         return None
     bright = {m: c for m, c in bright.items() if m in set(table["method"])}
     names = sorted(set(table["bucket"]), key=lambda name: (name != "never rated", _number(name)))
-    met = {name: int(table.filter(bucket=name)["n"].max()) for name in names}  # type: ignore[arg-type]
+    users = {name: int(table.filter(bucket=name)["n"].max()) for name in names}  # type: ignore[arg-type]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -40,7 +40,7 @@ def popularity(setting: SettingResults) -> Drawing | None:
                       alpha=0.55)  # fmt: skip
             axes.vlines(x, rows["low"].to_list(), rows["high"].to_list(), color=colour, lw=1.3)
             axes.plot(x, rows["value"], "o", color=colour, ms=4, label=method)
-        axes.set_xticks(range(len(names)), [f"{_tick(name)}\n{met[name]:,}" for name in names])
+        axes.set_xticks(range(len(names)), [f"{_tick(name)}\n{users[name]:,}" for name in names])
         axes.set_xlabel("tenth of the items by ratings of warm users, 10 the most popular; below: "
                         "n")  # fmt: skip
         axes.set_ylabel("share of pairs in the right order")
@@ -92,8 +92,8 @@ def groups(setting: SettingResults) -> Drawing | None:
                 low, high = of["gain_low"].to_list(), of["gain_high"].to_list()
                 axes.hlines(y, low, high, color=colour, lw=1.3)
                 axes.plot(of["gain"], y, "o", color=colour, ms=3.8)
-            met = dict(table.filter(kind=kind).select("bucket", "n").iter_rows())
-            names = [f"{short(bucket)} ({met[bucket]:,})" for bucket in buckets]
+            users = dict(table.filter(kind=kind).select("bucket", "n").iter_rows())
+            names = [f"{short(bucket)} ({users[bucket]:,})" for bucket in buckets]
             axes.set_yticks(range(len(buckets)), names)
             axes.set_ylim(len(buckets) - 0.45, -0.55)
             axes.set_title(short(kind, 50), size=9, loc="left")

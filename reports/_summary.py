@@ -133,7 +133,7 @@ def _cost(setting: SettingResults, best: str) -> list[str]:
 def _field(setting: SettingResults, shots: int, methods: int) -> list[str]:
     """How many methods gain, by each of two metrics: what holds of one need not of the other."""
     metrics = dict.fromkeys([setting.results.headline, "auc"])
-    said = []
+    sentences = []
     for metric in metrics:
         rows = list(setting.tested(metric, shots).iter_rows(named=True))
         if metric not in setting.results.metrics or not rows:
@@ -145,12 +145,12 @@ def _field(setting: SettingResults, shots: int, methods: int) -> list[str]:
         above = [method for method in above if method not in BASELINES]
         beside = any(row["against"] == BASELINE for row in rows)
         than = f"{_many(above)} significantly better than {BASELINE} and " if beside else ""
-        said.append(
+        sentences.append(
             f"By {metric_name(metric)}, of {methods} methods {than}{_many(own)} significantly "
             f"better for the labels than without; {len(rows)} differences in it were tested at "
             "once."
         )
-    return [*said, "The best of many looks better than it is."] if said else []
+    return [*sentences, "The best of many looks better than it is."] if sentences else []
 
 
 def _many(methods: list[str]) -> str:

@@ -55,8 +55,8 @@ def kshot(setting: SettingResults) -> Table:
         "kshot",
         f"{metric_name(metric)} from K = {setting.shots[0] if setting.shots else 0} labels on",
         setting.note,
-        "Along a row the same users meet the same method with more of their labels; K = 0 is the "
-        "method before it has seen any.",
+        "Along a row the same method is given more labels of the same users; K = 0 is the method "
+        "before it has seen any.",
         tuple(f"K = {k}" for k in setting.shots),
         groups(
             setting,
@@ -107,19 +107,19 @@ def audit(setting: SettingResults, shots: int) -> Table:
 def _family(setting: SettingResults, metrics: list[str], shots: int) -> str:
     """Over what Holm's correction is, and what is left of the marks by a wider one."""
     tests = [setting.tested(metric, shots) for metric in metrics]
-    says = " and ".join(
+    counted = " and ".join(
         f"{len(rows)} {'difference' if len(rows) == 1 else 'differences'} in {metric_name(metric)}"
         for rows, metric in zip(tests, metrics, strict=True)
     )
     if len(metrics) == 1:
-        return f"The family is the {says}."
+        return f"The family is the {counted}."
     every = pl.concat(tests)
     if every.is_empty():
         return "Nothing was tested."
     marks = int((every["p_holm"] < ALPHA).sum())
     wide = int((statistics.holm(every["p"].to_numpy()) < ALPHA).sum())
     return (
-        f"Each metric is a family of its own: {says}. Taken as one family of {len(every)}, "
+        f"Each metric is a family of its own: {counted}. Taken as one family of {len(every)}, "
         f"{wide} of the {marks} marks would stand."
     )
 

@@ -98,7 +98,7 @@ def _frame(study: pl.DataFrame) -> tuple[float, float]:
 
 
 def _caption(found: list[pl.DataFrame]) -> str:
-    said = []
+    sentences = []
     for study in found:
         dataset, protocol, metric = study.select(STUDY).row(0)
         spent = study.group_by("method", maintain_order=True).agg(
@@ -108,9 +108,9 @@ def _caption(found: list[pl.DataFrame]) -> str:
             f"{method} {trials} trials in {seconds:,.0f} s" + f", {failed} failed" * (failed > 0)
             for method, trials, seconds, failed in spent.iter_rows()
         )
-        said.append(
+        sentences.append(
             f"{dataset}, {protocol}: best mean {metric_name(metric)} so far over "
             f"{study.get_column('users').max()!s} valid users, who are neither learnt from nor "
             f"chosen by in a trial; {each}."
         )
-    return " ".join(said) + " No cold user was looked at."
+    return " ".join(sentences) + " No cold user was looked at."

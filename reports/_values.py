@@ -59,8 +59,8 @@ def difference(row: dict[str, Any] | None) -> Value:
     if p is not None and p < ALPHA:
         rises = parse_metric(row["metric"])[0].higher_is_better
         mark = "better" if (row["mean"] > 0) == rises else "worse"
-    said = "" if p is None else f"p {p_value(p)}"
-    return Value(sign + plain(row["mean"]), row["mean"], span(row), mark, said)
+    words = "" if p is None else f"p {p_value(p)}"
+    return Value(sign + plain(row["mean"]), row["mean"], span(row), mark, words)
 
 
 def point(x: float | None) -> Value:

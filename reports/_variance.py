@@ -77,8 +77,8 @@ def variance(results: Results) -> Drawing | None:
         + f"Settings run with one seed are left out.{settings(results)[0].stamp}",
         "A mark: the spread when seeds move that one thing and the others stay. The grey line: "
         "what other users of the same kind would spread a mean by, with the method unchanged "
-        "(its standard error). Spread well beyond the line comes from more than who is met. "
-        "Methods of one seed meet the same users, so that differences between them spread less "
+        "(its standard error). Spread well beyond the line comes from more than who is cold. "
+        "Methods of one seed have the same users, so that differences between them spread less "
         "than their levels do.",
     )  # fmt: skip
     size = (wide, (1.0 + 0.24 * max(3, len(methods))) * rows + 0.4)

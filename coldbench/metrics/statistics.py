@@ -2,8 +2,8 @@
 
 A row is an evaluated user: one who is cold under one seed. The same user may be cold under several,
 and those rows are alike, so a resample draws users with all their rows (a cluster bootstrap).
-Rows of one seed share a split and a training run: where rows are told their `seeds`, what the means
-of seeds differ by beyond their users' own chance is a second level of variance, and is added.
+Rows of one seed share a split and a training run: where `seeds` are given, what the means of seeds
+differ by beyond their users' own chance is a second level of variance, and is added.
 Intervals are the bootstrap's; p, on which marks hang, has a closed form and no resamples in it.
 
 Cameron & Miller, "A Practitioner's Guide to Cluster-Robust Inference" (2015), for that form.

@@ -37,9 +37,9 @@ def facts(methods: MethodScores, cells: dict[str, list[Cell]], controls: list[Ro
     found = [*_of_splits(done), _asked(done)]
     if any(0 in by_shots for by_shots in methods.values()):
         chance = {cell.name for cell in done if cell.facts.get("chance")}
-        told = {m: by[0] for m, by in methods.items() if 0 in by and m not in chance}
-        seeing = [method for method, scores in told.items() if _sees_users(scores)]
-        found.append(_fact(USER_FREE, len(told), seeing))
+        start = {m: by[0] for m, by in methods.items() if 0 in by and m not in chance}
+        seeing = [method for method, scores in start.items() if _sees_users(scores)]
+        found.append(_fact(USER_FREE, len(start), seeing))
     swapped = [row for row in controls if row["others"] is not None]
     if swapped:
         better = [row["method"] for row in swapped if _gains(row)]

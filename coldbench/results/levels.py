@@ -37,7 +37,7 @@ def rows(setting: Setting) -> list[Row]:
 
 def _levels(setting: Setting, method: str) -> Iterator[Row]:
     by_shots = setting.scores.get(method, {})
-    alike: dict[bytes, list[int]] = {}  # K that the same users met: resampled in one go
+    alike: dict[bytes, list[int]] = {}  # K of the same users: resampled in one go
     for shots, scores in by_shots.items():
         alike.setdefault(scores.key, []).append(shots)
     for many in alike.values():

@@ -1,6 +1,6 @@
 """Paired differences: a method beside its own K = 0 and beside the row to beat, user by user.
 
-The arithmetic is that of statistics.differences; here it is said which pairs, and in words.
+The arithmetic is that of statistics.differences; here are which pairs, and their rows.
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Any two methods of a setting side by side, over the users that both met."""
+"""Any two methods of a setting side by side, over the users that both have."""
 
 from itertools import combinations
 
@@ -24,7 +24,7 @@ def rows(setting: Setting) -> list[Row]:
 
 
 def pairs(methods: MethodScores, metric: str, column: int, bootstrap: Bootstrap) -> list[Row]:
-    """Every method less every other at the largest K, over the users that both met. `column` is
+    """Every method less every other at the largest K, over the users that both have. `column` is
     the metric's place in the users' values. Holm's correction is over all these pairs."""
     rows: list[Row] = []
     waiting: dict[bytes, list[tuple[int, UserScores, Float]]] = {}

@@ -147,9 +147,9 @@ def rightly_ordered(predictions: Predictions) -> torch.Tensor:
     parts = []
     for part in predictions.parts():
         truth = (part.labels[:, :, None] - part.labels[:, None]).sign()
-        said = (part.scores[:, :, None] - part.scores[:, None]).sign()
+        predicted = (part.scores[:, :, None] - part.scores[:, None]).sign()
         pairs = (truth != 0) & part.mask[:, :, None] & part.mask[:, None]
-        right = torch.where(said == 0, 0.5, (said == truth).double()) * pairs
+        right = torch.where(predicted == 0, 0.5, (predicted == truth).double()) * pairs
         parts.append(right.sum(2) / pairs.sum(2))
     return torch.cat(parts) if parts else predictions.scores
 
