@@ -212,7 +212,7 @@ def check(
     output: o.Output = None,
     as_json: o.Json = False,
 ) -> None:
-    """Hold methods to what every method promises; ends with 1 where one breaks a promise."""
+    """Test methods against the contract of every method; ends with 1 where one breaks it."""
     from .commands.check import check as command
 
     if not command(None if all_ else methods or [], _cores(jobs), output, as_json=as_json):

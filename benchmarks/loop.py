@@ -18,6 +18,7 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Episodes
 from coldbench.method import Method
+from coldbench.metrics.predictions import invalid_scores
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split
@@ -143,7 +144,7 @@ def checked(scores: Any, items: Tensor, shots: int) -> Tensor:
     if scores.shape != items.shape:
         found = tuple(scores.shape)
         raise ValueError(f"score returned the shape {found} where {expected} was asked for")
-    wrong = ~torch.isfinite(scores) | (scores < 0) | (scores > 1)
+    wrong = invalid_scores(scores)
     if wrong.any():
         users, example = int(wrong.any(1).sum()), float(scores[wrong][0])
         raise ValueError(

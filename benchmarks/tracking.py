@@ -16,7 +16,7 @@ from typing import Any, Self
 from coldbench.cell import Cell, Spec
 from coldbench.errors import UserError, unknown
 from coldbench.metrics.compute import mean_defined, per_user
-from coldbench.results.user_scores import read_blocks
+from coldbench.results.user_scores import read_user_scores
 
 from .supervisor import FULL
 
@@ -70,11 +70,11 @@ class Tracking:
 
     def _measured(self, spec: Spec) -> dict[str, dict[int, float]]:
         """{metric: {K: mean over users}}"""
-        blocks = read_blocks([Cell.read(spec, self._cells / spec.fingerprint)], ())
+        scores = read_user_scores([Cell.read(spec, self._cells / spec.fingerprint)], ())
         return {
             metric: {
-                shots: round(mean_defined(per_user(metric, found.judged))[0], 6)
-                for shots, found in blocks.items()
+                shots: round(mean_defined(per_user(metric, found.predictions))[0], 6)
+                for shots, found in scores.items()
             }
             for metric in SHOWN
         }

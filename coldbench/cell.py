@@ -23,6 +23,7 @@ from coldbench.errors import UserError, printable
 
 RECORD = "cell.json"
 KEPT = ("done", "failed", "unavailable")  # the states of a cell that is not run again
+UNDONE = ("failed", "unavailable", "missing", "damaged")  # the states of one without results
 TRACED = 64  # users whose inner loop is followed step by step: for a figure, no row's number
 SPLIT = ("dataset", "dataset_params", "data", "loader", "protocol_fields", "seed", "limit")
 

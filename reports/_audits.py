@@ -3,9 +3,9 @@
 from typing import Any
 
 from coldbench.results.controls import CHANGES
-from coldbench.results.paired import CERTAIN
+from coldbench.results.paired import ALPHA
 
-from ._setting import Part, groups
+from ._setting import SettingResults, groups
 from ._values import Row, Table, Value, difference, metric_name
 
 HEADS = {
@@ -14,31 +14,31 @@ HEADS = {
 }  # fmt: skip
 
 
-def audits(part: Part) -> list[Table]:
-    return [*_control(part), *_leaks(part)]
+def audits(setting: SettingResults) -> list[Table]:
+    return [*_control(setting), *_leaks(setting)]
 
 
-def _control(part: Part) -> list[Table]:
+def _control(setting: SettingResults) -> list[Table]:
     rows, shots = {}, 0
-    found = part.of(part.results.controls)
+    found = setting.of(setting.results.controls)
     some = [name for name in CHANGES if found[name].count()]  # a cell may have kept one control
     for row in found.iter_rows(named=True):
         shots = row["shots"]
         rows[row["method"]] = tuple(difference(_one(row, name)) for name in some)
-    metric = metric_name(part.results.headline)
+    metric = metric_name(setting.results.headline)
     return [
         Table(
             "control",
             f"Is it the user's own labels? A control at K = {shots}",
-            part.note,
+            setting.note,
             "Gains over the method's own K = 0: by the user's labels, by the support of another "
             "user, and the one less the other. What another user's labels give as well is no "
             "personalisation. Then by the user's own items with their labels in another order, and "
             "own less that: what shuffled labels give as well comes of which items were rated, not "
-            f"of how. ▲ and ▼: significant at {100 * CERTAIN:.0f} % after Holm's correction over "
+            f"of how. ▲ and ▼: significant at {100 * ALPHA:.0f} % after Holm's correction over "
             "the methods of a column, p beside it.",
             tuple(f"{metric}, {HEADS[name]}" if name == "own" else HEADS[name] for name in some),
-            groups(part, rows),
+            groups(setting, rows),
         )
     ] * bool(rows)
 
@@ -60,7 +60,7 @@ def _ties(row: dict[str, Any]) -> str:
     return f" (for {share:.0f} % of them the last label and the query share an instant)"
 
 
-def _leaks(part: Part) -> list[Table]:
+def _leaks(setting: SettingResults) -> list[Table]:
     rows = [
         Row(
             row["says"] + _ties(row),
@@ -72,14 +72,15 @@ def _leaks(part: Part) -> list[Table]:
                 Value(row["who"]),
             ),
         )
-        for row in part.of(part.results.leaks).iter_rows(named=True)
+        for row in setting.of(setting.results.leaks).iter_rows(named=True)
     ]  # fmt: skip
     broken = sum(row.cells[2].number != 0 for row in rows)
     return [
         Table(
             "leaks",
             "Does anything leak? Facts counted on the rows themselves",
-            f"{len(rows)} facts looked at, {broken or 'none'} broken. {part.title}.{part.stamp}",
+            f"{len(rows)} facts looked at, {broken or 'none'} broken. {setting.title}."
+            f"{setting.stamp}",
             "checked: how many users, items, pairs or methods a fact was looked for on. A method "
             "that scores an item differently for two users at K = 0, of whom it knows nothing, has "
             "seen something it should not. One to which another user's labels are worth something "

@@ -6,15 +6,15 @@ from matplotlib.figure import Figure
 from coldbench.results.rounding import plain
 
 from ._labels import colours, short
-from ._setting import Part
+from ._setting import SettingResults
 from ._svg import FAINT, MUTED, Drawing, drawn
 
 
-def calibration(part: Part) -> Drawing | None:
+def calibration(setting: SettingResults) -> Drawing | None:
     """Mean label against mean score, before the first label and after the last."""
-    every = part.of(part.results.reliability)
-    bright = {m: c for m, c in colours(part).items() if m in set(every["method"])}
-    error = part.of(part.results.table, metric="ece").select("method", "shots", ece="value")
+    every = setting.of(setting.results.reliability)
+    bright = {m: c for m, c in colours(setting).items() if m in set(every["method"])}
+    error = setting.of(setting.results.table, metric="ece").select("method", "shots", ece="value")
     table = every.filter(pl.col("method").is_in(list(bright))).join(
         error, ["method", "shots"], "left", maintain_order="left"
     )
@@ -22,7 +22,7 @@ def calibration(part: Part) -> Drawing | None:
     if table.is_empty():
         return None
     most = float(table["predictions"].max())  # type: ignore[arg-type]
-    last = int(table["shots"].max())  # type: ignore[arg-type]
+    last = setting.max_shots
     columns = min(3, len(bright))
     rows = -(-len(bright) // columns)
 
@@ -30,7 +30,7 @@ def calibration(part: Part) -> Drawing | None:
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
         for axes, (method, colour) in zip(panels, bright.items(), strict=False):
             axes.plot([0, 1], [0, 1], "-", color=FAINT, lw=1.2)
-            says = []
+            errors = []
             for shots, bins in (
                 table.filter(method=method).sort("shots").group_by("shots", maintain_order=True)
             ):
@@ -42,8 +42,8 @@ def calibration(part: Part) -> Drawing | None:
                 axes.scatter(x, y, area, marker="o", fc=ink if after else "none", ec=ink, lw=1,
                              zorder=3 + after)  # fmt: skip
                 if bins["ece"][0] is not None:
-                    says.append(f"K = {k}: ECE {plain(bins['ece'][0])}")
-            axes.text(0.97, 0.04, "\n".join(says), transform=axes.transAxes, ha="right", size=8,
+                    errors.append(f"K = {k}: ECE {plain(bins['ece'][0])}")
+            axes.text(0.97, 0.04, "\n".join(errors), transform=axes.transAxes, ha="right", size=8,
                       color=MUTED)  # fmt: skip
             axes.set_title(short(method), size=9, loc="left", color=colour)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
@@ -56,10 +56,12 @@ def calibration(part: Part) -> Drawing | None:
 
     words = (
         "Do scores mean what they say?",
-        part.note,
+        setting.note,
         "Each dot is a tenth of the scale, its area how many predictions fall there; on the "
         "diagonal the mean label is the mean score. Dashed and hollow: before the first label; "
         f"filled: after {last}. ECE is the mean distance from the diagonal. Small dots wander by "
         "chance.",
     )
-    return drawn(part, "calibration", words, table, (2.7 * columns + 0.4, 2.7 * rows + 0.4), draw)
+    return drawn(
+        setting, "calibration", words, table, (2.7 * columns + 0.4, 2.7 * rows + 0.4), draw
+    )

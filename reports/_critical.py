@@ -7,14 +7,14 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.critical_difference import FEW, Critical
 from coldbench.results.critical_difference import critical as compared
 from coldbench.results.results import Results
 from coldbench.results.rounding import plain
 
 from ._labels import short
-from ._setting import parts
+from ._setting import settings
 from ._svg import COLOURS, GREY, INK, MUTED, Drawing, drawn
 from ._values import metric_name
 
@@ -25,7 +25,7 @@ def critical(results: Results) -> Drawing | None:
     methods = [name for name in values.columns if name not in _BLOCK]
     if len(methods) < 2 or len(values) < 2:
         return None
-    better = known(results.headline)[0].higher_is_better
+    better = parse_metric(results.headline)[0].higher_is_better
     found = compared(values.select(methods).to_numpy(), methods, higher_is_better=better)
     few = f"only {found.blocks} blocks, too few to tell" if found.blocks < FEW else ""
     n = len(methods)
@@ -45,13 +45,13 @@ def critical(results: Results) -> Drawing | None:
     words = (
         "Methods by mean rank over data sets and K",
         f"{metric_name(results.headline)}; {found.blocks} blocks, each a data set under a protocol "
-        f"at one K ({'all of one' if one == 1 else f'of {one} sections'}); Friedman's test of no "
+        f"at one K ({'all of one' if one == 1 else f'of {one} settings'}); Friedman's test of no "
         f"difference at all: p {_p(found.p)}. Blocks of one data set at several K share "
         f"users, and so are less than {found.blocks} independent facts: p is too small."
         + warning * bool(few)
         + (f" Not in all of them, and left out: {', '.join(left_out)}." if left_out else "")
         + (f" {fewer} more blocks lack one of the methods." if fewer else "")
-        + parts(results)[0].stamp,
+        + settings(results)[0].stamp,
         "The further left, the better a method stands among the others; 1 is always first. A bar "
         "joins methods no two of which differ by Wilcoxon's signed ranks over the blocks after "
         "Holm's correction at 5 %.",
@@ -75,11 +75,14 @@ def _blocks(results: Results) -> tuple[pl.DataFrame, list[str], int]:
     Where some methods are missing in some blocks, those are taken that leave the most values.
     """
     frames = []
-    for part in parts(results):
-        if any(c.spec.protocol_fields.get("vary", "all") != "all" for c in part.cells()):
+    for setting in settings(results):
+        if any(c.spec.protocol_fields.get("vary", "all") != "all" for c in setting.cells()):
             continue
-        here = [pl.lit(part.dataset).alias("dataset"), pl.lit(part.protocol).alias("protocol")]
-        frames.append(part.levels.select(*here, "shots", "method", "value"))
+        here = [
+            pl.lit(setting.dataset).alias("dataset"),
+            pl.lit(setting.protocol).alias("protocol"),
+        ]
+        frames.append(setting.levels.select(*here, "shots", "method", "value"))
     every = pl.concat(frames) if frames else results.table.select(*_BLOCK, "method", "value")
     every = every.filter(pl.col("method") != "chance")
     count = every.group_by("method", maintain_order=True).len()

@@ -4,29 +4,29 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from coldbench.results.paired import REFERENCE
+from coldbench.results.paired import BASELINE
 from coldbench.results.rounding import plain
 
 from ._costs import NOTHING, idle
 from ._labels import below, colours, end_labels, frame, short
-from ._setting import FLOOR, Part
+from ._setting import BASELINES, SettingResults
 from ._svg import GREY, MUTED, Drawing, drawn
 from ._values import metric_name
 
 
-def kshot(part: Part) -> Drawing:
+def kshot(setting: SettingResults) -> Drawing:
     """Quality against the number of labels."""
-    metric = part.results.headline
-    table = part.levels.select(
+    metric = setting.results.headline
+    table = setting.levels.select(
         "method", "shots", "value", "low", "high", "users", "seeds", "placed"
     )
-    bright, shots = colours(part), part.shots
-    best = next((method for method in bright if method != REFERENCE), "")
+    bright, shots = colours(setting), setting.shots
+    best = next((method for method in bright if method != BASELINE), "")
     outside: list[str] = []
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        low, high = frame(part)
+        low, high = frame(setting)
         axes.set_ylim(low, high)
         ends = []
         for method in dict.fromkeys(table["method"]):
@@ -38,7 +38,7 @@ def kshot(part: Part) -> Drawing:
             colour = bright.get(method, GREY)
             if method == "chance":
                 axes.plot(x, y, ":", color=MUTED, lw=1.4)
-            elif method == REFERENCE:
+            elif method == BASELINE:
                 axes.plot(x, y, "--", color=colour, lw=1.6, zorder=4)
             elif method in bright:
                 if method == best:
@@ -58,25 +58,27 @@ def kshot(part: Part) -> Drawing:
 
     words = (
         f"{metric_name(metric)} against the number of labels",
-        part.note,
-        f"Band: 95 % over users, of the best method; the table has all. Dashed: {REFERENCE}. The "
+        setting.note,
+        f"Band: 95 % over users, of the best method; the table has all. Dashed: {BASELINE}. The "
         "best five methods have a colour, the others are grey. The axis starts near what is worth "
-        "comparing, not at chance. Overlapping bands prove nothing: all meet the same users, so "
-        "trust the paired differences.",
+        "comparing, not at chance. Overlapping bands prove nothing: all methods have the "
+        "same users, so trust the paired differences.",
     )
-    return drawn(part, "kshot", words, table, (6.4, 4.2), draw)
+    return drawn(setting, "kshot", words, table, (6.4, 4.2), draw)
 
 
-def profile(part: Part) -> Drawing | None:
+def profile(setting: SettingResults) -> Drawing | None:
     """The share of users that a method serves better than each threshold."""
-    table = part.of(part.results.profiles).select("method", "threshold", "share", "low", "high")
+    table = setting.of(setting.results.profiles).select(
+        "method", "threshold", "share", "low", "high"
+    )
     if table.is_empty():
         return None
-    bright = {m: c for m, c in colours(part).items() if m in set(table["method"])}
-    base = table.filter(method=REFERENCE).select("threshold", base="share")
+    bright = {m: c for m, c in colours(setting).items() if m in set(table["method"])}
+    base = table.filter(method=BASELINE).select("threshold", base="share")
     beside = table.join(base, "threshold", maintain_order="left")
     beside = beside.with_columns(less=100 * (pl.col("share") - pl.col("base")))
-    near = beside.filter(~pl.col("method").is_in(FLOOR), pl.col("base").is_not_null())
+    near = beside.filter(~pl.col("method").is_in(BASELINES), pl.col("base").is_not_null())
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(1, 1 if near.is_empty() else 2, squeeze=False)[0]
@@ -84,19 +86,19 @@ def profile(part: Part) -> Drawing | None:
         for axes, (column, rows) in zip(panels, shown, strict=False):
             for method in sorted(dict.fromkeys(rows["method"]), key=lambda m: m in bright):
                 x, y = rows.filter(method=method).select("threshold", column)
-                line = "--" if method == REFERENCE else ":" if method in FLOOR else "-"
+                line = "--" if method == BASELINE else ":" if method in BASELINES else "-"
                 axes.plot(x, y, line, color=bright.get(method, GREY),
                           lw=1.7 if method in bright else 0.9)  # fmt: skip
-            axes.set_xlabel(f"threshold of {metric_name(part.results.headline)}")
+            axes.set_xlabel(f"threshold of {metric_name(setting.results.headline)}")
         panels[0].set_ylabel("share of users above it")
         panels[0].yaxis.set_major_formatter(lambda y, _: f"{100 * y:.0f} %")
         if len(panels) > 1:
-            panels[1].axhline(0, color=bright[REFERENCE], ls="--", lw=1.7)
-            panels[1].set_ylabel(f"points more than {REFERENCE}")
+            panels[1].axhline(0, color=bright[BASELINE], ls="--", lw=1.7)
+            panels[1].set_ylabel(f"points more than {BASELINE}")
             panels[1].yaxis.set_major_formatter(
                 lambda y, _: f"{y:+g}".replace("-", "−") if y else "0"
             )
-        lines = {m: "--" if m == REFERENCE else "-" for m in bright}
+        lines = {m: "--" if m == BASELINE else "-" for m in bright}
         panels[0].legend(
             [Line2D([], [], color=bright[m], ls=line) for m, line in lines.items()],
             [short(m) for m in bright], loc="lower left", frameon=False, fontsize=8,
@@ -105,24 +107,24 @@ def profile(part: Part) -> Drawing | None:
 
     words = (
         "How many users get how much",
-        f"At K = {part.shots[-1]}. {part.note}",
+        f"At K = {setting.max_shots}. {setting.note}",
         f"Left: the higher a curve, the more users the method serves better than the threshold; a "
         f"mean cannot tell a few users lost from all served a little worse. Right: the same less "
-        f"{REFERENCE}'s share. Dotted: methods that know less than {REFERENCE}. The table has the "
+        f"{BASELINE}'s share. Dotted: methods that know less than {BASELINE}. The table has the "
         "intervals.",
     )
-    return drawn(part, "profile", words, table, (9.2, 3.6), draw)
+    return drawn(setting, "profile", words, table, (9.2, 3.6), draw)
 
 
-def throughput(part: Part) -> Drawing | None:
+def throughput(setting: SettingResults) -> Drawing | None:
     """Users adapted to in a second against users at once."""
-    costs = part.of(part.results.costs)
+    costs = setting.of(setting.results.costs)
     still = [row["method"] for row in costs.iter_rows(named=True) if idle(row)]
     costs = costs.filter(~pl.col("method").is_in(still)).select("method", "by_batch")
     table = costs.explode("by_batch").drop_nulls().unnest("by_batch")
     if table.is_empty():
         return None
-    bright = colours(part)
+    bright = colours(setting)
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -133,7 +135,7 @@ def throughput(part: Part) -> Drawing | None:
             rows = table.filter(method=method)
             x, y = rows["users"].to_list(), rows["users_per_second"].to_list()
             colour = bright.get(method, GREY)
-            line = "--" if method == REFERENCE else "-"
+            line = "--" if method == BASELINE else "-"
             width, dot, layer = (1.8, 3, 4) if method in bright else (1, 2, 2)
             axes.plot(x, y, line, color=colour, marker="o", lw=width, ms=dot, zorder=layer)
             if method in bright:
@@ -149,9 +151,9 @@ def throughput(part: Part) -> Drawing | None:
 
     words = (
         "Users adapted to in a second, against users at once",
-        f"One timed cell a method, at the largest K of {part.title}."
+        f"One timed cell a method, at the largest K of {setting.title}."
         + (f" {NOTHING.capitalize()}, and left out: {', '.join(still)}." if still else "")
-        + part.stamp,
+        + setting.stamp,
         "A line that rises gains from batching; a flat one does its users one after another.",
     )
-    return drawn(part, "throughput", words, table, (7.4, 3.6), draw)
+    return drawn(setting, "throughput", words, table, (7.4, 3.6), draw)

@@ -14,7 +14,7 @@ from ._gains import control, gains
 from ._inner_loop import ranks, steps
 from ._matrices import health, wins
 from ._points import exposure, pareto
-from ._setting import Part, parts
+from ._setting import SettingResults, settings
 from ._subgroups import groups, popularity
 from ._svg import Drawing
 from ._tuning import tuning
@@ -29,12 +29,12 @@ class Picture(Generic[Of]):
     needs: str  # what there must be for it to show anything
 
 
-SECTION: dict[str, Picture[Part]] = {  # in reading order
+OF_SETTING: dict[str, Picture[SettingResults]] = {  # in reading order
     "kshot": Picture(kshot, "a cell that is done"),
     "pareto": Picture(pareto, "a cell that was timed"),
     "gains": Picture(gains, "a method that takes labels, at K = 0 and a larger K"),
-    "control": Picture(control, "a method that takes labels, met with another user's too"),
-    "wins": Picture(wins, "two methods that met the same users"),
+    "control": Picture(control, "a method that takes labels, evaluated with another user's too"),
+    "wins": Picture(wins, "two methods evaluated on the same users"),
     "profile": Picture(profile, "a cell that is done"),
     "popularity": Picture(popularity, "ten evaluated users with items of some popularity"),
     "groups": Picture(
@@ -46,7 +46,7 @@ SECTION: dict[str, Picture[Part]] = {  # in reading order
     "ranks": Picture(ranks, "a method run with several values of its parameter `rank`"),
     "throughput": Picture(throughput, "a cell that was timed"),
 }
-RUN: dict[str, Picture[Results]] = {
+OF_RUN: dict[str, Picture[Results]] = {
     "critical": Picture(critical, "two methods that share two blocks (data set, protocol, K)"),
     "tuning": Picture(tuning, "trials of coldbench tune in the run's folder"),
     "variance": Picture(variance, "a method that is done under two seeds"),
@@ -56,19 +56,19 @@ RUN: dict[str, Picture[Results]] = {
 
 @lru_cache(maxsize=1)
 def pictures(results: Results) -> dict[tuple[str, str], list[Drawing]]:
-    """By section, in reading order; a picture without anything to show is left out."""
+    """By setting, in reading order; a picture without anything to show is left out."""
     return {
-        (part.dataset, part.protocol): [
+        (setting.dataset, setting.protocol): [
             drawing
-            for picture in SECTION.values()
-            if part.shots and (drawing := picture.draw(part)) is not None
+            for picture in OF_SETTING.values()
+            if setting.shots and (drawing := picture.draw(setting)) is not None
         ]
-        for part in parts(results)
+        for setting in settings(results)
     }
 
 
 @lru_cache(maxsize=1)
 def run_pictures(results: Results) -> list[Drawing]:
     """Those of the run as a whole, in reading order."""
-    made = (picture.draw(results) for picture in RUN.values())
+    made = (picture.draw(results) for picture in OF_RUN.values())
     return [drawing for drawing in made if drawing is not None]

@@ -3,24 +3,28 @@
 import polars as pl
 from matplotlib.figure import Figure
 
-from coldbench.results.paired import CERTAIN, OWN, REFERENCE
+from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
 from coldbench.results.rounding import plain
 
 from ._labels import adapting
-from ._setting import FLOOR, Part
+from ._setting import BASELINES, SettingResults
 from ._svg import COLOURS, GREY, MUTED, Drawing, drawn
 from ._values import metric_name
 
 
-def gains(part: Part) -> Drawing | None:
+def gains(setting: SettingResults) -> Drawing | None:
     """Gain of each method over its own K = 0, at every K."""
-    metric = part.results.headline
-    table = part.of(part.results.gains, metric=metric, against=OWN).select(
+    metric = setting.results.headline
+    table = setting.of(setting.results.gains, metric=metric, against=OWN_ZERO_SHOT).select(
         "method", "shots", "mean", "low", "high", "p_holm", "helped", "harmed", "users"
     )
-    steady = part.of(part.results.moved).filter(verdict="does not adapt")["method"].to_list()
-    known = {c.name for c in part.results.cells if c.facts.get("adapts") is False}
-    table = table.filter(~pl.col("method").is_in([*known, *FLOOR]), pl.col("mean").is_not_null())
+    steady = (
+        setting.of(setting.results.adaptation).filter(verdict="does not adapt")["method"].to_list()
+    )
+    known = {c.name for c in setting.results.cells if c.facts.get("adapts") is False}
+    table = table.filter(
+        ~pl.col("method").is_in([*known, *BASELINES]), pl.col("mean").is_not_null()
+    )
     if table.is_empty():
         return None
     shots = sorted(table["shots"].unique())
@@ -37,7 +41,7 @@ def gains(part: Part) -> Drawing | None:
             axes.axvline(0, color=MUTED, lw=0.8)
             for row in table.filter(shots=k).iter_rows(named=True):
                 y = methods.index(row["method"])
-                sure = row["p_holm"] is not None and row["p_holm"] < CERTAIN
+                sure = row["p_holm"] is not None and row["p_holm"] < ALPHA
                 colour = MUTED if not sure else COLOURS[0] if row["mean"] > 0 else COLOURS[1]
                 if row["low"] is not None:
                     axes.plot([row["low"], row["high"]], [y, y], "-", color=colour, lw=1.4)
@@ -55,20 +59,20 @@ def gains(part: Part) -> Drawing | None:
     stay = sorted(set(steady) - known)
     words = (
         "What the labels are worth",
-        part.note + (f" Scores that hardly move: {', '.join(stay)}." if stay else ""),
+        setting.note + (f" Scores that hardly move: {', '.join(stay)}." if stay else ""),
         "Each dot is a paired difference with its 95 % interval; blue gains and orange losses are "
         "significant after Holm's correction, grey ones are not. Small numbers: the share of "
         "evaluated users whom the labels harmed. "
-        f"Methods that take no labels are left out; {REFERENCE} is one.",
+        f"Methods that take no labels are left out; {BASELINE} is one.",
     )
     size = (9.2, 1.2 + 0.23 * len(methods))
-    return drawn(part, "gains", words, table, size, draw)
+    return drawn(setting, "gains", words, table, size, draw)
 
 
-def control(part: Part) -> Drawing | None:
+def control(setting: SettingResults) -> Drawing | None:
     """Gain by the user's own labels beside the gain by another user's."""
-    table = part.of(part.results.controls).drop("dataset", "protocol")
-    shown = adapting(part, table.drop_nulls(["own", "others"])["method"].to_list())
+    table = setting.of(setting.results.controls).drop("dataset", "protocol")
+    shown = adapting(setting, table.drop_nulls(["own", "others"])["method"].to_list())
     table = table.filter(pl.col("method").is_in(shown)).sort("own", maintain_order=True)
     if table.is_empty():
         return None
@@ -78,7 +82,7 @@ def control(part: Part) -> Drawing | None:
         axes = figure.add_subplot()
         axes.axvline(0, color=MUTED, lw=0.8)
         for y, row in enumerate(table.iter_rows(named=True)):
-            sure = row["own_p"] is not None and row["own_p"] < CERTAIN
+            sure = row["own_p"] is not None and row["own_p"] < ALPHA
             colour = MUTED if not sure else COLOURS[0] if row["own"] > 0 else COLOURS[1]
             axes.plot([row["own"], row["others"]], [y, y], "-", color=GREY, lw=0.8)
             for name, lift, ink, dot in (("own", 0.13, colour, colour),
@@ -87,7 +91,7 @@ def control(part: Part) -> Drawing | None:
                 if None not in ends:
                     axes.plot(ends, [y + lift] * 2, "-", color=ink, lw=1.3)
                 axes.plot(row[name], y + lift, "o", color=ink, mfc=dot, mew=1.1, ms=4.5)
-            star = "*" if row["personal_p"] is not None and row["personal_p"] < CERTAIN else ""
+            star = "*" if row["personal_p"] is not None and row["personal_p"] < ALPHA else ""
             text = plain(row["personal"]).replace("-", "−")
             sign = "+" * (row["personal"] > 0 and text != ".000")
             axes.text(1.09, y, sign + text, size=8, ha="right", va="center",
@@ -102,11 +106,11 @@ def control(part: Part) -> Drawing | None:
 
     words = (
         "Is it the user's own labels? A control",
-        f"At K = {table['shots'][0]}, each user met once with their own labels and once with "
-        f"another user's. {part.note}",
+        f"At K = {table['shots'][0]}, each user once with their own labels and once with "
+        f"another user's. {setting.note}",
         "Filled: gain by the user's own labels, blue or orange where it is significant after "
         "Holm's correction. Hollow: by the labels of somebody else, which an honest method that "
         "starts well cannot use. Bars: 95 %. The number is the first less the second; a star: "
         "significant after Holm's correction.",
     )
-    return drawn(part, "control", words, table, (7.2, 1.1 + 0.26 * len(methods)), draw)
+    return drawn(setting, "control", words, table, (7.2, 1.1 + 0.26 * len(methods)), draw)

@@ -8,18 +8,18 @@ from matplotlib.ticker import MaxNLocator
 from coldbench.cell import TRACED
 
 from ._labels import end_labels, short
-from ._setting import Part
+from ._setting import SettingResults
 from ._svg import COLOURS, MUTED, Drawing, drawn
 from ._values import metric_name
 
 MOST = 8  # methods that stand side by side
 
 
-def steps(part: Part) -> Drawing | None:
+def steps(setting: SettingResults) -> Drawing | None:
     """Losses and quality after each step of an inner loop."""
-    every = part.of(part.results.steps).drop("dataset", "protocol")
+    every = setting.of(setting.results.steps).drop("dataset", "protocol")
     traced = set(every["method"])
-    found = [m for m in part.ranked["method"].to_list() if m in traced]
+    found = [m for m in setting.ranked["method"].to_list() if m in traced]
     methods = found[:MOST]
     table = every.filter(pl.col("method").is_in(methods))
     if table.is_empty():
@@ -40,7 +40,7 @@ def steps(part: Part) -> Drawing | None:
                 axes.margins(x=0.08, y=0.12)
                 axes.locator_params(axis="y", nbins=5)
         panels[0, 0].set_ylabel("log-loss")
-        panels[1, 0].set_ylabel(metric_name(part.results.headline))
+        panels[1, 0].set_ylabel(metric_name(setting.results.headline))
         figure.supxlabel("steps of the inner loop", size=9)
         handles = [Line2D([], [], color=MUTED, ls="--", marker="o", mfc="none", ms=4),
                    Line2D([], [], color=COLOURS[1], marker="o", ms=4),
@@ -51,25 +51,26 @@ def steps(part: Part) -> Drawing | None:
     left_out = f" The best {n} of {len(found)} traced methods are shown." * (len(found) > n)
     words = (
         "Inside the inner loop, step by step",
-        f"Means over the first {TRACED} users of one cell a method, at K = {part.shots[-1]}; the "
-        f"losses are those of the scores, whatever loss a method follows.{left_out} {part.note}",
+        f"Means over the first {TRACED} users of one cell a method, at K = {setting.max_shots}; "
+        f"the losses are those of the scores, whatever loss a method follows.{left_out} "
+        f"{setting.note}",
         "Above: a support loss that falls while the query's stays or rises is learning by heart. "
         "Below: a loss can fall and the order of the items stay as it was, since quality looks at "
         "their order alone. Rows share an axis.",
     )
-    return drawn(part, "steps", words, table, (max(5.0, 1.2 + 1.45 * n), 4.0), draw)
+    return drawn(setting, "steps", words, table, (max(5.0, 1.2 + 1.45 * n), 4.0), draw)
 
 
-def ranks(part: Part) -> Drawing | None:
+def ranks(setting: SettingResults) -> Drawing | None:
     """Memory and quality against the rank of an adapter."""
     known: dict[str, dict[str, int]] = {}  # method -> row -> rank
-    for cell in part.cells():
+    for cell in setting.cells():
         if type(rank := cell.spec.params.get("rank")) is int:
             known.setdefault(cell.spec.method, {})[cell.name] = rank
     several = {m: rows for m, rows in known.items() if len(set(rows.values())) > 1}
     families = {row: (m, rank) for m, rows in several.items() for row, rank in rows.items()}
-    levels = part.levels.filter(shots=part.shots[-1]).select("method", "value", "low", "high")
-    state = part.of(part.results.costs).select("method", "state_bytes_per_user")
+    levels = setting.levels.filter(shots=setting.max_shots).select("method", "value", "low", "high")
+    state = setting.of(setting.results.costs).select("method", "state_bytes_per_user")
     table = levels.filter(pl.col("method").is_in(list(families))).join(
         state, "method", "left", maintain_order="left"
     )
@@ -100,15 +101,15 @@ def ranks(part: Part) -> Drawing | None:
         memory.set_yscale("log")
         memory.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
         memory.set_ylabel("state kept for a user, KiB")
-        quality.set_ylabel(f"{metric_name(part.results.headline)} at K = {part.shots[-1]}")
+        quality.set_ylabel(f"{metric_name(setting.results.headline)} at K = {setting.max_shots}")
         quality.set_ylim(*quality.get_ylim())
         end_labels(quality, ends, quality.get_xlim()[1], 200)
 
     words = (
         "What an adapter's rank costs and brings",
-        part.note,
+        setting.note,
         "Left: memory kept for each user, on a log scale; where it was not timed there is no line. "
         "Right: quality with its 95 % interval. A rank is worth its memory only where the right "
         "line rises by more than the intervals leave open.",
     )
-    return drawn(part, "ranks", words, table, (8.2, 3.4), draw)
+    return drawn(setting, "ranks", words, table, (8.2, 3.4), draw)

@@ -7,20 +7,22 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from coldbench.results.paired import REFERENCE
+from coldbench.results.paired import BASELINE
 
-from ._setting import FLOOR, Part
+from ._setting import BASELINES, SettingResults
 from ._svg import COLOURS, FAINT, GREY, INK, MUTED
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top, in points
 
 
-def colours(part: Part) -> dict[str, str]:
+def colours(setting: SettingResults) -> dict[str, str]:
     """The best five methods at the largest K have colours of their own, in every figure."""
-    if not part.shots:
+    if not setting.shots:
         return {}
-    best = [method for method in part.ranked["method"] if method not in FLOOR][: len(COLOURS) - 1]
-    return {REFERENCE: INK} | dict(zip(best, COLOURS, strict=False))
+    best = [method for method in setting.ranked["method"] if method not in BASELINES][
+        : len(COLOURS) - 1
+    ]
+    return {BASELINE: INK} | dict(zip(best, COLOURS, strict=False))
 
 
 def short(text: str, most: int = 30) -> str:
@@ -28,21 +30,23 @@ def short(text: str, most: int = 30) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def adapting(part: Part, methods: list[str]) -> list[str]:
+def adapting(setting: SettingResults, methods: list[str]) -> list[str]:
     """Those of `methods` that labels move: neither told to ignore them nor seen to."""
-    still = part.of(part.results.moved).filter(verdict="does not adapt")["method"].to_list()
-    deaf = [cell.name for cell in part.cells() if cell.facts.get("adapts") is False]
-    return [m for m in methods if m not in {*still, *deaf, *FLOOR}]
+    still = (
+        setting.of(setting.results.adaptation).filter(verdict="does not adapt")["method"].to_list()
+    )
+    deaf = [cell.name for cell in setting.cells() if cell.facts.get("adapts") is False]
+    return [m for m in methods if m not in {*still, *deaf, *BASELINES}]
 
 
-def frame(part: Part) -> tuple[float, float]:
+def frame(setting: SettingResults) -> tuple[float, float]:
     """The range of the headline metric worth the room: around item-bias and what is above it."""
-    levels = part.levels
-    near = levels.filter(~pl.col("method").is_in([m for m in FLOOR if m != REFERENCE]))
+    levels = setting.levels
+    near = levels.filter(~pl.col("method").is_in([m for m in BASELINES if m != BASELINE]))
     near = near if len(near) else levels
     top = float(near.select(pl.coalesce("high", "value").max()).item())
     low = float(near.select(pl.coalesce("low", "value").min()).item())
-    base = near.filter(method=REFERENCE)["value"]
+    base = near.filter(method=BASELINE)["value"]
     if len(base):
         low = max(low, float(base.min()) - 2 * max(top - float(base.max()), 0.02))  # type: ignore[arg-type]
     pad = 0.05 * max(top - low, 0.01)

@@ -6,23 +6,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from coldbench.results.paired import CERTAIN
+from coldbench.cell import UNDONE
+from coldbench.results.paired import ALPHA
 from coldbench.results.results import Results
 
 from ._labels import short
-from ._setting import FLOOR, Part, parts
+from ._setting import BASELINES, SettingResults, settings
 from ._svg import COLOURS, FAINT, GREY, INK, MUTED, Drawing, drawn
 
 MOST = 24  # methods that a matrix has room for
-STATES = {"done": COLOURS[0], "failed": COLOURS[1], "unavailable": GREY, "missing": FAINT,
-          "damaged": INK}  # fmt: skip
+STATES = dict(zip(("done", *UNDONE), (*COLOURS[:2], GREY, FAINT, INK), strict=True))  # colours
 
 
-def wins(part: Part) -> Drawing | None:
+def wins(setting: SettingResults) -> Drawing | None:
     """For how many evaluated users each method beats each other."""
-    every = part.of(part.results.pairs)
+    every = setting.of(setting.results.pairs)
     there = {*every["method"], *every["other"]}
-    found = [method for method in part.ranked["method"].to_list() if method in there]
+    found = [method for method in setting.ranked["method"].to_list() if method in there]
     methods = found[:MOST]
     few = every["method"].is_in(methods) & every["other"].is_in(methods)
     table = every.filter(few).drop("dataset", "protocol")
@@ -31,7 +31,7 @@ def wins(part: Part) -> Drawing | None:
     shares: dict[tuple[str, str], tuple[float, float, bool]] = {}  # better, worse, significant
     for row in table.iter_rows(named=True):
         one, other, better, worse = (row[x] for x in ("method", "other", "helped", "harmed"))
-        sure = row["p_holm"] is not None and row["p_holm"] < CERTAIN
+        sure = row["p_holm"] is not None and row["p_holm"] < ALPHA
         shares[one, other], shares[other, one] = (better, worse, sure), (worse, better, sure)
     reach = max(0.1, *(abs(better - worse) for better, worse, _ in shares.values()))
     n = len(methods)
@@ -49,19 +49,19 @@ def wins(part: Part) -> Drawing | None:
         axes.set_xticks(range(n), [short(m) for m in methods], rotation=90)
         axes.set_yticks(range(n), [short(m) for m in methods])
         for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-            label.set_color(MUTED if label.get_text() in FLOOR else INK)
+            label.set_color(MUTED if label.get_text() in BASELINES else INK)
 
     left_out = f" The best {n} of {len(found)} methods are shown." if len(found) > n else ""
     words = (
         f"Who beats whom, in per cent of the evaluated users at K = {table['shots'][0]}",
-        part.note + left_out,
-        "Row beats column for so many per cent of the users that both met; with the mirrored "
+        setting.note + left_out,
+        "Row beats column for so many per cent of the users that both have; with the mirrored "
         "cell it sums to less than 100 where some are ties. Blue: more wins than losses, orange: "
         "fewer. A star: the mean difference is significant after Holm's correction over all "
         f"{len(every)} pairs. Sorted by the headline metric; reference rows are grey.",
     )
     size = 1.6 + 0.29 * n
-    return drawn(part, "wins", words, table, (size + 0.4, size), draw)
+    return drawn(setting, "wins", words, table, (size + 0.4, size), draw)
 
 
 def health(results: Results) -> Drawing | None:
@@ -70,12 +70,12 @@ def health(results: Results) -> Drawing | None:
     if table.is_empty():
         return None
     methods = list(dict.fromkeys(table["method"]))
-    sections = results.sections
+    columns = results.settings
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
         for row in table.iter_rows(named=True):
-            x, y = sections.index((row["dataset"], row["protocol"])), methods.index(row["method"])
+            x, y = columns.index((row["dataset"], row["protocol"])), methods.index(row["method"])
             whole, left = sum(row[state] for state in STATES), x - 0.5
             for state, colour in STATES.items():
                 wide = row[state] / whole
@@ -84,9 +84,9 @@ def health(results: Results) -> Drawing | None:
                 left += wide
             text = f"{whole}" if row["done"] == whole else f"{row['done']} of {whole}"
             axes.text(x, y, text, size=7.5, ha="center", va="center")
-        _grid(axes, len(sections), len(methods))
-        names = [f"{short(d, 24)}\n{short(p, 24)}" for d, p in sections]
-        axes.set_xticks(range(len(sections)), names, rotation=90 if len(sections) > 6 else 0)
+        _grid(axes, len(columns), len(methods))
+        names = [f"{short(d, 24)}\n{short(p, 24)}" for d, p in columns]
+        axes.set_xticks(range(len(columns)), names, rotation=90 if len(columns) > 6 else 0)
         axes.set_yticks(range(len(methods)), [short(m) for m in methods])
         handles = [
             Rectangle((0, 0), 1, 1, fc=colour, alpha=0.45 if state == "done" else 0.8, lw=0)
@@ -98,13 +98,13 @@ def health(results: Results) -> Drawing | None:
     words = (
         "What of the grid is done",
         f"{sum(sums.values())} cells: {', '.join(f'{n} {state}' for state, n in sums.items())}."
-        f"{parts(results)[0].stamp}",
+        f"{settings(results)[0].stamp}",
         "A cell of the picture is a method on a data set under a protocol, its number how many "
-        "seeds are done, its colours their shares. Reasons stand in each section's table of cells "
+        "seeds are done, its colours their shares. Reasons stand in each setting's table of cells "
         "not done.",
     )
-    wide = 2.2 + max(3.6, (0.55 if len(sections) > 6 else 1.5) * len(sections))
-    tall = 1.2 + 0.24 * len(methods) + (1.2 if len(sections) > 6 else 0)
+    wide = 2.2 + max(3.6, (0.55 if len(columns) > 6 else 1.5) * len(columns))
+    tall = 1.2 + 0.24 * len(methods) + (1.2 if len(columns) > 6 else 0)
     return drawn(results, "health", words, table, (wide, tall), draw)
 
 

@@ -8,29 +8,29 @@ from matplotlib.figure import Figure
 from coldbench.errors import UserError
 from coldbench.results.results import Results
 
-from ._figures import RUN, SECTION
-from ._setting import Part, parts
+from ._figures import OF_RUN, OF_SETTING
+from ._setting import SettingResults, settings
 
 
 def names() -> list[str]:
-    return [*SECTION, *RUN]
+    return [*OF_SETTING, *OF_RUN]
 
 
 def one(name: str) -> Callable[..., Figure]:
     """Raises AttributeError where there is no such figure."""
-    if name in SECTION:
-        return _of_setting(name, SECTION[name])
-    if name in RUN:
-        return _of_run(name, RUN[name])
+    if name in OF_SETTING:
+        return _of_setting(name, OF_SETTING[name])
+    if name in OF_RUN:
+        return _of_run(name, OF_RUN[name])
     raise AttributeError(f"no picture {name!r}; there are {', '.join(names())}")
 
 
 def _of_setting(name: str, picture: Any) -> Callable[..., Figure]:
     def draw(results: Results, dataset: str | None = None, protocol: str | None = None) -> Figure:
-        part = _part(results, dataset, protocol)
-        drawing = picture.draw(part) if part.shots else None
+        setting = _part(results, dataset, protocol)
+        drawing = picture.draw(setting) if setting.shots else None
         if drawing is None:
-            raise UserError(f"no {name} of {part.title}: it needs {picture.needs}")
+            raise UserError(f"no {name} of {setting.title}: it needs {picture.needs}")
         return drawing.figure
 
     return _named(draw, name, picture)
@@ -52,12 +52,12 @@ def _named(draw: Any, name: str, picture: Any) -> Callable[..., Figure]:
     return draw
 
 
-def _part(results: Results, dataset: str | None, protocol: str | None) -> Part:
-    every = parts(results)
+def _part(results: Results, dataset: str | None, protocol: str | None) -> SettingResults:
+    every = settings(results)
     found = [p for p in every if dataset in (None, p.dataset) and protocol in (None, p.protocol)]
     if len(found) == 1:
         return found[0]
     asked = ", ".join(word for word in (dataset, protocol) if word is not None)
     what = f"no setting is {asked!r}" if not found else "say which dataset and protocol"
-    there = "; ".join(part.title for part in every) or "none"
+    there = "; ".join(setting.title for setting in every) or "none"
     raise UserError(f"{what}; {results.name} has: {there}")

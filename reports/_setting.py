@@ -7,19 +7,19 @@ from typing import Any
 import polars as pl
 
 from coldbench.cell import Cell
-from coldbench.metrics.compute import known
-from coldbench.results.paired import REFERENCE
+from coldbench.metrics.compute import parse_metric
+from coldbench.results.paired import BASELINE
 from coldbench.results.results import Results
 from coldbench.results.rounding import plain
 
 from ._values import Row, Value, metric_name, span
 
-FLOOR = ("chance", "random", "constant", "popularity", "user-mean", "user-median", REFERENCE)
+BASELINES = ("chance", "random", "constant", "popularity", "user-mean", "user-median", BASELINE)
 FIRST = "reference rows"
 
 
 @dataclass(frozen=True)
-class Part:
+class SettingResults:
     """One dataset under one protocol: its share of the results."""
 
     results: Results
@@ -39,18 +39,25 @@ class Part:
         return sorted(self.of(self.results.table)["shots"].drop_nulls().unique().to_list())
 
     @property
+    def max_shots(self) -> int:
+        """The largest K; 0 where no cell is done."""
+        return max(self.shots, default=0)
+
+    @property
     def methods(self) -> list[tuple[str, list[str]]]:
         """(family, methods), reference rows first, else as the grid has them."""
         costs = self.of(self.results.costs)
         groups: dict[str, list[str]] = {FIRST: ["chance"]}
         for method, family in costs.select("method", "family").iter_rows():
-            groups.setdefault(FIRST if method in FLOOR else family or "not run", []).append(method)
-        groups[FIRST].sort(key=FLOOR.index)
+            groups.setdefault(FIRST if method in BASELINES else family or "not run", []).append(
+                method
+            )
+        groups[FIRST].sort(key=BASELINES.index)
         return list(groups.items())
 
     @cached_property
     def few(self) -> dict[str, str]:
-        """Methods that met fewer seeds than others, and so other users: "1 of 5 seeds"."""
+        """Methods with fewer seeds than others, and so other users: "1 of 5 seeds"."""
         rows = self.of(self.results.table, metric=self.results.headline)
         seeds = dict(rows.filter(pl.col("method") != "chance").select("method", "seeds").rows())
         most = max(seeds.values(), default=0)
@@ -65,13 +72,13 @@ class Part:
     def levels(self) -> pl.DataFrame:
         """The headline metric of every row at every K, fit to stand side by side.
 
-        A row with fewer seeds met other users, so its own level is not beside the others'. It is
+        A row with fewer seeds has other users, so its own level is not beside the others'. It is
         `placed`: at item-bias's level plus its paired difference to it.
         """
         metric, keys = self.results.headline, ["method", "shots"]
         table = self.of(self.results.table, metric=metric).drop_nulls("value")
-        base = table.filter(method=REFERENCE).select("shots", base="value")
-        gap = self.of(self.results.gains, metric=metric, against=REFERENCE)
+        base = table.filter(method=BASELINE).select("shots", base="value")
+        gap = self.of(self.results.gains, metric=metric, against=BASELINE)
         table = table.join(base, "shots", "left", maintain_order="left")
         table = table.join(gap.select(*keys, gap="mean"), keys, "left", maintain_order="left")
         other = pl.col("seeds") < pl.col("seeds").max()
@@ -86,8 +93,8 @@ class Part:
     def ranked(self) -> pl.DataFrame:
         """The levels of the methods at the largest K, best first."""
         levels = self.levels.filter(pl.col("method") != "chance")
-        better = known(self.results.headline)[0].higher_is_better
-        last = levels.filter(pl.col("shots") == (self.shots or [0])[-1])
+        better = parse_metric(self.results.headline)[0].higher_is_better
+        last = levels.filter(pl.col("shots") == self.max_shots)
         return last.sort("value", descending=better, maintain_order=True)
 
     @property
@@ -99,14 +106,14 @@ class Part:
         users, seeds = (int(levels[name].max()) for name in ("users", "seeds"))  # type: ignore[arg-type]
         cold = self.of(self.results.users).get_column("user").n_unique()
         top = self.of(
-            self.results.gains, metric=self.results.headline, shots=self.shots[-1],
-            against=REFERENCE,
+            self.results.gains, metric=self.results.headline, shots=self.max_shots,
+            against=BASELINE,
         ).filter(pl.col("detectable") > 0)  # fmt: skip
         resolution = ""
         if not top.is_empty():
             smallest = plain(float(top["detectable"].median()))  # type: ignore[arg-type]
             resolution = (
-                f" Smallest difference to {REFERENCE} this run could detect (80 % power at 5 %, "
+                f" Smallest difference to {BASELINE} this run could detect (80 % power at 5 %, "
                 f"median method): {smallest} {metric_name(self.results.headline)}."
             )
         intervals = (
@@ -145,7 +152,7 @@ class Part:
         return (
             f" With fewer seeds, so on fewer users: {names}; read their paired differences, which "
             f"are on the users that both rows have, not their levels. Figures place them at "
-            f"{REFERENCE}'s level plus that difference."
+            f"{BASELINE}'s level plus that difference."
         )
 
     @property
@@ -154,31 +161,33 @@ class Part:
         return "" if limit is None else f" LIMITED to {limit} users a seed: a trial, not a result."
 
 
-def parts(results: Results) -> list[Part]:
-    return [Part(results, dataset, protocol) for dataset, protocol in results.sections]
+def settings(results: Results) -> list[SettingResults]:
+    return [SettingResults(results, dataset, protocol) for dataset, protocol in results.settings]
 
 
-def level(part: Part, row: dict[str, Any], value: str = "value", prefix: str = "") -> Value:
+def level(
+    setting: SettingResults, row: dict[str, Any], value: str = "value", prefix: str = ""
+) -> Value:
     """.779 [.766, .793]; of fewer seeds than others have no number to be sorted by."""
     if row[value] is None:
         return Value("")
-    text, few = plain(row[value]), part.few.get(row["method"])
+    text, few = plain(row[value]), setting.few.get(row["method"])
     interval = "" if row["method"] == "chance" else span(row, f"{prefix}low", f"{prefix}high")
     return Value(f"{text} ({few})", None, interval) if few else Value(text, row[value], interval)
 
 
 def groups(
-    part: Part, rows: dict[str, tuple[Value, ...]]
+    setting: SettingResults, rows: dict[str, tuple[Value, ...]]
 ) -> tuple[tuple[str, tuple[Row, ...]], ...]:
     """The rows by family; a method without numbers says why, and is never dropped."""
     why: dict[str, str] = {}
-    for cell in part.cells():
+    for cell in setting.cells():
         stage = f" in {cell.stage}" if cell.stage else ""
         reason = f": {cell.reason}" if cell.reason else ""
         if cell.status != "done":
             why.setdefault(cell.name, f"{cell.status}{stage}{reason}")
     made = []
-    for family, methods in part.methods:
+    for family, methods in setting.methods:
         lines = [
             Row(m, rows[m]) if m in rows else Row(m, (), why.get(m, ""))
             for m in methods

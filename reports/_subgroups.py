@@ -4,26 +4,28 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from coldbench.results.paired import REFERENCE
+from coldbench.results.paired import BASELINE
 
 from ._labels import adapting, colours, short
-from ._setting import Part
+from ._setting import SettingResults
 from ._svg import MUTED, Drawing, drawn
 from ._values import metric_name
 
 ITEMS = "item popularity"
 
 
-def popularity(part: Part) -> Drawing | None:
+def popularity(setting: SettingResults) -> Drawing | None:
     """How often items of each popularity are ordered rightly."""
-    bright = colours(part)
-    table = part.of(part.results.buckets, kind=ITEMS).filter(pl.col("method").is_in(list(bright)))
+    bright = colours(setting)
+    table = setting.of(setting.results.subgroups, kind=ITEMS).filter(
+        pl.col("method").is_in(list(bright))
+    )
     table = table.drop("dataset", "protocol")
     if table.is_empty():
         return None
     bright = {m: c for m, c in bright.items() if m in set(table["method"])}
     names = sorted(set(table["bucket"]), key=lambda name: (name != "never rated", _number(name)))
-    met = {name: int(table.filter(bucket=name)["n"].max()) for name in names}  # type: ignore[arg-type]
+    users = {name: int(table.filter(bucket=name)["n"].max()) for name in names}  # type: ignore[arg-type]
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
@@ -34,11 +36,11 @@ def popularity(part: Part) -> Drawing | None:
             rows = table.filter(method=method)
             step = 0.11 * (at - (len(bright) - 1) / 2)
             x = [names.index(name) + step for name in rows["bucket"]]
-            axes.plot(x, rows["value"], "--" if method == REFERENCE else "-", color=colour, lw=0.9,
+            axes.plot(x, rows["value"], "--" if method == BASELINE else "-", color=colour, lw=0.9,
                       alpha=0.55)  # fmt: skip
             axes.vlines(x, rows["low"].to_list(), rows["high"].to_list(), color=colour, lw=1.3)
             axes.plot(x, rows["value"], "o", color=colour, ms=4, label=method)
-        axes.set_xticks(range(len(names)), [f"{_tick(name)}\n{met[name]:,}" for name in names])
+        axes.set_xticks(range(len(names)), [f"{_tick(name)}\n{users[name]:,}" for name in names])
         axes.set_xlabel("tenth of the items by ratings of warm users, 10 the most popular; below: "
                         "n")  # fmt: skip
         axes.set_ylabel("share of pairs in the right order")
@@ -48,20 +50,20 @@ def popularity(part: Part) -> Drawing | None:
 
     words = (
         "On which items: from never rated to most popular",
-        f"At K = {part.shots[-1]}. {part.note}",
+        f"At K = {setting.max_shots}. {setting.note}",
         "How often an item stands on the right side of the others of the same query, of those "
         "with another label; ties count half, half is chance. Bars: 95 %. Items rated equally "
         "often share a tenth. Groups with fewer than ten evaluated users are left out. Compare "
         "methods within a group, not groups: pairs differ in how hard they are.",
     )
-    return drawn(part, "popularity", words, table, (8.6, 3.8), draw)
+    return drawn(setting, "popularity", words, table, (8.6, 3.8), draw)
 
 
-def groups(part: Part) -> Drawing | None:
+def groups(setting: SettingResults) -> Drawing | None:
     """What labels are worth to each kind of user."""
-    bright = colours(part)
-    shown = adapting(part, list(bright))
-    every = part.of(part.results.buckets).filter(
+    bright = colours(setting)
+    shown = adapting(setting, list(bright))
+    every = setting.of(setting.results.subgroups).filter(
         pl.col("kind") != ITEMS, pl.col("method").is_in(shown), pl.col("gain").is_not_null()
     )
     # a row with fewer seeds may have cut the same users otherwise; its groups are not the others'
@@ -90,8 +92,8 @@ def groups(part: Part) -> Drawing | None:
                 low, high = of["gain_low"].to_list(), of["gain_high"].to_list()
                 axes.hlines(y, low, high, color=colour, lw=1.3)
                 axes.plot(of["gain"], y, "o", color=colour, ms=3.8)
-            met = dict(table.filter(kind=kind).select("bucket", "n").iter_rows())
-            names = [f"{short(bucket)} ({met[bucket]:,})" for bucket in buckets]
+            users = dict(table.filter(kind=kind).select("bucket", "n").iter_rows())
+            names = [f"{short(bucket)} ({users[bucket]:,})" for bucket in buckets]
             axes.set_yticks(range(len(buckets)), names)
             axes.set_ylim(len(buckets) - 0.45, -0.55)
             axes.set_title(short(kind, 50), size=9, loc="left")
@@ -100,20 +102,20 @@ def groups(part: Part) -> Drawing | None:
             axes.grid(axis="y", visible=False)
         for axes in list(panels):
             axes.set_visible(False)
-        figure.supxlabel(f"gain in {metric_name(part.results.headline)} over the method's own "
+        figure.supxlabel(f"gain in {metric_name(setting.results.headline)} over the method's own "
                          "K = 0; in brackets: evaluated users", size=9)  # fmt: skip
         _legend(figure, bright)
 
     words = (
         "For whom: what the labels are worth, by kind of user",
-        f"At K = {table['shots'][0]}. {part.note}",
+        f"At K = {table['shots'][0]}. {setting.note}",
         "Each dot is the mean gain of the users of a group, with its 95 % interval, of the best "
         "methods that labels move at all. Nothing here is corrected for how many groups were "
         "looked at: one interval off zero among many proves little. Groups with fewer than ten "
         "evaluated users are left out.",
     )
     size = (9.2, 1.3 + sum(0.3 + n * max(0.3, 0.12 * len(bright)) for n in tall))
-    return drawn(part, "groups", words, table, size, draw)
+    return drawn(setting, "groups", words, table, size, draw)
 
 
 def _legend(figure: Figure, colours: dict[str, str]) -> None:

@@ -2,36 +2,37 @@
 
 from typing import Any
 
-from coldbench.metrics.compute import known
-from coldbench.results.paired import CERTAIN, OWN, REFERENCE
+from coldbench.cell import UNDONE
+from coldbench.metrics.compute import parse_metric
+from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
 from coldbench.results.rounding import plain
 
 from ._costs import NOTHING, cost, idle
-from ._setting import FLOOR, Part
+from ._setting import BASELINES, SettingResults
 from ._values import metric_name, p_value, span
 
 
-def summary(part: Part) -> list[str]:
+def summary(setting: SettingResults) -> list[str]:
     """One sentence or two a point; empty numbers are said to be empty."""
-    results, metric = part.results, part.results.headline
-    ranked = part.ranked
+    results, metric = setting.results, setting.results.headline
+    ranked = setting.ranked
     if ranked.is_empty():
-        return [f"On {part.title} no cell is done yet: there is nothing to compare."]
-    shots = part.shots[-1]
+        return [f"On {setting.title} no cell is done yet: there is nothing to compare."]
+    shots = setting.max_shots
     best = ranked.row(0, named=True)
     gains = {
         (r["method"], r["against"]): r
-        for r in part.of(results.gains, metric=metric, shots=shots).iter_rows(named=True)
+        for r in setting.of(results.gains, metric=metric, shots=shots).iter_rows(named=True)
     }
     return [
-        f"On {part.title} at K = {shots}, {best['method']} has the best {metric_name(metric)}: "
-        f"{_level(best)}{_beside_chance(part, shots)}.",
-        _against(part, best["method"], gains),
-        *_second(part, best["method"], shots),
-        _own(part, best["method"], gains.get((best["method"], OWN))),
-        *_cost(part, best["method"]),
-        *_field(part, shots, len(ranked)),
-        *_gaps(part),
+        f"On {setting.title} at K = {shots}, {best['method']} has the best {metric_name(metric)}: "
+        f"{_level(best)}{_beside_chance(setting, shots)}.",
+        _against(setting, best["method"], gains),
+        *_second(setting, best["method"], shots),
+        _own(setting, best["method"], gains.get((best["method"], OWN_ZERO_SHOT))),
+        *_cost(setting, best["method"]),
+        *_field(setting, shots, len(ranked)),
+        *_gaps(setting),
     ]
 
 
@@ -39,9 +40,9 @@ def _level(row: dict[str, Any]) -> str:
     return f"{plain(row['value'])} {span(row)}"
 
 
-def _beside_chance(part: Part, shots: int) -> str:
-    metric = part.results.headline
-    chance = part.of(part.results.table, method="chance", metric=metric, shots=shots)
+def _beside_chance(setting: SettingResults, shots: int) -> str:
+    metric = setting.results.headline
+    chance = setting.of(setting.results.table, method="chance", metric=metric, shots=shots)
     return f", where chance is {plain(chance['value'][0])}" if len(chance) else ""
 
 
@@ -51,15 +52,15 @@ def _change(row: dict[str, Any]) -> str:
 
 
 def _certain(row: dict[str, Any]) -> bool:
-    return row["p_holm"] is not None and row["p_holm"] < CERTAIN
+    return row["p_holm"] is not None and row["p_holm"] < ALPHA
 
 
-def _rule(part: Part, row: dict[str, Any]) -> str:
+def _rule(setting: SettingResults, row: dict[str, Any]) -> str:
     """The verdict on a difference, by which rule it is, and what the other rule would say."""
     if row["p"] is None:
         return "of which nothing can be said: it has been seen of one user"
-    tests = len(part.tested(row["metric"], row["shots"]))
-    alone = "significant" if row["p"] < CERTAIN else "not significant"
+    tests = len(setting.tested(row["metric"], row["shots"]))
+    alone = "significant" if row["p"] < ALPHA else "not significant"
     return (
         f"{'' if _certain(row) else 'not '}significant after Holm's correction over the {tests} "
         f"differences in {metric_name(row['metric'])} (p {p_value(row['p_holm'])}; alone and "
@@ -67,46 +68,48 @@ def _rule(part: Part, row: dict[str, Any]) -> str:
     )
 
 
-def _against(part: Part, best: str, gains: dict[tuple[str, str], dict[str, Any]]) -> str:
-    if best == REFERENCE:
+def _against(
+    setting: SettingResults, best: str, gains: dict[tuple[str, str], dict[str, Any]]
+) -> str:
+    if best == BASELINE:
         return (
-            f"That is {REFERENCE}, which knows nothing of the user: nothing in this run has a "
-            f"higher mean {metric_name(part.results.headline)}."
+            f"That is {BASELINE}, which knows nothing of the user: nothing in this run has a "
+            f"higher mean {metric_name(setting.results.headline)}."
         )
-    row = gains.get((best, REFERENCE))
+    row = gains.get((best, BASELINE))
     if row is None:
-        return f"Without the row {REFERENCE} nothing can be said of what personalisation adds."
+        return f"Without the row {BASELINE} nothing can be said of what personalisation adds."
     if _certain(row):
-        return f"That is {_change(row)} over {REFERENCE}, {_rule(part, row)}."
+        return f"That is {_change(row)} over {BASELINE}, {_rule(setting, row)}."
     return (
-        f"Its lead over {REFERENCE}, {_change(row)}, is {_rule(part, row)}: this run does not show "
-        f"that it beats {REFERENCE} in {metric_name(part.results.headline)}."
+        f"Its lead over {BASELINE}, {_change(row)}, is {_rule(setting, row)}: this run does not "
+        f"show that it beats {BASELINE} in {metric_name(setting.results.headline)}."
     )
 
 
-def _second(part: Part, best: str, shots: int) -> list[str]:
+def _second(setting: SettingResults, best: str, shots: int) -> list[str]:
     """The same question asked of AUC per user, which looks at the whole list."""
-    found = part.of(
-        part.results.gains, metric="auc", shots=shots, method=best, against=REFERENCE
+    found = setting.of(
+        setting.results.gains, metric="auc", shots=shots, method=best, against=BASELINE
     ).drop_nulls("p")
-    if part.results.headline == "auc" or found.is_empty():
+    if setting.results.headline == "auc" or found.is_empty():
         return []
     row = found.row(0, named=True)
-    return [f"By {metric_name('auc')} its difference is {_change(row)}, {_rule(part, row)}."]
+    return [f"By {metric_name('auc')} its difference is {_change(row)}, {_rule(setting, row)}."]
 
 
-def _own(part: Part, best: str, row: dict[str, Any] | None) -> str:
-    moved = part.of(part.results.moved, method=best)
+def _own(setting: SettingResults, best: str, row: dict[str, Any] | None) -> str:
+    moved = setting.of(setting.results.adaptation, method=best)
     if row is None or moved.is_empty():
         return "Whether its labels help cannot be said: the run has no K = 0 beside a larger K."
     verdict = moved["verdict"][-1]
     if verdict == "does not adapt":
         return f"It does not adapt: the {row['shots']} labels leave its scores where they were."
-    metric = metric_name(part.results.headline)
+    metric = metric_name(setting.results.headline)
     if not _certain(row):
         return (
             f"Against its own K = 0 the {row['shots']} labels make {_change(row)} of {metric}, "
-            f"{_rule(part, row)}."
+            f"{_rule(setting, row)}."
         )
     return (
         f"Its {row['shots']} labels are worth {_change(row)} of {metric} over its own K = 0; they "
@@ -115,8 +118,8 @@ def _own(part: Part, best: str, row: dict[str, Any] | None) -> str:
     )
 
 
-def _cost(part: Part, best: str) -> list[str]:
-    row = part.of(part.results.costs, method=best).row(0, named=True)
+def _cost(setting: SettingResults, best: str) -> list[str]:
+    row = setting.of(setting.results.costs, method=best).row(0, named=True)
     ms = cost(row)
     if ms is None:
         return []
@@ -127,27 +130,27 @@ def _cost(part: Part, best: str) -> list[str]:
     ]
 
 
-def _field(part: Part, shots: int, methods: int) -> list[str]:
+def _field(setting: SettingResults, shots: int, methods: int) -> list[str]:
     """How many methods gain, by each of two metrics: what holds of one need not of the other."""
-    metrics = dict.fromkeys([part.results.headline, "auc"])
-    said = []
+    metrics = dict.fromkeys([setting.results.headline, "auc"])
+    sentences = []
     for metric in metrics:
-        rows = list(part.tested(metric, shots).iter_rows(named=True))
-        if metric not in part.results.metrics or not rows:
+        rows = list(setting.tested(metric, shots).iter_rows(named=True))
+        if metric not in setting.results.metrics or not rows:
             continue
-        rises = known(metric)[0].higher_is_better
+        rises = parse_metric(metric)[0].higher_is_better
         better = [row for row in rows if _certain(row) and (row["mean"] > 0) == rises]
-        own = [row["method"] for row in better if row["against"] == OWN]
-        above = [r["method"] for r in better if r["against"] == REFERENCE]
-        above = [method for method in above if method not in FLOOR]
-        beside = any(row["against"] == REFERENCE for row in rows)
-        than = f"{_many(above)} significantly better than {REFERENCE} and " if beside else ""
-        said.append(
+        own = [row["method"] for row in better if row["against"] == OWN_ZERO_SHOT]
+        above = [r["method"] for r in better if r["against"] == BASELINE]
+        above = [method for method in above if method not in BASELINES]
+        beside = any(row["against"] == BASELINE for row in rows)
+        than = f"{_many(above)} significantly better than {BASELINE} and " if beside else ""
+        sentences.append(
             f"By {metric_name(metric)}, of {methods} methods {than}{_many(own)} significantly "
             f"better for the labels than without; {len(rows)} differences in it were tested at "
             "once."
         )
-    return [*said, "The best of many looks better than it is."] if said else []
+    return [*sentences, "The best of many looks better than it is."] if sentences else []
 
 
 def _many(methods: list[str]) -> str:
@@ -155,9 +158,9 @@ def _many(methods: list[str]) -> str:
     return f"{len(methods) or 'none'}{shown} {'are' if len(methods) > 1 else 'is'}"
 
 
-def _gaps(part: Part) -> list[str]:
-    costs = part.of(part.results.costs)
-    counts = {s: int(costs[s].sum()) for s in ("failed", "unavailable", "missing", "damaged")}
+def _gaps(setting: SettingResults) -> list[str]:
+    costs = setting.of(setting.results.costs)
+    counts = {s: int(costs[s].sum()) for s in UNDONE}
     words = [f"{many} {status}" for status, many in counts.items() if many]
     if not words:
         return []

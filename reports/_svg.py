@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from coldbench.results.results import Results
 
 from ._escape import xml
-from ._setting import Part
+from ._setting import SettingResults
 
 INK, MUTED, GREY, FAINT = "#1f2933", "#7b8794", "#b4bcc5", "#dfe3e8"  # recoloured in the dark
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe & Ito
@@ -59,7 +59,7 @@ class Drawing:
 
 
 def drawn(
-    of: Part | Results,
+    of: SettingResults | Results,
     name: str,
     words: tuple[str, str, str],
     table: pl.DataFrame,

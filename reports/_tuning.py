@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results.results import Results
 from coldbench.results.rounding import plain
 
@@ -26,7 +26,7 @@ def of_trials(trials: pl.DataFrame, name: str) -> Drawing | None:
     table = trials.filter(pl.col("best").is_not_null().any().over(STUDY))
     if table.is_empty():
         return None
-    found = [part for _, part in table.group_by(STUDY, maintain_order=True)]
+    found = [setting for _, setting in table.group_by(STUDY, maintain_order=True)]
 
     def draw(figure: Figure) -> None:
         rows = figure.subplots(len(found), 2, sharey="row", squeeze=False)
@@ -40,8 +40,8 @@ def of_trials(trials: pl.DataFrame, name: str) -> Drawing | None:
     words = (
         "What a search for parameters brought, by its budget",
         _caption(found),
-        "A step is a setting better than all before it; a dot is a trial, the ring the defaults, a "
-        "cross at the foot a trial that failed. "
+        "A step is a configuration better than all before it; a dot is a trial, the ring the "
+        "defaults, a cross at the foot a trial that failed. "
         "Where a line is flat from the first trial on, searching brought nothing; where it still "
         "steps at the end, the budget was short. Methods are comparable at an equal budget, left "
         "in trials, right in time. The best of many trials looks better on the users it was chosen "
@@ -73,7 +73,7 @@ def _panels(left: Axes, right: Axes, study: pl.DataFrame) -> None:
     if outside:
         left.text(0.99, 0.97, f"{outside} of {len(study)} trials outside the frame", size=7.5,
                   transform=left.transAxes, color=MUTED, ha="right", va="top")  # fmt: skip
-    better = "higher" if known(metric)[0].higher_is_better else "lower"
+    better = "higher" if parse_metric(metric)[0].higher_is_better else "lower"
     left.set_ylabel(f"{metric_name(metric)} on valid users, {better} is better")
     left.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     seconds = study["seconds"].to_numpy().clip(min=1e-3)
@@ -86,19 +86,19 @@ def _panels(left: Axes, right: Axes, study: pl.DataFrame) -> None:
 
 
 def _frame(study: pl.DataFrame) -> tuple[float, float]:
-    """From the best of all to the worst of the methods' first, and half as far beyond: a setting
+    """From the best of all to the worst of the methods' first, and half as far beyond: one
     that fails to learn would squeeze all that is worth comparing into a line."""
     first = study.drop_nulls("best").group_by("method").agg(pl.col("best").first())["best"]
     every = [*study["best"].drop_nulls(), *first]
     low, high = min(every), max(every)
     room = max(high - low, 0.002)
-    if known(study["metric"][0])[0].higher_is_better:
+    if parse_metric(study["metric"][0])[0].higher_is_better:
         return low - 0.5 * room, high + 0.1 * room
     return low - 0.1 * room, high + 0.5 * room
 
 
 def _caption(found: list[pl.DataFrame]) -> str:
-    said = []
+    sentences = []
     for study in found:
         dataset, protocol, metric = study.select(STUDY).row(0)
         spent = study.group_by("method", maintain_order=True).agg(
@@ -108,9 +108,9 @@ def _caption(found: list[pl.DataFrame]) -> str:
             f"{method} {trials} trials in {seconds:,.0f} s" + f", {failed} failed" * (failed > 0)
             for method, trials, seconds, failed in spent.iter_rows()
         )
-        said.append(
+        sentences.append(
             f"{dataset}, {protocol}: best mean {metric_name(metric)} so far over "
             f"{study.get_column('users').max()!s} valid users, who are neither learnt from nor "
             f"chosen by in a trial; {each}."
         )
-    return " ".join(said) + " No cold user was looked at."
+    return " ".join(sentences) + " No cold user was looked at."

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from coldbench.metrics.compute import known
-from coldbench.results.paired import CERTAIN
+from coldbench.metrics.compute import parse_metric
+from coldbench.results.paired import ALPHA
 from coldbench.results.rounding import plain
 
 NAMES = {
@@ -56,11 +56,11 @@ def difference(row: dict[str, Any] | None) -> Value:
         return Value("0", 0.0)
     sign = "+" if row["mean"] > 0 else ""
     mark, p = "", row["p_holm"]
-    if p is not None and p < CERTAIN:
-        rises = known(row["metric"])[0].higher_is_better
+    if p is not None and p < ALPHA:
+        rises = parse_metric(row["metric"])[0].higher_is_better
         mark = "better" if (row["mean"] > 0) == rises else "worse"
-    said = "" if p is None else f"p {p_value(p)}"
-    return Value(sign + plain(row["mean"]), row["mean"], span(row), mark, said)
+    words = "" if p is None else f"p {p_value(p)}"
+    return Value(sign + plain(row["mean"]), row["mean"], span(row), mark, words)
 
 
 def point(x: float | None) -> Value:

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from coldbench.results.results import Results
 
 from ._labels import short
-from ._setting import parts
+from ._setting import settings
 from ._svg import COLOURS, INK, MUTED, Drawing, drawn
 from ._values import metric_name
 
@@ -74,11 +74,11 @@ def variance(results: Results) -> Drawing | None:
         "the largest K. "
         + ("Of so few seeds it is itself rough, by a factor of two and more: read "
            "the order of size. " if seeds < 10 else "")
-        + f"Sections run with one seed are left out.{parts(results)[0].stamp}",
+        + f"Settings run with one seed are left out.{settings(results)[0].stamp}",
         "A mark: the spread when seeds move that one thing and the others stay. The grey line: "
         "what other users of the same kind would spread a mean by, with the method unchanged "
-        "(its standard error). Spread well beyond the line comes from more than who is met. "
-        "Methods of one seed meet the same users, so that differences between them spread less "
+        "(its standard error). Spread well beyond the line comes from more than who is cold. "
+        "Methods of one seed have the same users, so that differences between them spread less "
         "than their levels do.",
     )  # fmt: skip
     size = (wide, (1.0 + 0.24 * max(3, len(methods))) * rows + 0.4)
@@ -88,16 +88,16 @@ def variance(results: Results) -> Drawing | None:
 def _spreads(results: Results) -> pl.DataFrame:
     names: dict[str, str] = {}  # what a protocol is apart from `vary` -> the name it goes by
     found = []
-    for part in parts(results):
-        fields = dict(part.cells()[0].spec.protocol_fields)
+    for setting in settings(results):
+        fields = dict(setting.cells()[0].spec.protocol_fields)
         source = str(fields.pop("vary", "all"))
-        key = json.dumps([part.dataset, fields], sort_keys=True)
-        if names.setdefault(key, part.protocol) != part.protocol and source == "all":
-            names[key] = part.protocol
-        users = part.of(results.users)
-        if not part.shots or users.is_empty():
+        key = json.dumps([setting.dataset, fields], sort_keys=True)
+        if names.setdefault(key, setting.protocol) != setting.protocol and source == "all":
+            names[key] = setting.protocol
+        users = setting.of(results.users)
+        if not setting.shots or users.is_empty():
             continue
-        seeds = users.filter(shots=part.shots[-1]).drop_nulls(results.headline)
+        seeds = users.filter(shots=setting.max_shots).drop_nulls(results.headline)
         means = seeds.group_by("method", "seed", maintain_order=True).agg(
             mean=pl.col(results.headline).mean(),
             error=pl.col(results.headline).std() / pl.len().sqrt(),
@@ -108,7 +108,7 @@ def _spreads(results: Results) -> pl.DataFrame:
                 if source == "all":
                     spread["users"] = sqrt((rows["error"].drop_nulls() ** 2).mean() or 0)  # type: ignore[arg-type]
                 found += [
-                    {"dataset": part.dataset, "protocol": key, "method": method, "source": of,
+                    {"dataset": setting.dataset, "protocol": key, "method": method, "source": of,
                      "sd": sd, "seeds": len(rows)} for of, sd in spread.items()
                 ]  # fmt: skip
     table = pl.DataFrame(found, _COLUMNS)

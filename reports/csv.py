@@ -1,4 +1,4 @@
-"""CSV: results.csv, one number a line for machines, and users.parquet, one judged user a row."""
+"""CSV: results.csv, one number a line for machines, and users.parquet, one evaluated user a row."""
 
 from pathlib import Path
 

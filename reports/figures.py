@@ -1,4 +1,4 @@
-"""Figures of every section and of the run as a whole; each as PNG, SVG and the CSV behind it."""
+"""Figures of every setting and of the run as a whole; each as PNG, SVG and the CSV behind it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -17,7 +17,7 @@ from ._escape import slug, xml
 from ._figures import pictures, run_pictures
 from ._overview import overview
 from ._provenance import origin
-from ._setting import Part, parts
+from ._setting import SettingResults, settings
 from ._summary import summary
 from ._svg import inline
 from ._tables import tables
@@ -57,19 +57,19 @@ def page(results: Results) -> str:
     )
     drawings = pictures(results)
     sections = []
-    for part in parts(results):
-        name = f"{slug(part.dataset)}-{slug(part.protocol)}"
-        made = {table.name: table for table in tables(part)}
+    for setting in settings(results):
+        name = f"{slug(setting.dataset)}-{slug(setting.protocol)}"
+        made = {table.name: table for table in tables(setting)}
         figures = {
             drawing.name: {"drawing": drawing, "svg": Markup(inline(drawing.svg))}
-            for drawing in drawings[part.dataset, part.protocol]
+            for drawing in drawings[setting.dataset, setting.protocol]
         }
         sections.append(
             {
-                "id": name, "part": part, "summary": summary(part), "tables": made,
+                "id": name, "setting": setting, "summary": summary(setting), "tables": made,
                 "figures": figures, "groups": [n for n in made if n.startswith("groups-")],
                 "main": [n for n in made if n.split("-")[0] in MAIN and n != "quality-k0"],
-                "methods": list(_methods(part)),
+                "methods": list(_methods(setting)),
             }
         )  # fmt: skip
     return templates.get_template("_page.html").render(
@@ -96,11 +96,11 @@ def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _methods(part: Part) -> Iterator[dict[str, Any]]:
+def _methods(setting: SettingResults) -> Iterator[dict[str, Any]]:
     """What is known of every method beside its numbers."""
-    reports = dict(part.of(part.results.reports).select("method", "report").iter_rows())
+    reports = dict(setting.of(setting.results.reports).select("method", "report").iter_rows())
     shown = set()
-    for cell in part.cells():
+    for cell in setting.cells():
         if cell.name in shown:
             continue
         shown.add(cell.name)
@@ -111,7 +111,7 @@ def _methods(part: Part) -> Iterator[dict[str, Any]]:
             "cells": [
                 f"seed {c.spec.seed}: {c.spec.fingerprint}"
                 + ("" if c.status == "done" else f" ({c.status})")
-                for c in part.cells()
+                for c in setting.cells()
                 if c.name == cell.name
             ],
             "report": reports.get(cell.name, ""),

@@ -17,7 +17,7 @@ from coldbench.results.results import Results
 from ._escape import latex as safe
 from ._escape import slug
 from ._overview import overview
-from ._setting import parts
+from ._setting import settings
 from ._tables import tables
 from ._values import Row, Table, Value
 
@@ -43,9 +43,13 @@ def _all(results: Results) -> Iterator[tuple[str, str, Table]]:
     """(file name, what it is about, table)"""
     if (first := overview(results)) is not None:
         yield f"run-{first.name}", results.name, first
-    for part in parts(results):
-        for table in tables(part):
-            yield f"{slug(part.dataset)}-{slug(part.protocol)}-{table.name}", part.title, table
+    for setting in settings(results):
+        for table in tables(setting):
+            yield (
+                f"{slug(setting.dataset)}-{slug(setting.protocol)}-{table.name}",
+                setting.title,
+                table,
+            )
 
 
 def _table(title: str, table: Table, label: str) -> str:

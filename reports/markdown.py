@@ -8,7 +8,7 @@ from coldbench.results.results import Results
 from ._escape import markdown as safe
 from ._overview import overview
 from ._provenance import origin
-from ._setting import Part, parts
+from ._setting import SettingResults, settings
 from ._summary import summary
 from ._tables import tables
 from ._values import Row, Table, Value
@@ -32,20 +32,20 @@ class Markdown(Report):
                 f"*{safe(first.caption)}*",
                 "",
             ]
-        for part in parts(results):
-            lines += _section(part)
+        for setting in settings(results):
+            lines += _section(setting)
         lines += ["## Where the numbers come from", ""]
         lines += [f"- {safe(name)}: {safe(value)}" for name, value in origin(results)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return [path]
 
 
-def _section(part: Part) -> list[str]:
-    lines = [f"## {safe(part.title)}", ""]
-    if part.stamp:
-        lines += [f"**{part.stamp.strip()}**", ""]
-    lines += [*(f"{safe(sentence)}  " for sentence in summary(part)), ""]
-    for table in tables(part):
+def _section(setting: SettingResults) -> list[str]:
+    lines = [f"## {safe(setting.title)}", ""]
+    if setting.stamp:
+        lines += [f"**{setting.stamp.strip()}**", ""]
+    lines += [*(f"{safe(sentence)}  " for sentence in summary(setting)), ""]
+    for table in tables(setting):
         lines += [f"### {safe(table.title)}", "", *_table(table), ""]
         lines += [f"*{safe(table.caption)}*", "", safe(table.how), ""]
     return lines

@@ -13,7 +13,7 @@ from coldbench.encoder import Encoder, Items
 from coldbench.episode import Episodes
 from coldbench.method import Method
 from coldbench.metrics.compute import chance, per_user
-from coldbench.metrics.predictions import Judged
+from coldbench.metrics.predictions import Predictions
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
@@ -58,15 +58,15 @@ def scores(method: Method[Any], cold: Episodes, shots: int | None = None) -> Ten
     return torch.cat([s.scores for s in predict(method, cold, k, torch.device("cpu"))])
 
 
-def values(judged: Judged, cold: Episodes, metrics: tuple[str, ...]) -> pl.DataFrame:
+def values(predictions: Predictions, cold: Episodes, metrics: tuple[str, ...]) -> pl.DataFrame:
     """metric, user, value and chance: a row a metric and user."""
     users = cold.users.ids[cold.user_index]
     parts = [
-        pl.DataFrame({"user": users, "value": per_user(metric, judged).numpy()}).select(
+        pl.DataFrame({"user": users, "value": per_user(metric, predictions).numpy()}).select(
             pl.lit(metric).alias("metric"),
             "user",
             pl.col("value").fill_nan(None),
-            pl.lit(chance(metric, judged)).alias("chance"),
+            pl.lit(chance(metric, predictions)).alias("chance"),
         )
         for metric in metrics
     ]

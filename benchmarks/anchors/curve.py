@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import polars as pl
 import torch
 
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import split
@@ -46,8 +46,10 @@ def measure(number: int) -> pl.DataFrame:
     parts = []
     for row, method in learnt(METHODS, made, items(), seeds):
         for shots in SHOTS:
-            judged = judge(scores(method, made.cold, shots), labels, mask, like_at=LIKE_AT)
-            found = values(judged, made.cold, (METRIC,))
+            predictions = rank_predictions(
+                scores(method, made.cold, shots), labels, mask, like_at=LIKE_AT
+            )
+            found = values(predictions, made.cold, (METRIC,))
             parts.append(found.select(pl.lit(row).alias("row"), pl.lit(shots).alias("shots"), "*"))
     return pl.concat(parts)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from coldbench.episode import Episodes
 from coldbench.interactions import Catalogue
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
@@ -85,8 +85,10 @@ def measure(split: int) -> pl.DataFrame:
         for cell, cold in cells.items():
             labels = torch.from_numpy(cold.users.labels[cold.query])
             mask = torch.ones_like(labels, dtype=torch.bool)
-            judged = judge(scores(method, cold), labels, mask, like_at=LIKE_AT, span=SPAN)
-            found = values(judged, cold, tuple(METRICS))
+            predictions = rank_predictions(
+                scores(method, cold), labels, mask, like_at=LIKE_AT, span=SPAN
+            )
+            found = values(predictions, cold, tuple(METRICS))
             parts.append(found.select(pl.lit(row).alias("row"), pl.lit(cell).alias("cell"), "*"))
     return pl.concat(parts)
 

@@ -14,7 +14,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from coldbench.metrics.predictions import Judged, judge
+from coldbench.metrics.predictions import Predictions, rank_predictions
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
@@ -67,15 +67,15 @@ def cut(split: int) -> Split:
     return Split(warm, episodes(valid), episodes(cold), np.arange(log.n_items), too_short=0)
 
 
-def judged(task: str, given: Tensor, labels: Tensor, split: int) -> Judged:
+def predictions_of(task: str, given: Tensor, labels: Tensor, split: int) -> Predictions:
     """(E, Q) scores beside what is relevant in a task."""
     mask = torch.ones_like(labels, dtype=torch.bool)
     if task == "click":
-        return judge(given, labels, mask, like_at=LIKE_AT, graded=False)
+        return rank_predictions(given, labels, mask, like_at=LIKE_AT, graded=False)
     lot = torch.rand(labels.shape, generator=torch.Generator().manual_seed(split))
     best = (labels + 0.1 * lot).topk(RELEVANT, 1).indices  # labels are .25 apart
     relevant = torch.zeros_like(labels).scatter(1, best, 1.0)
-    return judge(given, relevant, mask, like_at=0.5, graded=False)
+    return rank_predictions(given, relevant, mask, like_at=0.5, graded=False)
 
 
 def measure(split: int) -> pl.DataFrame:
@@ -86,7 +86,7 @@ def measure(split: int) -> pl.DataFrame:
     for row, method in learnt(RANKED, made, items(), Seeds.of(split)):
         given = scores(method, made.cold)
         for task in PUBLISHED:
-            found = values(judged(task, given, labels, split), made.cold, METRICS)
+            found = values(predictions_of(task, given, labels, split), made.cold, METRICS)
             parts.append(found.select(pl.lit(row).alias("row"), pl.lit(task).alias("task"), "*"))
     return pl.concat(parts)
 

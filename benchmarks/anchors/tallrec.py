@@ -14,7 +14,7 @@ import torch
 
 from coldbench.encoder import Encoder, Items
 from coldbench.metrics.compute import per_user, pooled
-from coldbench.metrics.predictions import Judged, judge
+from coldbench.metrics.predictions import Predictions, rank_predictions
 from coldbench.metrics.statistics import bootstrap_weights, percentiles
 
 from . import _tallrec_simple as simple
@@ -92,11 +92,11 @@ def rows(measured: pl.DataFrame) -> list[Row]:
 def _both(name: str, samples: int, part: pl.DataFrame) -> Iterator[Row]:
     """The pooled AUC and the mean per user, over all draws of the training rows."""
     by_split = part.partition_by("split", maintain_order=True)
-    judged = [_judged(draw) for draw in by_split]
+    predictions = [_predictions(draw) for draw in by_split]
     users = np.unique(part["user"].to_numpy())
     weights = torch.from_numpy(bootstrap_weights(users, RESAMPLES))
-    means = [float(pooled("auc-pooled", one)) for one in judged]
-    resampled = np.mean([pooled("auc-pooled", one, weights).numpy() for one in judged], 0)
+    means = [float(pooled("auc-pooled", one)) for one in predictions]
+    resampled = np.mean([pooled("auc-pooled", one, weights).numpy() for one in predictions], 0)
     low, high = percentiles(resampled, len(users))
     row = f"{name}, {samples} rows" if samples else name
     notes = [NOTES.get(name, ""), LEVEL.get(name, "")]
@@ -107,7 +107,7 @@ def _both(name: str, samples: int, part: pl.DataFrame) -> Iterator[Row]:
     yield empty.filled(float(np.mean(means)), (low, high), means)
     each = [
         pl.DataFrame({"split": at, "user": users, "value": per_user("auc", one).numpy()})
-        for at, one in enumerate(judged)
+        for at, one in enumerate(predictions)
     ]
     yield Row(NAME, row, "auc", chance=0.5, note=NOTES.get(name, "")).measured(pl.concat(each))
 
@@ -117,7 +117,7 @@ def _against(published: float, low: float, high: float) -> str:
     return f"TALLRec-7B's {published:.4f} is {where} the interval"
 
 
-def _judged(draw: pl.DataFrame) -> Judged:
+def _predictions(draw: pl.DataFrame) -> Predictions:
     """One draw's 1,000 scores laid out by user, in the order of the users' numbers."""
     draw = draw.sort("user", maintain_order=True)
     counts = draw.group_by("user", maintain_order=True).len()["len"].to_numpy()
@@ -128,4 +128,4 @@ def _judged(draw: pl.DataFrame) -> Judged:
         table[mask] = torch.from_numpy(draw[column].cast(pl.Float64).to_numpy(writable=True))
         return table
 
-    return judge(padded("score"), padded("label"), mask, like_at=0.5, graded=False)
+    return rank_predictions(padded("score"), padded("label"), mask, like_at=0.5, graded=False)

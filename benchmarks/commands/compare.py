@@ -8,12 +8,13 @@ import numpy as np
 from coldbench.cell import Cell, read_runs
 from coldbench.errors import UserError, unknown
 from coldbench.metrics import statistics
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.metrics.statistics import Difference, bootstrap_weights
 from coldbench.results import paired, pairwise
-from coldbench.results.paired import CERTAIN, REFERENCE
+from coldbench.results.bootstrap import Bootstrap
+from coldbench.results.paired import ALPHA, BASELINE
 from coldbench.results.rounding import plain
-from coldbench.results.user_scores import Blocks, Draws, read_blocks
+from coldbench.results.user_scores import UserScores, read_user_scores
 
 METRICS = ("ndcg@10", "ndcg@5", "auc", "mrr", "accuracy", "mae", "log-loss")
 VERDICT = "ndcg@5"  # the metric that words are about, as on the report's page
@@ -38,16 +39,16 @@ def comparisons(run: Path, one: str, other: str) -> list[dict[str, Any]]:
     done = [cell for cell in cells if cell.status == "done"]
     for name in (one, other):
         _check_finished(name, cells, done)
-    sections: dict[tuple[str, str], dict[str, list[Cell]]] = {}
+    settings: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     for cell in done:
-        here = sections.setdefault((cell.spec.dataset, cell.spec.protocol), {})
+        here = settings.setdefault((cell.spec.dataset, cell.spec.protocol), {})
         here.setdefault(cell.name, []).append(cell)
     rows = []
-    for (dataset, protocol), methods in sections.items():
+    for (dataset, protocol), methods in settings.items():
         if not {one, other} <= methods.keys():
             continue
-        blocks = {name: read_blocks(many, METRICS) for name, many in methods.items()}
-        common = blocks[one].keys() & blocks[other].keys()
+        scores = {name: read_user_scores(many, METRICS) for name, many in methods.items()}
+        common = scores[one].keys() & scores[other].keys()
         row: dict[str, Any] = {
             "dataset": dataset, "protocol": protocol, "method": one, "other": other,
             "limit": methods[one][0].spec.limit, "shots": max(common, default=None),
@@ -55,11 +56,11 @@ def comparisons(run: Path, one: str, other: str) -> list[dict[str, Any]]:
         }  # fmt: skip
         rows.append(row)
         if common:
-            mine, theirs = blocks[one][max(common)].beside(blocks[other][max(common)])
+            mine, theirs = scores[one][max(common)].align(scores[other][max(common)])
             row["n"] = len(mine)
         if row["n"]:
             row["metrics"], row["verdict"] = _differences(mine, theirs, one, other)
-            row["report"] = _corrected(blocks, one, other)
+            row["report"] = _corrected(scores, one, other)
     return rows
 
 
@@ -78,7 +79,7 @@ def _check_finished(name: str, cells: list[Cell], done: list[Cell]) -> None:
 
 
 def _differences(
-    mine: Blocks, theirs: Blocks, one: str, other: str
+    mine: UserScores, theirs: UserScores, one: str, other: str
 ) -> tuple[list[dict[str, Any]], str]:
     """A row for each metric that is defined, and the verdict."""
     weights = bootstrap_weights(mine.users, resamples=10_000)
@@ -88,7 +89,7 @@ def _differences(
         if not found.n:  # some metrics are undefined for implicit feedback
             continue
         better, worse = found.helped, found.harmed
-        if not known(metric)[0].higher_is_better:
+        if not parse_metric(metric)[0].higher_is_better:
             better, worse = worse, better
         both = ~np.isnan(a - b)  # the rows that the difference is of
         rows.append({
@@ -131,7 +132,7 @@ def _verdict(found: Difference, one: str, other: str, n: int) -> str:
     if np.isnan(found.p):
         return f"No test is possible {over}, all of them the same user."
     rule = f"p {found.p:.4f}, not corrected: right where this comparison alone was planned"
-    if found.p < CERTAIN:
+    if found.p < ALPHA:
         better, worse = (one, other) if found.mean > 0 else (other, one)
         size = f"{abs(found.mean):.4f}"
         return f"{better} is better than {worse} in NDCG@5 by {size} {over} ({rule})."
@@ -141,25 +142,25 @@ def _verdict(found: Difference, one: str, other: str, n: int) -> str:
     )
 
 
-def _corrected(blocks: dict[str, dict[int, Blocks]], one: str, other: str) -> str:
+def _corrected(scores: dict[str, dict[int, UserScores]], one: str, other: str) -> str:
     """What the report says of the same two: Holm's correction over the family it tests them in."""
-    draws = Draws(100)  # for intervals, which are not asked for
+    bootstrap = Bootstrap(100)  # for intervals, which are not asked for
     by = {
-        method: {k: b.only(AT) for k, b in by_shots.items()} for method, by_shots in blocks.items()
+        method: {k: b.only(AT) for k, b in by_shots.items()} for method, by_shots in scores.items()
     }
-    if REFERENCE in (one, other):
-        rows = paired.gains(by, [VERDICT], draws)
-        of = (other if one == REFERENCE else one), REFERENCE
+    if BASELINE in (one, other):
+        rows = paired.compare(by, [VERDICT], bootstrap)
+        of = (other if one == BASELINE else one), BASELINE
         row = next((r for r in rows[::-1] if (r["method"], r["against"]) == of), None)
         family = [r for r in rows if row and r["shots"] == row["shots"] and paired.tested(r)]
         what = "differences to item-bias and to a method's own K = 0"
     else:
-        family = [r for r in pairwise.pairs(by, VERDICT, 0, draws) if r["p"] is not None]
+        family = [r for r in pairwise.pairs(by, VERDICT, 0, bootstrap) if r["p"] is not None]
         row = next((r for r in family if {r["method"], r["other"]} == {one, other}), None)
         what = "pairs of methods"
     if row is None or row["p_holm"] is None:
         return "The report has no test of the two."
-    sure = "significant" if row["p_holm"] < CERTAIN else "not significant"
+    sure = "significant" if row["p_holm"] < ALPHA else "not significant"
     return (
         f"The report, which tests {len(family)} {what} at K = {row['shots']} at once, has p "
         f"{plain(row['p_holm'], 4)} after Holm's correction: {sure}."

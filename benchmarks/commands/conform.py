@@ -1,4 +1,4 @@
-"""Many methods held to their promises side by side, each in a process that runs on one thread."""
+"""Many methods tested against the contract side by side, each in a process on one thread."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed

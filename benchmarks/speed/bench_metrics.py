@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coldbench.metrics.compute import per_user
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 
 ITEMS = 20
 LIKE_AT = 0.6
@@ -36,8 +36,8 @@ def test_coldbench(benchmark: Any) -> None:
     scores, labels, mask = ratings(users)
 
     def measure() -> list[Tensor]:
-        judged = judge(scores, labels, mask, like_at=LIKE_AT)
-        return [per_user(name, judged) for name in ("ndcg@10", "auc", "mrr")]
+        predictions = rank_predictions(scores, labels, mask, like_at=LIKE_AT)
+        return [per_user(name, predictions) for name in ("ndcg@10", "auc", "mrr")]
 
     says(benchmark, "subject", "coldbench", users)
     values = benchmark.pedantic(measure, rounds=5, warmup_rounds=1)
@@ -48,8 +48,10 @@ def test_scikit_learn(benchmark: Any) -> None:
     from sklearn.metrics import ndcg_score, roc_auc_score
 
     users = 300
-    judged = judge(*ratings(users), like_at=LIKE_AT)
-    scores, gains, likes = (x.numpy() for x in (judged.scores, judged.gains, judged.relevant))
+    predictions = rank_predictions(*ratings(users), like_at=LIKE_AT)
+    scores, gains, likes = (
+        x.numpy() for x in (predictions.scores, predictions.gains, predictions.relevant)
+    )
 
     def measure() -> list[tuple[float, float]]:
         return [
@@ -59,14 +61,14 @@ def test_scikit_learn(benchmark: Any) -> None:
 
     says(benchmark, "peer", "scikit-learn", users)
     values = benchmark.pedantic(measure, rounds=3, warmup_rounds=1)
-    ours = np.stack([per_user(name, judged) for name in ("ndcg@10", "auc")], 1)
+    ours = np.stack([per_user(name, predictions) for name in ("ndcg@10", "auc")], 1)
     np.testing.assert_allclose(values, ours, atol=1e-12)
 
 
 def test_ranx(benchmark: Any) -> None:
     ranx = pytest.importorskip("ranx")
     users = 5_000
-    judged = judge(*ratings(users), like_at=LIKE_AT)
+    predictions = rank_predictions(*ratings(users), like_at=LIKE_AT)
 
     def table(rows: Tensor) -> dict[str, dict[str, Any]]:
         return {
@@ -74,10 +76,10 @@ def test_ranx(benchmark: Any) -> None:
             for u, row in enumerate(rows.tolist())
         }
 
-    run = ranx.Run(table(judged.scores))
+    run = ranx.Run(table(predictions.scores))
     grades, likes = (
-        ranx.Qrels(table(judged.gains.long())),
-        ranx.Qrels(table(judged.relevant.long())),
+        ranx.Qrels(table(predictions.gains.long())),
+        ranx.Qrels(table(predictions.relevant.long())),
     )
 
     def measure() -> list[Any]:
@@ -87,4 +89,4 @@ def test_ranx(benchmark: Any) -> None:
 
     says(benchmark, "peer", "ranx", users)
     values = benchmark.pedantic(measure, rounds=5, warmup_rounds=2)  # compiles in the first
-    np.testing.assert_allclose(values[0], per_user("ndcg@10", judged).numpy(), atol=1e-12)
+    np.testing.assert_allclose(values[0], per_user("ndcg@10", predictions).numpy(), atol=1e-12)

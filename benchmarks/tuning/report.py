@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from coldbench import registry
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.metrics.statistics import Difference, bootstrap_weights, paired
-from coldbench.results.paired import REFERENCE
+from coldbench.results.paired import BASELINE
 from coldbench.results.rounding import plain
 from coldbench.results.trials import Trial, best_of, curve
 
@@ -117,7 +117,7 @@ def drawn(results: Sequence[Found], folder: Path) -> list[Path]:
 
 def write(grid: Grid, results: Sequence[Found], metric: str, folder: Path) -> Path:
     """The grid file; its comments say where its numbers come from."""
-    methods = [REFERENCE]
+    methods = [BASELINE]
     for one in results:
         methods += [one.study.spec.name, *([one.name] if one.better else [])]
     whole = replace(grid, methods=tuple(dict.fromkeys(methods)), params={})
@@ -131,7 +131,7 @@ def write(grid: Grid, results: Sequence[Found], metric: str, folder: Path) -> Pa
 def _head(results: Sequence[Found], metric: str) -> str:
     spec = results[0].study.spec
     evaluated = max((len(t.by_user) for one in results for t in one.trials), default=0)
-    better = "higher" if known(metric)[0].higher_is_better else "lower"
+    better = "higher" if parse_metric(metric)[0].higher_is_better else "lower"
     shots = ", ".join(map(str, spec.protocol_fields["shots"]))
     names = ", ".join(f"{name} {version}" for name, version in spec.versions.items())
     words = (

@@ -22,8 +22,8 @@ from coldbench.encoder import Encoder, Items
 from coldbench.episode import Episodes
 from coldbench.errors import Unavailable, UserError, first_line
 from coldbench.method import Space, from_params
-from coldbench.metrics.compute import known, per_user
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.compute import parse_metric, per_user
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.results.trials import Trial, add_trial, best_of, read_trials
 from coldbench.seeds import Seeds
@@ -87,7 +87,7 @@ Tell = Callable[[Trial, Sequence[Trial]], None]  # a trial, and all of its metho
 def studies(grid: Grid, specs: Sequence[Spec], metric: str) -> list[Study]:
     """What there is to search; anything that cannot be is a UserError before work begins."""
     optuna_or_error()
-    if known(metric)[0].per_user is None:
+    if parse_metric(metric)[0].per_user is None:
         raise UserError(f"{metric} is pooled over users; tune by one per user, as log-loss or auc")
     for name in ("dataset", "protocol", "seed"):
         if len({getattr(spec, name) for spec in specs}) > 1:
@@ -116,7 +116,7 @@ def tune(
 def _search(
     searched: Sequence[Study], metric: str, folder: Path, budget: Budget, tell: Tell
 ) -> dict[str, list[Trial]]:
-    higher = known(metric)[0].higher_is_better
+    higher = parse_metric(metric)[0].higher_is_better
     trials: dict[str, list[Trial]] = {study.spec.name: [] for study in searched}
     for trial in read_trials(folder):
         trials.setdefault(trial.method, []).append(trial)
@@ -217,8 +217,10 @@ class Bench:
             parts = []
             for scored in predict(method, self.split.cold, shots, self.items.device):
                 query = scored.batch.query
-                judged = judge(scored.scores, query.labels, query.mask, **asdict(self.scale))
-                parts.append(per_user(self.metric, judged))
+                predictions = rank_predictions(
+                    scored.scores, query.labels, query.mask, **asdict(self.scale)
+                )
+                parts.append(per_user(self.metric, predictions))
             by_shots.append(torch.cat(parts))
         return torch.stack(by_shots).mean(0).numpy()
 

@@ -1,22 +1,19 @@
-"""Warm users drawn anew, so that training sees less of what there is most of.
+"""Warm users with as many likes as dislikes, so that training sees less of what there is most of.
 
-Labels: random undersampling (He & Garcia, "Learning from Imbalanced Data", 2009,
-doi:10.1109/TKDE.2008.239, section 3.1.1). Users: the smoothing of counts by which large languages
-do not crowd out small ones (Conneau & Lample 2019, arXiv:1901.07291, section 3.1).
+Random undersampling: He & Garcia, "Learning from Imbalanced Data" (2009),
+doi:10.1109/TKDE.2008.239, section 3.1.1.
 
-Takes `Users`, for training; those who are judged are `Episodes`, and what goes in never changes.
+Takes `Users`, for training; evaluated ones are `Episodes`, and what goes in never changes.
 Within a user rows stay in order and of different items: no episode has one in support and query.
 """
 
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from coldbench.episode import Users
 from coldbench.errors import UserError
-from coldbench.interactions import Int
 
 
 def balanced(users: Users, seed: int, *, like_above: float = 0.5) -> Users:
@@ -45,35 +42,11 @@ def balanced(users: Users, seed: int, *, like_above: float = 0.5) -> Users:
     kept = np.zeros(n, bool)
     kept[mixed[by_kind]] = place < np.repeat(np.repeat(rarer, 2), counts)
     some = np.flatnonzero(rarer)
-    return _taken(users, some, np.flatnonzero(kept), 2 * rarer[some])
-
-
-def by_activity(users: Users, power: float, seed: int) -> Users:
-    """As many users as have interactions, drawn with replacement by n**-power, n how many.
-
-    In expectation a user then holds a share of the rows like n**(1 - power): as before at 0, the
-    same for all at 1. One who is drawn twice is there twice, under the same number in `ids`.
-    """
-    counts = users.log.counts
-    some = np.flatnonzero(counts)
-    if not len(some):
-        return users
-    logs = -power * np.log(counts[some])
-    weights = np.exp(logs - logs.max())  # the greatest is 1, whatever the power
-    who = np.random.default_rng(seed).choice(some, len(some), p=weights / weights.sum())
-    lengths = counts[who]
-    first = users.log.offsets[who] - np.cumsum(lengths) + lengths  # of a user, less its new place
-    return _taken(users, who, np.arange(lengths.sum()) + np.repeat(first, lengths), lengths)
-
-
-def _taken(users: Users, who: Int | NDArray[np.intp], rows: Int, lengths: Int) -> Users:
-    """The rows of the log that make the stretches of `who`, `lengths` of them each."""
-    log = users.log
-    kept = replace(
+    less = replace(
         log,
-        offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        items=log.items[rows],
-        ratings=log.ratings[rows],
-        times=None if log.times is None else log.times[rows],
+        offsets=np.concatenate([[0], np.cumsum(2 * rarer[some])]),
+        items=log.items[kept],
+        ratings=log.ratings[kept],
+        times=None if log.times is None else log.times[kept],
     )
-    return Users(kept, users.labels[rows], users.ids[who])
+    return Users(less, users.labels[kept], users.ids[some])

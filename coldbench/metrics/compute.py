@@ -13,7 +13,7 @@ from torch import Tensor
 from coldbench.errors import unknown
 from coldbench.metrics import formulas
 from coldbench.metrics.formulas import NO_CUT
-from coldbench.metrics.predictions import Judged
+from coldbench.metrics.predictions import Predictions
 
 GAIN = "gain 2^g - 1, g the rating mapped from its scale to 1..5 (of likes: the like)"
 
@@ -23,25 +23,25 @@ class Metric:
     """What a name stands for: a value per user, or one pooled over all predictions."""
 
     summary: str
-    per_user: Callable[[Judged, int], Tensor] | None = None  # with k -> (B,)
-    pooled: Callable[[Judged, Tensor], Tensor] | None = None  # with weights (R, B) -> (R,)
+    per_user: Callable[[Predictions, int], Tensor] | None = None  # with k -> (B,)
+    pooled: Callable[[Predictions, Tensor], Tensor] | None = None  # with weights (R, B) -> (R,)
     higher_is_better: bool = True
     ranks: bool = True  # only the order of the scores counts
-    uniform: Callable[[Judged], Tensor] | None = None  # (B,) expected of scores uniform in 0..1
+    uniform: Callable[[Predictions], Tensor] | None = None  # (B,) expected, scores uniform in 0..1
 
 
 METRICS = {
     "ndcg@k": Metric(
         f"discounted gain of the first k over the best possible; {GAIN}",
-        lambda judged, k: formulas.ndcg(judged, judged.gains, k),
+        lambda pred, k: formulas.ndcg(pred, pred.gains, k),
     ),
     "ndcg-binary@k": Metric(
         "the same where a like gains 1 and all else 0",
-        lambda judged, k: formulas.ndcg(judged, judged.relevant.double(), k),
+        lambda pred, k: formulas.ndcg(pred, pred.relevant.double(), k),
     ),
     "auc": Metric(
         "chance that a like of the user outscores a dislike; a tie counts half",
-        lambda judged, _: formulas.auc(judged),
+        lambda pred, _: formulas.auc(pred),
     ),
     "mrr": Metric(
         "one over the rank of the user's first like",
@@ -65,26 +65,26 @@ METRICS = {
     ),
     "accuracy": Metric(
         "share of the user's items whose like or dislike is predicted",
-        lambda judged, _: formulas.accuracy(judged),
+        lambda pred, _: formulas.accuracy(pred),
         ranks=False,
         uniform=formulas.accuracy_of_uniform,
     ),
     "mae": Metric(
         "mean absolute error of the user's ratings, in rating units",
-        lambda judged, _: formulas.mae(judged),
+        lambda pred, _: formulas.mae(pred),
         higher_is_better=False,
         ranks=False,
         uniform=formulas.mae_of_uniform,
     ),
     "rmse": Metric(
         "root of the user's mean squared error, in rating units",
-        lambda judged, _: formulas.rmse(judged),
+        lambda pred, _: formulas.rmse(pred),
         higher_is_better=False,
         ranks=False,
     ),
     "log-loss": Metric(
         "binary cross-entropy with the user's labels, in nats",
-        lambda judged, _: formulas.log_loss(judged),
+        lambda pred, _: formulas.log_loss(pred),
         higher_is_better=False,
         ranks=False,
         uniform=formulas.log_loss_of_uniform,
@@ -95,17 +95,17 @@ METRICS = {
     ),
     "f1": Metric(
         "harmonic mean of precision and recall of likes, pooled",
-        pooled=lambda judged, weights: formulas.f_measure(judged, weights, 0.5),
+        pooled=lambda pred, weights: formulas.f_measure(pred, weights, 0.5),
         ranks=False,
     ),
     "precision": Metric(
         "share of predicted likes that are likes, pooled",
-        pooled=lambda judged, weights: formulas.f_measure(judged, weights, 1.0),
+        pooled=lambda pred, weights: formulas.f_measure(pred, weights, 1.0),
         ranks=False,
     ),
     "recall": Metric(
         "share of likes that are predicted, pooled",
-        pooled=lambda judged, weights: formulas.f_measure(judged, weights, 0.0),
+        pooled=lambda pred, weights: formulas.f_measure(pred, weights, 0.0),
         ranks=False,
     ),
     "ece": Metric(
@@ -122,7 +122,7 @@ def names() -> list[str]:
     return list(METRICS)
 
 
-def known(name: str) -> tuple[Metric, int]:
+def parse_metric(name: str) -> tuple[Metric, int]:
     """`ndcg@10` -> the metric and its k; a wrong name is an error that names the nearest."""
     family, _, k = name.partition("@")
     if f"{family}@k" in METRICS and re.fullmatch("[1-9][0-9]{0,8}", k):
@@ -135,17 +135,17 @@ def known(name: str) -> tuple[Metric, int]:
     raise unknown("metric", name, right, "see: coldbench list metrics")
 
 
-def per_user(name: str, judged: Judged) -> Tensor:
+def per_user(name: str, pred: Predictions) -> Tensor:
     """(B,) NaN for a user on whom the metric is not defined: no like, for AUC nothing but likes,
     for NDCG no gain, no item at all; for a metric of the scores themselves, a ranked catalogue of
     which likes alone are known. A pooled metric has no such value: a ValueError."""
-    metric, k = known(name)
+    metric, k = parse_metric(name)
     if metric.per_user is None:
         raise ValueError(f"{name} is pooled over all users and has no value per user")
-    if not metric.ranks and judged.likes_alone:
-        return judged.scores.new_full((len(judged.scores),), torch.nan)
-    measured = [metric.per_user(part, k) for part in judged.parts()]
-    return torch.cat(measured) if measured else judged.scores.new_empty(0)
+    if not metric.ranks and pred.positive_only:
+        return pred.scores.new_full((len(pred.scores),), torch.nan)
+    measured = [metric.per_user(part, k) for part in pred.parts()]
+    return torch.cat(measured) if measured else pred.scores.new_empty(0)
 
 
 def mean_defined(values: Tensor) -> tuple[float, int]:
@@ -154,48 +154,50 @@ def mean_defined(values: Tensor) -> tuple[float, int]:
     return float(defined.mean()), len(defined)
 
 
-def pooled(name: str, judged: Judged, weights: Tensor | None = None) -> Tensor:
+def pooled(name: str, pred: Predictions, weights: Tensor | None = None) -> Tensor:
     """(R,) the metric over all users, each counted as often as `weights` (R, B) says.
 
     No weights: every user once, R = 1. A metric per user is the weighted mean over the users on
     whom it is defined. NaN where a resample holds nothing to measure, such as no predicted like.
     """
-    metric, _ = known(name)
+    metric, _ = parse_metric(name)
     if weights is None:
-        weights = judged.scores.new_ones(1, len(judged.mask))
+        weights = pred.scores.new_ones(1, len(pred.mask))
     weights = weights.double()
     if metric.pooled is not None:
-        if judged.likes_alone:
+        if pred.positive_only:
             return weights.new_full((len(weights),), torch.nan)
-        return metric.pooled(judged, weights)
-    values = per_user(name, judged)
+        return metric.pooled(pred, weights)
+    values = per_user(name, pred)
     return (weights @ values.nan_to_num(0)) / (weights @ (~values.isnan()).double())
 
 
-def chance(name: str, judged: Judged) -> float:
+def chance(name: str, pred: Predictions) -> float:
     """The metric's exact expectation when all scores are drawn uniformly from 0..1.
 
     A ranking metric is then averaged over all orders, which is what a tie of all candidates means.
     RMSE, F1, precision, recall and ECE have no simple closed form: NaN.
     """
-    metric, _ = known(name)
+    metric, _ = parse_metric(name)
     if metric.ranks:
         level = replace(
-            judged,
-            scores=torch.zeros_like(judged.scores),
-            above=torch.zeros_like(judged.above),
-            tied=torch.where(judged.mask, judged.candidates[:, None], 1),
+            pred,
+            scores=torch.zeros_like(pred.scores),
+            above=torch.zeros_like(pred.above),
+            tied=torch.where(pred.mask, pred.candidates[:, None], 1),
         )
         return float(pooled(name, level))
-    if metric.uniform is None or judged.likes_alone:
+    if metric.uniform is None or pred.positive_only:
         return float("nan")
-    return mean_defined(metric.uniform(judged))[0]
+    return mean_defined(metric.uniform(pred))[0]
 
 
-def classification(judged: Judged) -> str:
+def classification(pred: Predictions) -> str:
     """scikit-learn's classification report of likes and dislikes over all predictions."""
     from sklearn.metrics import classification_report
 
-    truth, predicted = (x[judged.mask].cpu().numpy() for x in (judged.relevant, judged.likes))
+    truth, predicted = (
+        x[pred.mask].cpu().numpy() for x in (pred.relevant, pred.predicted_positive)
+    )
     names = {"labels": [False, True], "target_names": ["dislike", "like"]}
     return str(classification_report(truth, predicted, **names, zero_division=0))

@@ -15,119 +15,119 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from coldbench.metrics.predictions import Judged
+from coldbench.metrics.predictions import Predictions
 
 MEMORY = 25_000_000  # float64 numbers held at a time by the pooled AUC: 200 MB
 NO_CUT = 1 << 62  # the k of a metric that looks at the whole list
 
 
-def user_mean(values: Tensor, judged: Judged) -> Tensor:
+def user_mean(values: Tensor, pred: Predictions) -> Tensor:
     """(B, Q) -> (B,) the mean over a user's items."""
-    return (values * judged.mask).sum(1, dtype=torch.float64) / judged.mask.sum(1)
+    return (values * pred.mask).sum(1, dtype=torch.float64) / pred.mask.sum(1)
 
 
-def ndcg(judged: Judged, gains: Tensor, k: int) -> Tensor:
+def ndcg(pred: Predictions, gains: Tensor, k: int) -> Tensor:
     """(B,) DCG@k / ideal DCG@k, with DCG@k = sum over ranks r <= k of gain_r / log2(1 + r).
 
     Järvelin & Kekäläinen, "Cumulated gain-based evaluation of IR techniques" (2002).
     gains: (B, Q); those of the ideal order are the same, sorted.
     """
-    k = min(k, int(judged.candidates.max()))
+    k = min(k, int(pred.candidates.max()))
     places = torch.arange(1, k + 1, dtype=torch.float64, device=gains.device)
     discounts = 1 / torch.log2(places + 1)  # (k,)
     cumulated = torch.nn.functional.pad(discounts.cumsum(0), (1, 0))  # (k + 1,)
-    first, last = judged.above.clamp(max=k), (judged.above + judged.tied).clamp(max=k)
-    expected = (cumulated.take(last) - cumulated.take(first)) / judged.tied  # (B, Q)
+    first, last = pred.above.clamp(max=k), (pred.above + pred.tied).clamp(max=k)
+    expected = (cumulated.take(last) - cumulated.take(first)) / pred.tied  # (B, Q)
     ideal = gains.sort(1, descending=True).values[:, :k]
     best = (ideal * discounts[: ideal.shape[1]]).sum(1)
     return (gains * expected).sum(1) / best
 
 
-def auc(judged: Judged) -> Tensor:
+def auc(pred: Predictions) -> Tensor:
     """(B,) P(score of a relevant item > score of another) + P(equal) / 2, over pairs of one user.
 
     The Mann-Whitney U over its largest value: Hanley & McNeil, "The meaning and use of the area
     under a receiver operating characteristic (ROC) curve" (1982).
     """
-    n, r = judged.candidates.double(), judged.relevant.sum(1).double()
-    beaten = n[:, None] - judged.above - 0.5 * (judged.tied + 1.0).double()  # half for a tie
-    wins = (beaten * judged.relevant).sum(1) - r * (r - 1) / 2  # the relevant beat one another
+    n, r = pred.candidates.double(), pred.relevant.sum(1).double()
+    beaten = n[:, None] - pred.above - 0.5 * (pred.tied + 1.0).double()  # half for a tie
+    wins = (beaten * pred.relevant).sum(1) - r * (r - 1) / 2  # the relevant beat one another
     return wins / (r * (n - r))
 
 
-def reciprocal_rank(judged: Judged, k: int) -> Tensor:
+def reciprocal_rank(pred: Predictions, k: int) -> Tensor:
     """(B,) 1 / rank of the first relevant item, 0 beyond k.
 
     Voorhees, "The TREC-8 Question Answering Track Report" (1999).
     """
-    return _first_relevant_rank(judged, k, torch.reciprocal)
+    return _first_relevant_rank(pred, k, torch.reciprocal)
 
 
-def hit(judged: Judged, k: int) -> Tensor:
+def hit(pred: Predictions, k: int) -> Tensor:
     """(B,) 1 if a relevant item has rank <= k, else 0.
 
     Deshpande & Karypis, "Item-based top-N recommendation algorithms" (2004).
     """
-    return _first_relevant_rank(judged, k, torch.ones_like)
+    return _first_relevant_rank(pred, k, torch.ones_like)
 
 
-def recall(judged: Judged, k: int) -> Tensor:
+def recall(pred: Predictions, k: int) -> Tensor:
     """(B,) |relevant with rank <= k| / |relevant|. Herlocker et al., "Evaluating collaborative
     filtering recommender systems" (2004)."""
-    return _relevant_in_top(judged, k) / judged.relevant.sum(1)
+    return _relevant_in_top(pred, k) / pred.relevant.sum(1)
 
 
-def precision(judged: Judged, k: int) -> Tensor:
+def precision(pred: Predictions, k: int) -> Tensor:
     """(B,) |relevant with rank <= k| / k; 0 where nothing is relevant. Source: as recall."""
-    share = _relevant_in_top(judged, k) / k
-    return share.masked_fill(judged.candidates == 0, torch.nan)
+    share = _relevant_in_top(pred, k) / k
+    return share.masked_fill(pred.candidates == 0, torch.nan)
 
 
-def accuracy(judged: Judged) -> Tensor:
+def accuracy(pred: Predictions) -> Tensor:
     """(B,) the share of items with (score > like_at) = (label > like_at)."""
-    return user_mean(judged.likes == judged.relevant, judged)
+    return user_mean(pred.predicted_positive == pred.relevant, pred)
 
 
-def accuracy_of_uniform(judged: Judged) -> Tensor:
+def accuracy_of_uniform(pred: Predictions) -> Tensor:
     """(B,) its expectation for scores uniform in 0..1: P(score > t) = 1 - t, with t = like_at."""
-    return user_mean((judged.relevant.double() - judged.like_at).abs(), judged)
+    return user_mean((pred.relevant.double() - pred.like_at).abs(), pred)
 
 
-def mae(judged: Judged) -> Tensor:
+def mae(pred: Predictions) -> Tensor:
     """(B,) mean of |score - label|, times the width of the rating scale. Source: as recall."""
-    return user_mean((judged.scores - judged.labels).abs(), judged) * judged.span
+    return user_mean((pred.scores - pred.labels).abs(), pred) * pred.span
 
 
-def mae_of_uniform(judged: Judged) -> Tensor:
+def mae_of_uniform(pred: Predictions) -> Tensor:
     """(B,) its expectation for scores uniform in 0..1: E|u - y| = (y^2 + (1 - y)^2) / 2."""
-    return user_mean(judged.labels**2 + (1 - judged.labels) ** 2, judged) / 2 * judged.span
+    return user_mean(pred.labels**2 + (1 - pred.labels) ** 2, pred) / 2 * pred.span
 
 
-def rmse(judged: Judged) -> Tensor:
+def rmse(pred: Predictions) -> Tensor:
     """(B,) root of the mean (score - label)^2, times the width of the scale. Source: as recall."""
-    return user_mean((judged.scores - judged.labels) ** 2, judged).sqrt() * judged.span
+    return user_mean((pred.scores - pred.labels) ** 2, pred).sqrt() * pred.span
 
 
-def log_loss(judged: Judged) -> Tensor:
+def log_loss(pred: Predictions) -> Tensor:
     """(B,) mean of -y ln p - (1 - y) ln(1 - p), p the score kept 1e-7 off 0 and 1, y the label.
 
     Good, "Rational decisions" (1952).
     """
-    p, y = judged.scores.clamp(1e-7, 1 - 1e-7), judged.labels
-    return user_mean(-y * p.log() - (1 - y) * torch.log1p(-p), judged)
+    p, y = pred.scores.clamp(1e-7, 1 - 1e-7), pred.labels
+    return user_mean(-y * p.log() - (1 - y) * torch.log1p(-p), pred)
 
 
-def log_loss_of_uniform(judged: Judged) -> Tensor:
+def log_loss_of_uniform(pred: Predictions) -> Tensor:
     """(B,) its expectation for scores uniform in 0..1: E[-ln u] = 1."""
-    return user_mean(torch.ones_like(judged.labels), judged)
+    return user_mean(torch.ones_like(pred.labels), pred)
 
 
-def auc_pooled(judged: Judged, weights: Tensor) -> Tensor:
+def auc_pooled(pred: Predictions, weights: Tensor) -> Tensor:
     """(R,) `auc` over all pairs of predictions, of whichever users; a pair of users counts by the
     product of their weights (R, B)."""
-    scores, order = judged.scores[judged.mask].sort()  # (N,)
-    like = judged.relevant[judged.mask][order]
-    user = judged.mask.nonzero()[:, 0][order]
+    scores, order = pred.scores[pred.mask].sort()  # (N,)
+    like = pred.relevant[pred.mask][order]
+    user = pred.mask.nonzero()[:, 0][order]
     first = torch.searchsorted(scores, scores[like])
     last = torch.searchsorted(scores, scores[like], right=True)
     result = []
@@ -140,38 +140,38 @@ def auc_pooled(judged: Judged, weights: Tensor) -> Tensor:
     return torch.cat(result)
 
 
-def f_measure(judged: Judged, weights: Tensor, alpha: float) -> Tensor:
+def f_measure(pred: Predictions, weights: Tensor, alpha: float) -> Tensor:
     """(R,) TP / (alpha |predicted positive| + (1 - alpha) |relevant|), pooled with weights (R, B).
 
     van Rijsbergen, "Information Retrieval" (1979), chapter 7: alpha = 1 is precision, 0 is recall,
     one half is F1.
     """
-    true_positive = (judged.likes & judged.relevant).sum(1).double()
-    size = alpha * judged.likes.sum(1).double() + (1 - alpha) * judged.relevant.sum(1)
+    true_positive = (pred.predicted_positive & pred.relevant).sum(1).double()
+    size = alpha * pred.predicted_positive.sum(1).double() + (1 - alpha) * pred.relevant.sum(1)
     return (weights @ true_positive) / (weights @ size)
 
 
-def ece(judged: Judged, weights: Tensor) -> Tensor:
+def ece(pred: Predictions, weights: Tensor) -> Tensor:
     """(R,) sum over ten equal bins b of n_b / n |mean score_b - mean label_b|, weights (R, B).
 
     Naeini, Cooper & Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning"
     (2015).
     """
-    bins = (judged.scores * 10).long().clamp(0, 9)
-    excess = judged.scores.new_zeros(len(bins), 10)
-    excess.scatter_add_(1, bins, judged.scores - judged.labels)  # padding adds 0 - 0
-    return (weights @ excess).abs().sum(1) / (weights @ judged.mask.sum(1).double())
+    bins = (pred.scores * 10).long().clamp(0, 9)
+    excess = pred.scores.new_zeros(len(bins), 10)
+    excess.scatter_add_(1, bins, pred.scores - pred.labels)  # padding adds 0 - 0
+    return (weights @ excess).abs().sum(1) / (weights @ pred.mask.sum(1).double())
 
 
-def _first_relevant_rank(judged: Judged, k: int, worth: Callable[[Tensor], Tensor]) -> Tensor:
+def _first_relevant_rank(pred: Predictions, k: int, worth: Callable[[Tensor], Tensor]) -> Tensor:
     """(B,) expected worth of the rank of the first relevant item, 0 beyond k.
 
     The first tie group that holds relevant items has m of them among t; the chance that its first
     p places hold none is hypergeometric, (t-m)/t * (t-m-1)/(t-1) * ..., and multiplied up here.
     """
-    above = judged.above.masked_fill(~judged.relevant, NO_CUT).amin(1)
-    group = judged.relevant & (judged.above == above[:, None])
-    m, t = group.sum(1), (judged.tied * group).amax(1)
+    above = pred.above.masked_fill(~pred.relevant, NO_CUT).amin(1)
+    group = pred.relevant & (pred.above == above[:, None])
+    m, t = group.sum(1), (pred.tied * group).amax(1)
     none = torch.ones(len(m), dtype=torch.float64, device=m.device)
     value = torch.zeros_like(none)
     for p in range(1, min(k, int(t.max())) + 1):
@@ -181,7 +181,7 @@ def _first_relevant_rank(judged: Judged, k: int, worth: Callable[[Tensor], Tenso
     return value.masked_fill(m == 0, torch.nan)
 
 
-def _relevant_in_top(judged: Judged, k: int) -> Tensor:
+def _relevant_in_top(pred: Predictions, k: int) -> Tensor:
     """(B,) expected number of relevant items with rank <= k."""
-    inside = torch.minimum((k - judged.above).clamp(min=0), judged.tied).double() / judged.tied
-    return (inside * judged.relevant).sum(1)
+    inside = torch.minimum((k - pred.above).clamp(min=0), pred.tied).double() / pred.tied
+    return (inside * pred.relevant).sum(1)

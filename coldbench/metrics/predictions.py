@@ -1,10 +1,11 @@
-"""What a method predicted beside the truth, and who stands above whom: what metrics are made of.
+"""What a method predicted beside the truth, and each item's rank: what metrics are made of.
 
 Shapes: B users, Q query items; short queries are padded and `mask` is True where an item is real.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ CHUNK = 1 << 17  # entries worked on at a time: a few columns of them stay in th
 
 
 @dataclass(frozen=True)
-class Judged:
+class Predictions:
     """What a method predicted for B users, beside the truth. Padding holds zeros, and tied 1."""
 
     scores: Tensor  # (B, Q) what the method predicted, in 0..1
@@ -28,22 +29,34 @@ class Judged:
     span: float  # width of the rating scale: MAE and RMSE are in rating units
 
     @property
-    def likes(self) -> Tensor:
+    def predicted_positive(self) -> Tensor:
         """(B, Q) bool, the items of which a like is predicted."""
         return (self.scores > self.like_at) & self.mask
 
     @property
-    def likes_alone(self) -> bool:
-        """Whether the catalogue is ranked by likes alone: then a score itself, as against its rank,
-        is not tested, since to predict a like of everything would always be right."""
+    def positive_only(self) -> bool:
+        """Implicit feedback: the catalogue is ranked and only positives are known. A score itself,
+        as against its rank, is then not tested: to predict a like everywhere would be right."""
         ranked = bool((self.candidates > self.mask.sum(1)).any())
         return ranked and bool((self.relevant | ~self.mask).all())
 
-    def parts(self) -> Iterator["Judged"]:
+    def parts(self) -> Iterator["Predictions"]:
         """The same, a few users at a time; the parts share memory with the whole."""
-        columns = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
-        for part in slices(self.mask):
-            yield replace(self, **{name: getattr(self, name)[part] for name in columns})
+        return map(self.take, slices(self.mask))
+
+    def take(self, users: slice | Tensor) -> "Predictions":
+        """Those of some users."""
+        columns: dict[str, Any] = {
+            column.name: value[users]
+            for column in fields(self)
+            if isinstance(value := getattr(self, column.name), Tensor)
+        }
+        return replace(self, **columns)
+
+
+def invalid_scores(scores: Tensor) -> Tensor:
+    """bool of any shape: True where a score is not finite or not in 0..1, as no method may give."""
+    return ~((scores >= 0) & (scores <= 1))  # NaN compares as False
 
 
 def gain(labels: Tensor, *, graded: bool = True) -> Tensor:
@@ -55,7 +68,7 @@ def gain(labels: Tensor, *, graded: bool = True) -> Tensor:
     return torch.exp2(1 + 4 * labels) - 1 if graded else labels
 
 
-def judge(  # noqa: PLR0913
+def rank_predictions(  # noqa: PLR0913
     scores: Tensor,
     labels: Tensor,
     mask: Tensor,
@@ -65,8 +78,8 @@ def judge(  # noqa: PLR0913
     graded: bool = True,
     ranks: tuple[Tensor, Tensor] | None = None,
     candidates: Tensor | None = None,
-) -> Judged:
-    """Lay (B, Q) scores beside their labels and count who stands above whom.
+) -> Predictions:
+    """(B, Q) scores beside their labels, and how many candidates score above and the same.
 
     The query's items are ranked among themselves; where `ranks` = (above, tied), each (B, Q), and
     `candidates` (B,) are given, they stand in a longer list whose other items are worth nothing.
@@ -92,7 +105,7 @@ def judge(  # noqa: PLR0913
     like_at = torch.tensor(like_at, dtype=scores.dtype, device="cpu").item()
     relevant = (labels > like_at) & mask
     count = mask.sum(1) if candidates is None else candidates
-    return Judged(score, label, worth, relevant, mask, above, tied, count, like_at, span)
+    return Predictions(score, label, worth, relevant, mask, above, tied, count, like_at, span)
 
 
 def slices(mask: Tensor) -> Iterator[slice]:

@@ -1,9 +1,9 @@
 """What a mean over users is worth: intervals and paired tests that draw users, not rows.
 
-A row is one meeting: a user, cold in one split or seed. The same user may be cold in several, and
-those meetings are alike, so a resample draws users with all their rows (a cluster bootstrap).
-Rows of one seed share a split and a training run: where rows are told their `seeds`, what the means
-of seeds differ by beyond their users' own chance is a second level of variance, and is added.
+A row is an evaluated user: one who is cold under one seed. The same user may be cold under several,
+and those rows are alike, so a resample draws users with all their rows (a cluster bootstrap).
+Rows of one seed share a split and a training run: where `seeds` are given, what the means of seeds
+differ by beyond their users' own chance is a second level of variance, and is added.
 Intervals are the bootstrap's; p, on which marks hang, has a closed form and no resamples in it.
 
 Cameron & Miller, "A Practitioner's Guide to Cluster-Robust Inference" (2015), for that form.
@@ -59,13 +59,13 @@ def bootstrap_weights(users: NDArray[np.int64], resamples: int = 2000, seed: int
 
     `users` (n,) says whose row it is: rows of one user are always drawn together.
     """
-    distinct, owner = np.unique(users, return_inverse=True)
+    distinct, cluster = np.unique(users, return_inverse=True)
     count = len(distinct)
     rng = np.random.default_rng(seed)
     weights = np.empty((resamples, len(users)), np.float32)
     for resample in weights:
         drawn = np.bincount(rng.integers(count, size=count), minlength=count)
-        resample[:] = drawn[owner]
+        resample[:] = drawn[cluster]
     return weights
 
 
@@ -74,32 +74,33 @@ def interval(
 ) -> Interval:
     """The mean of (n,) or (n, m) values over the defined rows, with its bootstrap interval."""
     table = values.reshape(len(values), -1)
-    defined, owner = ~np.isnan(table), _owners(weights)
+    defined, cluster = ~np.isnan(table), _clusters(weights)
     mean = _ratio(np.where(defined, table, 0).sum(0), defined.sum(0))
-    draws, extra = _means(table, weights), _between(table, seeds)
+    draws, between = _means(table, weights), _seed_variance(table, seeds)
     bounds = []
     for column, (draw, rows) in enumerate(zip(draws.T, defined.T, strict=True)):
-        users = len(np.unique(owner[rows]))
-        spread, freedom = extra.added(draw, column, users)
-        bounds.append(percentiles(spread, users, level, freedom))
+        users = len(np.unique(cluster[rows]))
+        spread, df = between.widen(draw, column, users)
+        bounds.append(percentiles(spread, users, level, df))
     low, high = np.asarray(bounds).reshape(-1, 2).T
     shape = values.shape[1:]
     return Interval(mean.reshape(shape), low.reshape(shape), high.reshape(shape))
 
 
 def percentiles(
-    draws: Float, users: int, level: float = 0.95, freedom: float | None = None
+    draws: Float, users: int, level: float = 0.95, df: float | None = None
 ) -> tuple[float, float]:
     """The interval of a statistic of so many users, from its (R,) values over the resamples.
 
     Also for what is no mean over users, such as a pooled AUC. A resample in which it is NaN is
-    left out. One user says nothing about others: NaN. freedom: of Student's t; None: users - 1.
+    left out. One user says nothing about others: NaN. df: Student's t has so many degrees of
+    freedom; None: users - 1.
     """
     draws = draws[~np.isnan(draws)]
     if users < 2 or not len(draws):
         return np.nan, np.nan
-    freedom = users - 1 if freedom is None else freedom
-    reach = special.stdtrit(freedom, (1 + level) / 2) * np.sqrt(users / (users - 1))
+    df = users - 1 if df is None else df
+    reach = special.stdtrit(df, (1 + level) / 2) * np.sqrt(users / (users - 1))
     low, high = np.quantile(draws, special.ndtr([-reach, reach]))
     return float(low), float(high)
 
@@ -116,57 +117,55 @@ def differences(changes: Float, weights: Weights, seeds: Int | None = None) -> l
     users, fewer where seeds differ (Satterthwaite): the t-test's where every row is a user.
     """
     changes = np.where(np.abs(changes) <= EPSILON, 0, changes)
-    defined, extra = ~np.isnan(changes), _between(changes, seeds)
-    own, users = cluster_variance(changes, _owners(weights))
+    defined, between = ~np.isnan(changes), _seed_variance(changes, seeds)
+    own, users = cluster_variance(changes, _clusters(weights))
     found = []
     columns = zip(changes.T, _means(changes, weights).T, defined.T, strict=True)
     for column, (change, draws, here) in enumerate(columns):
-        spread, _ = extra.added(draws, column, int(users[column]))
-        error, freedom = extra.error(float(own[column]), column, int(users[column]))
-        found.append(_difference(change[here], spread, int(users[column]), error, freedom))
+        spread, _ = between.widen(draws, column, int(users[column]))
+        error, df = between.error(float(own[column]), column, int(users[column]))
+        found.append(_difference(change[here], spread, int(users[column]), error, df))
     return found
 
 
-def cluster_variance(values: Float, owners: Int) -> tuple[Float, Int]:
+def cluster_variance(values: Float, clusters: Int) -> tuple[Float, Int]:
     """(m,) the variance of the mean of each column of (n, m) values, and how many users it has.
 
     With s_u the sum and n_u the number of the defined rows of user u, m the mean and n the number
     of all: sum over users of (s_u - n_u m)^2 / n^2, times U / (U - 1). NaN of fewer than two users.
     """
     defined = ~np.isnan(values)
-    sums, counts = np.zeros((2, int(owners.max(initial=-1)) + 1, values.shape[1]))
-    np.add.at(sums, owners, np.where(defined, values, 0))
-    np.add.at(counts, owners, defined)
+    sums, counts = np.zeros((2, int(clusters.max(initial=-1)) + 1, values.shape[1]))
+    np.add.at(sums, clusters, np.where(defined, values, 0))
+    np.add.at(counts, clusters, defined)
     n, users = counts.sum(0), (counts > 0).sum(0)
     squares = ((sums - counts * _ratio(sums.sum(0), n)) ** 2).sum(0)
     return _ratio(squares * users, n**2 * (users - 1)), users
 
 
-def _difference(
-    change: Float, draws: Float, users: int, error: float, freedom: float
-) -> Difference:
+def _difference(change: Float, draws: Float, users: int, error: float, df: float) -> Difference:
     n = len(change)
     mean = float(_ratio(change.sum(), np.asarray(n)))
     if users > 1 and not change.any():  # nothing changed for anybody
         return Difference(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, n)
-    low, high = percentiles(draws, users, freedom=freedom)
+    low, high = percentiles(draws, users, df=df)
     p = np.nan
     if users > 1:
         sure = error <= EPSILON * abs(mean)  # every user changed by the same amount
-        p = 0.0 if sure else float(2 * special.stdtr(freedom, -abs(mean) / error))
+        p = 0.0 if sure else float(2 * special.stdtr(df, -abs(mean) / error))
     helped, harmed = (float(_ratio(rows.sum(), np.asarray(n))) for rows in (change > 0, change < 0))
     detectable = float(special.ndtri([0.8, 0.975]).sum() * error)  # 2.8 standard errors
     return Difference(mean, low, high, p, helped, harmed, detectable, n)
 
 
 @dataclass(frozen=True)
-class Between:
+class SeedVariance:
     """What the mean over S seeds varies by, beyond its users: a variance each of m columns."""
 
     variance: Float  # (m,)
     seeds: int
 
-    def added(self, draws: Float, column: int, users: int) -> tuple[Float, float]:
+    def widen(self, draws: Float, column: int, users: int) -> tuple[Float, float]:
         """(R,) draws spread by it, and the degrees of freedom left."""
         more = float(self.variance[column])
         if users < 2 or not more > 0:
@@ -182,11 +181,11 @@ class Between:
         more = float(self.variance[column])
         if users < 2 or not more > 0:
             return float(np.sqrt(own)), users - 1
-        freedom = (own + more) ** 2 / (own**2 / (users - 1) + more**2 / (self.seeds - 1))
-        return float(np.sqrt(own + more)), freedom
+        df = (own + more) ** 2 / (own**2 / (users - 1) + more**2 / (self.seeds - 1))
+        return float(np.sqrt(own + more)), df
 
 
-def _between(table: Float, seeds: Int | None) -> Between:
+def _seed_variance(table: Float, seeds: Int | None) -> SeedVariance:
     """The variance of seeds' means, less what their own users explain; never below 0."""
     codes = (
         np.zeros(len(table), np.int64)
@@ -195,7 +194,7 @@ def _between(table: Float, seeds: Int | None) -> Between:
     )
     many = int(codes.max(initial=0)) + 1
     if many < 2:
-        return Between(np.zeros(table.shape[1]), many)
+        return SeedVariance(np.zeros(table.shape[1]), many)
     of = np.arange(many)[:, None] == codes  # (S, n)
     defined = ~np.isnan(table)
     n = of @ defined.astype(np.float64)  # (S, m)
@@ -205,15 +204,15 @@ def _between(table: Float, seeds: Int | None) -> Between:
     own = _ratio(of @ left**2, n * (n - 1))  # variance of a seed's mean over users
     with np.errstate(invalid="ignore"):
         found = np.var(means, 0, ddof=1) - np.mean(own, 0)
-    return Between(np.nan_to_num(np.maximum(found, 0)) / many, many)
+    return SeedVariance(np.nan_to_num(np.maximum(found, 0)) / many, many)
 
 
-def between(values: Float, draws: list[Float]) -> Between:
+def seed_variance(values: Float, draws: list[Float]) -> SeedVariance:
     """Of a statistic that is no mean over users: (S,) its values by seed, and their resamples."""
     if len(values) < 2 or any(np.isnan(draw).all() for draw in draws):
-        return Between(np.zeros(1), len(values))
+        return SeedVariance(np.zeros(1), len(values))
     found = np.var(values, ddof=1) - np.mean([np.nanvar(draw) for draw in draws])
-    return Between(np.maximum([found], 0) / len(values), len(values))
+    return SeedVariance(np.maximum([found], 0) / len(values), len(values))
 
 
 def holm(p: Float) -> Float:
@@ -243,7 +242,7 @@ def _ratio(sums: Float, counts: Float) -> Float:
     return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
 
 
-def _owners(weights: Weights) -> NDArray[np.int64]:
+def _clusters(weights: Weights) -> NDArray[np.int64]:
     """(n,) whose row it is: rows that 64 resamples always draw alike are one user's."""
     _, first, user = np.unique(weights[:64].T, axis=0, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[user]

@@ -5,7 +5,7 @@ import numpy as np
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks
+from coldbench.results.user_scores import MethodScores
 
 BINS = 10
 
@@ -14,18 +14,20 @@ SCHEMA = schema("method", "shots bin predictions", "score label")
 
 def rows(setting: Setting) -> list[Row]:
     """The mean label of the scores in a bin, before and after adapting."""
-    return reliability(setting.blocks)
+    return reliability(setting.scores)
 
 
-def reliability(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
+def reliability(methods: MethodScores) -> list[Row]:
     """Before the first label and after the last: mean label of the scores in each of ten bins."""
     rows = []
     for method, by_shots in methods.items():
         for shots in sorted({min(by_shots), max(by_shots)}):
-            judged = by_shots[shots].judged
-            if judged.likes_alone:
+            predictions = by_shots[shots].predictions
+            if predictions.positive_only:
                 continue
-            score, label = (x[judged.mask].numpy() for x in (judged.scores, judged.labels))
+            score, label = (
+                x[predictions.mask].numpy() for x in (predictions.scores, predictions.labels)
+            )
             bins = np.clip((score * BINS).astype(np.int64), 0, BINS - 1)
             n = np.bincount(bins, minlength=BINS)
             sums = [np.bincount(bins, x, BINS) for x in (score, label)]

@@ -9,6 +9,6 @@ SCHEMA = schema("method report", "shots")
 
 def rows(setting: Setting) -> list[Row]:
     return [
-        {"method": method, "shots": max(by), "report": classification(by[max(by)].judged)}
-        for method, by in setting.blocks.items()
+        {"method": method, "shots": max(by), "report": classification(by[max(by)].predictions)}
+        for method, by in setting.scores.items()
     ]

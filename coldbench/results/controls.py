@@ -12,10 +12,11 @@ from coldbench.cell import Cell
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import per_user
 from coldbench.results import paired
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks, Draws, kept, read_blocks
+from coldbench.results.user_scores import MethodScores, kept, read_user_scores
 
 CONTROLS = {  # what a cell keeps -> the gain over K = 0 that it gives, and what own less it is
     "shuffled": ("shuffled", "labels"),
@@ -28,11 +29,11 @@ SCHEMA = schema("method metric", "shots", " ".join(f"{x}{end}" for x in CHANGES 
 
 def rows(setting: Setting) -> list[Row]:
     """At the largest K: gain over K = 0 by own labels, by another user's, by own shuffled."""
-    return control(setting.blocks, setting.cells, setting.headline, setting.draws)
+    return control(setting.scores, setting.cells, setting.headline, setting.bootstrap)
 
 
 def control(
-    methods: dict[str, dict[int, Blocks]], cells: dict[str, list[Cell]], metric: str, draws: Draws
+    methods: MethodScores, cells: dict[str, list[Cell]], metric: str, bootstrap: Bootstrap
 ) -> list[Row]:
     """At the largest K: the gain over K = 0 by the user's own labels, by another user's and by own
     items with shuffled labels, and the first less each. None where no done cell kept the control.
@@ -45,12 +46,14 @@ def control(
             done = kept(cells[method], file)
             if not done or 0 not in by_shots or max(by_shots) == 0:
                 continue
-            ((shots, other),) = read_blocks(done, [metric], file).items()
-            own, other = by_shots[shots].beside(other)
-            start, _ = by_shots[0].beside(own)
-            now, then, first = (per_user(metric, b.judged).numpy() for b in (own, other, start))
+            ((shots, other),) = read_user_scores(done, [metric], file).items()
+            own, other = by_shots[shots].align(other)
+            start, _ = by_shots[0].align(own)
+            now, then, first = (
+                per_user(metric, b.predictions).numpy() for b in (own, other, start)
+            )
             changes = np.stack([now - first, then - first, now - then], 1)
-            found = paired.paired(changes, draws.of(own), own.seeds)
+            found = paired.differences(changes, bootstrap.weights(own), own.seeds)
             row["shots"] = shots
             for name, one in zip(("own", gain, less), found, strict=True):
                 row |= {f"{name}{end}": one[key] for end, key in ENDS.items()}

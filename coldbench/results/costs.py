@@ -6,12 +6,13 @@ from typing import Any
 import polars as pl
 
 from coldbench import registry
+from coldbench.cell import UNDONE
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 
 SCHEMA = schema(
     "method family",
-    "shots peak_memory_bytes trained_parameters done failed unavailable missing damaged",
+    f"shots peak_memory_bytes trained_parameters done {' '.join(UNDONE)}",
     "adapt_ms_p50 adapt_ms_p95 score_ms_p50 idle_ms_p50 adapt_users_per_second "
     "score_items_per_second state_bytes_per_user meta_train_seconds",
     by_batch=pl.List(pl.Struct({"users": pl.Int64, "users_per_second": pl.Float64})),
@@ -37,7 +38,7 @@ def rows(setting: Setting) -> list[Row]:
         row |= {key: timed.get(key) for key in TIMED}
         row["by_batch"] = timed.get("adapt_by_batch", [])
         row["trained_parameters"] = facts.get("trained_parameters")
-        for status in ("done", "failed", "unavailable", "missing", "damaged"):
+        for status in ("done", *UNDONE):
             row[status] = counts[status]
         found.append(row)
     return found

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from coldbench.metrics import statistics
-from coldbench.results.paired import CERTAIN
+from coldbench.results.paired import ALPHA
 from coldbench.results.user_scores import Float
 
 FEW = 6  # blocks below which Wilcoxon cannot find anything, whatever there is
@@ -44,7 +44,7 @@ def critical(values: Float, methods: list[str], *, higher_is_better: bool = True
     differ = {
         (row["method"], row["other"])
         for row in tests.iter_rows(named=True)
-        if row["p_holm"] < CERTAIN
+        if row["p_holm"] < ALPHA
     }
     names = [methods[i] for i in order]
     return Critical(

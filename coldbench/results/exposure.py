@@ -12,8 +12,8 @@ import polars as pl
 from coldbench.cell import Cell
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
-from coldbench.results.setting import Known, Setting
-from coldbench.results.user_scores import Blocks, Float, kept
+from coldbench.results.setting import Setting, SplitFacts
+from coldbench.results.user_scores import Float, MethodScores, UserScores, kept
 
 SHOWN = 5
 
@@ -22,23 +22,22 @@ SCHEMA = schema("method", "", "popularity coverage gini")
 
 def rows(setting: Setting) -> list[Row]:
     """How popular, and how unequally, what is recommended is."""
-    return exposure(setting.blocks, setting.cells, setting.known) if setting.known else []
+    facts = setting.split_facts
+    return exposure(setting.scores, setting.cells, facts) if facts else []
 
 
-def exposure(
-    methods: dict[str, dict[int, Blocks]], cells: dict[str, list[Cell]], known: Known
-) -> list[Row]:
+def exposure(methods: MethodScores, cells: dict[str, list[Cell]], facts: SplitFacts) -> list[Row]:
     """At the largest K, a mean over seeds; the row `chance` shows every item equally often."""
-    popular = known.items.with_columns(
+    popular = facts.items.with_columns(
         popularity=(pl.col("seen").rank("average").over("seed") - 0.5) / pl.len().over("seed")
     )
     rows: list[Row] = []
     for method, by_shots in methods.items():
-        blocks = by_shots[max(by_shots)]
+        scores = by_shots[max(by_shots)]
         tops = kept(cells[method], "top")
-        shown = _first(tops, max(by_shots)) if tops else _within(blocks, chance=False)
+        shown = _first(tops, max(by_shots)) if tops else _within(scores, chance=False)
         if not rows and not tops:
-            rows.append(_row("chance", _within(blocks, chance=True), popular, whole=False))
+            rows.append(_row("chance", _within(scores, chance=True), popular, whole=False))
         rows.append(_row(method, shown, popular, whole=bool(tops)))
     return rows
 
@@ -60,17 +59,23 @@ def _row(method: str, shown: pl.DataFrame, popular: pl.DataFrame, *, whole: bool
     }  # fmt: skip
 
 
-def _within(blocks: Blocks, *, chance: bool) -> pl.DataFrame:
-    judged = blocks.judged
+def _within(scores: UserScores, *, chance: bool) -> pl.DataFrame:
+    predictions = scores.predictions
     if chance:
-        share = (SHOWN / judged.mask.sum(1, keepdim=True)).clamp(max=1).expand_as(judged.scores)
+        share = (
+            (SHOWN / predictions.mask.sum(1, keepdim=True))
+            .clamp(max=1)
+            .expand_as(predictions.scores)
+        )
     else:
-        share = (SHOWN - judged.above).clamp(min=0).minimum(judged.tied) / judged.tied
-    width = judged.mask.shape[1]
-    mask = judged.mask.numpy().ravel()
+        share = (SHOWN - predictions.above).clamp(min=0).minimum(
+            predictions.tied
+        ) / predictions.tied
+    width = predictions.mask.shape[1]
+    mask = predictions.mask.numpy().ravel()
     columns = {
-        "seed": np.repeat(blocks.seeds, width)[mask],
-        "item": blocks.items.ravel()[mask].astype(np.int32),
+        "seed": np.repeat(scores.seeds, width)[mask],
+        "item": scores.items.ravel()[mask].astype(np.int32),
         "share": share.double().numpy().ravel()[mask],
     }
     return pl.DataFrame(columns)

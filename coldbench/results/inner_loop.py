@@ -5,11 +5,11 @@ import polars as pl
 
 from coldbench.cell import Cell
 from coldbench.metrics.compute import mean_defined, per_user
-from coldbench.metrics.predictions import Judged
+from coldbench.metrics.predictions import Predictions
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import kept, lay
+from coldbench.results.user_scores import kept, pad_to_matrix
 
 SCHEMA = schema("method", "step", "support_loss query_loss value")
 
@@ -29,7 +29,8 @@ def steps(cells: dict[str, list[Cell]], metric: str) -> list[Row]:
         facts = traced[0].facts
         for (step,), part in trace.group_by("step", maintain_order=True):
             query, support = (
-                lay(part.filter(query=asked), ["user"], facts)[2] for asked in (True, False)
+                pad_to_matrix(part.filter(query=asked), ["user"], facts)[2]
+                for asked in (True, False)
             )
             rows.append(
                 {"method": method, "step": step, "support_loss": _mean("log-loss", support),
@@ -38,5 +39,5 @@ def steps(cells: dict[str, list[Cell]], metric: str) -> list[Row]:
     return rows
 
 
-def _mean(metric: str, judged: Judged) -> float | None:
-    return number(mean_defined(per_user(metric, judged))[0])
+def _mean(metric: str, predictions: Predictions) -> float | None:
+    return number(mean_defined(per_user(metric, predictions))[0])

@@ -7,31 +7,32 @@ Statistical Precipice" (2021).
 import numpy as np
 
 from coldbench.metrics import statistics
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks, Draws, Float
+from coldbench.results.user_scores import Float, MethodScores
 
 SCHEMA = schema("method", "", "iqm iqm_low iqm_high")
 
 
 def rows(setting: Setting) -> list[Row]:
     """At the largest K."""
-    return middle(setting.blocks, setting.column, setting.draws)
+    return interquartile(setting.scores, setting.column, setting.bootstrap)
 
 
-def middle(methods: dict[str, dict[int, Blocks]], column: int, draws: Draws) -> list[Row]:
+def interquartile(methods: MethodScores, column: int, bootstrap: Bootstrap) -> list[Row]:
     """At the largest K: the mean of the middle half of the users, which few outliers can move."""
     rows = []
     for method, by_shots in methods.items():
-        blocks = by_shots[max(by_shots)]
-        values = blocks.values[:, column]
+        scores = by_shots[max(by_shots)]
+        values = scores.values[:, column]
         here = ~np.isnan(values)
         if not here.any():
             continue
-        weights = draws.of(blocks)[:, here]
+        weights = bootstrap.weights(scores)[:, here]
         value = interquartile_mean(values[here], np.ones((1, int(here.sum()))))[0]
-        users = len(np.unique(blocks.users[here]))
+        users = len(np.unique(scores.users[here]))
         low, high = statistics.percentiles(interquartile_mean(values[here], weights), users)
         rows.append({"method": method, "iqm": number(value), "iqm_low": number(low),
                      "iqm_high": number(high)})  # fmt: skip

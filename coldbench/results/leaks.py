@@ -11,41 +11,39 @@ import numpy as np
 
 from coldbench.cell import Cell
 from coldbench.leakage import Check
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results import controls
-from coldbench.results.paired import CERTAIN
+from coldbench.results.paired import ALPHA
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks
+from coldbench.results.user_scores import MethodScores, UserScores
 
 SAME = 1e-6  # scores closer than this are the same
-ASKED = "all methods were asked for the same items"
-BLIND = "at K = 0 an item scores the same for every user"
-OTHERS = "another user's labels are worth nothing"
-READ = "the audit of every split can be read"
+SAME_QUERIES = "all methods were asked for the same items"
+USER_FREE = "at K = 0 an item scores the same for every user"
+PERMUTED_SUPPORT = "another user's labels are worth nothing"
+AUDITS_READABLE = "the audit of every split can be read"
 SCHEMA = schema("says who", "checked broken tied")
 
 
 def rows(setting: Setting) -> list[Row]:
     """Facts that must hold: on how many things checked, broken by whom."""
-    return facts(setting.blocks, setting.cells, setting.rows(controls))
+    return facts(setting.scores, setting.cells, setting.rows(controls))
 
 
-def facts(
-    methods: dict[str, dict[int, Blocks]], cells: dict[str, list[Cell]], controls: list[Row]
-) -> list[Row]:
+def facts(methods: MethodScores, cells: dict[str, list[Cell]], controls: list[Row]) -> list[Row]:
     """The leak audit: of the splits, then of the methods. `who` names what broke it."""
     done = [cell for many in cells.values() for cell in many if cell.status == "done"]
     found = [*_of_splits(done), _asked(done)]
     if any(0 in by_shots for by_shots in methods.values()):
         chance = {cell.name for cell in done if cell.facts.get("chance")}
-        told = {m: by[0] for m, by in methods.items() if 0 in by and m not in chance}
-        seeing = [method for method, blocks in told.items() if _sees_users(blocks)]
-        found.append(_fact(BLIND, len(told), seeing))
+        start = {m: by[0] for m, by in methods.items() if 0 in by and m not in chance}
+        seeing = [method for method, scores in start.items() if _sees_users(scores)]
+        found.append(_fact(USER_FREE, len(start), seeing))
     swapped = [row for row in controls if row["others"] is not None]
     if swapped:
         better = [row["method"] for row in swapped if _gains(row)]
-        found.append(_fact(OTHERS, len(swapped), better))
+        found.append(_fact(PERMUTED_SUPPORT, len(swapped), better))
     return found
 
 
@@ -75,7 +73,7 @@ def _of_splits(done: list[Cell]) -> list[Row]:
                     row["tied"] = (row["tied"] or 0) + check.tied
         except (OSError, ValueError, TypeError, KeyError):
             unread.append(path.parent.name)
-    return [*([_fact(READ, len(paths), unread)] if unread else []), *sums.values()]
+    return [*([_fact(AUDITS_READABLE, len(paths), unread)] if unread else []), *sums.values()]
 
 
 def _asked(done: list[Cell]) -> Row:
@@ -88,15 +86,15 @@ def _asked(done: list[Cell]) -> Row:
         for methods in sorted(by_hash.values(), key=len)[:-1]
         for method in methods
     ]
-    return _fact(ASKED, len(done), list(dict.fromkeys(odd)))
+    return _fact(SAME_QUERIES, len(done), list(dict.fromkeys(odd)))
 
 
-def _sees_users(blocks: Blocks) -> bool:
+def _sees_users(scores: UserScores) -> bool:
     """Whether an item of one seed scores differently for two users."""
-    mask = blocks.judged.mask.numpy()
-    score = blocks.judged.scores.numpy()[mask]
-    seed = np.broadcast_to(blocks.seeds[:, None], mask.shape)[mask]
-    key = np.unique(np.stack([seed, blocks.items[mask]]), axis=1, return_inverse=True)[1].ravel()
+    mask = scores.predictions.mask.numpy()
+    score = scores.predictions.scores.numpy()[mask]
+    seed = np.broadcast_to(scores.seeds[:, None], mask.shape)[mask]
+    key = np.unique(np.stack([seed, scores.items[mask]]), axis=1, return_inverse=True)[1].ravel()
     low, high = np.full(key.max() + 1, np.inf), np.full(key.max() + 1, -np.inf)
     np.minimum.at(low, key, score)
     np.maximum.at(high, key, score)
@@ -104,6 +102,6 @@ def _sees_users(blocks: Blocks) -> bool:
 
 
 def _gains(row: Row) -> bool:
-    better = 1 if known(row["metric"])[0].higher_is_better else -1
-    sure = row["others_p"] is not None and row["others_p"] < CERTAIN
+    better = 1 if parse_metric(row["metric"])[0].higher_is_better else -1
+    sure = row["others_p"] is not None and row["others_p"] < ALPHA
     return sure and row["others"] * better > 0

@@ -10,7 +10,7 @@ from coldbench.metrics.compute import chance
 from coldbench.results.rounding import number
 from coldbench.results.schema import REAL, TEXT, WHOLE, Row
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks, Float
+from coldbench.results.user_scores import Float, UserScores
 
 SCHEMA = {  # in the order of results.csv
     "method": TEXT, "shots": WHOLE, "metric": TEXT, "value": REAL, "low": REAL, "high": REAL,
@@ -22,11 +22,11 @@ def rows(setting: Setting) -> list[Row]:
     """Every method at every K, and "chance", which is exact; then, without numbers, what is not
     done."""
     found: list[Row] = []
-    for shots, blocks in setting.everyone.items():
+    for shots, scores in setting.everyone.items():
         for name in setting.metrics:
-            value = {"value": number(chance(name, blocks.judged))}
+            value = {"value": number(chance(name, scores.predictions))}
             if value["value"] is not None:
-                found.append(_row("chance", shots, name, blocks, value))
+                found.append(_row("chance", shots, name, scores, value))
     for method, cells in setting.cells.items():
         found += _levels(setting, method)
         for status, many in Counter(cell.status for cell in cells).items():
@@ -36,39 +36,39 @@ def rows(setting: Setting) -> list[Row]:
 
 
 def _levels(setting: Setting, method: str) -> Iterator[Row]:
-    by_shots = setting.blocks.get(method, {})
-    alike: dict[bytes, list[int]] = {}  # K that the same users met: resampled in one go
-    for shots, blocks in by_shots.items():
-        alike.setdefault(blocks.key, []).append(shots)
+    by_shots = setting.scores.get(method, {})
+    alike: dict[bytes, list[int]] = {}  # K of the same users: resampled in one go
+    for shots, scores in by_shots.items():
+        alike.setdefault(scores.key, []).append(shots)
     for many in alike.values():
         values = np.concatenate([by_shots[shots].values for shots in many], 1)
         first = by_shots[many[0]]
-        found = statistics.interval(values, setting.draws.of(first), seeds=first.seeds)
+        found = statistics.interval(values, setting.bootstrap.weights(first), seeds=first.seeds)
         ends = np.stack(found).reshape(3, len(many), len(setting.per_user))
         for place, shots in enumerate(many):
             yield from _level(setting, method, shots, ends[:, place])
 
 
 def _level(setting: Setting, method: str, shots: int, per_user: Float) -> Iterator[Row]:
-    blocks = setting.blocks[method][shots]
+    scores = setting.scores[method][shots]
     limited = setting.cells[method][0].spec.limit is not None
-    pooled = setting.draws.pooled(
-        [name for name in setting.metrics if name not in setting.per_user], blocks
+    pooled = setting.bootstrap.pooled(
+        [name for name in setting.metrics if name not in setting.per_user], scores
     )
     for name in setting.metrics:
         if name in setting.per_user:
             at = setting.per_user.index(name)
             mean, low, high = per_user[:, at]
-            users = int((~np.isnan(blocks.values[:, at])).sum())
+            users = int((~np.isnan(scores.values[:, at])).sum())
         else:
             mean, low, high = pooled[name]
-            users = len(blocks)
+            users = len(scores)
         more = {"value": number(mean), "low": number(low), "high": number(high)}
         status = "limited" if limited else "done"
-        yield _row(method, shots, name, blocks, more | {"users": users, "status": status})
+        yield _row(method, shots, name, scores, more | {"users": users, "status": status})
 
 
-def _row(method: str, shots: int, metric: str, blocks: Blocks, more: Row) -> Row:
-    seeds = len(np.unique(blocks.seeds))
+def _row(method: str, shots: int, metric: str, scores: UserScores, more: Row) -> Row:
+    seeds = len(np.unique(scores.seeds))
     row = {"method": method, "shots": shots, "metric": metric, "status": "done"}
-    return row | {"users": len(blocks), "seeds": seeds} | more
+    return row | {"users": len(scores), "seeds": seeds} | more

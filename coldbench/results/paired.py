@@ -1,6 +1,6 @@
 """Paired differences: a method beside its own K = 0 and beside the row to beat, user by user.
 
-The arithmetic is that of statistics.differences; here it is said which pairs, and in words.
+The arithmetic is that of statistics.differences; here are which pairs, and their rows.
 """
 
 from collections import defaultdict
@@ -9,15 +9,16 @@ from dataclasses import asdict
 import numpy as np
 
 from coldbench.metrics import statistics
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks, Draws, Float
+from coldbench.results.user_scores import Float, MethodScores, UserScores
 
-REFERENCE = "item-bias"  # the row to beat
-OWN = "K = 0"  # what a method is beside itself
-CERTAIN = 0.05  # a Holm-adjusted p below this is shown as real
+BASELINE = "item-bias"  # the row to beat
+OWN_ZERO_SHOT = "K = 0"  # what a method is beside itself
+ALPHA = 0.05  # a Holm-adjusted p below this is shown as real
 
 SCHEMA = schema(
     "method metric against", "shots users seeds", "mean low high p p_holm helped harmed detectable"
@@ -26,24 +27,24 @@ SCHEMA = schema(
 
 def rows(setting: Setting) -> list[Row]:
     """Every K: method minus `against`, in the metric's own unit."""
-    return gains(setting.blocks, setting.per_user, setting.draws)
+    return compare(setting.scores, setting.per_user, setting.bootstrap)
 
 
-def gains(methods: dict[str, dict[int, Blocks]], metrics: list[str], draws: Draws) -> list[Row]:
+def compare(methods: MethodScores, metrics: list[str], bootstrap: Bootstrap) -> list[Row]:
     """Every method at every K against its own K = 0 and against item-bias at the same K, on the
-    blocks that both have; p is adjusted by Holm over all that is tested of a metric at one K."""
+    users that both have; p is adjusted by Holm over all that is tested of a metric at one K."""
     rows: list[Row] = []
-    waiting: dict[bytes, list[tuple[int, Blocks, Float]]] = defaultdict(list)
+    waiting: dict[bytes, list[tuple[int, UserScores, Float]]] = defaultdict(list)
     for method, by_shots in methods.items():
-        for shots, blocks in by_shots.items():
+        for shots, scores in by_shots.items():
             others = {
-                OWN: by_shots.get(0) if shots else None,
-                REFERENCE: methods.get(REFERENCE, {}).get(shots) if method != REFERENCE else None,
+                OWN_ZERO_SHOT: by_shots.get(0) if shots else None,
+                BASELINE: methods.get(BASELINE, {}).get(shots) if method != BASELINE else None,
             }
-            for against, found in others.items():
-                if found is None:
+            for against, base in others.items():
+                if base is None:
                     continue
-                mine, other = blocks.beside(found)
+                mine, other = scores.align(base)
                 if not len(mine):
                     continue
                 waiting[mine.key].append((len(rows), mine, mine.values - other.values))
@@ -53,19 +54,19 @@ def gains(methods: dict[str, dict[int, Blocks]], metrics: list[str], draws: Draw
                      "seeds": seeds} for metric in metrics
                 ]  # fmt: skip
     for pairs in waiting.values():
-        blocks = pairs[0][1]
+        scores = pairs[0][1]
         changes = np.concatenate([change for _, _, change in pairs], 1)
-        differences = paired(changes, draws.of(blocks), blocks.seeds)
-        for (at, _, _), some in zip(pairs, _chunks(differences, len(metrics)), strict=True):
+        found = differences(changes, bootstrap.weights(scores), scores.seeds)
+        for (at, _, _), some in zip(pairs, _chunks(found, len(metrics)), strict=True):
             for row, more in zip(rows[at : at + len(metrics)], some, strict=True):
                 row.update(more)
-                if not known(row["metric"])[0].higher_is_better:
+                if not parse_metric(row["metric"])[0].higher_is_better:
                     row["helped"], row["harmed"] = row["harmed"], row["helped"]
     _adjust(rows)
     return [row for row in rows if row["users"]]
 
 
-def paired(
+def differences(
     changes: Float, weights: statistics.Weights, seeds: statistics.Int | None = None
 ) -> list[Row]:
     """statistics.differences of (n, m) changes as rows: rounded, None where one has no meaning."""

@@ -1,16 +1,17 @@
-"""Any two methods of a setting side by side, over the users that both met."""
+"""Any two methods of a setting side by side, over the users that both have."""
 
 from itertools import combinations
 
 import numpy as np
 
 from coldbench.metrics import statistics
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results import paired
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks, Draws, Float
+from coldbench.results.user_scores import Float, MethodScores, UserScores
 
 SCHEMA = schema(
     "method other metric", "shots users", "mean low high p p_holm helped harmed detectable"
@@ -19,34 +20,32 @@ SCHEMA = schema(
 
 def rows(setting: Setting) -> list[Row]:
     """Method minus other at the largest K, by the headline metric."""
-    return pairs(setting.blocks, setting.headline, setting.column, setting.draws)
+    return pairs(setting.scores, setting.headline, setting.column, setting.bootstrap)
 
 
-def pairs(
-    methods: dict[str, dict[int, Blocks]], metric: str, column: int, draws: Draws
-) -> list[Row]:
-    """Every method less every other at the largest K, over the users that both met. `column` is
-    the metric's place in the blocks' values. Holm's correction is over all these pairs."""
+def pairs(methods: MethodScores, metric: str, column: int, bootstrap: Bootstrap) -> list[Row]:
+    """Every method less every other at the largest K, over the users that both have. `column` is
+    the metric's place in the users' values. Holm's correction is over all these pairs."""
     rows: list[Row] = []
-    waiting: dict[bytes, list[tuple[int, Blocks, Float]]] = {}
+    waiting: dict[bytes, list[tuple[int, UserScores, Float]]] = {}
     for one, other in combinations(methods, 2):
         shots = max(methods[one])
         if shots not in methods[other]:
             continue
-        mine, theirs = methods[one][shots].beside(methods[other][shots])
+        mine, theirs = methods[one][shots].align(methods[other][shots])
         if not len(mine):
             continue
         change = mine.values[:, column] - theirs.values[:, column]
         waiting.setdefault(mine.key, []).append((len(rows), mine, change))
         rows.append({"method": one, "other": other, "shots": shots, "metric": metric})
     for many in waiting.values():
-        blocks, changes = many[0][1], np.stack([change for _, _, change in many], 1)
-        found = paired.paired(changes, draws.of(blocks), blocks.seeds)
+        scores, changes = many[0][1], np.stack([change for _, _, change in many], 1)
+        found = paired.differences(changes, bootstrap.weights(scores), scores.seeds)
         for (at, _, _), more in zip(many, found, strict=True):
             rows[at].update(more)
     p = np.array([np.nan if row["p"] is None else row["p"] for row in rows])
     for row, adjusted in zip(rows, statistics.holm(p), strict=True):
         row["p_holm"] = number(adjusted)
-        if not known(metric)[0].higher_is_better:
+        if not parse_metric(metric)[0].higher_is_better:
             row["helped"], row["harmed"] = row["harmed"], row["helped"]
     return [row for row in rows if row["users"]]

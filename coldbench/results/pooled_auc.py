@@ -5,25 +5,25 @@ which ranks nobody's items. Its pairs are split here into those within a user an
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from coldbench.metrics.compute import per_user, pooled
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks, Float
+from coldbench.results.user_scores import Float, MethodScores, UserScores
 
 SCHEMA = schema("method", "", "pooled within between share level")
 
 
 def rows(setting: Setting) -> list[Row]:
     """The pooled AUC and its parts."""
-    return pooled_auc(setting.blocks)
+    return pooled_auc(setting.scores)
 
 
-def pooled_auc(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
+def pooled_auc(methods: MethodScores) -> list[Row]:
     """The pooled AUC at the largest K and its two parts, each a mean over seeds.
 
     pooled = share x within + (1 - share) x between. `level`: the AUC that is left when every user's
@@ -31,12 +31,12 @@ def pooled_auc(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
     """
     rows = []
     for method, by_shots in methods.items():
-        blocks = by_shots[max(by_shots)]
-        if blocks.judged.likes_alone:
+        scores = by_shots[max(by_shots)]
+        if scores.predictions.positive_only:
             continue
         parts = [
-            _split(blocks.take(np.flatnonzero(blocks.seeds == seed)))
-            for seed in np.unique(blocks.seeds)
+            _split(scores.take(np.flatnonzero(scores.seeds == seed)))
+            for seed in np.unique(scores.seeds)
         ]
         whole, within, share, level = np.mean(parts, 0)
         between = (whole - share * within) / (1 - share) if share < 1 else np.nan
@@ -47,19 +47,19 @@ def pooled_auc(methods: dict[str, dict[int, Blocks]]) -> list[Row]:
     return rows
 
 
-def _split(blocks: Blocks) -> Float:
+def _split(scores: UserScores) -> Float:
     """Pooled AUC, its part within users, that part's share of all pairs, AUC of users' levels."""
-    judged = blocks.judged
-    likes = judged.relevant.sum(1).double()
-    dislikes = judged.mask.sum(1) - likes
+    predictions = scores.predictions
+    likes = predictions.relevant.sum(1).double()
+    dislikes = predictions.mask.sum(1) - likes
     pairs = likes * dislikes  # (B,)
-    own = per_user("auc", judged).nan_to_num(0)
+    own = per_user("auc", predictions).nan_to_num(0)
     within = (pairs * own).sum() / pairs.sum()
     share = pairs.sum() / (likes.sum() * dislikes.sum())
-    mean = judged.scores.sum(1, keepdim=True) / judged.mask.sum(1, keepdim=True)
-    level = _auc((mean * judged.mask).expand_as(judged.scores), blocks)
-    return np.array([float(pooled("auc-pooled", judged)), float(within), float(share), level])
+    mean = predictions.scores.sum(1, keepdim=True) / predictions.mask.sum(1, keepdim=True)
+    level = _auc((mean * predictions.mask).expand_as(predictions.scores), scores)
+    return np.array([float(pooled("auc-pooled", predictions)), float(within), float(share), level])
 
 
-def _auc(scores: Any, blocks: Blocks) -> float:
-    return float(pooled("auc-pooled", replace(blocks.judged, scores=scores)))
+def _auc(level: Tensor, scores: UserScores) -> float:
+    return float(pooled("auc-pooled", replace(scores.predictions, scores=level)))

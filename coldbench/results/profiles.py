@@ -6,36 +6,37 @@ Dolan & Moré, "Benchmarking Optimization Software with Performance Profiles" (2
 import numpy as np
 
 from coldbench.metrics import statistics
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
-from coldbench.results.user_scores import Blocks, Draws
+from coldbench.results.user_scores import MethodScores
 
-STEPS = np.linspace(0, 1, 41)  # thresholds, as a share of the metric's range in this section
+STEPS = np.linspace(0, 1, 41)  # thresholds, as a share of the metric's range in this setting
 
 SCHEMA = schema("method", "", "threshold share low high")
 
 
 def rows(setting: Setting) -> list[Row]:
     """The share of users above each threshold of the headline metric."""
-    return profile(setting.blocks, setting.column, setting.draws)
+    return profile(setting.scores, setting.column, setting.bootstrap)
 
 
-def profile(methods: dict[str, dict[int, Blocks]], column: int, draws: Draws) -> list[Row]:
+def profile(methods: MethodScores, column: int, bootstrap: Bootstrap) -> list[Row]:
     """At the largest K: the share of users above each threshold, with its interval."""
     last = {method: by_shots[max(by_shots)] for method, by_shots in methods.items()}
     if not last:
         return []
-    every = np.concatenate([blocks.values[:, column] for blocks in last.values()])
+    every = np.concatenate([scores.values[:, column] for scores in last.values()])
     every = every[~np.isnan(every)]
     if not len(every):
         return []
     thresholds = every.min() + STEPS * np.ptp(every)
     rows = []
-    for method, blocks in last.items():
-        values = blocks.values[:, column, None]
+    for method, scores in last.items():
+        values = scores.values[:, column, None]
         above = np.where(np.isnan(values), np.nan, (values > thresholds).astype(np.float64))
-        found = statistics.interval(above, draws.of(blocks), seeds=blocks.seeds)
+        found = statistics.interval(above, bootstrap.weights(scores), seeds=scores.seeds)
         for at, threshold in enumerate(thresholds):
             share, low, high = (number(x[at]) for x in found)
             rows.append(

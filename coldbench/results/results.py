@@ -1,7 +1,7 @@
 """What a run found: every metric with its interval, every gain with its test, every cost.
 
-Read from the cells alone, so that a new metric reruns nothing. The unit is a block: one evaluated
-user under one seed. Intervals resample users, each with all their blocks; differences pair blocks.
+Read from the cells alone, so that a new metric reruns nothing. The unit is an evaluated user:
+a user under one seed. Intervals resample users, each under all their seeds; differences pair rows.
 """
 
 from collections.abc import Iterator
@@ -45,15 +45,15 @@ DEFAULT_METRICS = tuple(
 ANALYSES: dict[str, Analysis] = {
     "table": levels,
     "gains": paired,
-    "moved": adaptation,
+    "adaptation": adaptation,
     "costs": costs,
     "reports": classification,
     "pairs": pairwise,
     "profiles": profiles,
-    "middle": interquartile,
+    "interquartile": interquartile,
     "reliability": calibration,
     "pooled": pooled_auc,
-    "buckets": subgroups,
+    "subgroups": subgroups,
     "exposure": exposure,
     "controls": controls,
     "leaks": leaks,
@@ -84,8 +84,8 @@ class Results:
         return next((c.spec.limit for c in self.cells if c.spec.limit is not None), None)
 
     @cached_property
-    def sections(self) -> list[tuple[str, str]]:
-        """The (dataset, protocol) pairs of the run."""
+    def settings(self) -> list[tuple[str, str]]:
+        """(dataset, protocol) of each setting of the run."""
         return list(dict.fromkeys((c.spec.dataset, c.spec.protocol) for c in self.cells))
 
     @cached_property

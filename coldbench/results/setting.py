@@ -12,9 +12,10 @@ import polars as pl
 
 from coldbench.cell import Cell
 from coldbench.errors import UserError
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.schema import Row, Schema
-from coldbench.results.user_scores import Blocks, Draws, read_blocks
+from coldbench.results.user_scores import MethodScores, read_user_scores
 
 HEADLINE = "ndcg@5"  # the metric that verdicts are about
 
@@ -28,7 +29,7 @@ class Analysis(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class SplitFacts:
     """What the splits of a setting say, by seed: benchmarks/splits.py."""
 
     users: pl.DataFrame  # seed, user, activity, entropy, and groups of people
@@ -37,7 +38,7 @@ class Known:
 
 def headline(metrics: Sequence[str]) -> str:
     """The metric that verdicts are about."""
-    users = [name for name in metrics if known(name)[0].per_user]
+    users = [name for name in metrics if parse_metric(name)[0].per_user]
     if not users:
         raise UserError("a report needs a metric per user, such as ndcg@5")
     return HEADLINE if HEADLINE in users else users[0]
@@ -49,19 +50,21 @@ class Setting:
     def __init__(
         self, metrics: Sequence[str], resamples: int, methods: dict[str, list[Cell]]
     ) -> None:
-        self.metrics, self.draws, self.cells = metrics, Draws(resamples), methods
-        self.per_user = [name for name in metrics if known(name)[0].per_user]
+        self.metrics, self.bootstrap, self.cells = metrics, Bootstrap(resamples), methods
+        self.per_user = [name for name in metrics if parse_metric(name)[0].per_user]
         self.headline = headline(metrics)
-        self.column = self.per_user.index(self.headline)  # its place in the values of blocks
-        self.blocks: dict[str, dict[int, Blocks]] = {}  # method -> K -> its users
+        self.column = self.per_user.index(self.headline)  # its place in the values of a user
+        self.scores: MethodScores = {}  # method -> K -> its users
         first: dict[int, Cell] = {}  # of every seed, to know all the evaluated users by
         for method, cells in methods.items():
             done = [cell for cell in cells if cell.status == "done"]
             for cell in done:
                 first.setdefault(cell.spec.seed, cell)
             if done:
-                self.blocks[method] = read_blocks(done, self.per_user)
-        self.everyone = read_blocks(list(first.values()), ()) if first else {}  # K -> all users
+                self.scores[method] = read_user_scores(done, self.per_user)
+        self.everyone = (
+            read_user_scores(list(first.values()), ()) if first else {}
+        )  # K -> all users
         self._rows: dict[Analysis, list[Row]] = {}
 
     def rows(self, analysis: Analysis) -> list[Row]:
@@ -71,26 +74,26 @@ class Setting:
         return self._rows[analysis]
 
     @cached_property
-    def known(self) -> Known | None:
+    def split_facts(self) -> SplitFacts | None:
         """What the splits say of users and items."""
-        return _known([cell for cells in self.cells.values() for cell in cells])
+        return _split_facts([cell for cells in self.cells.values() for cell in cells])
 
     def users(self) -> Iterator[pl.DataFrame]:
-        for method, by_shots in self.blocks.items():
-            for shots, blocks in by_shots.items():
+        for method, by_shots in self.scores.items():
+            for shots, scores in by_shots.items():
                 columns = {
                     name: pl.Series(values).fill_nan(None)
-                    for name, values in zip(self.per_user, blocks.values.T, strict=True)
+                    for name, values in zip(self.per_user, scores.values.T, strict=True)
                 }
                 yield pl.DataFrame(
-                    {"seed": blocks.seeds, "user": blocks.users, **columns}
+                    {"seed": scores.seeds, "user": scores.users, **columns}
                 ).select(
                     pl.lit(method).alias("method"), "seed", "user", pl.lit(shots).alias("shots"),
                     *columns,
                 )  # fmt: skip
 
 
-def _known(cells: list[Cell]) -> Known | None:
+def _split_facts(cells: list[Cell]) -> SplitFacts | None:
     """What the splits say of users and items, by seed; None where one is missing or torn."""
     folders = {cell.spec.seed: cell.split for cell in cells if cell.status == "done"}
     if not folders:
@@ -109,4 +112,4 @@ def _known(cells: list[Cell]) -> Known | None:
         )
     except (OSError, pl.exceptions.PolarsError):
         return None
-    return Known(users, items)
+    return SplitFacts(users, items)

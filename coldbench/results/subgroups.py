@@ -1,6 +1,6 @@
 """For whom, and on what: quality by the popularity of items and by kind of user.
 
-A user's group counts the section's headline metric. An item's counts how often it is ordered
+A user's group counts the setting's headline metric. An item's counts how often it is ordered
 rightly: among the pairs of a user's items with different labels that it is part of; in a ranked
 catalogue, the share of it that the item stands above. Ties count half.
 """
@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from coldbench.metrics import statistics
-from coldbench.metrics.predictions import Judged
+from coldbench.metrics.predictions import Predictions
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.rounding import number
 from coldbench.results.schema import Row, schema
-from coldbench.results.setting import Known, Setting
-from coldbench.results.user_scores import Blocks, Draws, Float
+from coldbench.results.setting import Setting, SplitFacts
+from coldbench.results.user_scores import Float, MethodScores, UserScores
 
 FEWEST = 10  # evaluated users that a group must have to be shown
 TENTHS = 10
@@ -28,22 +29,22 @@ SCHEMA = schema("method kind bucket", "shots n", "value low high gain gain_low g
 
 def rows(setting: Setting) -> list[Row]:
     """Level and gain over K = 0 of groups of items and users."""
-    if setting.known is None:
+    if setting.split_facts is None:
         return []
-    return buckets(setting.blocks, setting.column, setting.draws, setting.known)
+    return subgroups(setting.scores, setting.column, setting.bootstrap, setting.split_facts)
 
 
-def buckets(
-    methods: dict[str, dict[int, Blocks]], column: int, draws: Draws, known: Known
+def subgroups(
+    methods: MethodScores, column: int, bootstrap: Bootstrap, facts: SplitFacts
 ) -> list[Row]:
     """Each group of items and of users, at the largest K: the level, and the gain over K = 0."""
     rows: list[Row] = []
     for method, by_shots in methods.items():
         after = by_shots[max(by_shots)]
         before = by_shots.get(0, after)
-        after, before = after.beside(before)
+        after, before = after.align(before)
         names, now, then = [], [], []
-        for name, one, other in _groups(after, before, column, known):
+        for name, one, other in _groups(after, before, column, facts):
             if (~np.isnan(one)).sum() >= FEWEST:
                 names.append(name)
                 now.append(one)
@@ -51,7 +52,7 @@ def buckets(
         if not names:
             continue
         both = np.stack([*now, *(a - b for a, b in zip(now, then, strict=True))], 1)
-        found = statistics.interval(both, draws.of(after), seeds=after.seeds)
+        found = statistics.interval(both, bootstrap.weights(after), seeds=after.seeds)
         for at, (kind, bucket) in enumerate(names):
             level, gain = ([number(x[at + step]) for x in found] for step in (0, len(names)))
             rows.append(
@@ -64,20 +65,22 @@ def buckets(
 
 
 def _groups(
-    after: Blocks, before: Blocks, column: int, known: Known
+    after: UserScores, before: UserScores, column: int, facts: SplitFacts
 ) -> Iterator[tuple[tuple[str, str], Float, Float]]:
-    """(kind, bucket) and (B,) values after and before, NaN where a block has none of it."""
-    items = _of_items(after, known)  # (B, Q) the tenth, 0: unseen, -1: no item
-    right, before_right = (rightly_ordered(blocks.judged).numpy() for blocks in (after, before))
+    """(kind, bucket) and (B,) values after and before, NaN where a user has none of it."""
+    items = _of_items(after, facts)  # (B, Q) the tenth, 0: unseen, -1: no item
+    right, before_right = (
+        rightly_ordered(scores.predictions).numpy() for scores in (after, before)
+    )
     for tenth in range(TENTHS + 1):
         name = f"tenth {tenth}" if tenth else "never rated"
         here = items == tenth
         yield ("item popularity", name), _row_means(right, here), _row_means(before_right, here)
     users = pl.DataFrame({"seed": after.seeds, "user": after.users}).join(
-        known.users, ["seed", "user"], "left", maintain_order="left"
+        facts.users, ["seed", "user"], "left", maintain_order="left"
     )
     now, then = after.values[:, column], before.values[:, column]
-    for kind, names, place in _of_users(users, known.users["activity"].to_numpy()):
+    for kind, names, place in _of_users(users, facts.users["activity"].to_numpy()):
         for at, name in enumerate(names):
             yield (
                 (kind, name),
@@ -89,8 +92,8 @@ def _groups(
 def _of_users(
     users: pl.DataFrame, everyone: NDArray[np.int64]
 ) -> Iterator[tuple[str, list[str], NDArray[np.int64]]]:
-    """Each kind, its groups in their order, and (B,) which of them every block belongs to.
-    everyone: the activity of all judged users, so that every method is cut into the same groups."""
+    """Each kind, its groups in their order, and (B,) which of them every user belongs to.
+    everyone: the activity of all evaluated users: every method is cut into the same groups."""
     cuts = np.unique(np.quantile(everyone, [1 / 3, 2 / 3]).astype(np.int64))
     ends = [int(everyone.min()) - 1, *map(int, cuts), int(everyone.max())]
     names = [
@@ -99,15 +102,15 @@ def _of_users(
     ]
     place = np.searchsorted(cuts, users["activity"].fill_null(0).to_numpy())
     yield "interactions of the user", names, place
-    bits = users["entropy"].fill_null(float("nan")).to_numpy()
-    if not np.isnan(bits).all():
+    entropy = users["entropy"].fill_null(float("nan")).to_numpy()
+    if not np.isnan(entropy).all():
         names = ["only likes or only dislikes", "up to .9 bits", "balanced, above .9 bits"]
-        place = np.where(np.isnan(bits), -1, (bits > 0).astype(np.int64) + (bits > 0.9))
+        place = np.where(np.isnan(entropy), -1, (entropy > 0).astype(np.int64) + (entropy > 0.9))
         yield "likes and dislikes among the labels", names, place
     for group in users.columns[4:]:
         names = sorted(users[group].drop_nulls().unique(), key=_by_number)
-        known = users[group].replace_strict(names, range(len(names)), default=-1)
-        yield group, names, known.to_numpy().astype(np.int64)
+        numbers = users[group].replace_strict(names, range(len(names)), default=-1)
+        yield group, names, numbers.to_numpy().astype(np.int64)
 
 
 def _by_number(name: str) -> tuple[int, str]:
@@ -116,15 +119,15 @@ def _by_number(name: str) -> tuple[int, str]:
     return (int(numbers[-1]) if numbers else 0) - name.startswith("under"), name
 
 
-def _of_items(blocks: Blocks, known: Known) -> NDArray[np.int64]:
-    tenths = known.items.with_columns(tenth=_tenth(pl.col("seen")).over("seed"))
-    shape = blocks.items.shape
+def _of_items(scores: UserScores, facts: SplitFacts) -> NDArray[np.int64]:
+    tenths = facts.items.with_columns(tenth=_tenth(pl.col("seen")).over("seed"))
+    shape = scores.items.shape
     rows = pl.DataFrame(
-        {"seed": np.repeat(blocks.seeds, shape[1]), "item": blocks.items.ravel()},
+        {"seed": np.repeat(scores.seeds, shape[1]), "item": scores.items.ravel()},
         schema_overrides={"item": pl.Int32},
     ).join(tenths, ["seed", "item"], "left", maintain_order="left")
     found = rows["tenth"].fill_null(-1).to_numpy().reshape(shape).astype(np.int64)
-    return np.where(blocks.judged.mask.numpy(), found, -1)
+    return np.where(scores.predictions.mask.numpy(), found, -1)
 
 
 def _tenth(seen: pl.Expr) -> pl.Expr:
@@ -134,19 +137,21 @@ def _tenth(seen: pl.Expr) -> pl.Expr:
     return (share * TENTHS).floor().clip(0, TENTHS - 1).fill_null(-1).cast(pl.Int64) + 1
 
 
-def rightly_ordered(judged: Judged) -> torch.Tensor:
+def rightly_ordered(predictions: Predictions) -> torch.Tensor:
     """(B, Q) share of an item's pairs that are in the right order, NaN where it has none."""
-    if judged.likes_alone:
-        beaten = judged.candidates[:, None] - judged.above - (judged.tied + 1) / 2
-        return (beaten / (judged.candidates[:, None] - 1)).masked_fill(~judged.mask, torch.nan)
+    if predictions.positive_only:
+        beaten = predictions.candidates[:, None] - predictions.above - (predictions.tied + 1) / 2
+        return (beaten / (predictions.candidates[:, None] - 1)).masked_fill(
+            ~predictions.mask, torch.nan
+        )
     parts = []
-    for part in judged.parts():
+    for part in predictions.parts():
         truth = (part.labels[:, :, None] - part.labels[:, None]).sign()
-        said = (part.scores[:, :, None] - part.scores[:, None]).sign()
+        predicted = (part.scores[:, :, None] - part.scores[:, None]).sign()
         pairs = (truth != 0) & part.mask[:, :, None] & part.mask[:, None]
-        right = torch.where(said == 0, 0.5, (said == truth).double()) * pairs
+        right = torch.where(predicted == 0, 0.5, (predicted == truth).double()) * pairs
         parts.append(right.sum(2) / pairs.sum(2))
-    return torch.cat(parts) if parts else judged.scores
+    return torch.cat(parts) if parts else predictions.scores
 
 
 def _row_means(values: Float, here: NDArray[np.bool_]) -> Float:

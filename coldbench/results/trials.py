@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from coldbench.errors import UserError
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 
 FILE = "trials.jsonl"
 CURVE = {
@@ -24,7 +24,7 @@ CURVE = {
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of one method, judged on valid users."""
+    """One configuration of one method, evaluated on valid users."""
 
     dataset: str
     protocol: str
@@ -36,7 +36,7 @@ class Trial:
     status: str  # "done", "failed" or "unavailable"
     reason: str  # one line, else ""
     value: float | None  # mean over users; None where it failed
-    by_user: list[float | None]  # mean over K of each judged user, in one order; None: undefined
+    by_user: list[float | None]  # mean over K of each evaluated user, in one order; None: undefined
     seconds: float  # it took
 
 
@@ -69,7 +69,7 @@ def best_of(trials: Sequence[Trial]) -> Trial | None:
     done = [trial for trial in trials if trial.value is not None]
     if not done:
         return None
-    sign = -1 if known(done[0].metric)[0].higher_is_better else 1
+    sign = -1 if parse_metric(done[0].metric)[0].higher_is_better else 1
     return min(done, key=lambda trial: sign * (trial.value or 0.0))
 
 

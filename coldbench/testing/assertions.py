@@ -1,9 +1,9 @@
 """What several checks assert of scores."""
 
-import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch
+from coldbench.metrics.predictions import invalid_scores
 
 CLOSE = 1e-5  # scores that may differ by the order of a sum
 
@@ -11,10 +11,8 @@ CLOSE = 1e-5  # scores that may differ by the order of a sum
 def sound(scores: Tensor, batch: EpisodeBatch) -> None:
     """Of the asked shape, finite and in 0..1."""
     of_shape(scores, batch)
-    assert bool(torch.isfinite(scores).all()), "a score is not finite"
-    if scores.numel():
-        low, high = float(scores.min()), float(scores.max())
-        assert low >= 0 and high <= 1, f"scores from {low} to {high}"
+    if invalid_scores(scores).any():
+        raise AssertionError(f"scores from {float(scores.min())} to {float(scores.max())}")
 
 
 def a_tensor(scores: object) -> None:

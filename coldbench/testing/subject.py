@@ -16,7 +16,7 @@ from torch import Tensor
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.method import Method, from_params
 from coldbench.metrics.compute import per_user
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.seeds import Seeds
 from coldbench.testing.assertions import a_tensor
 from coldbench.testing.side_effects import changed, restored, watched, world_state
@@ -129,8 +129,8 @@ class Subject:
             given = batch.support
             given = replace(given, labels=1 - given.labels) if turned else given
             scores, query = self.predict(with_support(batch, given), method), batch.query
-            judged = judge(scores, query.labels, query.mask, like_at=0.625)
-            parts.append(per_user("auc", judged))
+            predictions = rank_predictions(scores, query.labels, query.mask, like_at=0.625)
+            parts.append(per_user("auc", predictions))
         values = torch.cat(parts)
         return values[~values.isnan()]
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldbench import registry
-from coldbench.augment.resampling import balanced, by_activity
+from coldbench.augment.resampling import balanced
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
@@ -91,44 +91,9 @@ def test_a_log_of_likes_alone_is_refused_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-@settings(max_examples=100, deadline=None)
-@given(histories, st.sampled_from([0.0, 0.5, 1.0, 500.0]), st.integers(0, 9), st.booleans())
-def test_a_drawn_user_is_there_with_the_whole_history(
-    labels: list[list[float]], power: float, seed: int, timed: bool
-) -> None:
-    before = users_of(labels, timed=timed)
-    after = by_activity(before, power, seed)
-    was = dict(rows_of(before))
-    if any(labels):
-        assert after.log.n_users == sum(map(bool, labels))
-        assert after.log.counts.min() > 0
-    for number, rows in rows_of(after):
-        assert rows == was[number]
-
-
-@pytest.mark.parametrize(("power", "share"), [(0, 0.5), (1, 1 / 11), (0.5, 1 / (1 + 10**0.5))])
-def test_heavy_users_are_drawn_by_a_power_of_their_count(power: float, share: float) -> None:
-    before = users_of([[1.0] * 40, [0.0] * 4] * 1_000)
-    after = by_activity(before, power, 3)
-    assert (after.log.counts == 40).mean() == pytest.approx(share, abs=0.045)
-
-
-def test_at_power_1_users_of_any_activity_hold_like_numbers_of_rows() -> None:
-    before = users_of([[1.0] * 40, [0.0] * 4] * 1_000)
-    after = by_activity(before, 1, 0)
-    assert before.labels.mean() > 0.9
-    assert after.labels.mean() == pytest.approx(0.5, abs=0.1)
-
-
-def test_however_great_the_power_the_least_active_are_drawn() -> None:
-    after = by_activity(users_of([[1.0] * 40, [0.0] * 4, [1.0] * 5]), 1e6, 0)
-    assert after.ids.tolist() == [8, 8, 8]
-
-
 def test_the_same_seed_draws_the_same_and_another_seed_otherwise() -> None:
-    for draw in (balanced, lambda users, seed: by_activity(users, 0.5, seed)):
-        assert rows_of(draw(MIXED, 1)) == rows_of(draw(MIXED, 1))
-        assert len({str(rows_of(draw(MIXED, seed))) for seed in range(8)}) > 1
+    assert rows_of(balanced(MIXED, 1)) == rows_of(balanced(MIXED, 1))
+    assert len({str(rows_of(balanced(MIXED, seed))) for seed in range(8)}) > 1
 
 
 def test_cold_and_valid_users_and_the_warm_ones_given_are_left_as_they_were() -> None:
@@ -139,23 +104,22 @@ def test_cold_and_valid_users_and_the_warm_ones_given_are_left_as_they_were() ->
     def content(users: Users) -> tuple[object, ...]:
         return users.log.hash(), users.labels.tobytes(), users.ids.tobytes()
 
-    def all_of(judged: Episodes) -> tuple[object, ...]:
-        return *content(judged.users), judged.support.tobytes(), judged.query.tobytes()
+    def all_of(cold: Episodes) -> tuple[object, ...]:
+        return *content(cold.users), cold.support.tobytes(), cold.query.tobytes()
 
     before = content(cut.warm), all_of(cut.valid), all_of(cut.cold)
-    judged = {*cut.cold.users.ids.tolist(), *cut.valid.users.ids.tolist()}
-    for after in (balanced(cut.warm, 0), by_activity(cut.warm, 1, 0)):
-        assert not judged & set(after.ids.tolist())
-        for column in (after.log.items, after.log.ratings, after.labels, after.ids):
-            column[:] = 0
+    evaluated = {*cut.cold.users.ids.tolist(), *cut.valid.users.ids.tolist()}
+    after = balanced(cut.warm, 0)
+    assert not evaluated & set(after.ids.tolist())
+    for column in (after.log.items, after.log.ratings, after.labels, after.ids):
+        column[:] = 0
     assert (content(cut.warm), all_of(cut.valid), all_of(cut.cold)) == before
 
 
 def test_no_episode_of_resampled_users_asks_for_an_item_of_its_support() -> None:
-    for users in (balanced(MIXED, 0), by_activity(MIXED, 1, 0)):
-        for batch in users.sample(20, 8, shots=(1, 2, 4), query=3, seed=0):
-            seen = batch.support.items[:, :, None] == batch.query.items[:, None]
-            assert not (seen & batch.support.mask[:, :, None] & batch.query.mask[:, None]).any()
+    for batch in balanced(MIXED, 0).sample(20, 8, shots=(1, 2, 4), query=3, seed=0):
+        seen = batch.support.items[:, :, None] == batch.query.items[:, None]
+        assert not (seen & batch.support.mask[:, :, None] & batch.query.mask[:, None]).any()
 
 
 def test_a_log_of_likes_alone_is_balanced_already() -> None:

@@ -91,7 +91,7 @@ def test_a_split_is_the_same_for_its_number_and_other_for_another() -> None:
 
 def test_chance_in_the_rating_task_is_one_half_one_half_and_7040() -> None:
     cold = tenths().cold
-    judged = metarec.judged("rating", torch.rand(58, 10), labels(cold), 0)
+    judged = metarec.predictions_of("rating", torch.rand(58, 10), labels(cold), 0)
     assert judged.relevant.sum(1).eq(5).all()
     found = [chance(metric, judged) for metric in metarec.METRICS]
     # the first of 5 relevant of 10 is at 1 to 5 with chance 1/2, 5/18, 5/36, 5/84, 5/252
@@ -103,17 +103,17 @@ def test_chance_in_the_rating_task_is_one_half_one_half_and_7040() -> None:
 
 def test_what_is_relevant_in_the_rating_task_has_the_highest_labels() -> None:
     truth = labels(tenths().cold)
-    relevant = metarec.judged("rating", torch.rand(58, 10), truth, 0).relevant
+    relevant = metarec.predictions_of("rating", torch.rand(58, 10), truth, 0).relevant
     low = truth.masked_fill(~relevant, 2).amin(1)
     assert bool((truth.masked_fill(relevant, -1).amax(1) <= low).all())
-    other = metarec.judged("rating", torch.rand(58, 10), truth, 1).relevant
+    other = metarec.predictions_of("rating", torch.rand(58, 10), truth, 1).relevant
     assert not torch.equal(relevant, other), "ties are broken by the split's lot"
 
 
 @pytest.mark.parametrize("task", ["rating", "click"])
 def test_a_constant_measures_as_chance(task: str) -> None:
     made = tenths()
-    judged = metarec.judged(task, constant(made, made.cold), labels(made.cold), 0)
+    judged = metarec.predictions_of(task, constant(made, made.cold), labels(made.cold), 0)
     for metric in metarec.METRICS:
         value = float(per_user(metric, judged).nanmean())
         assert value == pytest.approx(chance(metric, judged), abs=1e-12)
@@ -121,7 +121,7 @@ def test_a_constant_measures_as_chance(task: str) -> None:
 
 def test_a_click_is_four_stars_or_more() -> None:
     cold = tenths().cold
-    judged = metarec.judged("click", torch.rand(58, 10), labels(cold), 0)
+    judged = metarec.predictions_of("click", torch.rand(58, 10), labels(cold), 0)
     assert np.array_equal(judged.relevant.numpy(), cold.users.log.ratings[cold.query] >= 4)
 
 
@@ -223,7 +223,7 @@ def test_item_bias_comes_out_as_it_was_first_measured() -> None:
         made = tenths(number)
         [(_, method)] = ours.learnt(["item-bias"], made, blank, Seeds.of(number))
         given = ours.scores(method, made.cold)
-        judged = metarec.judged("rating", given, labels(made.cold), number)
+        judged = metarec.predictions_of("rating", given, labels(made.cold), number)
         found.append([float(per_user(metric, judged).mean()) for metric in metarec.METRICS[:2]])
     precision, ndcg = np.mean(found, 0)
     assert precision == pytest.approx(0.591, abs=0.02)

@@ -16,7 +16,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Feedback
 from coldbench.method import Method, from_params
 from coldbench.metrics.compute import per_user
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 from coldbench.testing.check_method import World, make_world
@@ -322,8 +322,8 @@ def test_it_is_trained_for_the_gain_that_it_is_judged_by(world: World_, likes: b
     batch = replace(batch, query=replace(query, labels=labels))
     with torch.no_grad():
         lost, scores = method._loss(batch), method.score(method.adapt(batch.support), query.items)
-    judged = judge(scores, labels, query.mask, like_at=0.5, graded=not likes)
-    found, known = 1 - lost, per_user("ndcg@10", judged).float()
+    predictions = rank_predictions(scores, labels, query.mask, like_at=0.5, graded=not likes)
+    found, known = 1 - lost, per_user("ndcg@10", predictions).float()
     torch.testing.assert_close(found[~known.isnan()], known[~known.isnan()], rtol=0, atol=1e-5)
 
 

@@ -18,7 +18,7 @@ from coldbench.errors import Unavailable, UserError
 from coldbench.interactions import SECOND, Interactions
 from coldbench.method import Method, from_params
 from coldbench.metrics.compute import per_user
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
@@ -107,7 +107,7 @@ def test_calibrating_turns_no_two_items_of_a_user_round(base: str, world: World_
     apart = [x[:, :, None] - x[:, None] for x in (plain.double(), moved.double())]
     assert float((apart[0] * apart[1]).min()) >= 0
     values = [
-        per_user("auc", judge(x, batch.query.labels, batch.query.mask, like_at=0.625))
+        per_user("auc", rank_predictions(x, batch.query.labels, batch.query.mask, like_at=0.625))
         for x in (plain, moved)
     ]
     torch.testing.assert_close(*values, rtol=0, atol=0, equal_nan=True)

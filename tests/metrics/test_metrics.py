@@ -20,13 +20,13 @@ from coldbench.metrics.compute import (
     METRICS,
     chance,
     classification,
-    known,
     mean_defined,
     names,
+    parse_metric,
     per_user,
     pooled,
 )
-from coldbench.metrics.predictions import Judged, gain, judge
+from coldbench.metrics.predictions import Predictions, gain, rank_predictions
 
 LIKE_AT = 0.6  # above a 3.4 on a scale from 1 to 5
 RANKING = [
@@ -38,7 +38,7 @@ RANKING = [
 ALL = [name.replace("@k", "@3") for name in METRICS]
 
 
-def world(users: int, items: int, *, levels: int = 0, seed: int = 0) -> Judged:
+def world(users: int, items: int, *, levels: int = 0, seed: int = 0) -> Predictions:
     """Random users: ratings 1 to 5, scores all different or on so many `levels`."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 5, (users, items)) / 4
@@ -46,17 +46,19 @@ def world(users: int, items: int, *, levels: int = 0, seed: int = 0) -> Judged:
     if levels:
         scores = np.floor(scores * levels) / levels
     mask = torch.ones(users, items, dtype=torch.bool)
-    return judge(torch.tensor(scores), torch.tensor(labels), mask, like_at=LIKE_AT, span=4.0)
+    return rank_predictions(
+        torch.tensor(scores), torch.tensor(labels), mask, like_at=LIKE_AT, span=4.0
+    )
 
 
-def one(scores: list[float], labels: list[float], *, graded: bool = True) -> Judged:
+def one(scores: list[float], labels: list[float], *, graded: bool = True) -> Predictions:
     mask = torch.ones(1, len(scores), dtype=torch.bool)
     score, label = (torch.tensor([row], dtype=torch.float64) for row in (scores, labels))
-    return judge(score, label, mask, like_at=LIKE_AT, graded=graded)
+    return rank_predictions(score, label, mask, like_at=LIKE_AT, graded=graded)
 
 
-def expect(name: str, judged: Judged, values: list[float] | NDArray[Any], *, to: float) -> None:
-    np.testing.assert_allclose(per_user(name, judged).numpy(), values, rtol=0, atol=to)
+def expect(name: str, pred: Predictions, values: list[float] | NDArray[Any], *, to: float) -> None:
+    np.testing.assert_allclose(per_user(name, pred).numpy(), values, rtol=0, atol=to)
 
 
 # --- other people's code
@@ -67,49 +69,49 @@ def expect(name: str, judged: Judged, values: list[float] | NDArray[Any], *, to:
 def test_ndcg_is_scikit_learns_with_and_without_ties(k: int, levels: int) -> None:
     from sklearn.metrics import ndcg_score
 
-    judged = world(30, 20, levels=levels)
+    pred = world(30, 20, levels=levels)
     theirs = [
         ndcg_score([gains], [scores], k=k)
-        for gains, scores in zip(judged.gains.numpy(), judged.scores.numpy(), strict=True)
+        for gains, scores in zip(pred.gains.numpy(), pred.scores.numpy(), strict=True)
     ]
-    expect(f"ndcg@{k}", judged, theirs, to=1e-12)
+    expect(f"ndcg@{k}", pred, theirs, to=1e-12)
 
 
 @pytest.mark.parametrize("levels", [0, 3])
 def test_auc_is_scikit_learns_with_and_without_ties(levels: int) -> None:
     from sklearn.metrics import roc_auc_score
 
-    judged = world(30, 20, levels=levels)
-    theirs = list(map(roc_auc_score, judged.relevant.numpy(), judged.scores.numpy()))
-    expect("auc", judged, theirs, to=1e-12)
-    everyone = roc_auc_score(judged.relevant.numpy().ravel(), judged.scores.numpy().ravel())
-    assert float(pooled("auc-pooled", judged)) == pytest.approx(everyone, abs=1e-12)
+    pred = world(30, 20, levels=levels)
+    theirs = list(map(roc_auc_score, pred.relevant.numpy(), pred.scores.numpy()))
+    expect("auc", pred, theirs, to=1e-12)
+    everyone = roc_auc_score(pred.relevant.numpy().ravel(), pred.scores.numpy().ravel())
+    assert float(pooled("auc-pooled", pred)) == pytest.approx(everyone, abs=1e-12)
 
 
 def test_classification_and_rating_metrics_are_scikit_learns() -> None:
     from sklearn import metrics as sk
 
-    judged = world(30, 20)
-    truth, said = judged.relevant.numpy().ravel(), judged.likes.numpy().ravel()
+    pred = world(30, 20)
+    truth, said = pred.relevant.numpy().ravel(), pred.predicted_positive.numpy().ravel()
     for name, theirs in [
         ("accuracy", sk.accuracy_score),  # users have equally many items: the means agree
         ("f1", sk.f1_score),
         ("precision", sk.precision_score),
         ("recall", sk.recall_score),
     ]:
-        assert float(pooled(name, judged)) == pytest.approx(theirs(truth, said), abs=1e-12)
-    pairs = list(zip(judged.labels.numpy(), judged.scores.numpy(), strict=True))
-    expect("mae", judged, [4 * sk.mean_absolute_error(*pair) for pair in pairs], to=1e-12)
-    expect("rmse", judged, [4 * sk.root_mean_squared_error(*pair) for pair in pairs], to=1e-12)
-    likes = replace(judged, labels=judged.relevant.double())
-    pairs = list(zip(likes.labels.numpy(), judged.scores.numpy(), strict=True))
+        assert float(pooled(name, pred)) == pytest.approx(theirs(truth, said), abs=1e-12)
+    pairs = list(zip(pred.labels.numpy(), pred.scores.numpy(), strict=True))
+    expect("mae", pred, [4 * sk.mean_absolute_error(*pair) for pair in pairs], to=1e-12)
+    expect("rmse", pred, [4 * sk.root_mean_squared_error(*pair) for pair in pairs], to=1e-12)
+    likes = replace(pred, labels=pred.relevant.double())
+    pairs = list(zip(likes.labels.numpy(), pred.scores.numpy(), strict=True))
     expect("log-loss", likes, [sk.log_loss(*pair, labels=[0, 1]) for pair in pairs], to=1e-12)
-    assert classification(judged) == sk.classification_report(
+    assert classification(pred) == sk.classification_report(
         truth, said, target_names=["dislike", "like"], zero_division=0
     )
 
 
-def trec(judged: Judged, measure: str, *, graded: bool) -> list[float]:
+def trec(pred: Predictions, measure: str, *, graded: bool) -> list[float]:
     import pytrec_eval
 
     def table(rows: Tensor, kind: Callable[[float], Any]) -> dict[str, dict[str, Any]]:
@@ -118,10 +120,10 @@ def trec(judged: Judged, measure: str, *, graded: bool) -> list[float]:
             for u, row in enumerate(rows.tolist())
         }
 
-    truth = table(judged.gains if graded else judged.relevant, int)
-    found = pytrec_eval.RelevanceEvaluator(truth, {measure}).evaluate(table(judged.scores, float))
+    truth = table(pred.gains if graded else pred.relevant, int)
+    found = pytrec_eval.RelevanceEvaluator(truth, {measure}).evaluate(table(pred.scores, float))
     key = measure.replace(".", "_")
-    return [found[f"u{u}"][key] for u in range(len(judged.scores))]
+    return [found[f"u{u}"][key] for u in range(len(pred.scores))]
 
 
 @pytest.mark.parametrize(
@@ -141,8 +143,8 @@ def trec(judged: Judged, measure: str, *, graded: bool) -> list[float]:
 def test_ranking_metrics_are_trec_evals_on_untied_scores(
     ours: str, theirs: str, graded: bool
 ) -> None:
-    judged = world(40, 20)
-    expect(ours, judged, trec(judged, theirs, graded=graded), to=1e-12)
+    pred = world(40, 20)
+    expect(ours, pred, trec(pred, theirs, graded=graded), to=1e-12)
 
 
 # ranx 0.3.21: evaluate(Qrels(likes), Run(scores), "mrr@3", return_mean=False) of world(40, 20), as
@@ -153,10 +155,10 @@ RANX_MEANS = {"ndcg@5": 0.40169686353491085, "ndcg-binary@10": 0.428279097397274
 
 
 def test_ranking_metrics_are_ranxs_on_untied_scores() -> None:
-    judged = world(40, 20)
-    expect("mrr@3", judged, [1 / int(r) if r != "0" else 0.0 for r in RANX_FIRST], to=1e-12)
+    pred = world(40, 20)
+    expect("mrr@3", pred, [1 / int(r) if r != "0" else 0.0 for r in RANX_FIRST], to=1e-12)
     for name, mean in RANX_MEANS.items():
-        assert float(per_user(name, judged).mean()) == pytest.approx(mean, abs=1e-12), name
+        assert float(per_user(name, pred).mean()) == pytest.approx(mean, abs=1e-12), name
 
 
 # --- gain
@@ -220,10 +222,10 @@ def by_hand(name: str, order: list[int], gains: list[float], likes: list[bool]) 
     }[family]
 
 
-def over_all_orders(name: str, judged: Judged) -> float:
+def over_all_orders(name: str, pred: Predictions) -> float:
     """The mean over every way to break the ties, each as likely."""
-    scores = judged.scores[0].tolist()
-    gains, likes = judged.gains[0].tolist(), judged.relevant[0].tolist()
+    scores = pred.scores[0].tolist()
+    gains, likes = pred.gains[0].tolist(), pred.relevant[0].tolist()
     orders = (list(o) for o in permutations(range(len(scores))))
     fair = [o for o in orders if all(scores[x] >= scores[y] for x, y in pairwise(o))]
     return float(np.mean([by_hand(name, order, gains, likes) for order in fair]))
@@ -242,23 +244,21 @@ rows = st.lists(
 def test_ties_count_as_the_mean_over_every_way_to_break_them(
     row: list[tuple[float, float]],
 ) -> None:
-    judged = one([score for score, _ in row], [label for _, label in row])
+    pred = one([score for score, _ in row], [label for _, label in row])
     for name in RANKING:
-        expect(name, judged, [over_all_orders(name, judged)], to=1e-12)
+        expect(name, pred, [over_all_orders(name, pred)], to=1e-12)
 
 
 @pytest.mark.slow  # 5,040 orders a metric
 @pytest.mark.parametrize("name", RANKING)
 def test_seven_tied_items_count_as_the_mean_over_all_orders(name: str) -> None:
-    judged = one([0.5] * 7, [1, 0, 0.25, 0.75, 0, 0.5, 0])
-    expect(name, judged, [over_all_orders(name, judged)], to=1e-12)
+    pred = one([0.5] * 7, [1, 0, 0.25, 0.75, 0, 0.5, 0])
+    expect(name, pred, [over_all_orders(name, pred)], to=1e-12)
 
 
 def test_one_like_among_a_hundred_tied_items_has_the_known_ndcg() -> None:
-    judged = one([0.5] * 100, [1.0] + [0.0] * 99, graded=False)
-    expect(
-        "ndcg@10", judged, [0.04543559338088345], to=1e-12
-    )  # scikit-learn's; others say 0 or .387
+    pred = one([0.5] * 100, [1.0] + [0.0] * 99, graded=False)
+    expect("ndcg@10", pred, [0.04543559338088345], to=1e-12)  # scikit-learn's; others say 0 or .387
 
 
 # --- chance
@@ -266,28 +266,28 @@ def test_one_like_among_a_hundred_tied_items_has_the_known_ndcg() -> None:
 
 @pytest.mark.parametrize("name", [*RANKING, "auc-pooled"])
 def test_constant_scores_measure_exactly_as_chance(name: str) -> None:
-    judged = world(200, 10, levels=1)
-    assert float(pooled(name, judged)) == chance(name, judged)
+    pred = world(200, 10, levels=1)
+    assert float(pooled(name, pred)) == chance(name, pred)
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if not math.isnan(chance(n, world(2, 9)))])
 def test_random_scores_measure_near_chance(name: str) -> None:
-    judged = world(5_000, 10)
-    assert float(pooled(name, judged)) == pytest.approx(chance(name, judged), abs=0.02)
+    pred = world(5_000, 10)
+    assert float(pooled(name, pred)) == pytest.approx(chance(name, pred), abs=0.02)
 
 
 def test_chance_is_the_published_floor_of_the_metarec_rating_task() -> None:
-    judged = one([0.1 * i for i in range(10)], [1.0] * 5 + [0.0] * 5)
-    assert chance("precision@5", judged) == pytest.approx(0.5)
-    assert chance("ndcg-binary@5", judged) == pytest.approx(0.5)
-    assert chance("mrr@5", judged) == pytest.approx(0.70403, abs=5e-6)
+    pred = one([0.1 * i for i in range(10)], [1.0] * 5 + [0.0] * 5)
+    assert chance("precision@5", pred) == pytest.approx(0.5)
+    assert chance("ndcg-binary@5", pred) == pytest.approx(0.5)
+    assert chance("mrr@5", pred) == pytest.approx(0.70403, abs=5e-6)
 
 
 def test_chance_of_uniform_scores_is_its_integral() -> None:
-    judged = one([0.5, 0.5], [0.25, 1.0])
-    assert chance("accuracy", judged) == pytest.approx((0.6 + 0.4) / 2, abs=1e-12)
-    assert chance("mae", judged) == pytest.approx((0.3125 + 0.5) / 2, abs=1e-12)
-    assert chance("log-loss", judged) == 1
+    pred = one([0.5, 0.5], [0.25, 1.0])
+    assert chance("accuracy", pred) == pytest.approx((0.6 + 0.4) / 2, abs=1e-12)
+    assert chance("mae", pred) == pytest.approx((0.3125 + 0.5) / 2, abs=1e-12)
+    assert chance("log-loss", pred) == 1
 
 
 # --- the whole catalogue
@@ -296,7 +296,7 @@ def test_chance_of_uniform_scores_is_its_integral() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_ranks_in_a_catalogue_that_is_the_query_change_nothing(name: str) -> None:
     rated = world(20, 12, levels=4)
-    every = judge(
+    every = rank_predictions(
         rated.scores,
         rated.labels,
         rated.mask,
@@ -313,7 +313,7 @@ def test_the_query_in_a_catalogue_is_a_long_query_of_worthless_others(name: str)
     long = world(20, 90, levels=30)
     few = torch.arange(90) < 4
     long = replace(long, relevant=long.relevant & few, gains=long.gains * few)
-    short = judge(
+    short = rank_predictions(
         long.scores[:, :4],
         long.labels[:, :4],
         long.mask[:, :4],
@@ -338,32 +338,32 @@ def test_long_queries_are_ranked_as_short_ones_are() -> None:
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("width", [4, 80])
 def test_padding_changes_nothing_whatever_it_holds(name: str, width: int) -> None:
-    judged = world(20, 8, levels=4)
+    pred = world(20, 8, levels=4)
     shape = (20, width)
-    padded = judge(
-        torch.cat([judged.scores, torch.full(shape, torch.nan)], 1),
-        torch.cat([judged.labels, torch.ones(shape)], 1),
-        torch.cat([judged.mask, torch.zeros(shape, dtype=torch.bool)], 1),
+    padded = rank_predictions(
+        torch.cat([pred.scores, torch.full(shape, torch.nan)], 1),
+        torch.cat([pred.labels, torch.ones(shape)], 1),
+        torch.cat([pred.mask, torch.zeros(shape, dtype=torch.bool)], 1),
         like_at=LIKE_AT,
         span=4.0,
     )
-    torch.testing.assert_close(pooled(name, padded), pooled(name, judged), rtol=0, atol=1e-12)
-    assert chance(name, padded) == pytest.approx(chance(name, judged), abs=1e-12, nan_ok=True)
+    torch.testing.assert_close(pooled(name, padded), pooled(name, pred), rtol=0, atol=1e-12)
+    assert chance(name, padded) == pytest.approx(chance(name, pred), abs=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize("name", RANKING)
 def test_the_order_of_items_changes_nothing(name: str) -> None:
-    judged = world(50, 10, levels=3)
-    turned = judge(
-        judged.scores.flip(1), judged.labels.flip(1), judged.mask, like_at=LIKE_AT, span=4.0
+    pred = world(50, 10, levels=3)
+    turned = rank_predictions(
+        pred.scores.flip(1), pred.labels.flip(1), pred.mask, like_at=LIKE_AT, span=4.0
     )
-    expect(name, turned, per_user(name, judged).numpy(), to=1e-12)
+    expect(name, turned, per_user(name, pred).numpy(), to=1e-12)
 
 
 def test_users_without_likes_are_left_out_and_counted() -> None:
     both = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
     scores, mask = torch.tensor([[0.9, 0.1]] * 3), torch.ones(3, 2, dtype=torch.bool)
-    judged = judge(scores, both, mask, like_at=0.5, graded=False)
+    pred = rank_predictions(scores, both, mask, like_at=0.5, graded=False)
     expected: dict[str, list[float]] = {
         "auc": [1, math.nan, math.nan],  # nor is there a pair where all are likes
         "mrr": [1, math.nan, 1],
@@ -374,28 +374,30 @@ def test_users_without_likes_are_left_out_and_counted() -> None:
         "precision@1": [1, 0, 1],
     }
     for name, values in expected.items():
-        expect(name, judged, values, to=0)
-    assert mean_defined(per_user("auc", judged)) == (1.0, 1)
-    assert mean_defined(per_user("mrr", judged)) == (1.0, 2)
-    assert float(pooled("mrr", judged)) == 1.0
+        expect(name, pred, values, to=0)
+    assert mean_defined(per_user("auc", pred)) == (1.0, 1)
+    assert mean_defined(per_user("mrr", pred)) == (1.0, 2)
+    assert float(pooled("mrr", pred)) == 1.0
 
 
 def test_a_user_without_items_is_nowhere_defined() -> None:
-    judged = judge(torch.zeros(1, 3), torch.ones(1, 3), torch.zeros(1, 3) > 0, like_at=0.5)
+    pred = rank_predictions(torch.zeros(1, 3), torch.ones(1, 3), torch.zeros(1, 3) > 0, like_at=0.5)
     for name, metric in METRICS.items():
         if metric.per_user:
-            assert per_user(name.replace("@k", "@2"), judged).isnan().all()
+            assert per_user(name.replace("@k", "@2"), pred).isnan().all()
 
 
 def test_no_users_give_no_values() -> None:
-    judged = judge(torch.zeros(0, 3), torch.zeros(0, 3), torch.zeros(0, 3) > 0, like_at=0.5)
-    assert per_user("ndcg@10", judged).shape == (0,)
+    pred = rank_predictions(
+        torch.zeros(0, 3), torch.zeros(0, 3), torch.zeros(0, 3) > 0, like_at=0.5
+    )
+    assert per_user("ndcg@10", pred).shape == (0,)
 
 
 def test_a_list_shorter_than_k_keeps_k_places() -> None:
-    judged = one([0.9, 0.1], [1.0, 0.0])
-    expect("precision@10", judged, [0.1], to=1e-15)
-    expect("ndcg@10", judged, [1.0], to=1e-15)
+    pred = one([0.9, 0.1], [1.0, 0.0])
+    expect("precision@10", pred, [0.1], to=1e-15)
+    expect("ndcg@10", pred, [1.0], to=1e-15)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -404,28 +406,30 @@ def test_a_score_that_is_not_finite_is_refused_with_the_number_of_users(bad: flo
     scores[1, 2] = scores[4, 0] = bad
     mask = torch.ones(5, 3, dtype=torch.bool)
     with pytest.raises(ValueError, match="2 of 5 users have a score that is not finite"):
-        judge(scores, torch.zeros(5, 3), mask, like_at=0.5)
+        rank_predictions(scores, torch.zeros(5, 3), mask, like_at=0.5)
 
 
 def test_ranks_come_with_the_number_of_candidates() -> None:
     rated = world(2, 3)
     with pytest.raises(ValueError, match="give both or none"):
-        judge(rated.scores, rated.labels, rated.mask, like_at=0.5, candidates=rated.candidates)
+        rank_predictions(
+            rated.scores, rated.labels, rated.mask, like_at=0.5, candidates=rated.candidates
+        )
 
 
 def test_a_score_at_the_threshold_is_no_like_in_any_precision() -> None:
     for dtype in (torch.float32, torch.float64):
         at = torch.full((1, 1), 0.6, dtype=dtype)
-        judged = judge(at, at, torch.ones(1, 1, dtype=torch.bool), like_at=0.6)
-        assert not judged.likes.any()
-        assert not judged.relevant.any()
+        pred = rank_predictions(at, at, torch.ones(1, 1, dtype=torch.bool), like_at=0.6)
+        assert not pred.predicted_positive.any()
+        assert not pred.relevant.any()
 
 
 def test_a_perfect_calibration_has_no_error_and_a_bold_one_has_its_gap() -> None:
     labels = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     mask = torch.ones(2, 2, dtype=torch.bool)
-    half = judge(torch.full((2, 2), 0.5), labels, mask, like_at=0.5)
-    bold = judge(torch.full((2, 2), 1.0), labels, mask, like_at=0.5)
+    half = rank_predictions(torch.full((2, 2), 0.5), labels, mask, like_at=0.5)
+    bold = rank_predictions(torch.full((2, 2), 1.0), labels, mask, like_at=0.5)
     assert float(pooled("ece", half)) == 0
     assert float(pooled("ece", bold)) == 0.5
 
@@ -435,21 +439,21 @@ def test_a_perfect_calibration_has_no_error_and_a_bold_one_has_its_gap() -> None
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_user_of_weight_two_counts_as_two_users(name: str) -> None:
-    judged = world(5, 12, levels=6)
+    pred = world(5, 12, levels=6)
     weights = torch.tensor([[2.0, 1, 0, 3, 1], [1, 1, 1, 1, 1]])
     who = torch.tensor([0, 0, 1, 3, 3, 3, 4])
-    drawn = judge(
-        judged.scores[who], judged.labels[who], judged.mask[who], like_at=LIKE_AT, span=4.0
+    drawn = rank_predictions(
+        pred.scores[who], pred.labels[who], pred.mask[who], like_at=LIKE_AT, span=4.0
     )
-    values = torch.cat([pooled(name, drawn), pooled(name, judged)])
-    torch.testing.assert_close(pooled(name, judged, weights), values, rtol=0, atol=1e-12)
+    values = torch.cat([pooled(name, drawn), pooled(name, pred)])
+    torch.testing.assert_close(pooled(name, pred, weights), values, rtol=0, atol=1e-12)
 
 
 def test_the_pooled_auc_is_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    judged, weights = world(20, 5), torch.randint(0, 3, (50, 20)).double()
-    whole = pooled("auc-pooled", judged, weights)
+    pred, weights = world(20, 5), torch.randint(0, 3, (50, 20)).double()
+    whole = pooled("auc-pooled", pred, weights)
     monkeypatch.setattr("coldbench.metrics.formulas.MEMORY", 1000)
-    assert torch.equal(pooled("auc-pooled", judged, weights), whole)
+    assert torch.equal(pooled("auc-pooled", pred, weights), whole)
 
 
 def test_values_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,18 +474,18 @@ def test_a_wrong_name_is_told_the_nearest_one() -> None:
         "ndcg": "ndcg@",
     }.items():
         with pytest.raises(UserError, match=f"no metric '{wrong}'; did you mean '{right}"):
-            known(wrong)
+            parse_metric(wrong)
 
 
 @pytest.mark.parametrize("wrong", ["ndcg@k", "ndcg@0", "ndcg@-1", "ndcg@", "auc@5", "f1@", ""])
 def test_a_cut_that_is_no_number_is_refused(wrong: str) -> None:
     with pytest.raises(UserError, match="no metric"):
-        known(wrong)
+        parse_metric(wrong)
 
 
 def test_every_metric_listed_is_known_and_says_what_it_is() -> None:
     for name in names():
-        metric, _ = known(name.replace("@k", "@10"))
+        metric, _ = parse_metric(name.replace("@k", "@10"))
         assert metric.summary
         assert (metric.per_user is None) != (metric.pooled is None)
 
@@ -508,17 +512,21 @@ class NamesItsDevice(TorchFunctionMode):
 def test_every_tensor_is_made_on_a_named_device_and_in_float64() -> None:
     data = world(6, 5, levels=3)
     with NamesItsDevice():
-        judged = judge(data.scores.float(), data.labels.float(), data.mask, like_at=LIKE_AT)
+        pred = rank_predictions(
+            data.scores.float(), data.labels.float(), data.mask, like_at=LIKE_AT
+        )
         for name in ALL:
-            assert pooled(name, judged).dtype == torch.float64
-            chance(name, judged)
+            assert pooled(name, pred).dtype == torch.float64
+            chance(name, pred)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ALL)
 def test_a_cuda_device_measures_the_same(name: str) -> None:
     here = world(50, 10, levels=5)
-    there = judge(here.scores.cuda(), here.labels.cuda(), here.mask.cuda(), like_at=LIKE_AT, span=4)
+    there = rank_predictions(
+        here.scores.cuda(), here.labels.cuda(), here.mask.cuda(), like_at=LIKE_AT, span=4
+    )
     torch.testing.assert_close(pooled(name, there).cpu(), pooled(name, here), rtol=0, atol=1e-12)
 
 
@@ -526,9 +534,9 @@ def test_a_cuda_device_measures_the_same(name: str) -> None:
 def test_likes_are_alone_where_more_is_ranked_than_is_known(candidates: int, alone: bool) -> None:
     zeros = torch.zeros(1, 3, dtype=torch.int64)
     mask = torch.tensor([[True, True, False]])
-    judged = judge(
+    pred = rank_predictions(
         torch.full((1, 3), 0.5), torch.tensor([[1.0, 1.0, 0.0]]), mask, like_at=0.5,
         ranks=(zeros, zeros + 1), candidates=torch.tensor([candidates]),
     )  # fmt: skip
-    assert judged.likes_alone == alone
-    assert not replace(judged, relevant=torch.tensor([[True, False, False]])).likes_alone
+    assert pred.positive_only == alone
+    assert not replace(pred, relevant=torch.tensor([[True, False, False]])).positive_only

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from coldbench.metrics.statistics import (
-    Between,
-    between,
+    SeedVariance,
     bootstrap_weights,
     cluster_variance,
     differences,
@@ -18,6 +17,7 @@ from coldbench.metrics.statistics import (
     interval,
     paired,
     percentiles,
+    seed_variance,
 )
 
 Float = NDArray[np.float64]
@@ -109,9 +109,9 @@ def test_two_seeds_by_hand() -> None:
     seeds = np.array([0, 0, 1, 1])
     found = paired(change, np.zeros(4), bootstrap_weights(users(4), 100), seeds)
     own, more = 104 / 16 * 4 / 3, (50 - 1) / 2
-    freedom = (own + more) ** 2 / (own**2 / 3 + more**2 / 1)
-    assert freedom == pytest.approx(1.759, abs=1e-3)
-    assert found.p == pytest.approx(2 * stats.t.sf(6 / math.sqrt(own + more), freedom))
+    df = (own + more) ** 2 / (own**2 / 3 + more**2 / 1)
+    assert df == pytest.approx(1.759, abs=1e-3)
+    assert found.p == pytest.approx(2 * stats.t.sf(6 / math.sqrt(own + more), df))
     assert found.detectable == pytest.approx(2.80158522 * math.sqrt(own + more))
 
 
@@ -141,7 +141,7 @@ def test_the_percentiles_of_few_users_are_moved_out_by_students_t() -> None:
     draws = np.linspace(0, 1, 100_001)
     assert percentiles(draws, 5) == pytest.approx((0.000954, 0.999046), abs=2e-6)
     assert percentiles(draws, 2) == pytest.approx((0, 1), abs=1e-5)  # one degree: 18 of them
-    assert percentiles(draws, 5, freedom=2) == pytest.approx((7.5e-7, 1), abs=1e-6)
+    assert percentiles(draws, 5, df=2) == pytest.approx((7.5e-7, 1), abs=1e-6)
     assert percentiles(draws, 5, level=0.5) == pytest.approx((0.2038, 0.7962), abs=1e-5)
 
 
@@ -320,29 +320,29 @@ def test_a_test_that_was_not_made_does_not_count_in_holm() -> None:
 
 
 def test_draws_are_spread_by_what_the_seeds_add() -> None:
-    draws, added = np.array([1.0, 2, 3, 4]), Between(np.array([0.0, 4.0]), 3)
-    spread, freedom = added.added(draws, 1, 5)
+    draws, widen = np.array([1.0, 2, 3, 4]), SeedVariance(np.array([0.0, 4.0]), 3)
+    spread, df = widen.widen(draws, 1, 5)
     own = 1.25 * 5 / 4
-    assert freedom == pytest.approx((own + 4) ** 2 / (own**2 / 4 + 16 / 2))
+    assert df == pytest.approx((own + 4) ** 2 / (own**2 / 4 + 16 / 2))
     noise = np.random.default_rng(1).standard_normal(4)
     np.testing.assert_allclose(spread - draws, noise * math.sqrt(4 * 4 / 5))
-    assert added.added(draws, 1, 2)[1] == pytest.approx(6.5**2 / (2.5**2 + 8))
+    assert widen.widen(draws, 1, 2)[1] == pytest.approx(6.5**2 / (2.5**2 + 8))
     for column, users_there in ((0, 5), (1, 1)):
-        same, freedom = added.added(draws, column, users_there)
-        assert (same.tolist(), freedom) == (draws.tolist(), users_there - 1)
-    assert added.error(9.0, 1, 1) == (3.0, 0)
-    assert added.error(9.0, 0, 2) == (3.0, 1)
-    assert added.error(9.0, 1, 2) == pytest.approx((math.sqrt(13), 169 / (81 + 8)))
+        same, df = widen.widen(draws, column, users_there)
+        assert (same.tolist(), df) == (draws.tolist(), users_there - 1)
+    assert widen.error(9.0, 1, 1) == (3.0, 0)
+    assert widen.error(9.0, 0, 2) == (3.0, 1)
+    assert widen.error(9.0, 1, 2) == pytest.approx((math.sqrt(13), 169 / (81 + 8)))
 
 
 def test_what_the_seeds_of_a_pooled_statistic_add_is_less_their_own_chance() -> None:
     half = np.array([0.0, 1.0])  # a variance of 1 / 4, and one draw undefined changes nothing
-    found = between(np.array([1.0, 3.0]), [half, np.array([0.0, 1.0, np.nan])])
+    found = seed_variance(np.array([1.0, 3.0]), [half, np.array([0.0, 1.0, np.nan])])
     assert (found.variance.tolist(), found.seeds) == ([(2 - 1 / 4) / 2], 2)
-    three = between(np.array([1.0, 1.1, 1.2]), [half] * 3)
+    three = seed_variance(np.array([1.0, 1.1, 1.2]), [half] * 3)
     assert (three.variance.tolist(), three.seeds) == ([0.0], 3)  # .01 is less than 1 / 4
-    assert between(np.array([1.0]), [half]).variance.tolist() == [0.0]
-    undefined = between(np.array([1.0, 3.0]), [half, np.full(2, np.nan)])
+    assert seed_variance(np.array([1.0]), [half]).variance.tolist() == [0.0]
+    undefined = seed_variance(np.array([1.0, 3.0]), [half, np.full(2, np.nan)])
     assert undefined.variance.tolist() == [0.0]
 
 

@@ -37,6 +37,7 @@ NEAREST = {
     "results.paired": BASE,
     "results.adaptation": BASE,
     "results.levels": BASE,
+    "results.bootstrap": BASE,
     "results.user_scores": BASE,
     "results.pairwise": BASE,
     "results.critical_difference": [*BASE, "frames"],

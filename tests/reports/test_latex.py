@@ -75,11 +75,6 @@ def inputs(paths: list[Path]) -> str:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return read(fake["build"](tmp_path_factory.mktemp("runs") / "toy"), resamples=200)
-
-
-@pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Results:
     run = tmp_path_factory.mktemp("runs") / "evil"
     attacks["build"](run, 2, 4)

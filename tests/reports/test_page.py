@@ -47,11 +47,6 @@ def report(results: Results, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return read(fake["build"](tmp_path_factory.mktemp("runs") / "toy"), resamples=200)
-
-
-@pytest.fixture(scope="module")
 def page(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report(results, tmp_path_factory.mktemp("report"))
 

@@ -17,7 +17,7 @@ import coldbench
 from coldbench.cell import Spec
 from coldbench.errors import UserError
 from coldbench.results.critical_difference import critical
-from coldbench.results.paired import CERTAIN
+from coldbench.results.paired import ALPHA
 from coldbench.results.results import Results, read
 from coldbench.results.trials import Trial, add_trial
 
@@ -26,8 +26,8 @@ room: Any = import_module("coldbench.reports._figures")
 draw: Any = import_module("coldbench.reports._svg")
 HOSTILE = r"""=<b style="x:y" id="z">$x_1$ \frac{1}{2} 100% & _a_ ^2"""
 FRAMES = {
-    "wins": "pairs", "profile": "profiles", "control": "controls", "popularity": "buckets",
-    "groups": "buckets", "calibration": "reliability", "exposure": "exposure", "steps": "steps",
+    "wins": "pairs", "profile": "profiles", "control": "controls", "popularity": "subgroups",
+    "groups": "subgroups", "calibration": "reliability", "exposure": "exposure", "steps": "steps",
     "kshot": "table", "gains": "gains", "tuning": "trials",
 }  # fmt: skip
 
@@ -109,13 +109,17 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def picture(results: Results, name: str) -> Any:
-    part = import_module("coldbench.reports._setting").parts(results)[0]
-    return room.SECTION[name].draw(part) if name in room.SECTION else room.RUN[name].draw(results)
+    setting = import_module("coldbench.reports._setting").settings(results)[0]
+    return (
+        room.OF_SETTING[name].draw(setting)
+        if name in room.OF_SETTING
+        else room.OF_RUN[name].draw(results)
+    )
 
 
 def every(results: Results) -> list[Any]:
-    sections = [drawing for many in room.pictures(results).values() for drawing in many]
-    return [*sections, *room.run_pictures(results)]
+    settings = [drawing for many in room.pictures(results).values() for drawing in many]
+    return [*settings, *room.run_pictures(results)]
 
 
 def words(figure: Any) -> list[str]:
@@ -124,7 +128,7 @@ def words(figure: Any) -> list[str]:
 
 def test_a_whole_run_has_every_picture_in_reading_order(results: Results) -> None:
     names = [drawing.name for drawing in every(results)]
-    assert names == [*room.SECTION, *room.RUN]
+    assert names == [*room.OF_SETTING, *room.OF_RUN]
     for drawing in every(results):
         assert drawing.title and drawing.caption and drawing.how, drawing.name
 
@@ -163,7 +167,7 @@ def test_wins_are_starred_exactly_where_the_difference_is_significant(results: R
     assert len(there) == 2 * len(results.pairs) == len(methods) * (len(methods) - 1)
     starred = 0
     for row in pairs:
-        sure = row["p_holm"] is not None and row["p_holm"] < CERTAIN
+        sure = row["p_holm"] is not None and row["p_holm"] < ALPHA
         starred += sure
         one, other = methods.index(row["method"]), methods.index(row["other"])
         assert there[other, one] == f"{100 * row['helped']:.0f}{'*' * sure}"
@@ -243,7 +247,7 @@ def test_ranks_of_an_adapter_are_rows_of_one_line(results: Results) -> None:
 def test_what_a_run_of_before_did_not_keep_is_left_out(bare: Results) -> None:
     names = {drawing.name for drawing in every(bare)}
     gone = {"control", "popularity", "groups", "exposure", "steps", "ranks", "tuning"}
-    assert names == {*room.SECTION, *room.RUN} - gone
+    assert names == {*room.OF_SETTING, *room.OF_RUN} - gone
     for name in gone:
         assert picture(bare, name) is None
 
@@ -285,7 +289,7 @@ def test_words_of_others_are_shown_as_they_are_written(hostile: Results) -> None
 def test_plot_gives_figures_that_are_ones_own(results: Results) -> None:
     from matplotlib.figure import Figure
 
-    assert set(dir(coldbench.plot)) == {*room.SECTION, *room.RUN}
+    assert set(dir(coldbench.plot)) == {*room.OF_SETTING, *room.OF_RUN}
     for name in dir(coldbench.plot):
         function = getattr(coldbench.plot, name)
         figure = function(results)

@@ -21,11 +21,6 @@ NAMES = ["csv", "figures", "html", "latex", "markdown"]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return read(fake["build"](tmp_path_factory.mktemp("runs") / "toy"), resamples=200)
-
-
-@pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """The dataset's name and the reason of a failure are an attack."""
     run = tmp_path_factory.mktemp("runs") / "evil"
@@ -202,19 +197,19 @@ def test_a_row_with_fewer_seeds_is_placed_by_its_paired_difference(tmp_path: Pat
     fewer = [spec for spec in plan if (spec["method"], spec["seed"]) != ("ridge", 1)]
     (run / "plan.json").write_text(json.dumps(fewer), encoding="utf-8")
     results = read(run, resamples=100)
-    part = import_module("coldbench.reports._setting").parts(results)[0]
+    setting = import_module("coldbench.reports._setting").settings(results)[0]
     own = results.table.filter(method="ridge", metric=results.headline, shots=2).row(0, named=True)
     base = results.table.filter(method="item-bias", metric=results.headline, shots=2)["value"][0]
     gap = results.gains.filter(
         method="ridge", metric=results.headline, shots=2, against="item-bias"
     )["mean"][0]
-    placed = part.levels.filter(method="ridge", shots=2).row(0, named=True)
+    placed = setting.levels.filter(method="ridge", shots=2).row(0, named=True)
     assert placed["placed"] and own["seeds"] == 1
     assert placed["value"] == pytest.approx(base + gap) != own["value"]
     assert placed["high"] - placed["low"] == pytest.approx(own["high"] - own["low"])
-    others = part.levels.filter(pl.col("method") != "ridge")
+    others = setting.levels.filter(pl.col("method") != "ridge")
     assert not others["placed"].any()
-    assert "ridge (1 of 2 seeds)" in part.note
+    assert "ridge (1 of 2 seeds)" in setting.note
 
 
 @pytest.mark.slow
@@ -254,8 +249,8 @@ def test_who_beats_whom_counts_the_significant_pairs_by_the_sign_of_their_mean(
     results: Results,
 ) -> None:
     tables = import_module("coldbench.reports._detail_tables").closer
-    part = import_module("coldbench.reports._setting").parts(results)[0]
-    table = next(table for table in tables(part) if table.name == "everyone")
+    setting = import_module("coldbench.reports._setting").settings(results)[0]
+    table = next(table for table in tables(setting) if table.name == "everyone")
     rows = [row for _, group in table.groups for row in group if row.cells]
     shown = {row.name: [cell.number for cell in row.cells[:3]] for row in rows}
     sure = results.pairs.filter(pl.col("p_holm") < 0.05)

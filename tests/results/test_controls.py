@@ -12,7 +12,7 @@ from coldbench import registry
 from coldbench.interactions import SECOND
 from coldbench.leakage import leaks
 from coldbench.protocol import Protocol
-from coldbench.results.leaks import ASKED, BLIND, OTHERS
+from coldbench.results.leaks import PERMUTED_SUPPORT, SAME_QUERIES, USER_FREE
 from coldbench.results.results import Results, read
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
@@ -49,18 +49,18 @@ def who(results: Results, says: str) -> set[str]:
 
 @pytest.mark.slow
 def test_a_method_that_knows_the_user_before_any_label_is_caught(results: Results) -> None:
-    assert who(results, BLIND) == {"leaky"}
+    assert who(results, USER_FREE) == {"leaky"}
 
 
 @pytest.mark.slow
 def test_a_method_that_gains_by_another_users_labels_is_caught(results: Results) -> None:
-    assert who(results, OTHERS) == {"sly"}
+    assert who(results, PERMUTED_SUPPORT) == {"sly"}
 
 
 @pytest.mark.slow
 def test_the_splits_facts_hold_and_every_method_was_asked_the_same(results: Results) -> None:
-    facts = results.leaks.filter(~pl.col("says").is_in([BLIND, OTHERS]))
-    assert ASKED in facts["says"].to_list()
+    facts = results.leaks.filter(~pl.col("says").is_in([USER_FREE, PERMUTED_SUPPORT]))
+    assert SAME_QUERIES in facts["says"].to_list()
     assert len(facts) >= 8
     assert facts["broken"].sum() == 0
     assert facts["checked"].min() > 0  # type: ignore[operator]

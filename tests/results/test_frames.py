@@ -8,16 +8,16 @@ import pytest
 import torch
 from scipy import stats
 
-from coldbench.metrics.predictions import Judged, judge
+from coldbench.metrics.predictions import Predictions, rank_predictions
 from coldbench.results.critical_difference import critical
 from coldbench.results.exposure import gini
 from coldbench.results.interquartile import interquartile_mean
 from coldbench.results.pooled_auc import pooled_auc
 from coldbench.results.subgroups import rightly_ordered
-from coldbench.results.user_scores import Blocks
+from coldbench.results.user_scores import UserScores
 
 
-def judged(users: int = 12, width: int = 7) -> Judged:
+def some_predictions(users: int = 12, width: int = 7) -> Predictions:
     """Ragged users; scores in tenths, so that some are equal, and labels in quarters."""
     rng = np.random.default_rng(4)
     mask = np.arange(width) < rng.integers(3, width + 1, users)[:, None]
@@ -26,7 +26,7 @@ def judged(users: int = 12, width: int = 7) -> Judged:
         rng.integers(0, 5, (users, width)) / 4,
     )
     score, label = (torch.from_numpy(np.where(mask, x, 0)).float() for x in (scores, labels))
-    return judge(score, label, torch.from_numpy(mask), like_at=0.6)
+    return rank_predictions(score, label, torch.from_numpy(mask), like_at=0.6)
 
 
 def credit(better: float, worse: float) -> float:
@@ -76,11 +76,11 @@ def test_the_interquartile_mean_counts_weights_as_copies() -> None:
 
 
 def test_a_pooled_auc_is_its_pairs_within_users_and_those_between() -> None:
-    of = judged()
+    of = some_predictions()
     n, width = of.mask.shape
     whose, rows = np.arange(n), np.zeros((n, width), np.int64)
-    blocks = Blocks(np.zeros(n, np.int64), whose, rows, of, np.zeros((n, 1)))
-    (found,) = pooled_auc({"any": {2: blocks}})
+    scores = UserScores(np.zeros(n, np.int64), whose, rows, of, np.zeros((n, 1)))
+    (found,) = pooled_auc({"any": {2: scores}})
     own: list[float] = []
     across: list[float] = []
     level: list[float] = []
@@ -103,7 +103,7 @@ def test_a_pooled_auc_is_its_pairs_within_users_and_those_between() -> None:
 
 
 def test_an_items_share_of_pairs_in_the_right_order_is_counted_right() -> None:
-    of = judged()
+    of = some_predictions()
     found = rightly_ordered(of).numpy()
     n, width = of.mask.shape
     for u in range(n):

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from coldbench import registry
 from coldbench.cell import read_run
 from coldbench.errors import UserError
-from coldbench.results.leaks import BLIND, OTHERS, READ
+from coldbench.results.leaks import AUDITS_READABLE, PERMUTED_SUPPORT, USER_FREE
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
 
@@ -37,7 +37,7 @@ def words(results: Results, folder: Path, name: str = "markdown") -> str:
 
 
 def tables(results: Results) -> dict[str, Any]:
-    made = import_module("coldbench.reports._tables").tables(rooms.parts(results)[0])
+    made = import_module("coldbench.reports._tables").tables(rooms.settings(results)[0])
     return {table.name: table for table in made}
 
 
@@ -81,7 +81,7 @@ def test_compare_names_its_rule_and_says_the_reports_p(tmp_path: Path) -> None:
     gain = results.gains.filter(method="ridge", metric="ndcg@5", shots=2, against="item-bias").row(
         0, named=True
     )
-    tested = rooms.parts(results)[0].tested("ndcg@5", 2)
+    tested = rooms.settings(results)[0].tested("ndcg@5", 2)
     assert f"p {gain['p']:.4f}, not corrected" in told
     assert f"tests {len(tested)} differences to item-bias" in told
     assert f"has p {plain(gain['p_holm'], 4)} after Holm's correction" in told
@@ -105,10 +105,10 @@ def test_compare_as_json_is_one_document_of_the_same_numbers(tmp_path: Path) -> 
 
 def test_the_page_names_its_rule_its_family_and_the_uncorrected_p(tmp_path: Path) -> None:
     results = read(fake["build"](tmp_path / "r", users=40), resamples=50)
-    part = rooms.parts(results)[0]
-    said = " ".join(import_module("coldbench.reports._summary").summary(part))
+    setting = rooms.settings(results)[0]
+    said = " ".join(import_module("coldbench.reports._summary").summary(setting))
     for metric, name in (("ndcg@5", "NDCG@5"), ("auc", "AUC per user")):
-        rows = part.tested(metric, 2)
+        rows = setting.tested(metric, 2)
         mine = rows.filter(method="ridge", against="item-bias").row(0, named=True)
         rule = f"Holm's correction over the {len(rows)} differences in {name} (p "
         assert rule in said
@@ -121,8 +121,8 @@ def test_the_audit_says_what_one_family_of_both_metrics_would_leave(tmp_path: Pa
     from coldbench.metrics.statistics import holm
 
     results = read(fake["build"](tmp_path / "r", users=12), resamples=50)
-    part = rooms.parts(results)[0]
-    both = [part.tested(metric, 2) for metric in ("ndcg@5", "auc")]
+    setting = rooms.settings(results)[0]
+    both = [setting.tested(metric, 2) for metric in ("ndcg@5", "auc")]
     marks = [value.mark for _, rows in tables(results)["audit"].groups
              for row in rows for value in row.cells if value.mark]  # fmt: skip
     every = pl.concat(both)
@@ -196,8 +196,8 @@ def test_a_torn_file_of_a_split_costs_its_tables_and_is_told(tmp_path: Path) -> 
         (cell.split / "items.parquet").write_bytes(b"")
         (cell.split / "leaks.json").write_text('[{"says": "x", "chec')
     results = read(run, ("ndcg@5",), 50)
-    assert results.buckets.is_empty()
-    fact = results.leaks.filter(says=READ).row(0, named=True)
+    assert results.subgroups.is_empty()
+    fact = results.leaks.filter(says=AUDITS_READABLE).row(0, named=True)
     assert (fact["checked"], fact["broken"]) == (2, 2)
 
 
@@ -242,8 +242,8 @@ def test_own_items_with_shuffled_labels_are_a_control_of_their_own(tmp_path: Pat
         "another user's labels", "own − another's", "own items, labels shuffled", "own − shuffled",
     )  # fmt: skip
     assert row(table, "ridge").cells[4].number == ridge["own"]
-    assert results.leaks.filter(says=OTHERS)["checked"].to_list() == [2]
-    assert results.leaks.filter(says=BLIND)["checked"].to_list() == [4]
+    assert results.leaks.filter(says=PERMUTED_SUPPORT)["checked"].to_list() == [2]
+    assert results.leaks.filter(says=USER_FREE)["checked"].to_list() == [4]
 
 
 def test_the_share_of_ties_in_time_is_said(tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_a_no_op_is_no_throughput(tmp_path: Path) -> None:
     assert dict(zip(table.columns, row(table, "ridge").cells, strict=True))["ms a user"].text == (
         "0.375"
     )
-    throughput = import_module("coldbench.reports._curves").throughput(rooms.parts(results)[0])
+    throughput = import_module("coldbench.reports._curves").throughput(rooms.settings(results)[0])
     assert "constant" not in throughput.table["method"].to_list()
     assert "Nothing to do, and left out: constant" in throughput.caption
 

@@ -14,12 +14,13 @@ import torch
 from coldbench.cell import read_run, write_plan
 from coldbench.errors import UserError
 from coldbench.metrics import compute, statistics
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.results.adaptation import verdict
-from coldbench.results.paired import paired
+from coldbench.results.bootstrap import Bootstrap
+from coldbench.results.paired import differences
 from coldbench.results.results import DEFAULT_METRICS, Results, read
 from coldbench.results.rounding import plain
-from coldbench.results.user_scores import Draws, read_blocks
+from coldbench.results.user_scores import read_user_scores
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 
@@ -36,8 +37,10 @@ def level(results: Results, method: str, metric: str, shots: int = 2) -> dict[st
 def test_a_level_is_the_mean_over_all_judged_users_and_seeds(results: Results) -> None:
     both = pl.concat([fake["made_up"]("ridge", seed, 30) for seed in (0, 1)]).filter(shots=2)
     scores, labels = (torch.tensor(both[c].to_numpy()).view(60, 6) for c in ("score", "label"))
-    judged = judge(scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625)
-    expected = float(compute.per_user("ndcg@5", judged).nanmean())
+    predictions = rank_predictions(
+        scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625
+    )
+    expected = float(compute.per_user("ndcg@5", predictions).nanmean())
     row = level(results, "ridge", "ndcg@5")
     assert row["value"] == pytest.approx(expected, abs=1e-6)
     assert row["low"] < row["value"] < row["high"]
@@ -73,7 +76,7 @@ def test_a_gain_is_what_statistics_paired_says(results: Results) -> None:
     a, b = rng.random((24, 3)), rng.random((24, 3))
     a[3, 1], b[:, 2] = np.nan, a[:, 2]
     weights = statistics.bootstrap_weights(users, 200, 0)
-    for column, found in enumerate(paired(a - b, weights)):
+    for column, found in enumerate(differences(a - b, weights)):
         one = statistics.paired(a[:, column].copy(), b[:, column].copy(), weights)
         for name in ("mean", "low", "high", "p", "helped", "harmed", "detectable"):
             assert found[name] == pytest.approx(getattr(one, name), abs=1e-6), name
@@ -104,7 +107,7 @@ def test_holm_counts_only_what_is_tested_of_a_metric_at_one_k(results: Results) 
 
 
 def test_the_audit_says_who_moved(results: Results) -> None:
-    words = dict(results.moved.select("method", "verdict").iter_rows())
+    words = dict(results.adaptation.select("method", "verdict").iter_rows())
     assert words["ridge"].startswith("gains .")
     assert words["stuck"] == words["item-bias"] == "does not adapt"
 
@@ -118,7 +121,7 @@ def test_a_verdict_has_four_forms() -> None:
     assert verdict(0.0001, gain | {"p_holm": 0.2}) == "does not adapt"
 
 
-def test_only_blocks_that_both_have_are_paired(tmp_path: Path) -> None:
+def test_only_users_that_both_have_are_paired(tmp_path: Path) -> None:
     run = fake["build"](tmp_path / "run")
     gone = run / "cells" / fake["spec"]("ridge", 1).fingerprint
     (gone / "cell.json").unlink()
@@ -149,7 +152,7 @@ def test_users_hold_one_row_a_user_seed_and_k(results: Results) -> None:
 
 def test_reading_twice_gives_the_same_frames(results: Results, tmp_path: Path) -> None:
     again = read(fake["build"](tmp_path / "toy"), resamples=300)
-    for name in ("table", "gains", "moved", "users", "reports"):
+    for name in ("table", "gains", "adaptation", "users", "reports"):
         assert getattr(results, name).equals(getattr(again, name)), name
 
 
@@ -159,12 +162,14 @@ def test_the_pooled_auc_of_many_users_is_resampled_almost_exactly(tmp_path: Path
     which = fake["spec"]("ridge", 0)
     fake["write_cell"](run, which, "done", scores=fake["made_up"]("ridge", 0, 150))
     write_plan(run, [which])
-    blocks = read_blocks(read_run(run), ())[2]
-    draws = Draws(500)
-    value, low, high = draws.pooled(["auc-pooled"], blocks)["auc-pooled"]
-    exact = compute.pooled("auc-pooled", blocks.judged, torch.from_numpy(draws.of(blocks)))
+    scores = read_user_scores(read_run(run), ())[2]
+    bootstrap = Bootstrap(500)
+    value, low, high = bootstrap.pooled(["auc-pooled"], scores)["auc-pooled"]
+    exact = compute.pooled(
+        "auc-pooled", scores.predictions, torch.from_numpy(bootstrap.weights(scores))
+    )
     bounds = statistics.percentiles(exact.numpy(), 150)
-    assert value == pytest.approx(float(compute.pooled("auc-pooled", blocks.judged)))
+    assert value == pytest.approx(float(compute.pooled("auc-pooled", scores.predictions)))
     assert (low, high) == pytest.approx(bounds, abs=0.05 * (high - low))
 
 

@@ -17,16 +17,17 @@ from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.metrics.compute import pooled
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.results import critical_difference, leaks
-from coldbench.results.adaptation import STILL, verdict
+from coldbench.results.adaptation import MIN_SHIFT, verdict
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.exposure import SHOWN, exposure, gini
-from coldbench.results.paired import CERTAIN
+from coldbench.results.paired import ALPHA
 from coldbench.results.results import read
-from coldbench.results.setting import Known
-from coldbench.results.subgroups import FEWEST, buckets
-from coldbench.results.user_scores import Blocks, Draws
+from coldbench.results.setting import SplitFacts
+from coldbench.results.subgroups import FEWEST, subgroups
+from coldbench.results.user_scores import UserScores
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
@@ -34,30 +35,31 @@ fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.
 Rows = list[Any]
 
 
-def blocks(scores: Rows, labels: Rows, **more: Any) -> Blocks:
+def user_scores(scores: Rows, labels: Rows, **more: Any) -> UserScores:
     """A row a user; items 0, 1, 2, ... unless told; one seed."""
     score, label = (torch.tensor(x, dtype=torch.float64) for x in (scores, labels))
-    judged = judge(score, label, torch.ones(score.shape, dtype=torch.bool), like_at=0.5)
+    every = torch.ones(score.shape, dtype=torch.bool)
+    predictions = rank_predictions(score, label, every, like_at=0.5)
     users = np.arange(len(scores))
     items = np.broadcast_to(np.arange(score.shape[1]), score.shape)
     columns: dict[str, Any] = {
         "seeds": np.zeros(len(scores), np.int64), "users": users, "items": items,
         "values": np.zeros((len(scores), 0)),
     }  # fmt: skip
-    return Blocks(judged=judged, **columns | more)
+    return UserScores(predictions=predictions, **columns | more)
 
 
 # --- verdicts
 
 
 def test_a_score_that_moves_by_a_thousandth_of_the_scale_has_adapted_and_less_has_not() -> None:
-    assert STILL == 1e-3
+    assert MIN_SHIFT == 1e-3
     assert verdict(0.001, None) == "adapts, no gain shown"
     assert verdict(0.000999, None) == "does not adapt"
 
 
 def test_a_p_of_five_in_a_hundred_is_no_gain_and_one_below_is() -> None:
-    assert CERTAIN == 0.05
+    assert ALPHA == 0.05
     gain = {"metric": "ndcg@5", "mean": 0.016, "low": 0.008, "high": 0.024}
     assert verdict(0.1, gain | {"p_holm": 0.05}) == "adapts, no gain shown"
     assert verdict(0.1, gain | {"p_holm": 0.0499}) == "gains .016 [.008, .024]"
@@ -73,7 +75,7 @@ def test_scores_that_rise_as_much_as_they_fall_have_moved(tmp_path: Path) -> Non
     ]
     fake["write_cell"](tmp_path, which, "done", scores=pl.concat(parts))
     fake["write_plan"](tmp_path, [which])
-    assert read(tmp_path, ("ndcg@5",), 20).moved["moved"].to_list() == [0.125]
+    assert read(tmp_path, ("ndcg@5",), 20).adaptation["moved"].to_list() == [0.125]
 
 
 # --- controls
@@ -81,7 +83,7 @@ def test_scores_that_rise_as_much_as_they_fall_have_moved(tmp_path: Path) -> Non
 
 def test_at_no_label_a_millionth_of_the_scale_between_two_users_is_nothing_and_more_is() -> None:
     def seen(step: float) -> bool:
-        return leaks._sees_users(blocks([[0.0, 0.5], [step, 0.5]], [[0, 1], [0, 1]]))
+        return leaks._sees_users(user_scores([[0.0, 0.5], [step, 0.5]], [[0, 1], [0, 1]]))
 
     assert not seen(1e-6)
     assert seen(1.000001e-6)
@@ -89,9 +91,9 @@ def test_at_no_label_a_millionth_of_the_scale_between_two_users_is_nothing_and_m
 
 def test_users_of_two_seeds_may_be_told_apart_since_each_seed_has_learnt_anew() -> None:
     scores, labels = [[0.1, 0.5], [0.2, 0.5]], [[0.0, 1], [0, 1]]
-    assert leaks._sees_users(blocks(scores, labels))
-    assert not leaks._sees_users(blocks(scores, labels, seeds=np.array([0, 1])))
-    apart = blocks(scores, labels, items=np.array([[0, 1], [2, 1]]))
+    assert leaks._sees_users(user_scores(scores, labels))
+    assert not leaks._sees_users(user_scores(scores, labels, seeds=np.array([0, 1])))
+    apart = user_scores(scores, labels, items=np.array([[0, 1], [2, 1]]))
     assert not leaks._sees_users(apart)  # nor are these the same items
 
 
@@ -190,11 +192,17 @@ def test_a_user_with_exactly_enough_interactions_is_judged_and_one_with_one_less
 
 def test_the_top_bins_of_the_calibration_error_are_two_and_its_last_holds_a_one() -> None:
     # |.95 - 0| + |.85 - 1| over 2; in one bin the two would cancel to .4
-    assert float(pooled("ece", blocks([[0.95, 0.85]], [[0, 1]]).judged)) == pytest.approx(0.55)
+    assert float(pooled("ece", user_scores([[0.95, 0.85]], [[0, 1]]).predictions)) == pytest.approx(
+        0.55
+    )
     # .95 and 1 share the last bin: |1.95 - 1| over 2
-    assert float(pooled("ece", blocks([[0.95, 1.0]], [[0, 1]]).judged)) == pytest.approx(0.475)
+    assert float(pooled("ece", user_scores([[0.95, 1.0]], [[0, 1]]).predictions)) == pytest.approx(
+        0.475
+    )
     # .1 begins the second bin
-    assert float(pooled("ece", blocks([[0.0999, 0.1]], [[1, 0]]).judged)) == pytest.approx(0.50005)
+    assert float(
+        pooled("ece", user_scores([[0.0999, 0.1]], [[1, 0]]).predictions)
+    ) == pytest.approx(0.50005)
 
 
 # --- pairs
@@ -224,25 +232,25 @@ def test_six_blocks_are_as_few_as_wilcoxon_can_find_something_in() -> None:
 def test_a_group_of_ten_users_is_shown_and_one_of_nine_is_not(users: int, shown: bool) -> None:
     assert FEWEST == 10
     values = np.linspace(0, 1, users)[:, None]
-    met = blocks([[0.2, 0.8]] * users, [[0, 1]] * users, values=values)
-    known = Known(
+    met = user_scores([[0.2, 0.8]] * users, [[0, 1]] * users, values=values)
+    known = SplitFacts(
         pl.DataFrame({"seed": np.zeros(users, np.int64), "user": np.arange(users),
                       "activity": np.full(users, 20), "entropy": np.full(users, 0.5)}),
         pl.DataFrame({"seed": [0, 0], "item": pl.Series([0, 1], dtype=pl.Int32), "seen": [1, 5]}),
     )  # fmt: skip
-    found = buckets({"m": {2: met}}, 0, Draws(50), known)
+    found = subgroups({"m": {2: met}}, 0, Bootstrap(50), known)
     assert [row["n"] for row in found if row["bucket"] == "up to .9 bits"] == [10] * shown
 
 
 def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
     assert SHOWN == 5
-    known = Known(
+    known = SplitFacts(
         pl.DataFrame(),
         pl.DataFrame({"seed": [0] * 8, "item": pl.Series(range(8), dtype=pl.Int32),
                       "seen": [80, 70, 60, 50, 40, 30, 20, 10]}),
     )  # fmt: skip
     scores = [[0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.1, 0.0]]  # items 4 and 5 share the fifth place
-    rows = exposure({"m": {2: blocks(scores, [[0.0] * 7 + [1]])}}, {"m": []}, known)
+    rows = exposure({"m": {2: user_scores(scores, [[0.0] * 7 + [1]])}}, {"m": []}, known)
     chance, method = ({r["method"]: r for r in rows}[name] for name in ("chance", "m"))
     # popularity of item i is (7.5 - i) / 8: (4 first + (3.5 + 2.5) / 2) / 5 / 8
     assert method["popularity"] == pytest.approx((7.5 + 6.5 + 5.5 + 4.5 + 3.0) / 40)
@@ -262,16 +270,16 @@ def cell(folder: Path, method: str, status: str = "done") -> Cell:
 
 
 def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path: Path) -> None:
-    blind = blocks([[0.1, 0.5], [0.1, 0.5]], [[0, 1], [0, 1]])
-    sees = blocks([[0.1, 0.5], [0.2, 0.5]], [[0, 1], [0, 1]])
+    blind = user_scores([[0.1, 0.5], [0.1, 0.5]], [[0, 1], [0, 1]])
+    sees = user_scores([[0.1, 0.5], [0.2, 0.5]], [[0, 1], [0, 1]])
     met = {"blind": {0: blind, 2: sees}, "random": {0: sees}, "late": {2: sees}, "sees": {0: sees}}
     cells = {name: [cell(tmp_path, name)] for name in met}
     cells["sees"].append(cell(tmp_path, "sees", "failed"))
     found = {fact["says"]: fact for fact in leaks.facts(met, cells, [])}
-    assert (found[leaks.ASKED]["checked"], found[leaks.ASKED]["broken"]) == (4, 0)
-    assert (found[leaks.BLIND]["checked"], found[leaks.BLIND]["who"]) == (2, "sees")
-    assert leaks.OTHERS not in found
-    assert leaks.BLIND not in {f["says"] for f in leaks.facts({"late": {2: sees}}, {}, [])}
+    assert (found[leaks.SAME_QUERIES]["checked"], found[leaks.SAME_QUERIES]["broken"]) == (4, 0)
+    assert (found[leaks.USER_FREE]["checked"], found[leaks.USER_FREE]["who"]) == (2, "sees")
+    assert leaks.PERMUTED_SUPPORT not in found
+    assert leaks.USER_FREE not in {f["says"] for f in leaks.facts({"late": {2: sees}}, {}, [])}
 
 
 @pytest.mark.parametrize(("shots", "rows"), [((0,), 0), ((1,), 0), ((0, 1), 1)])

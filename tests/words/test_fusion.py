@@ -14,7 +14,7 @@ from coldbench.encoder import Encoder
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
 from coldbench.metrics.compute import per_user
-from coldbench.metrics.predictions import judge
+from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import split
@@ -78,8 +78,8 @@ def test_a_taste_that_only_pictures_show_is_learnt_through_fusion_alone(bert: En
         method = registry.find("methods", "ridge")()
         method.meta_train(cut.warm, cut.valid, items, Seeds.of(0))
         scores = method.score(method.adapt(batch.support), batch.query.items)
-        judged = judge(scores, batch.query.labels, batch.query.mask, like_at=0.625)
-        reached[share] = float(per_user("auc", judged).nanmean())
+        predictions = rank_predictions(scores, batch.query.labels, batch.query.mask, like_at=0.625)
+        reached[share] = float(per_user("auc", predictions).nanmean())
     assert reached[0.5] > reached[0.0] + 0.1, reached
 
 

@@ -1,4 +1,4 @@
-"""Taste keeps every promise that a method of coldbench makes."""
+"""Taste fulfils the contract of a coldbench method."""
 
 import pytest
 from coldbench_taste.taste import Taste
