@@ -18,13 +18,13 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TextIO
 
 SCRIPT = str(Path(sys.executable).with_name("coldbench"))
-WARM = "compare conform describe run".split()
 LOADED = (  # what they import is what all verbs do
     *(
         f"coldbench.benchmarks.commands.{verb}"
@@ -37,22 +37,52 @@ LOADED = (  # what they import is what all verbs do
 NO_TIME = -9  # the code where a command was ended: it took too long
 
 
+@dataclass
+class Started:
+    """A command at work that leads a session of its own; its words can be read as they come."""
+
+    pid: int
+    stdout: TextIO
+    err: Path
+    returncode: int | None = None
+
+    def communicate(self, timeout: float = 60) -> tuple[str, str]:
+        """All that it says until it ends, errors apart."""
+        said = self.stdout.read()
+        self.stdout.close()
+        self.returncode = _ask("wait", self.pid, timeout)
+        return said, self.err.read_text(encoding="utf-8")
+
+
+def start(folder: Path, *words: str) -> Started:
+    """The command, begun; folder is empty so far: what it says goes beside it."""
+    out, err = (folder.with_name(f"{folder.name}.{name}") for name in ("out", "err"))
+    os.mkfifo(out)
+    pid = _ask("session", str(folder), words, dict(os.environ), str(out), str(err))
+    return Started(pid, out.open(encoding="utf-8"), err)
+
+
 def coldbench(
     folder: Path, *words: str, env: dict[str, str] | None = None, timeout: float = 150
 ) -> subprocess.CompletedProcess[str]:
     """What the command says in this folder, and its code; it is ended after `timeout` seconds."""
-    server = _server()
-    assert server.stdin and server.stdout
     with tempfile.TemporaryDirectory() as place:
         out, err = Path(place, "out"), Path(place, "err")
-        asked = [str(folder), words, env or dict(os.environ), str(out), str(err), timeout]
-        server.stdin.write(json.dumps(asked) + "\n")
-        server.stdin.flush()
-        code = int(server.stdout.readline())
+        pid = _ask("start", str(folder), words, env or dict(os.environ), str(out), str(err))
+        code = _ask("wait", pid, timeout)
         said = [path.read_text(encoding="utf-8") for path in (out, err)]
     if code == NO_TIME:
         raise subprocess.TimeoutExpired(["coldbench", *words], timeout, *said)
     return subprocess.CompletedProcess([SCRIPT, *words], code, *said)
+
+
+def _ask(*question: object) -> int:
+    """The pid of a command that is started, or the code of one that is waited for."""
+    server = _server()
+    assert server.stdin and server.stdout
+    server.stdin.write(json.dumps(question) + "\n")
+    server.stdin.flush()
+    return int(server.stdout.readline())
 
 
 @cache
@@ -64,18 +94,24 @@ def _server() -> "subprocess.Popen[str]":
 
 
 def serve() -> None:
-    """Forks once a line, and answers with the code."""
+    """Answers a line of `_ask` by a line."""
     for module in LOADED:
         import_module(module)
     _read_our_code()
     gc.freeze()  # what no fork looks at, none has to copy
     for line in sys.stdin:
-        folder, words, env, out, err, timeout = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _become(folder, words, env, out, err)
-            _end(_run())
-        print(_code(child, timeout), flush=True)
+        what, *given = json.loads(line)
+        print(_code(*given) if what == "wait" else _fork(what, *given), flush=True)
+
+
+def _fork(what: str, *given: Any) -> int:
+    child = os.fork()
+    if child == 0:
+        if what == "session":
+            os.setsid()
+        _become(*given)
+        _end(_run())
+    return child
 
 
 def _run() -> int:
