@@ -1,4 +1,4 @@
-"""The toy problems that `coldbench.testing` tries a method on: small, made up, the same everywhere."""
+"""Toy problems that `coldbench.testing` tries a method on: small, made up, the same everywhere."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
