@@ -24,6 +24,7 @@ PRELOAD = [
     "torch",
     "coldbench.benchmarks.cli",  # what a child takes for its main module
     "coldbench.benchmarks.worker",
+    *("pydantic.fields", "pydantic.functional_validators"),  # what a method's parameters ask for
 ]
 MARK = "COLDBENCH_SUPERVISOR"  # in the environment of whatever a run's processes start
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h

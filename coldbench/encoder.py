@@ -20,15 +20,8 @@ from coldbench.cache import home
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
 from coldbench.parameters import Ge, Part, checked
-from coldbench.pretrained import (
-    PACKAGED,
-    Manner,
-    load_model,
-    load_tokenizer,
-    manner,
-    own_pooling,
-    place,
-)
+from coldbench.pretrained import PACKAGED, load_model, manner, own_pooling, place
+from coldbench.text_reader import TextReader
 
 __all__ = ["PACKAGED", "Encoder", "Items", "pool"]
 
@@ -132,13 +125,13 @@ class Encoder:
     def embed(self, texts: list[str], batch: int = 64) -> Tensor:
         """(N, D) float32 unit vectors on the CPU. Texts of like length are read together."""
         reads = self.resolved()
-        loaded = _load(reads)
+        reader = text_reader(reads)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         vectors: list[Tensor] = []
         with torch.inference_mode():
             for at in range(0, len(order), batch):
-                tokens = loaded.read([texts[i] for i in order[at : at + batch]], self.max_tokens)
-                hidden = _states(loaded.model, tokens)  # (b, L, D)
+                tokens = reader.tokens([texts[i] for i in order[at : at + batch]], self.max_tokens)
+                hidden = reader.states(tokens)  # (b, L, D)
                 vectors.append(pool(hidden, tokens["attention_mask"], reads.pooling))
         back = torch.empty(len(order), dtype=torch.int64)
         back[torch.tensor(order)] = torch.arange(len(order))
@@ -146,13 +139,13 @@ class Encoder:
 
     def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """((N, L) token ids, (N, L) bool mask), padded to the longest text."""
-        tokens = _load(self.resolved()).read(texts, self.max_tokens)
+        tokens = text_reader(self.resolved()).tokens(texts, self.max_tokens)
         return tokens["input_ids"], tokens["attention_mask"].bool()
 
     def reads_by(self) -> Tensor:
         """All that the loaded model reads by, in one row: weights, buffers, and of each part
         whether it is in training. Not vectors: threads change a bit of them."""
-        model = _load(self.resolved()).model
+        model = text_reader(self.resolved()).model
         parts = [*model.parameters(), *model.buffers()]
         modes = torch.tensor([part.training for part in model.modules()])
         return torch.cat([part.detach().flatten().double() for part in (*parts, modes)])
@@ -164,6 +157,14 @@ class Encoder:
                 "a method that changes the encoder reads text alone: leave out encoder.fusion"
             )
         return load_model(self.name, trust_remote_code=self.trust_remote_code)
+
+
+@cache
+def text_reader(encoder: Encoder) -> TextReader:
+    """The encoder's model with its tokenizer, loaded once; it has read its longest text."""
+    return TextReader.load(
+        encoder.name, encoder.max_tokens, trust_remote_code=encoder.trust_remote_code
+    )
 
 
 @dataclass(frozen=True)
@@ -206,57 +207,3 @@ def pool(hidden: Tensor, mask: Tensor, pooling: str) -> Tensor:
     assert pooling == "last", f"pooling {pooling!r} is not resolved"
     last = mask.long().sum(1).clamp_min(1) - 1
     return hidden[torch.arange(len(hidden), device=hidden.device), last]
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A model, its tokenizer and what it says of its texts."""
-
-    model: Any
-    tokenizer: Any
-    manner: Manner
-
-    def read(self, texts: list[str], longest: int) -> Any:
-        """Token ids and their mask. A text without a token reads as the end of a text."""
-        texts = [self.manner.prompt + text for text in texts]
-        texts = [text.lower() for text in texts] if self.manner.lower else texts
-        nothing = self.tokenizer.eos_token or self.tokenizer.pad_token
-        if self.tokenizer("")["input_ids"]:
-            texts = [text if text.strip() else "" for text in texts]
-        else:
-            bare = [not text.strip() or not self.tokenizer(text)["input_ids"] for text in texts]
-            texts = [nothing if empty else text for text, empty in zip(texts, bare, strict=True)]
-        return self.tokenizer(
-            texts, padding=True, truncation=True, max_length=longest, return_tensors="pt"
-        )
-
-
-@cache
-def _load(encoder: Encoder) -> _Loaded:
-    trust = encoder.trust_remote_code
-    found = _Loaded(
-        load_model(encoder.name, trust_remote_code=trust),
-        load_tokenizer(encoder.name, trust_remote_code=trust),
-        manner(encoder.name, trust_remote_code=trust),
-    )
-    known = 1 + max(found.tokenizer.get_vocab().values())
-    weights = found.model.get_input_embeddings().num_embeddings
-    if known > weights:
-        raise UserError(
-            f"encoder {encoder.name!r}: its tokenizer knows {known:,} tokens and its weights "
-            f"{weights:,}; name a folder in which the two belong together"
-        )
-    longest = torch.full((1, encoder.max_tokens), known - 1)
-    try:
-        with torch.inference_mode():
-            _states(found.model, {"input_ids": longest, "attention_mask": longest > 0})
-    except Exception as error:  # whatever it is, better now than in the middle of a run
-        first = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise UserError(f"encoder {encoder.name!r} cannot read a text: {first[0]}") from error
-    return found
-
-
-def _states(model: Any, tokens: Any) -> Tensor:
-    """(N, L, D)"""
-    seen = {name: tokens[name] for name in ("input_ids", "attention_mask")}
-    return model(**seen).last_hidden_state

@@ -20,7 +20,7 @@ from coldbench.files.delimited import content_of
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
 from coldbench.files.rows import Unreadable, rows_of
-from coldbench.files.schema import Column, Wrong
+from coldbench.files.schema import Column, InvalidValue
 from coldbench.interactions import Catalogue, Interactions
 
 ADDRESS = (
@@ -83,7 +83,7 @@ def _words(path: Path, ids: int | None = None) -> Iterator[list[str]]:
         for field, word in enumerate(row.fields[:ids]):
             try:
                 ID.parse(word)
-            except Wrong as wrong:
+            except InvalidValue as wrong:
                 where = *row.place(field), word
                 raise BadFile([Problem(str(path), *where, wrong.expected, wrong.fix)]) from None
         if len(row.fields) == 1:

@@ -16,7 +16,7 @@ from coldbench.dataset import Dataset, File
 from coldbench.errors import BadFile, Problem, UserError
 from coldbench.files.delimited import Table, read
 from coldbench.files.frames import from_frames
-from coldbench.files.locate import here, locate
+from coldbench.files.locate import local_path, locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
@@ -94,7 +94,7 @@ class Coat(Dataset):
 
     def people(self) -> pl.DataFrame | None:
         """Gender and age, where the file of people lies on this machine."""
-        if not (here("coat", PEOPLE) and here("coat", TRAITS)):
+        if not (local_path("coat", PEOPLE) and local_path("coat", TRAITS)):
             return None
         path = locate("coat", PEOPLE)
         rows = list(enumerate(read_flags(path, locate("coat", TRAITS)), 1))

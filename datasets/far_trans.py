@@ -55,7 +55,7 @@ def read_trades(path: Path) -> pl.DataFrame:
     columns = (
         Column("customerID", "id"),
         Column("ISIN", "id"),
-        Column("transactionType", "id", among=tuple(RATINGS)),
+        Column("transactionType", "id", choices=tuple(RATINGS)),
         DAY,
     )
     trades = read(Table(columns, quoted=True), path)

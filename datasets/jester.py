@@ -18,7 +18,7 @@ from coldbench.errors import Unavailable, UserError
 from coldbench.files.archive import gunzip
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
-from coldbench.files.schema import Column, fine
+from coldbench.files.schema import Column, validate
 from coldbench.interactions import Catalogue, Interactions
 
 RDA = File(
@@ -63,7 +63,7 @@ class Jester(Dataset):
         try:
             objects = _objects(path)
             log, items = _tables(objects["Jester5k"].data, objects["JesterJokes"])
-            sound = fine(log, LOG), fine(items, ITEMS)
+            sound = validate(log, LOG), validate(items, ITEMS)
         except Exception as error:  # rdata says in many ways that a file is damaged
             what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise UserError(f"{path}: not R's {RDA.name} ({what}); fix: get it again") from error

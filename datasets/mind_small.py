@@ -16,7 +16,7 @@ from coldbench.dataset import Dataset, File
 from coldbench.files.delimited import Table, read
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
-from coldbench.files.schema import Column, Wrong
+from coldbench.files.schema import Column, InvalidValue
 from coldbench.interactions import Catalogue, Interactions
 
 ZIP = File(
@@ -37,7 +37,9 @@ class Impressions(Column):
             name, dash, click = shown.rpartition("-")
             if not (name and dash and click in CLICKS):
                 expected = f"news like N12-1 (clicked on) and N7-0, not {shown[:40]!r}"
-                raise Wrong(expected, "take the training part: the test part tells no clicks")
+                raise InvalidValue(
+                    expected, "take the training part: the test part tells no clicks"
+                )
         return value
 
 

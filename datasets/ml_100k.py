@@ -14,7 +14,7 @@ from coldbench.dataset import Dataset, File
 from coldbench.errors import UserError
 from coldbench.files.delimited import Table, read
 from coldbench.files.frames import from_frames
-from coldbench.files.locate import here, locate
+from coldbench.files.locate import local_path, locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
@@ -79,8 +79,8 @@ class MovieLens100K(Dataset):
     or_else = (DATA, ITEM)
 
     def load(self) -> tuple[Interactions, Catalogue]:
-        zipped = here("ml-100k", DATA) and here("ml-100k", ITEM)
-        if zipped or not (here("ml-100k", RATINGS) and here("ml-100k", MOVIES)):
+        zipped = local_path("ml-100k", DATA) and local_path("ml-100k", ITEM)
+        if zipped or not (local_path("ml-100k", RATINGS) and local_path("ml-100k", MOVIES)):
             try:
                 ratings, movies = locate("ml-100k", DATA), locate("ml-100k", ITEM)
             except UserError:
@@ -93,7 +93,7 @@ class MovieLens100K(Dataset):
     def people(self) -> pl.DataFrame | None:
         """Gender and age, where the file of users lies on this machine."""
         for file, table in ((USER, USERS), (PEOPLE, PEOPLES)):
-            if here("ml-100k", file):
+            if local_path("ml-100k", file):
                 _, age, gender, *_ = read(table, locate("ml-100k", file))
                 return pl.DataFrame({"gender": gender, "age": band(age)})
         return None

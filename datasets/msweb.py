@@ -16,7 +16,7 @@ from coldbench.files.delimited import content_of
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
 from coldbench.files.rows import Row, Unreadable, rows_of
-from coldbench.files.schema import Column, Wrong
+from coldbench.files.schema import Column, InvalidValue
 from coldbench.interactions import Catalogue, Interactions
 
 VISITS = File(
@@ -66,7 +66,7 @@ def read_visits(path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         if kind in "ACV":
             try:
                 ID.parse(fields[0])
-            except Wrong as wrong:
+            except InvalidValue as wrong:
                 raise _wrong(path, row, 1, wrong.expected, wrong.fix) from None
         if kind == "A":
             if fields[0] in areas:

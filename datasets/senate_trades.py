@@ -65,7 +65,7 @@ def read_trades(path: Path) -> pl.DataFrame:
     columns = (
         Column("transaction_date", "time", unit="%m/%d/%Y"),
         *map(Column, ("ticker", "asset_description", "asset_type")),
-        Column("type", "id", among=(*RATINGS, *NEITHER)),
+        Column("type", "id", choices=(*RATINGS, *NEITHER)),
         Column("senator", "id"),
     )
     table = read(Table(columns, quoted=True), path)

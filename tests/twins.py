@@ -98,7 +98,7 @@ def the_world_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     random.setstate(chance)
     np.random.set_state(lots)
     torch.set_default_dtype(kind)
-    encoder._load.cache_clear()
+    encoder.text_reader.cache_clear()
 
 
 @dataclass

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from coldbench import registry
 from coldbench.episode import Episodes, Users
-from coldbench.files.locate import here, locate
+from coldbench.files.locate import local_path, locate
 from coldbench.interactions import Catalogue, Int, Interactions
 from coldbench.method import Method
 
@@ -99,7 +99,7 @@ def _titles_alone(films: Catalogue) -> Catalogue:
 def _first_named(dataset: Any) -> Int:
     """The users' numbers in the order of the file. Both editions have a user's id first."""
     for file in (dataset.or_else[0], dataset.files[0]):
-        if here("ml-100k", file):
+        if local_path("ml-100k", file):
             break
     lines = locate("ml-100k", file).read_text(encoding="latin-1").splitlines()
     first = dict.fromkeys(line.split("\t")[0] for line in lines)

@@ -11,7 +11,7 @@ from coldbench import registry
 from coldbench.cache import home
 from coldbench.encoder import PACKAGED, Encoder
 from coldbench.errors import UserError, printable
-from coldbench.files.locate import here
+from coldbench.files.locate import local_path
 
 from .. import provenance
 
@@ -55,7 +55,7 @@ def _dataset(name: str) -> str:
     files, folder = (*dataset.files, *dataset.or_else), dataset.folder or name
     if not files:
         return "made here"
-    found = [file.name for file in files if here(folder, file)]
+    found = [file.name for file in files if local_path(folder, file)]
     return f"here: {', '.join(found)}" if found else f"not here; coldbench fetch {name}"
 
 

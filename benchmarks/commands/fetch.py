@@ -11,7 +11,7 @@ from typing import Any
 from coldbench import registry
 from coldbench.dataset import Dataset, File
 from coldbench.errors import UserError
-from coldbench.files.locate import here, locate, pin, pin_of, sha256, shelves
+from coldbench.files.locate import checksum_file, data_dirs, local_path, locate, pin, sha256
 
 
 def fetch(names: list[str], *, offline: bool, as_json: bool) -> bool:
@@ -66,11 +66,11 @@ def _facts_lines(record: dict[str, Any]) -> Iterator[str]:
 
 def _brought(name: str, dataset: Dataset) -> dict[str, Any]:
     folder, every = dataset.folder or name, (*dataset.files, *dataset.or_else)
-    noted = {file for file in every for at in shelves(folder) if pin(at / file.name)}
+    noted = {file for file in every for at in data_dirs(folder) if pin(at / file.name)}
     log, catalogue = dataset.load()
     return {
-        "files": [_file(folder, file, file in noted) for file in every if here(folder, file)],
-        "not needed": [file.name for file in every if not here(folder, file)],
+        "files": [_file(folder, file, file in noted) for file in every if local_path(folder, file)],
+        "not needed": [file.name for file in every if not local_path(folder, file)],
         "users": log.n_users,
         "items": len(catalogue),
         "interactions": len(log),
@@ -97,9 +97,10 @@ def _brought_lines(record: dict[str, Any]) -> Iterator[str]:
     if not (record["files"] or record["not needed"]):
         yield "  made here: no files to fetch"
     for file in record["files"]:
+        noted = checksum_file(Path(file["path"])).name
         by_hash = {
             "right": "hash right",
-            "noted now": f"its hash was not known: noted now in {pin_of(Path(file['path'])).name}",
+            "noted now": f"its hash was not known: noted now in {noted}",
             "not known": f"no hash is known to check it by; SHA-256 {file['sha256']}",
         }
         yield f"  {file['path']}, {file['bytes']:,} bytes, {by_hash[file['hash']]}"

@@ -94,12 +94,12 @@ def _dataset(row: dict[str, Any]) -> dict[str, Any]:
 
 def _here(name: str) -> bool:
     """Whether it can be loaded without a download."""
-    from coldbench.files.locate import here
+    from coldbench.files.locate import local_path
 
     dataset = registry.find("datasets", name)
     editions = [edition for edition in (dataset.files, dataset.or_else) if edition]
     folder = dataset.folder or name
-    return not editions or any(all(here(folder, f) for f in files) for files in editions)
+    return not editions or any(all(local_path(folder, f) for f in files) for files in editions)
 
 
 def show(room: str, found: list[dict[str, Any]]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from coldbench.dataset import Dataset
 from coldbench.errors import BadFile, Problem, UserError, printable
-from coldbench.files.delimited import MOST
+from coldbench.files.delimited import MAX_PROBLEMS
 
 from ..dataset_names import Source
 from .command import document
@@ -17,7 +17,7 @@ def validate(files: list[str], params: dict[str, Any], *, as_json: bool) -> bool
     for name in files:
         dataset = Source.of(name, params).dataset()
         problems = problems_of(dataset)
-        more = " or more" if len(problems) >= MOST else ""
+        more = " or more" if len(problems) >= MAX_PROBLEMS else ""
         says = f"{name}: {len(problems):,} problems{more}" if problems else summary(name, dataset)
         if not as_json:
             print(printable("\n".join([*lines_of(problems), says])))

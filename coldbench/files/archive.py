@@ -21,7 +21,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from coldbench.errors import UserError
-from coldbench.files.archive_members import LIMITS, SIP, Limits, Member, members
+from coldbench.files.archive_members import CHUNK, LIMITS, Limits, Member, members
 
 TORN = (  # what the standard library says of an archive that is damaged, or made to be
     zipfile.BadZipFile,
@@ -85,7 +85,7 @@ def gunzip(path: Path, limit: int = 4 * 2**30) -> bytes:
     with _sound(path), gzip.open(path) as source:
         if not path.stat().st_size:
             raise EOFError("it is empty")
-        while block := source.read(SIP):
+        while block := source.read(CHUNK):
             whole.write(block)
             if whole.tell() > allowed:
                 raise UserError(

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from coldbench.errors import UserError
 
-SIP = 2**20  # bytes read at a time
+CHUNK = 2**20  # bytes read at a time
 PACKED: tuple[tuple[bytes, Any], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
@@ -90,7 +90,7 @@ class Member:
         source = self.open()
         assert source
         with source, target.open("xb") as out:
-            while block := source.read(SIP):
+            while block := source.read(CHUNK):
                 written += len(block)
                 if written > allowed:
                     raise self.refused(f"makes the archive expand by more than {allowed:,} bytes")
@@ -151,7 +151,7 @@ def _tarred(archive: Path, opener: Callable[..., IO[bytes]], limits: Limits) -> 
         # tarfile takes a header that is none for the end
         if stream.last != bytes(tarfile.BLOCKSIZE):
             raise EOFError("the tar ends without its end mark")
-        while stream.read(SIP):
+        while stream.read(CHUNK):
             pass  # to the end, where a packed stream has its checksum
 
 
@@ -169,7 +169,7 @@ class _Forward:
         return self.place
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= SIP:
+        if not 0 <= size <= CHUNK:
             raise ValueError(f"a header of {size:,} bytes")
         self.last = self.stream.read(size)
         self.place += len(self.last)
@@ -183,6 +183,6 @@ class _Forward:
     def seek(self, place: int) -> int:
         if place < self.place:
             raise ValueError("a header that leads back")
-        while self.place < place and self.read(min(SIP, place - self.place)):
+        while self.place < place and self.read(min(CHUNK, place - self.place)):
             pass
         return self.place

@@ -16,9 +16,9 @@ import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
 from coldbench.files.rows import UTF_16, Row, Unreadable, rows_of
-from coldbench.files.schema import CONTROL, LONGEST, Column, Wrong, fine
+from coldbench.files.schema import CONTROL, LONGEST, Column, InvalidValue, validate
 
-MOST = 1000  # problems of one file that are told
+MAX_PROBLEMS = 1000  # problems of one file that are told
 BOM = b"\xef\xbb\xbf"
 PACKED = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"(\xb5/\xfd")  # polars unpacks it
 
@@ -118,7 +118,7 @@ def _at_once(table: Table, content: bytes) -> pl.DataFrame | None:
     lines = content.count(b"\n")
     if frame.height != lines or content.count(separator) != lines * (len(names) - 1):
         return None
-    return fine(frame, table.columns)
+    return validate(frame, table.columns)
 
 
 def _plain(table: Table, content: bytes) -> tuple[bytes, bytes]:
@@ -162,7 +162,7 @@ def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, lis
     places: list[tuple[int, Column]] = []
     values: list[list[str | float | int | None]] = [[] for _ in table.columns]
     for row in rows_of(content, table.separator, quoted=table.quoted, encoding=table.encoding):
-        if len(found) >= MOST:
+        if len(found) >= MAX_PROBLEMS:
             break
         if isinstance(row, Unreadable):
             found.append(Problem(path, row.line, row.column, row.value, row.expected, row.fix))
@@ -182,7 +182,7 @@ def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, lis
         for (at, column), kept in zip(places, values, strict=True):
             try:
                 kept.append(column.parse(row.fields[at]))
-            except Wrong as wrong:
+            except InvalidValue as wrong:
                 place = row.place(at)
                 told = wrong.expected, wrong.fix, column.name
                 found.append(Problem(path, *place, row.fields[at], *told))
@@ -191,7 +191,7 @@ def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, lis
         expected = "at least one row" if not empty else "a table"
         found.append(Problem(path, 1 if empty else 2, 1, "", expected, "add the rows"))
     if found:
-        return pl.DataFrame(), sorted(found, key=lambda p: (p.line, p.column))[:MOST]
+        return pl.DataFrame(), sorted(found, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
     kinds = zip(table.columns, values, strict=True)
     return pl.DataFrame([pl.Series(c.name, v, c.dtype) for c, v in kinds]), []
 

@@ -23,20 +23,20 @@ from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, TimeoutE
 from coldbench import __version__
 from coldbench.files.patience import PATIENCE, Patience
 
-SIP = 2**16  # bytes taken from the connection at a time
-MOST = 16 * 2**30  # bytes of a file whose size nobody has stated
-BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that another moment may better
-HOPS = 10  # from one address to the next
+CHUNK = 2**16  # bytes taken from the connection at a time
+MAX_BYTES = 16 * 2**30  # bytes of a file whose size nobody has stated
+RETRY_STATUS = (408, 425, 429, 500, 502, 503, 504)  # answers that another moment may better
+MAX_REDIRECTS = 10  # from one address to the next
 
 BROKEN = (requests.ConnectionError, requests.Timeout, ProtocolError, TimeoutError)
-Tell = Callable[[int, int | None], object]  # bytes so far, bytes in all where known
+OnProgress = Callable[[int, int | None], object]  # bytes so far, bytes in all where known
 
 
-class NotSent(Exception):
+class DownloadFailed(Exception):
     """The address does not give the file; the message says what it gave."""
 
 
-class NotNow(Exception):
+class Retry(Exception):
     """It may give it when asked again."""
 
 
@@ -73,7 +73,7 @@ class Transfer:
         os.replace(self.part, target)
         self.mark.unlink()
 
-    def bring(self, url: str, tell: Tell) -> None:
+    def bring(self, url: str, tell: OnProgress) -> None:
         """Fill `part`, asking again where that may help."""
         last: Exception | None = None
         for tried in range(self.patience.tries):
@@ -81,33 +81,33 @@ class Transfer:
                 time.sleep(self.patience.pause * 2 ** (tried - 1))
             try:
                 return self._once(url, tell)
-            except (NotNow, *BROKEN) as e:
+            except (Retry, *BROKEN) as e:
                 cause = e.args[0] if e.args else e
                 if isinstance(cause, MaxRetryError):  # no connection: another address is quicker
-                    raise NotSent(f"{url}: {_line(cause.reason or cause)}") from e
+                    raise DownloadFailed(f"{url}: {_line(cause.reason or cause)}") from e
                 last = e
             except (requests.RequestException, HTTPError, ValueError) as error:
-                raise NotSent(f"{url}: {_line(error)}") from error
-        raise NotSent(f"{url}: {_line(last)} (tried {self.patience.tries} times)") from last
+                raise DownloadFailed(f"{url}: {_line(error)}") from error
+        raise DownloadFailed(f"{url}: {_line(last)} (tried {self.patience.tries} times)") from last
 
     def forget(self) -> None:
         """Drop what has come so far."""
         self.part.unlink(missing_ok=True)
         self.mark.unlink(missing_ok=True)
 
-    def _once(self, url: str, tell: Tell) -> None:
+    def _once(self, url: str, tell: OnProgress) -> None:
         have, mark = self._so_far(url)
         headers = {"Accept-Encoding": "identity", "User-Agent": f"coldbench/{__version__}"}
         if have:
             headers |= {"Range": f"bytes={have}-", "If-Range": mark}
         with _Session() as session, closing(self._ask(session, url, headers)) as answer:
-            if answer.status_code in BUSY:
-                raise NotNow(f"answers {answer.status_code} {answer.reason}")
+            if answer.status_code in RETRY_STATUS:
+                raise Retry(f"answers {answer.status_code} {answer.reason}")
             if (have and answer.status_code == 416) or not _goes_on(answer, have, mark):
                 self.forget()
-                raise NotNow("has another edition than the one begun")
+                raise Retry("has another edition than the one begun")
             if answer.status_code not in (200, 206):
-                raise NotSent(f"{url}: answers {answer.status_code} {answer.reason}")
+                raise DownloadFailed(f"{url}: answers {answer.status_code} {answer.reason}")
             have = have if answer.status_code == 206 else 0
             if not have:
                 self.forget()
@@ -118,45 +118,47 @@ class Transfer:
         self, session: requests.Session, url: str, headers: dict[str, str]
     ) -> requests.Response:
         """The answer at the end of all redirects."""
-        for _ in range(HOPS):
+        for _ in range(MAX_REDIRECTS):
             if urlsplit(url).scheme not in ("https", "http"):
-                raise NotSent(f"{url}: only https and http are asked")
+                raise DownloadFailed(f"{url}: only https and http are asked")
             answer = session.get(url, headers=headers, stream=True, timeout=self.patience.stall)
             if not answer.is_redirect:
                 return answer
             answer.close()
             onward = urljoin(url, answer.headers["Location"])
             if url.startswith("https:") and onward.startswith("http:") and not self.pinned:
-                raise NotSent(f"{url}: leads to plain {onward}, and no hash is known")
+                raise DownloadFailed(f"{url}: leads to plain {onward}, and no hash is known")
             url = onward
-        raise NotSent(f"{url}: leads from one address to the next, {HOPS} times")
+        raise DownloadFailed(f"{url}: leads from one address to the next, {MAX_REDIRECTS} times")
 
-    def _take(self, url: str, answer: requests.Response, have: int, tell: Tell) -> None:
+    def _take(self, url: str, answer: requests.Response, have: int, tell: OnProgress) -> None:
         """The body, after the `have` bytes that are here."""
         if answer.headers.get("Content-Encoding", "identity") != "identity":
-            raise NotSent(f"{url}: sends the file packed, though not asked to")
+            raise DownloadFailed(f"{url}: sends the file packed, though not asked to")
         length = answer.headers.get("Content-Length", "")
         chunked = answer.raw.chunked
         whole = have + int(length) if length.isdecimal() and not chunked else self.size
         if whole is None and not chunked and not self.pinned:
-            raise NotSent(f"{url}: neither length nor hash would tell that the file came whole")
-        most = MOST if self.size is None else self.size
+            raise DownloadFailed(
+                f"{url}: neither length nor hash would tell that the file came whole"
+            )
+        most = MAX_BYTES if self.size is None else self.size
         try:
             if whole is not None and (whole > most or self.size not in (None, whole)):
-                raise NotSent(f"{url}: offers {whole:,} bytes, expected {_bytes(self.size)}")
+                raise DownloadFailed(f"{url}: offers {whole:,} bytes, expected {_bytes(self.size)}")
             with self.part.open("ab") as out:
                 # requests would wait for a full block, and drop what it has where the line breaks
-                while block := answer.raw.read1(SIP, decode_content=False):
+                while block := answer.raw.read1(CHUNK, decode_content=False):
                     have += len(block)
                     if have > most:
-                        raise NotSent(f"{url}: sends more bytes than {_bytes(self.size)}")
+                        raise DownloadFailed(f"{url}: sends more bytes than {_bytes(self.size)}")
                     out.write(block)
                     tell(have, whole)
-        except NotSent:
+        except DownloadFailed:
             self.forget()
             raise
         if whole is not None and have != whole:
-            raise NotNow(f"stopped after {have:,} of {whole:,} bytes")
+            raise Retry(f"stopped after {have:,} of {whole:,} bytes")
 
     def _so_far(self, url: str) -> tuple[int, str]:
         """Bytes that are here and the mark of their edition; 0 where it is not this address's."""
@@ -185,7 +187,7 @@ def _mark(answer: requests.Response) -> str:
 
 
 def _bytes(size: int | None) -> str:
-    return f"{size:,}" if size is not None else f"{MOST:,} at most"
+    return f"{size:,}" if size is not None else f"{MAX_BYTES:,} at most"
 
 
 def _line(error: object) -> str:

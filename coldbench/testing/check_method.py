@@ -18,13 +18,20 @@ from typing import Any
 
 from coldbench.errors import Unavailable
 from coldbench.method import Method
-from coldbench.testing.side_effects import restored
-from coldbench.testing.subject import Subject
-from coldbench.testing.toy_data import ODD_TEXTS, World, make_world, tiny_encoder
+from coldbench.testing.side_effects import sandbox
+from coldbench.testing.subject import MethodUnderTest
+from coldbench.testing.toy_data import EDGE_CASE_TEXTS, ToyProblem, tiny_encoder, toy_problem
 
 __all__ = [
-    "ODD_TEXTS", "Outcome", "Subject", "World", "as_rows", "check_method", "make_world",
-    "tiny_encoder", "to_table",
+    "EDGE_CASE_TEXTS",
+    "MethodUnderTest",
+    "Outcome",
+    "ToyProblem",
+    "as_rows",
+    "check_method",
+    "tiny_encoder",
+    "to_table",
+    "toy_problem",
 ]  # fmt: skip
 
 
@@ -69,7 +76,7 @@ def check_method(method: type[Method[Any]], only: str | None = None) -> list[Out
             raise ValueError(f"{method.__name__}.exempt names {name!r}, which is no check")
     outcomes = []
     with tempfile.TemporaryDirectory() as folder:
-        subject = Subject(method, Path(folder))
+        subject = MethodUnderTest(method, Path(folder))
         for name, check in CHECKS.items():
             if only and only not in name:
                 continue
@@ -79,7 +86,7 @@ def check_method(method: type[Method[Any]], only: str | None = None) -> list[Out
             exempt = method.exempt.get(name, "") or ", ".join(lacks)
             reason = ""
             try:
-                with restored():  # what it does to chance, gradients and types ends here
+                with sandbox():  # what it does to chance, gradients and types ends here
                     check(subject)
             except Unavailable as error:
                 reason = exempt = f"unavailable: {error}"

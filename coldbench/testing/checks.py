@@ -16,9 +16,9 @@ from coldbench.testing import (
     quality,
     saving,
 )
-from coldbench.testing.subject import Subject
+from coldbench.testing.subject import MethodUnderTest
 
-Check = Callable[[Subject], None]
+Check = Callable[[MethodUnderTest], None]
 SUBJECTS = {
     "How it is made": construction,
     "What it lives with": inputs,

@@ -8,13 +8,13 @@ from typing import Any
 
 from coldbench.errors import UserError
 from coldbench.method import from_params
-from coldbench.testing.side_effects import changed, watched, world_state
-from coldbench.testing.subject import Subject
+from coldbench.testing.side_effects import changed, global_state, watched
+from coldbench.testing.subject import MethodUnderTest
 
 
-def constructs_without_side_effects(subject: Subject) -> None:
+def constructs_without_side_effects(subject: MethodUnderTest) -> None:
     """Making one, twice, changes no global state and writes nothing; the two are alike."""
-    before = world_state()
+    before = global_state()
     with watched() as seen:
         first, second = subject.method(), subject.method()
     assert first.params() == second.params(), "two fresh ones differ"
@@ -23,7 +23,7 @@ def constructs_without_side_effects(subject: Subject) -> None:
     assert not seen, f"constructing it did {seen[:3]}"
 
 
-def parameters_survive_JSON(subject: Subject) -> None:
+def parameters_survive_JSON(subject: MethodUnderTest) -> None:
     """Parameters are dataclass fields, and come back from JSON as they were."""
     for cls in subject.method.__mro__:
         stated = [a for a in get_annotations(cls).values() if "ClassVar" not in str(a)]
@@ -34,7 +34,7 @@ def parameters_survive_JSON(subject: Subject) -> None:
     assert back == words, f"{words} came back as {back}"
 
 
-def an_unknown_parameter_is_a_named_error(subject: Subject) -> None:
+def an_unknown_parameter_is_a_named_error(subject: MethodUnderTest) -> None:
     """A misspelt parameter is refused by its name, never taken without a word."""
     given: dict[str, Any] = {"no_such_parameter": 1}
     for make in (
@@ -49,7 +49,7 @@ def an_unknown_parameter_is_a_named_error(subject: Subject) -> None:
             raise AssertionError("it was taken without a word")
 
 
-def every_preset_constructs(subject: Subject) -> None:
+def every_preset_constructs(subject: MethodUnderTest) -> None:
     """Each named set of parameters in `presets` makes a method and survives JSON."""
     for name, params in subject.method.presets.items():
         stated = json.loads(json.dumps(params))
@@ -58,7 +58,7 @@ def every_preset_constructs(subject: Subject) -> None:
         assert not wrong, f"the preset {name} does not hold: {', '.join(wrong)}"
 
 
-def what_may_be_tuned_is_its_own(subject: Subject) -> None:
+def what_may_be_tuned_is_its_own(subject: MethodUnderTest) -> None:
     """`space` names parameters of its own; both ends of a range, and every choice, make a method;
     a whole-number parameter has a whole-number range."""
     default = subject.method().params()
@@ -81,7 +81,7 @@ def what_may_be_tuned_is_its_own(subject: Subject) -> None:
             assert made.params()[name] == value, f"{name} = {value!r} does not hold"
 
 
-def says_what_it_is(subject: Subject) -> None:
+def says_what_it_is(subject: MethodUnderTest) -> None:
     """Its file or class opens in plain words; its family is named, its facts are true or false,
     and `steps_param`, where given, is a whole-number parameter of its own."""
     method = subject.method
@@ -101,7 +101,7 @@ def says_what_it_is(subject: Subject) -> None:
         )
 
 
-def can_be_found_by_import(subject: Subject) -> None:
+def can_be_found_by_import(subject: MethodUnderTest) -> None:
     """Its class stands in its module under its own name: runs and checks work in processes that
     look it up again."""
     method = subject.method
@@ -111,7 +111,7 @@ def can_be_found_by_import(subject: Subject) -> None:
     assert found is method, f"{where} is not where it says it is"
 
 
-def adapting_before_training_is_a_clear_error(subject: Subject) -> None:
+def adapting_before_training_is_a_clear_error(subject: MethodUnderTest) -> None:
     """A method that has learnt nothing says what to do first."""
     method, batch = subject.new(), subject.batch()
     try:

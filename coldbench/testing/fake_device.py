@@ -37,7 +37,7 @@ class OnCPU(Tensor):
 
 
 @contextmanager
-def two_places() -> Iterator[Callable[[object], bool]]:
+def strict_devices() -> Iterator[Callable[[object], bool]]:
     """Yields what says whether a tensor was left on the CPU.
 
     An encoder's `embed` works on the CPU and is left alone: its vectors are the CPU's.

@@ -10,17 +10,24 @@ import torch
 
 from coldbench.episode import Users
 from coldbench.seeds import Seeds
-from coldbench.testing.assertions import close
+from coldbench.testing.assertions import assert_close
 from coldbench.testing.side_effects import bytes_alive
-from coldbench.testing.subject import ENCODER, FEATURES, Subject, rows, tensors_of, with_support
+from coldbench.testing.subject import (
+    ENCODER,
+    FEATURES,
+    MethodUnderTest,
+    rows,
+    tensors_of,
+    with_support,
+)
 
-KEPT = 40_000  # bytes over 500 users that may be Python's or torch's own: 80 a user
+STATE_BUDGET = 40_000  # bytes over 500 users that may be Python's or torch's own: 80 a user
 
 
-def adapting_to_others_leaves_no_trace(subject: Subject) -> None:
+def adapting_to_others_leaves_no_trace(subject: MethodUnderTest) -> None:
     """Meeting other users in between changes no bit of a user's scores, nor what was learnt."""
     mine, others = subject.batch(shots=8, size=4), subject.batch(shots=4, size=12)
-    method, before = subject.ready, {k: v.clone() for k, v in subject.ready.learned.items()}
+    method, before = subject.trained, {k: v.clone() for k, v in subject.trained.learned.items()}
     first = subject.predict(mine)
     own = dict(vars(method))
     for _ in range(3):
@@ -33,9 +40,9 @@ def adapting_to_others_leaves_no_trace(subject: Subject) -> None:
         assert own.get(name) is thing, f"adapting set self.{name}"
 
 
-def scoring_leaves_the_state_as_it_was(subject: Subject) -> None:
+def scoring_leaves_the_state_as_it_was(subject: MethodUnderTest) -> None:
     """A user's state may be kept and asked again: the second answer is the first, bit for bit."""
-    batch, method = subject.batch(), subject.ready
+    batch, method = subject.batch(), subject.trained
     with torch.no_grad():
         state = method.adapt(batch.support)
         before = [part.clone() for part in tensors_of(state)]
@@ -47,7 +54,7 @@ def scoring_leaves_the_state_as_it_was(subject: Subject) -> None:
     assert torch.equal(again, first), "asked again, the same state says otherwise"
 
 
-def the_support_is_left_as_it_was(subject: Subject) -> None:
+def the_support_is_left_as_it_was(subject: MethodUnderTest) -> None:
     """`adapt` and `score` write nothing into what they are given."""
     batch = subject.batch()
     given = [*_columns(batch.support), batch.query.items]
@@ -57,37 +64,37 @@ def the_support_is_left_as_it_was(subject: Subject) -> None:
         assert torch.equal(column, was), "adapting wrote into the support"
 
 
-def the_users_it_learns_from_are_left_as_they_were(subject: Subject) -> None:
+def the_users_it_learns_from_are_left_as_they_were(subject: MethodUnderTest) -> None:
     """Training writes nothing into the logs and labels of warm and valid users."""
-    touched = [part for part in subject.observed.touched if part not in (FEATURES, ENCODER)]
+    touched = [part for part in subject.observed_run.touched if part not in (FEATURES, ENCODER)]
     assert not touched, f"training wrote into {', '.join(touched)}"
 
 
-def global_state_is_left_as_it_was(subject: Subject) -> None:
+def global_state_is_left_as_it_was(subject: MethodUnderTest) -> None:
     """Random states, default type, grad mode, threads, environment: as before the training."""
-    harm = subject.observed.world
+    harm = subject.observed_run.global_state
     assert not harm, f"it changed {harm}"
 
 
-def items_and_encoder_are_left_as_they_were(subject: Subject) -> None:
+def items_and_encoder_are_left_as_they_were(subject: MethodUnderTest) -> None:
     """Features, the shared encoder's weights and its eval mode: as before the training."""
-    touched = [part for part in subject.observed.touched if part in (FEATURES, ENCODER)]
+    touched = [part for part in subject.observed_run.touched if part in (FEATURES, ENCODER)]
     assert not touched, f"training changed the {', '.join(touched)}"
 
 
-def writes_no_file_and_opens_no_connection(subject: Subject) -> None:
+def writes_no_file_and_opens_no_connection(subject: MethodUnderTest) -> None:
     """Outside coldbench's own cache, while it learns, adapts and scores."""
-    deeds = subject.observed.deeds
-    assert not deeds, f"it did {deeds[:3]}"
+    events = subject.observed_run.events
+    assert not events, f"it did {events[:3]}"
 
 
-def prints_nothing(subject: Subject) -> None:
+def prints_nothing(subject: MethodUnderTest) -> None:
     """The command line prints; a method returns."""
-    printed = subject.observed.printed
+    printed = subject.observed_run.printed
     assert not printed, f"it printed {printed[:80]!r}"
 
 
-def memory_stays_flat_over_500_users(subject: Subject) -> None:
+def memory_stays_flat_over_500_users(subject: MethodUnderTest) -> None:
     """Neither tensors nor anything else is kept of users who were met."""
     batch, rng = rows(subject.batch(), torch.arange(100) % 12), torch.Generator().manual_seed(0)
 
@@ -102,15 +109,15 @@ def memory_stays_flat_over_500_users(subject: Subject) -> None:
     try:
         before = meet(2)  # what is made once is made now
         grown = meet(5) - before
-        if grown >= KEPT:  # what fills up slowly and is then full is no user's
+        if grown >= STATE_BUDGET:  # what fills up slowly and is then full is no user's
             grown = min(grown, meet(5) - before - grown)
     finally:
         tracemalloc.stop()
         gc.unfreeze()
-    assert grown < KEPT, f"{grown:,} bytes were kept over 500 users"
+    assert grown < STATE_BUDGET, f"{grown:,} bytes were kept over 500 users"
 
 
-def ctrl_c_ends_its_training(subject: Subject) -> None:
+def ctrl_c_ends_its_training(subject: MethodUnderTest) -> None:
     """An interruption while it learns comes through; it is not taken for an error to get over."""
     method, cut = subject.new(), subject.plain.split
     warm = _Interrupting(cut.warm.log, cut.warm.labels, cut.warm.ids, cut.warm.unseen)
@@ -122,19 +129,19 @@ def ctrl_c_ends_its_training(subject: Subject) -> None:
     assert not asked, "it was interrupted and went on"
 
 
-def same_seed_same_bits(subject: Subject) -> None:
+def same_seed_same_bits(subject: MethodUnderTest) -> None:
     """Trained again from the same seeds it scores the same, bit for bit."""
     batch = subject.batch()
     first = subject.predict(batch)
     torch.manual_seed(7)  # a method that goes by the global generator is found out
-    again = subject.trained(subject.plain)
+    again = subject.train(subject.plain)
     assert torch.equal(subject.predict(batch, again), first), "scores differ"
 
 
-def another_seed_other_numbers(subject: Subject) -> None:
+def another_seed_other_numbers(subject: MethodUnderTest) -> None:
     """Another seed changes something; or `stochastic = False` is declared, and nothing changes."""
     batch = subject.batch()
-    other = subject.observed.method
+    other = subject.observed_run.method
     same = torch.equal(subject.predict(batch, other), subject.predict(batch))
     if subject.method.stochastic:
         assert not same, "another seed changed nothing: declare stochastic = False"
@@ -142,23 +149,23 @@ def another_seed_other_numbers(subject: Subject) -> None:
         assert same, "it says stochastic = False, yet another seed changed its scores"
 
 
-def only_its_own_seeds_matter(subject: Subject) -> None:
+def only_its_own_seeds_matter(subject: MethodUnderTest) -> None:
     """Chance comes from seeds.init and seeds.order alone; those of the split and of the draw are
     not a method's, or what varies a run could not be told apart."""
     batch, own = subject.batch(), Seeds.of(0)
     seeds = replace(own, split=own.split + 1, draw=own.draw + 1)
-    other = subject.trained(subject.plain, seeds=seeds)
+    other = subject.train(subject.plain, seeds=seeds)
     same = torch.equal(subject.predict(batch, other), subject.predict(batch))
     assert same, "the seed of the split or of the draw changed its scores"
 
 
-def trained_a_second_time_it_is_as_new(subject: Subject) -> None:
+def trained_a_second_time_it_is_as_new(subject: MethodUnderTest) -> None:
     """What it learnt before is forgotten when it is trained again."""
     batch, cut = subject.batch(), subject.plain.split
-    again = copy.copy(subject.observed.method)
+    again = copy.copy(subject.observed_run.method)
     again.meta_train(cut.warm, cut.valid, subject.plain.items, Seeds.of(0))
     found, fresh = subject.predict(batch, again), subject.predict(batch)
-    close(found, fresh, "its first training changed what the second led to")
+    assert_close(found, fresh, "its first training changed what the second led to")
 
 
 asked: list[str] = []

@@ -21,7 +21,7 @@ from torch import Tensor
 from coldbench.cache import home
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-DEEDS = frozenset(
+AUDIT_EVENTS = frozenset(
     "socket.connect socket.sendto socket.getaddrinfo subprocess.Popen os.system os.posix_spawn "
     "os.fork sqlite3.connect".split()
 )
@@ -49,11 +49,11 @@ def _listen(event: str, args: tuple[Any, ...]) -> None:
         path = Path(os.fsdecode(args[0]))
         if not path.is_relative_to(home()) and not HARMLESS & set(path.parts):
             _seen[-1].append(f"open({str(path)!r})")
-    elif event in DEEDS:
+    elif event in AUDIT_EVENTS:
         _seen[-1].append(f"{event}{args[:2]!r}")
 
 
-def world_state() -> dict[str, Any]:
+def global_state() -> dict[str, Any]:
     """Global state that a method must leave as it found it, by what it is called."""
     return {
         "torch's random state": torch.random.get_rng_state().numpy().tobytes(),
@@ -70,12 +70,12 @@ def world_state() -> dict[str, Any]:
 
 def changed(before: dict[str, Any]) -> str:
     """What of the world is not as it was, in words; "" where all is."""
-    now = world_state()
+    now = global_state()
     return ", ".join(name for name, value in before.items() if now[name] != value)
 
 
 @contextmanager
-def restored() -> Iterator[None]:
+def sandbox() -> Iterator[None]:
     """What is done inside the block to chance, gradients, types and threads ends with it."""
     chance, lots = random.getstate(), np.random.get_state()
     kind, threads = torch.get_default_dtype(), torch.get_num_threads()

@@ -18,27 +18,27 @@ from coldbench.method import Method, from_params
 from coldbench.metrics.compute import per_user
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.seeds import Seeds
-from coldbench.testing.assertions import a_tensor
-from coldbench.testing.side_effects import changed, restored, watched, world_state
-from coldbench.testing.toy_data import World, make_world, tiny_causal
+from coldbench.testing.assertions import assert_tensor
+from coldbench.testing.side_effects import changed, global_state, sandbox, watched
+from coldbench.testing.toy_data import ToyProblem, tiny_causal, toy_problem
 
 Parts = dict[str, Any]
 FEATURES, ENCODER = "item features", "encoder"
 
 
 @dataclass(frozen=True)
-class Observed:
+class ObservedRun:
     """One training and one batch of users, and all that happened besides."""
 
     method: Method[Any]
-    world: str  # what of global state is not as it was
+    global_state: str  # what of global state is not as it was
     touched: list[str]  # of users, items and encoder: what is not as it was made
-    deeds: list[str]  # files written, connections opened, programs started
+    events: list[str]  # files written, connections opened, programs started
     printed: str
 
 
 @dataclass(frozen=True)
-class Subject:
+class MethodUnderTest:
     """A method under test, with what the checks need, each made on first use."""
 
     method: type[Method[Any]]
@@ -54,78 +54,80 @@ class Subject:
         method = self.method(**{k: v for k, v in given.items() if k in known})
         return from_params(self.method, "it", json.loads(json.dumps(method.params())))
 
-    def trained(
-        self, world: World, seed: int = 0, *, short: bool = True, seeds: Seeds | None = None
+    def train(
+        self, problem: ToyProblem, seed: int = 0, *, short: bool = True, seeds: Seeds | None = None
     ) -> Method[Any]:
-        method, cut = self.new(short=short), world.split
-        method.meta_train(cut.warm, cut.valid, world.items, seeds or Seeds.of(seed))
+        method, cut = self.new(short=short), problem.split
+        method.meta_train(cut.warm, cut.valid, problem.items, seeds or Seeds.of(seed))
         return method
 
     @cached_property
-    def plain(self) -> World:
+    def plain(self) -> ToyProblem:
         """Twelve shots at most, an item nobody rated, odd texts, a tiny language model."""
-        return self.as_made[0]
+        return self.pristine[0]
 
     @cached_property
-    def as_made(self) -> tuple[World, Parts]:
-        """The plain world, and copies of its parts from before any training."""
-        world = make_world(self.folder, odd=True)
-        return world, {name: copy.deepcopy(part) for name, part in parts_of(world).items()}
+    def pristine(self) -> tuple[ToyProblem, Parts]:
+        """The plain problem, and copies of its parts from before any training."""
+        problem = toy_problem(self.folder, edge_cases=True)
+        return problem, {name: copy.deepcopy(part) for name, part in parts_of(problem).items()}
 
     @cached_property
-    def likes(self) -> World:
+    def likes(self) -> ToyProblem:
         """A log of likes alone: four shots at most."""
-        return make_world(self.folder, likes=True)
+        return toy_problem(self.folder, likes=True)
 
     @cached_property
-    def planted(self) -> World:
+    def with_signal(self) -> ToyProblem:
         """Enough users to learn from; the features hold the taste, or its words."""
-        return make_world(self.folder, users=240, tokens=self.method.fine_tunes_encoder)
+        return toy_problem(self.folder, users=240, tokens=self.method.fine_tunes_encoder)
 
     @cached_property
-    def ready(self) -> Method[Any]:
-        """Trained on the plain world; checks must leave it as it is."""
-        return self.trained(self.plain)
+    def trained(self) -> Method[Any]:
+        """Trained on the plain problem; checks must leave it as it is."""
+        return self.train(self.plain)
 
     @cached_property
-    def observed(self) -> Observed:
-        """Trained on the plain world with another seed, under every eye."""
-        (world, before), method = self.as_made, self.new()
-        surroundings, said = world_state(), io.StringIO()
+    def observed_run(self) -> ObservedRun:
+        """Trained on the plain problem with another seed, under every eye."""
+        (problem, before), method = self.pristine, self.new()
+        surroundings, said = global_state(), io.StringIO()
         threads = torch.get_num_threads()
-        with watched() as deeds, redirect_stdout(said):
-            method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(1))
+        with watched() as events, redirect_stdout(said):
+            method.meta_train(problem.split.warm, problem.split.valid, problem.items, Seeds.of(1))
             with torch.no_grad():
                 state = method.adapt(self.batch().support)
                 method.score(state, self.batch().query.items)
         harm = changed(surroundings)
-        with restored():
+        with sandbox():
             torch.set_num_threads(threads)  # else the same weights may embed otherwise by a bit
-            now = parts_of(world)
+            now = parts_of(problem)
         touched = [name for name, part in now.items() if (part != before[name]).any()]
-        return Observed(method, harm, touched, deeds, said.getvalue())
+        return ObservedRun(method, harm, touched, events, said.getvalue())
 
     @cached_property
-    def learnt(self) -> Method[Any]:
-        """Trained in full on the planted world."""
-        return self.trained(self.planted, short=False)
+    def fully_trained(self) -> Method[Any]:
+        """Trained in full on the problem with a taste to find."""
+        return self.train(self.with_signal, short=False)
 
     def batch(self, shots: int = 8, size: int = 12) -> EpisodeBatch:
         return next(self.plain.split.cold.batches(shots, size))
 
     def predict(self, batch: EpisodeBatch, method: Method[Any] | None = None) -> Tensor:
         """(B, Q) scores, as the loop asks for them."""
-        method = method or self.ready
+        method = method or self.trained
         with torch.no_grad():
             scores = method.score(method.adapt(batch.support), batch.query.items)
-        a_tensor(scores)
+        assert_tensor(scores)
         return scores
 
-    def auc(self, method: Method[Any], world: World, shots: int, *, turned: bool = False) -> Tensor:
+    def auc(
+        self, method: Method[Any], problem: ToyProblem, shots: int, *, turned: bool = False
+    ) -> Tensor:
         """(U,) AUC of each judged user for whom there is one; `turned`: every label of a support
         is turned round, the best is the worst."""
         parts = []
-        for batch in world.split.cold.batches(shots):
+        for batch in problem.split.cold.batches(shots):
             given = batch.support
             given = replace(given, labels=1 - given.labels) if turned else given
             scores, query = self.predict(with_support(batch, given), method), batch.query
@@ -184,9 +186,9 @@ def tensors_of(state: Any) -> Iterator[Tensor]:
             yield from tensors_of(getattr(state, field.name))
 
 
-def parts_of(world: World) -> Parts:
+def parts_of(problem: ToyProblem) -> Parts:
     """What a method is lent to learn from: arrays and tensors by name."""
-    warm, valid, items = world.split.warm, world.split.valid, world.items
+    warm, valid, items = problem.split.warm, problem.split.valid, problem.items
     parts: Parts = {"valid supports": valid.support, "valid queries": valid.query}
     for who, users in (("warm", warm), ("valid", valid.users)):
         parts[f"{who} labels"] = users.labels

@@ -1,4 +1,4 @@
-"""The worlds that `coldbench.testing` tries a method on: small, made up, the same everywhere."""
+"""Toy problems that `coldbench.testing` tries a method on: small, made up, the same everywhere."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,18 +14,25 @@ from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
-ODD_TEXTS = ("", "word " * 2_000, "🎬🍿👍", "שלום עולם", "a\x00b\n\tc", "'; DROP TABLE users; --")
-UNSEEN = 59  # of the plain world: the item that nobody rated
+EDGE_CASE_TEXTS = (
+    "",
+    "word " * 2_000,
+    "🎬🍿👍",
+    "שלום עולם",
+    "a\x00b\n\tc",
+    "'; DROP TABLE users; --",
+)
+UNSEEN = 59  # of the plain problem: the item that nobody rated
 
 
 @dataclass(frozen=True)
-class World:
+class ToyProblem:
     """A small problem: made-up users, and items as a method sees them."""
 
     split: Split
     items: Items
 
-    def shuffled(self) -> "World":
+    def shuffled(self) -> "ToyProblem":
         """The same users with labels that mean nothing; only those to be guessed are kept."""
         rng, cut = np.random.default_rng(1), self.split
 
@@ -35,9 +42,9 @@ class World:
         cold = replace(cut.cold, users=mixed(cut.cold.users))
         cold.users.labels[cold.query] = cut.cold.users.labels[cold.query]
         valid = replace(cut.valid, users=mixed(cut.valid.users))
-        return World(replace(cut, warm=mixed(cut.warm), valid=valid, cold=cold), self.items)
+        return ToyProblem(replace(cut, warm=mixed(cut.warm), valid=valid, cold=cold), self.items)
 
-    def timeless(self) -> "World":
+    def timeless(self) -> "ToyProblem":
         """The same users, of whom nobody knows when they said what."""
 
         def bare(users: Users) -> Users:
@@ -45,21 +52,26 @@ class World:
 
         cut = self.split
         valid, cold = (replace(some, users=bare(some.users)) for some in (cut.valid, cut.cold))
-        return World(replace(cut, warm=bare(cut.warm), valid=valid, cold=cold), self.items)
+        return ToyProblem(replace(cut, warm=bare(cut.warm), valid=valid, cold=cold), self.items)
 
-    def without_valid(self) -> "World":
+    def without_valid(self) -> "ToyProblem":
         """Nobody is there to choose by."""
-        return World(replace(self.split, valid=self.split.valid.first(0)), self.items)
+        return ToyProblem(replace(self.split, valid=self.split.valid.first(0)), self.items)
 
-    def with_few_warm(self, count: int) -> "World":
+    def with_few_warm(self, count: int) -> "ToyProblem":
         """The first warm users alone."""
         warm = self.split.warm
-        return World(replace(self.split, warm=warm.only(warm.log.users < count)), self.items)
+        return ToyProblem(replace(self.split, warm=warm.only(warm.log.users < count)), self.items)
 
 
-def make_world(
-    folder: Path, *, users: int = 60, tokens: bool = True, odd: bool = False, likes: bool = False
-) -> World:
+def toy_problem(
+    folder: Path,
+    *,
+    users: int = 60,
+    tokens: bool = True,
+    edge_cases: bool = False,
+    likes: bool = False,
+) -> ToyProblem:
     """Synthetic users under user-cold; `tokens`: read by a tiny BERT, else the planted vectors.
     `odd`: odd texts, and an item nobody rated. `likes`: a log of likes alone, short histories."""
     dataset = registry.find("datasets", "synthetic")(n_users=users, n_items=60, per_user=30)
@@ -74,15 +86,15 @@ def make_world(
     if likes:
         log = log.rows(log.ratings > dataset.like_above)
     cut = cut_up(log)
-    if odd:  # a cold user meets an odd text only where a check says so
-        catalogue = _with_odd_texts(catalogue)
-        met = np.isin(log.users, cut.cold.users.ids) & (log.items < len(ODD_TEXTS))
+    if edge_cases:  # a cold user meets an odd text only where a check says so
+        catalogue = _with_edge_cases(catalogue)
+        met = np.isin(log.users, cut.cold.users.ids) & (log.items < len(EDGE_CASE_TEXTS))
         cut = cut_up(log.rows((log.items != UNSEEN) & ~met))
     encoder = tiny_encoder(folder / "tiny-bert") if tokens else Encoder("vectors")
-    return World(cut, encoder.items(catalogue))
+    return ToyProblem(cut, encoder.items(catalogue))
 
 
-def checkerboard(users: int = 40, items: int = 24) -> World:
+def checkerboard(users: int = 40, items: int = 24) -> ToyProblem:
     """Users with even numbers like even items, users with odd numbers like odd ones:
 
         item     0  1  2  3
@@ -100,11 +112,11 @@ def checkerboard(users: int = 40, items: int = 24) -> World:
     parity = np.eye(2, dtype=np.float32)[np.arange(items) % 2]
     protocol = Protocol.of("user-cold", {"shots": [0, 1, 4], "query": 8})
     cut = split(log, (log.ratings == 5).astype(np.float32), protocol, Seeds.of(0), explicit=True)
-    return World(cut, Encoder("vectors").items(Catalogue(names, names, tags, parity)))
+    return ToyProblem(cut, Encoder("vectors").items(Catalogue(names, names, tags, parity)))
 
 
-def _with_odd_texts(catalogue: Catalogue) -> Catalogue:
-    text = (*ODD_TEXTS, *catalogue.text[len(ODD_TEXTS) :])
+def _with_edge_cases(catalogue: Catalogue) -> Catalogue:
+    text = (*EDGE_CASE_TEXTS, *catalogue.text[len(EDGE_CASE_TEXTS) :])
     return replace(catalogue, text=text)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -126,27 +127,29 @@ def test_a_run_or_report_killed_at_any_moment_goes_on_to_the_same_bytes(
         assert not list((folder / "runs/r/cells").glob(".*")), "half a cell was left behind"
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(("name", "begin"), [("SIGTERM", start), ("SIGHUP", console.start)])
 def test_a_signal_ends_a_run_at_once_with_all_it_has_started(
-    tmp_path: Path, whole: Whole, name: str
+    tmp_path: Path, whole: Whole, name: str, begin: Any
 ) -> None:
-    started = start(tmp_path, *RUN)
-    assert started.stdout
+    folder = tmp_path / "here"
+    folder.mkdir()
+    started = begin(folder, *RUN)
     for line in started.stdout:
         if line.endswith("started\n"):
             break
-    started.send_signal(getattr(signal, name))
+    os.kill(started.pid, getattr(signal, name))
     _, told = started.communicate(timeout=30)
     assert started.returncode == 130 and "the same command goes on" in told, told
-    wait_for_nobody(tmp_path)
-    coldbench(tmp_path, *RUN)
-    assert content(tmp_path) == whole.cells
+    wait_for_nobody(folder)
+    coldbench(folder, *RUN)
+    assert content(folder) == whole.cells
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.01, 0.02, 0.05, 0.1, 0.2])
 def test_ctrl_c_just_after_a_cells_start_loses_no_cell(tmp_path: Path, pause: float) -> None:
-    started = start(tmp_path, *RUN)
-    assert started.stdout
+    folder = tmp_path / "here"
+    folder.mkdir()
+    started = console.start(folder, *RUN)  # test_run.py has Ctrl-C for the script itself
     for line in started.stdout:
         if line.endswith("started\n"):
             break
@@ -154,7 +157,7 @@ def test_ctrl_c_just_after_a_cells_start_loses_no_cell(tmp_path: Path, pause: fl
     os.killpg(started.pid, signal.SIGINT)
     _, told = started.communicate(timeout=60)
     assert started.returncode == 130, told
-    states = {cell.status for cell in read_run(tmp_path / "runs/r")}
+    states = {cell.status for cell in read_run(folder / "runs/r")}
     assert states <= {"done", "missing"}, states
 
 

@@ -20,7 +20,7 @@ from coldbench.errors import Unavailable, UserError
 from coldbench.method import Method, explained
 from coldbench.seeds import Seeds
 from coldbench.split import Split
-from coldbench.testing.check_method import World, make_world
+from coldbench.testing.check_method import ToyProblem, toy_problem
 from tests import console
 
 EXPLAINED = explained()
@@ -47,8 +47,8 @@ def known(world: Small) -> dict[str, Method[Any]]:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"), users=240, tokens=False)
+def planted(tmp_path_factory: pytest.TempPathFactory) -> ToyProblem:
+    return toy_problem(tmp_path_factory.mktemp("world"), users=240, tokens=False)
 
 
 def cold(world: Small, shots: int) -> EpisodeBatch:
@@ -176,7 +176,7 @@ def test_protonets_parts_agree_with_moving_the_prototypes_item_by_item(
 
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_deleting_what_added_most_lowers_the_score_more_than_deleting_by_lot(
-    planted: World, name: str
+    planted: ToyProblem, name: str
 ) -> None:
     """The comprehensiveness of DeYoung et al., "ERASER" (2020), arXiv:1911.03429, and the region
     perturbation of Samek et al. (2017), with the support's items in place of words and pixels."""

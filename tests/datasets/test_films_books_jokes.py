@@ -21,7 +21,7 @@ import pytest
 from coldbench import registry
 from coldbench.dataset import File
 from coldbench.errors import BadFile, Unavailable, UserError
-from coldbench.files.locate import here, sha256
+from coldbench.files.locate import local_path, sha256
 from coldbench.interactions import SECOND, Catalogue, Interactions
 
 Row = tuple[int, str, float, float | None]  # user, item, rating, time
@@ -428,7 +428,7 @@ def test_the_original_has_the_counts_that_are_said_of_it(tmp_path: Path, name: s
     for path in Path(folder, name).glob("*"):  # beside links, archives are unpacked in tmp_path
         (tmp_path / name / path.name).symlink_to(path.resolve())
     dataset = registry.find("datasets", name)()
-    absent = [file.name for file in dataset.files if not here(name, file)]
+    absent = [file.name for file in dataset.files if not local_path(name, file)]
     if absent:
         pytest.skip(f"{folder} has no {', '.join(absent)}")
     log, items = dataset.load()

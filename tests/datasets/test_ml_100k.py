@@ -13,7 +13,7 @@ import pytest
 
 from coldbench import registry
 from coldbench.errors import BadFile, UserError
-from coldbench.files.locate import here, sha256
+from coldbench.files.locate import local_path, sha256
 from coldbench.interactions import SECOND
 
 ml: Any = import_module("coldbench.datasets.ml_100k")
@@ -21,7 +21,7 @@ ml: Any = import_module("coldbench.datasets.ml_100k")
 
 @pytest.fixture(scope="module")
 def tables() -> tuple[Path, Path]:
-    found = here("ml-100k", ml.RATINGS), here("ml-100k", ml.MOVIES)
+    found = local_path("ml-100k", ml.RATINGS), local_path("ml-100k", ml.MOVIES)
     assert found[0] and found[1], "recbole is in requirements-nodeps.txt"
     return found[0], found[1]
 

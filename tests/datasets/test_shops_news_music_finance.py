@@ -17,7 +17,7 @@ import pytest
 from coldbench import registry
 from coldbench.dataset import File
 from coldbench.errors import BadFile, UserError
-from coldbench.files.locate import here, sha256
+from coldbench.files.locate import local_path, sha256
 from coldbench.interactions import SECOND, Catalogue, Interactions
 
 Row = tuple[int, str, float, float | None]  # user, item, rating, time
@@ -437,7 +437,7 @@ def originals(tmp_path: Path) -> Any:
 def test_the_original_has_the_counts_that_are_said_of_it(originals: Any, name: str) -> None:
     shelf = originals(name)
     dataset = registry.find("datasets", name)()
-    absent = [file.name for file in dataset.files if not here(shelf.name, file)]
+    absent = [file.name for file in dataset.files if not local_path(shelf.name, file)]
     if absent:
         pytest.skip(f"{shelf.name} has no {', '.join(absent)}")
     log, items = dataset.load()

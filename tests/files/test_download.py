@@ -20,7 +20,7 @@ import pytest
 from coldbench.cache import home, installed
 from coldbench.dataset import File
 from coldbench.errors import UserError
-from coldbench.files.locate import here, locate, pin, pin_of, sha256, shelf
+from coldbench.files.locate import checksum_file, data_dir, local_path, locate, pin, sha256
 from coldbench.files.patience import Patience
 
 web: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "hostile.py"))
@@ -186,7 +186,7 @@ def test_the_package_index_is_asked_where_the_addresses_fail(world: World, answe
 def test_what_was_downloaded_is_found_in_the_cache_the_next_time(world: World) -> None:
     first = get(world.file)
     world.site.asked.clear()
-    assert get(world.file) == here("toy", world.file) == first
+    assert get(world.file) == local_path("toy", world.file) == first
     assert world.asked == []
 
 
@@ -272,7 +272,7 @@ def test_a_download_with_a_wrong_hash_is_deleted_and_the_message_says_so(
     assert SHA256 in said and hashlib.sha256(PAGE).hexdigest() in said
     assert "Deleted" in said
     assert ("another than the pinned one" in said) == (index is not None)
-    assert f"Put the file into {shelf('toy')}" in said
+    assert f"Put the file into {data_dir('toy')}" in said
     assert files(tmp_path) == []
 
 
@@ -289,18 +289,18 @@ def test_a_hash_not_known_beforehand_is_noted_at_the_first_download(world: World
     found = get(unknown)
     assert pin(found) == SHA256
     check = f"{SHA256}  toy.tsv\n"
-    assert pin_of(found).read_text() == check, "as sha256sum --check reads it"
+    assert checksum_file(found).read_text() == check, "as sha256sum --check reads it"
     assert get(unknown) == found
     found.write_bytes(b"bent later")
     said = refused(unknown)
-    assert sha256(found) in said and SHA256 in said and str(pin_of(found)) in said
+    assert sha256(found) in said and SHA256 in said and str(checksum_file(found)) in said
 
 
 def test_a_noted_hash_holds_for_the_next_download_too(world: World) -> None:
     unknown = File("toy.tsv", urls=(world.address,))
     get(unknown).unlink()
     world.site.at("/toy.tsv", web["whole"](b"a new edition"))
-    assert f"(noted in {shelf('toy')}/toy.tsv.sha256)" in refused(unknown)
+    assert f"(noted in {data_dir('toy')}/toy.tsv.sha256)" in refused(unknown)
     world.site.at("/toy.tsv", web["whole"](CONTENT))
     assert get(unknown).read_bytes() == CONTENT
 
@@ -316,8 +316,8 @@ def test_a_file_of_the_users_own_is_taken_where_no_hash_is_known(
 @pytest.mark.parametrize("noted", ["", "abc", "no hash at all\n"])
 def test_a_note_that_holds_no_hash_is_named(world: World, tmp_path: Path, noted: str) -> None:
     mine = put(tmp_path / "cache" / "data" / "toy" / "toy.tsv")
-    pin_of(mine).write_text(noted)
-    assert f"{pin_of(mine)}: holds no SHA-256; fix: delete it" in refused(File("toy.tsv"))
+    checksum_file(mine).write_text(noted)
+    assert f"{checksum_file(mine)}: holds no SHA-256; fix: delete it" in refused(File("toy.tsv"))
 
 
 def test_an_md5_is_checked_where_the_publisher_gives_no_more(world: World) -> None:
@@ -325,7 +325,7 @@ def test_an_md5_is_checked_where_the_publisher_gives_no_more(world: World) -> No
     found = get(file)
     assert pin(found) == SHA256
     found.write_bytes(b"bent later")
-    pin_of(found).unlink()
+    checksum_file(found).unlink()
     assert f"MD5 is {hashlib.md5(b'bent later').hexdigest()}, expected {file.md5}" in refused(file)
     found.unlink()
     world.site.at("/toy.tsv", web["whole"](PAGE))
@@ -380,7 +380,7 @@ def test_an_archive_here_comes_before_an_address_and_may_lie_in_a_read_only_fold
     world.site.asked.clear()
     shared.chmod(0o555)
     both = replace(member, urls=(world.address,))
-    assert here("toy", both) == shared / "toys.zip"
+    assert local_path("toy", both) == shared / "toys.zip"
     assert get(both) == tmp_path / "cache" / "data" / "toy" / "toy.tsv"
     assert world.asked == []
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from coldbench.files.http import HOPS, NotSent, Transfer
+from coldbench.files.http import MAX_REDIRECTS, DownloadFailed, Transfer
 from coldbench.files.patience import Patience
 
 web: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "hostile.py"))
@@ -42,7 +42,7 @@ def brought(transfer: Transfer, url: str) -> bytes:
 
 
 def refused(transfer: Transfer, url: str) -> str:
-    with pytest.raises(NotSent) as error:
+    with pytest.raises(DownloadFailed) as error:
         transfer(url, str(transfer.part.with_name("toy")))
     assert not transfer.part.with_name("toy").exists()
     assert "\n" not in str(error.value) and url in str(error.value)
@@ -229,7 +229,7 @@ def test_more_bytes_than_the_file_has_are_not_taken(site: Any, tmp_path: Path, a
 def test_a_file_of_unknown_size_has_a_limit_too(
     site: Any, transfer: Transfer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coldbench.files.http.MOST", 100_000)
+    monkeypatch.setattr("coldbench.files.http.MAX_BYTES", 100_000)
     assert "more bytes than 100,000" in refused(transfer, site.at("/toy", web["endless"]()))
     assert "offers 307,200" in refused(transfer, site.at("/toy", web["whole"](CONTENT)))
 
@@ -267,8 +267,8 @@ def test_redirects_are_followed_and_the_rest_is_asked_for_at_their_end(
 
 def test_a_redirect_loop_ends(site: Any, transfer: Transfer) -> None:
     url = site.at("/round", web["redirect"]("/round"))
-    assert f"{HOPS} times" in refused(transfer, url)
-    assert len(site.asked) == HOPS
+    assert f"{MAX_REDIRECTS} times" in refused(transfer, url)
+    assert len(site.asked) == MAX_REDIRECTS
 
 
 def test_the_endless_body_of_a_redirect_is_not_read(site: Any, transfer: Transfer) -> None:
@@ -281,7 +281,7 @@ def test_no_redirect_leads_to_anything_but_the_web(
     site: Any, transfer: Transfer, onward: str
 ) -> None:
     url = site.at("/near", web["redirect"](onward))
-    with pytest.raises(NotSent):
+    with pytest.raises(DownloadFailed):
         transfer(url, str(transfer.part.with_name("toy")))
     assert os.listdir(transfer.part.parent) == []
 

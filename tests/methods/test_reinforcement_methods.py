@@ -19,7 +19,7 @@ from coldbench.metrics.compute import per_user
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.seeds import Seeds
 from coldbench.split import Split
-from coldbench.testing.check_method import World, make_world
+from coldbench.testing.check_method import ToyProblem, toy_problem
 
 World_ = tuple[Split, Items]
 policy = import_module("coldbench.methods.policy_gradient")
@@ -34,9 +34,9 @@ def made(name: str, world: World_, **params: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> World:
+def planted(tmp_path_factory: pytest.TempPathFactory) -> ToyProblem:
     """240 users, 12 labels and 10 to guess each, and the vectors that their tastes lie in."""
-    return make_world(tmp_path_factory.mktemp("planted"), users=240, tokens=False)
+    return toy_problem(tmp_path_factory.mktemp("planted"), users=240, tokens=False)
 
 
 SUPPORT = Feedback(
@@ -140,7 +140,7 @@ def test_padding_and_neighbours_change_no_belief(name: str, world: World_) -> No
         torch.testing.assert_close(got[0], together[i, :2], rtol=0, atol=1e-5)
 
 
-def test_replay_shows_each_logged_item_once_with_its_own_label(planted: World) -> None:
+def test_replay_shows_each_logged_item_once_with_its_own_label(planted: ToyProblem) -> None:
     method = made("bandit", (planted.split, planted.items))
     cold = planted.split.cold
     labels, real = replay(method, cold, 100)
@@ -152,7 +152,9 @@ def test_replay_shows_each_logged_item_once_with_its_own_label(planted: World) -
     torch.testing.assert_close(labels.sort(1).values, (logged * known).sort(1).values)
 
 
-def test_the_first_pick_is_the_priors_and_the_second_has_learnt_from_it(planted: World) -> None:
+def test_the_first_pick_is_the_priors_and_the_second_has_learnt_from_it(
+    planted: ToyProblem,
+) -> None:
     seen: list[Feedback] = []
 
     class Watched(registry.find("methods", "bandit")):  # type: ignore[misc]
@@ -173,7 +175,7 @@ def test_the_first_pick_is_the_priors_and_the_second_has_learnt_from_it(planted:
     assert torch.equal(seen[2].labels, labels[:, :2])
 
 
-def test_a_bandit_gets_more_likes_early_than_lot_or_the_prior_alone(planted: World) -> None:
+def test_a_bandit_gets_more_likes_early_than_lot_or_the_prior_alone(planted: ToyProblem) -> None:
     world = planted.split, planted.items
     cold = planted.split.cold
 
@@ -327,7 +329,7 @@ def test_it_is_trained_for_the_gain_that_it_is_judged_by(world: World_, likes: b
     torch.testing.assert_close(found[~known.isnan()], known[~known.isnan()], rtol=0, atol=1e-5)
 
 
-def test_trained_for_the_order_alone_it_orders_better(planted: World) -> None:
+def test_trained_for_the_order_alone_it_orders_better(planted: ToyProblem) -> None:
     """Without a gradient the loss is 1 - NDCG of the best order."""
     world = planted.split, planted.items
     trained, start = (
@@ -375,7 +377,9 @@ def test_gamma_0_is_by_lot_whatever_was_paid() -> None:
 
 
 @pytest.mark.parametrize("by", ["activity", "entropy"])
-def test_groups_hold_every_user_once_from_the_least_to_the_most(by: str, planted: World) -> None:
+def test_groups_hold_every_user_once_from_the_least_to_the_most(
+    by: str, planted: ToyProblem
+) -> None:
     method = registry.find("methods", "curriculum")(groups=by)
     warm = planted.split.warm
     rng = np.random.default_rng(0)
@@ -395,7 +399,7 @@ def test_groups_hold_every_user_once_from_the_least_to_the_most(by: str, planted
     assert all(before[1] <= after[0] for before, after in pairwise(ranges))
 
 
-def test_it_learns_from_the_fall_of_the_loss_over_its_own_batch(planted: World) -> None:
+def test_it_learns_from_the_fall_of_the_loss_over_its_own_batch(planted: ToyProblem) -> None:
     warm = planted.split.warm
     exp3, losses = teaching.Exp3(2, 0.1, seed=0), iter([1.0, 0.7, 0.9, 0.4])
     course = teaching._Course(

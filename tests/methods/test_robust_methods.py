@@ -22,7 +22,7 @@ from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
-from coldbench.testing.check_method import World, make_world
+from coldbench.testing.check_method import ToyProblem, toy_problem
 
 World_ = tuple[Split, Items]
 ROWS: dict[
@@ -400,16 +400,16 @@ def test_a_bag_is_ridge_on_as_many_copies_of_an_item_as_its_lot_says(world: Worl
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> World:
+def read(tmp_path_factory: pytest.TempPathFactory) -> ToyProblem:
     """A world whose items are read from text."""
-    return make_world(tmp_path_factory.mktemp("tiny"))
+    return toy_problem(tmp_path_factory.mktemp("tiny"))
 
 
 def item_views(items: Items, copies: int, seed: int, **how: Any) -> Tensor:
     return import_module("coldbench.methods._views").item_views(items, copies, seed, **how)
 
 
-def test_views_are_the_encoders_reading_of_changed_texts(read: World) -> None:
+def test_views_are_the_encoders_reading_of_changed_texts(read: ToyProblem) -> None:
     from coldbench.augment.text import views
 
     found = item_views(read.items, 2, 5, rate=0.3)
@@ -428,7 +428,7 @@ def test_without_text_a_part_of_a_vector_is_left_out(world: World_) -> None:
     assert float((found == 0).float().mean()) == pytest.approx(0.25, abs=0.05)
 
 
-def test_only_the_text_of_a_fused_item_is_another(read: World) -> None:
+def test_only_the_text_of_a_fused_item_is_another(read: ToyProblem) -> None:
     fused = replace(read.items.encoder, fusion=0.4).items(read.items.catalogue)
     found, width = item_views(fused, 1, 0, rate=0.3)[0], read.items.features.shape[1]
     torch.testing.assert_close(found[:, width:], fused.features[:, width:])
@@ -441,7 +441,7 @@ def dropout_views(items: Items, copies: int, seed: int) -> Tensor:
     return found
 
 
-def test_dropout_pairs_are_readings_of_one_text_that_differ(read: World) -> None:
+def test_dropout_pairs_are_readings_of_one_text_that_differ(read: ToyProblem) -> None:
     state = torch.random.get_rng_state()
     found = dropout_views(read.items, 2, 5)
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -455,7 +455,7 @@ def test_dropout_pairs_are_readings_of_one_text_that_differ(read: World) -> None
 
 
 def test_dropout_pairs_need_an_encoder_that_drops(
-    read: World, world: World_, monkeypatch: pytest.MonkeyPatch
+    read: ToyProblem, world: World_, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match="not both"):
         registry.find("methods", "augmented")(dropout_pairs=True, synonyms=True)
@@ -470,7 +470,7 @@ def test_dropout_pairs_need_an_encoder_that_drops(
 
 @pytest.mark.parametrize("name", ["multi-copy", "augmented"])
 def test_synonyms_without_wordnet_are_unavailable_not_left_out(
-    name: str, read: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, read: ToyProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLDBENCH_WORDNET", str(tmp_path))
     with pytest.raises(Unavailable, match="wordnet-base"):

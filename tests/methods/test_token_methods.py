@@ -14,18 +14,18 @@ from coldbench.encoder import Encoder, Items, pool
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import UserError
 from coldbench.seeds import Seeds
-from coldbench.testing.check_method import Subject, World, make_world
+from coldbench.testing.check_method import MethodUnderTest, ToyProblem, toy_problem
 from tests.methods.test_training_options import OPTIONS
 
 BRIEF: dict[str, Any] = {"meta_steps": 2, "meta_users": 4, "valid_users": 4}
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> ToyProblem:
+    return toy_problem(tmp_path_factory.mktemp("world"))
 
 
-def trained(name: str, world: World, **params: Any) -> Any:
+def trained(name: str, world: ToyProblem, **params: Any) -> Any:
     method = registry.find("methods", name)(**BRIEF | params)
     method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
     return method
@@ -35,11 +35,11 @@ PER_USER = ["lora", "adapter", "ia3", "bitfit", "prefix", "full-finetune"]
 
 
 @pytest.fixture(scope="module", params=PER_USER)
-def method(request: pytest.FixtureRequest, world: World) -> Any:
+def method(request: pytest.FixtureRequest, world: ToyProblem) -> Any:
     return trained(request.param, world, blocks=2)
 
 
-def some(world: World, users: int = 6, shots: int = 4) -> EpisodeBatch:
+def some(world: ToyProblem, users: int = 6, shots: int = 4) -> EpisodeBatch:
     return next(world.split.cold.batches(shots, users))
 
 
@@ -56,7 +56,7 @@ def of_user(batch: EpisodeBatch, user: int) -> EpisodeBatch:
 
 
 def alone(
-    method: Any, world: World, episode: EpisodeBatch, model: Any, weights: list[Any]
+    method: Any, world: ToyProblem, episode: EpisodeBatch, model: Any, weights: list[Any]
 ) -> Tensor:
     """One user as anybody would have it: the whole encoder, text by text, plain SGD on weights."""
     learned, encoder = method.learned, world.items.encoder
@@ -177,7 +177,7 @@ PLAINLY = {
 @pytest.mark.parametrize("blocks", [1, 2])
 @pytest.mark.parametrize("name", PLAINLY)
 def test_batched_it_is_what_peft_or_plain_torch_does_one_user_at_a_time(
-    name: str, blocks: int, world: World
+    name: str, blocks: int, world: ToyProblem
 ) -> None:
     method = trained(name, world, blocks=blocks, inner_steps=3)
     batch = some(world, users=3)
@@ -192,21 +192,23 @@ def test_batched_it_is_what_peft_or_plain_torch_does_one_user_at_a_time(
         torch.testing.assert_close(batched[user], expected, atol=1e-5, rtol=0)
 
 
-def test_users_batched_are_users_one_by_one(method: Any, world: World) -> None:
+def test_users_batched_are_users_one_by_one(method: Any, world: ToyProblem) -> None:
     batch = some(world)
     one_by_one = torch.cat([predict(method, of_user(batch, user)) for user in range(6)])
     torch.testing.assert_close(predict(method, batch), one_by_one, atol=1e-5, rtol=0)
 
 
 def test_users_are_met_in_chunks_without_a_difference(
-    method: Any, world: World, monkeypatch: pytest.MonkeyPatch
+    method: Any, world: ToyProblem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = predict(method, some(world))
     monkeypatch.setitem(type(method).adapt.__globals__, "AT_ONCE", 1)
     torch.testing.assert_close(predict(method, some(world)), together, atol=1e-5, rtol=0)
 
 
-def test_the_trunk_and_the_top_blocks_make_the_plain_vectors(method: Any, world: World) -> None:
+def test_the_trunk_and_the_top_blocks_make_the_plain_vectors(
+    method: Any, world: ToyProblem
+) -> None:
     items = torch.arange(len(world.items)).view(6, -1)
     packed = method.trunk.pack(items, torch.ones_like(items).bool())
     torch.testing.assert_close(
@@ -215,7 +217,7 @@ def test_the_trunk_and_the_top_blocks_make_the_plain_vectors(method: Any, world:
 
 
 def test_a_first_step_is_shared_where_users_saw_the_same_items(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: ToyProblem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lora, batch = trained("lora", world), some(world, users=12, shots=12)
     assert lora._first_step(batch.support), "too few items are shared: the test would say nothing"
@@ -225,7 +227,7 @@ def test_a_first_step_is_shared_where_users_saw_the_same_items(
 
 
 @pytest.mark.parametrize("name", PER_USER)
-def test_in_bfloat16_scores_are_near_and_states_float32(name: str, world: World) -> None:
+def test_in_bfloat16_scores_are_near_and_states_float32(name: str, world: ToyProblem) -> None:
     plain, batch = trained(name, world), some(world, shots=8)
     fast = trained(name, world, precision="bfloat16")
     fast.learned = plain.learned
@@ -234,7 +236,7 @@ def test_in_bfloat16_scores_are_near_and_states_float32(name: str, world: World)
     torch.testing.assert_close(predict(fast, batch), predict(plain, batch), atol=0.02, rtol=0)
 
 
-def test_dropout_hides_what_the_head_reads_and_only_in_training(world: World) -> None:
+def test_dropout_hides_what_the_head_reads_and_only_in_training(world: ToyProblem) -> None:
     lora = trained("lora", world, dropout=0.5)
     whole = lora.learned["head"]
     assert whole.all(), "a mask for training was kept"
@@ -246,7 +248,7 @@ def test_dropout_hides_what_the_head_reads_and_only_in_training(world: World) ->
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
-def test_every_pooling_is_read_as_the_encoder_reads_them(world: World, pooling: Any) -> None:
+def test_every_pooling_is_read_as_the_encoder_reads_them(world: ToyProblem, pooling: Any) -> None:
     encoder = replace(world.items.encoder, pooling=pooling)
     items = encoder.items(world.items.catalogue)
     lora = trained("lora", replace(world, items=items))
@@ -255,18 +257,18 @@ def test_every_pooling_is_read_as_the_encoder_reads_them(world: World, pooling: 
     torch.testing.assert_close(lora.trunk.read(packed)[0], items.features[:10], atol=1e-5, rtol=0)
 
 
-def test_without_support_it_is_the_item_prior(method: Any, world: World) -> None:
+def test_without_support_it_is_the_item_prior(method: Any, world: ToyProblem) -> None:
     batch = some(world, shots=0)
     prior = torch.sigmoid(method.learned["prior"][batch.query.items])
     torch.testing.assert_close(predict(method, batch), prior, atol=1e-5, rtol=0)
 
 
-def test_a_support_moves_predictions(method: Any, world: World) -> None:
+def test_a_support_moves_predictions(method: Any, world: ToyProblem) -> None:
     moved = predict(method, some(world, shots=8)) - predict(method, some(world, shots=0))
     assert moved.abs().mean() > 1e-3
 
 
-def test_masked_labels_change_nothing(method: Any, world: World) -> None:
+def test_masked_labels_change_nothing(method: Any, world: ToyProblem) -> None:
     batch = some(world)
     wrong = torch.full((6, 2), 7)
     extra = Feedback(wrong, torch.ones(6, 2), torch.zeros(6, 2), torch.zeros(6, 2).bool())
@@ -281,14 +283,14 @@ def test_masked_labels_change_nothing(method: Any, world: World) -> None:
     torch.testing.assert_close(same, predict(method, batch), atol=1e-5, rtol=0)
 
 
-def test_a_support_that_is_all_masked_is_no_support(method: Any, world: World) -> None:
+def test_a_support_that_is_all_masked_is_no_support(method: Any, world: ToyProblem) -> None:
     batch = some(world)
     empty = replace(batch.support, mask=torch.zeros_like(batch.support.mask))
     same = predict(method, replace(batch, support=empty))
     torch.testing.assert_close(same, predict(method, some(world, shots=0)), atol=1e-5, rtol=0)
 
 
-def test_a_score_does_not_hang_on_the_other_items_asked_for(method: Any, world: World) -> None:
+def test_a_score_does_not_hang_on_the_other_items_asked_for(method: Any, world: ToyProblem) -> None:
     state = method.adapt(some(world).support)
     every = torch.arange(60).expand(6, -1)  # more than run at once
     with torch.no_grad():
@@ -298,7 +300,7 @@ def test_a_score_does_not_hang_on_the_other_items_asked_for(method: Any, world: 
         )
 
 
-def test_adapting_writes_nothing_into_the_encoder(method: Any, world: World) -> None:
+def test_adapting_writes_nothing_into_the_encoder(method: Any, world: ToyProblem) -> None:
     top = [layer for layer in method.trunk.top if layer is not None]
     before = [weight.clone() for layer in top for weight in layer.state_dict().values()]
     learned = {name: value.clone() for name, value in method.learned.items()}
@@ -309,7 +311,7 @@ def test_adapting_writes_nothing_into_the_encoder(method: Any, world: World) -> 
     assert not any(layer.training for layer in top)
 
 
-def test_the_state_is_the_change_alone(world: World) -> None:
+def test_the_state_is_the_change_alone(world: ToyProblem) -> None:
     state = trained("lora", world, rank=4).adapt(some(world).support)
     assert {name: tuple(value.shape) for name, value in state.items()} == {
         "0.query.A": (6, 4, 32),
@@ -320,7 +322,7 @@ def test_the_state_is_the_change_alone(world: World) -> None:
 
 
 def test_the_trunk_is_read_from_disk_the_second_time(
-    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    world: ToyProblem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("COLDBENCH_CACHE", str(tmp_path))
     first = trained("lora", world).trunk
@@ -331,14 +333,14 @@ def test_the_trunk_is_read_from_disk_the_second_time(
 
 
 @pytest.mark.parametrize("name", [*PER_USER, "domain-finetune", "setfit"])
-def test_vectors_are_refused_with_what_to_use(world: World, name: str) -> None:
+def test_vectors_are_refused_with_what_to_use(world: ToyProblem, name: str) -> None:
     items = Items(world.items.features, world.items.catalogue, Encoder("vectors"))
     method = registry.find("methods", name)()
     with pytest.raises(UserError, match="use 'minilm'"):
         method.meta_train(world.split.warm, world.split.valid, items, Seeds.of(0))
 
 
-def test_more_blocks_than_there_are_is_an_error(world: World) -> None:
+def test_more_blocks_than_there_are_is_an_error(world: ToyProblem) -> None:
     with pytest.raises(UserError, match="blocks must be 1 to 2 for this encoder, not 3"):
         trained("lora", world, blocks=3)
 
@@ -346,19 +348,19 @@ def test_more_blocks_than_there_are_is_an_error(world: World) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["lora", "adapter"])
 def test_with_a_pretrained_encoder_it_learns_a_planted_taste(name: str, tmp_path: Path) -> None:
-    subject = Subject(registry.find("methods", name), tmp_path)
+    subject = MethodUnderTest(registry.find("methods", name), tmp_path)
     try:
-        items = Encoder().items(subject.planted.items.catalogue)
+        items = Encoder().items(subject.with_signal.items.catalogue)
     except UserError as error:
         pytest.skip(str(error))
-    world = World(subject.planted.split, items)
-    method = subject.trained(world, short=False)
+    world = ToyProblem(subject.with_signal.split, items)
+    method = subject.train(world, short=False)
     none, many = (float(subject.auc(method, world, k).mean()) for k in (0, 12))
     assert none > 0.6  # the planted quality of items
     assert many > none + 0.02, f"AUC is {none:.3f} at K = 0 and {many:.3f} at K = 12"
 
 
-def test_domain_finetune_changes_its_own_copy_and_reads_text_alone(world: World) -> None:
+def test_domain_finetune_changes_its_own_copy_and_reads_text_alone(world: ToyProblem) -> None:
     method = registry.find("methods", "domain-finetune")(epochs=1)
     method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
     plain = world.items.encoder.model().state_dict()
@@ -368,7 +370,7 @@ def test_domain_finetune_changes_its_own_copy_and_reads_text_alone(world: World)
     assert torch.equal(predict(method, some(world)), predict(method, some(world, shots=0)))
 
 
-def fitted(world: World, *, valid: bool, **params: Any) -> Any:
+def fitted(world: ToyProblem, *, valid: bool, **params: Any) -> Any:
     method = registry.find("methods", "domain-finetune")(epochs=2, **params)
     given = world.split.valid if valid else world.split.valid.first(0)
     method.meta_train(world.split.warm, given, world.items, Seeds.of(0))
@@ -377,7 +379,7 @@ def fitted(world: World, *, valid: bool, **params: Any) -> Any:
 
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
 def test_domain_finetune_has_the_options_of_trained_methods(
-    world: World, option: dict[str, Any]
+    world: ToyProblem, option: dict[str, Any]
 ) -> None:
     """Nobody to stop by: the last weights are kept."""
     plain, other = (
@@ -386,14 +388,14 @@ def test_domain_finetune_has_the_options_of_trained_methods(
     assert bool(((other > 0) & (other < 1)).all()) and not torch.equal(plain, other)
 
 
-def test_domain_finetune_keeps_the_best_weights_and_not_the_last(world: World) -> None:
+def test_domain_finetune_keeps_the_best_weights_and_not_the_last(world: ToyProblem) -> None:
     """Rates that ruin it: no epoch is better than the start, of which nothing has been learnt."""
     kept = fitted(world, valid=True, lr=0.0, head_lr=1e4).learned
     assert float(kept["head"].abs().max()) == 0
     assert float(fitted(world, valid=False, lr=0.0, head_lr=1e4).learned["head"].abs().max()) > 1
 
 
-def test_setfit_pairs_are_of_one_user_and_of_the_verdicts_they_say(world: World) -> None:
+def test_setfit_pairs_are_of_one_user_and_of_the_verdicts_they_say(world: ToyProblem) -> None:
     setfit, warm = registry.find("methods", "setfit"), world.split.warm
     owns = []  # of each user: item -> whether it is above the user's mean label
     for begin, end in zip(warm.log.offsets, warm.log.offsets[1:], strict=False):
@@ -409,7 +411,7 @@ def test_setfit_pairs_are_of_one_user_and_of_the_verdicts_they_say(world: World)
             )
 
 
-def test_setfit_without_a_lesson_is_logistic_on_centred_vectors(world: World) -> None:
+def test_setfit_without_a_lesson_is_logistic_on_centred_vectors(world: ToyProblem) -> None:
     params: dict[str, Any] = {"pair_steps": 0, "s": 1.0}
     setfit = registry.find("methods", "setfit")(**params)
     setfit.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
@@ -421,7 +423,7 @@ def test_setfit_without_a_lesson_is_logistic_on_centred_vectors(world: World) ->
     torch.testing.assert_close(predict(setfit, batch), predict(logistic, batch), atol=1e-5, rtol=0)
 
 
-def test_setfit_learns_its_lesson(world: World) -> None:
+def test_setfit_learns_its_lesson(world: ToyProblem) -> None:
     """Items of one verdict lie nearer than items of two, by more than before."""
     gaps = []
     for steps in (0, 200):

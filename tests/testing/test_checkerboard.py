@@ -9,7 +9,7 @@ import pytest
 
 from coldbench import registry
 from coldbench.seeds import Seeds
-from coldbench.testing.subject import Subject
+from coldbench.testing.subject import MethodUnderTest
 from coldbench.testing.toy_data import checkerboard
 
 CLOSED_FORM = ["ridge", "knn", "fold-in", "simpleshot", "logistic"]
@@ -18,7 +18,7 @@ TRAINED = ["protonet", "maml", "reptile"]
 
 @pytest.mark.parametrize("name", [*CLOSED_FORM, *TRAINED])
 def test_one_label_tells_all_the_others(name: str, tmp_path: Path) -> None:
-    subject, world = Subject(registry.find("methods", name), tmp_path), checkerboard()
+    subject, world = MethodUnderTest(registry.find("methods", name), tmp_path), checkerboard()
     method = subject.new(short=False, meta_steps=60)
     method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
     for shots in (1, 4):
@@ -29,5 +29,5 @@ def test_one_label_tells_all_the_others(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["popularity", "item-bias", "content-prior"])
 def test_what_everybody_thinks_of_an_item_tells_nothing(name: str, tmp_path: Path) -> None:
-    subject, world = Subject(registry.find("methods", name), tmp_path), checkerboard()
-    assert subject.auc(subject.trained(world), world, 4).mean() == pytest.approx(0.5, abs=0.05)
+    subject, world = MethodUnderTest(registry.find("methods", name), tmp_path), checkerboard()
+    assert subject.auc(subject.train(world), world, 4).mean() == pytest.approx(0.5, abs=0.05)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from coldbench.testing.fake_device import two_places
+from coldbench.testing.fake_device import strict_devices
 
 THERE = torch.linspace(-1, 1, 4 * 6 * 16).view(4, 6, 16)  # made outside: where the items are
 Make = Callable[[], nn.Module]
@@ -64,7 +64,7 @@ def own_chance() -> Any:
 
 @pytest.mark.parametrize("kind", MODULES)
 def test_a_module_that_is_moved_is_accused_of_nothing(kind: str) -> None:
-    with two_places() as on_cpu:
+    with strict_devices() as on_cpu:
         module = MODULES[kind]().to(THERE.device).train()
         adam = torch.optim.AdamW(module.parameters())
         for _ in range(2):
@@ -84,7 +84,10 @@ def test_a_module_that_is_moved_is_accused_of_nothing(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", MODULES)
 def test_a_module_that_is_left_behind_is_accused(kind: str) -> None:
-    with two_places(), pytest.raises(AssertionError, match="of the items' tensors and the CPU's"):
+    with (
+        strict_devices(),
+        pytest.raises(AssertionError, match="of the items' tensors and the CPU's"),
+    ):
         read(MODULES[kind]())
 
 
@@ -99,5 +102,8 @@ def test_a_module_that_is_left_behind_is_accused(kind: str) -> None:
     ],
 )
 def test_what_does_not_move_a_module_is_not_taken_for_a_move(left: Callable[[], Tensor]) -> None:
-    with two_places(), pytest.raises(AssertionError, match="of the items' tensors and the CPU's"):
+    with (
+        strict_devices(),
+        pytest.raises(AssertionError, match="of the items' tensors and the CPU's"),
+    ):
         left()

@@ -163,7 +163,7 @@ class ScalesTheFeatures(Sound):
 class LeavesTheEncoderChanged(Sound):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         if items.encoder.name != "vectors":
-            for weight in encoder._load(items.encoder).model.parameters():
+            for weight in encoder.text_reader(items.encoder).model.parameters():
                 weight.data.mul_(1.01)
         super().meta_train(warm, valid, items, seeds)
 
@@ -172,7 +172,7 @@ class LeavesTheEncoderChanged(Sound):
 class LeavesTheEncoderInTraining(Sound):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         if items.encoder.name != "vectors":
-            encoder._load(items.encoder).model.train()
+            encoder.text_reader(items.encoder).model.train()
         super().meta_train(warm, valid, items, seeds)
 
 

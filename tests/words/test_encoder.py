@@ -15,7 +15,7 @@ from coldbench.cache import home
 from coldbench.encoder import Encoder, Items, pool
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.testing.check_method import ODD_TEXTS, tiny_encoder
+from coldbench.testing.check_method import EDGE_CASE_TEXTS, tiny_encoder
 from coldbench.testing.side_effects import watched
 
 TEXTS = ["amber birch", "cedar", "dune ember fern grove harbour iris jade", "kelp lotus maple 7"]
@@ -129,7 +129,7 @@ def test_vectors_are_float32_on_the_cpu_and_of_unit_length(bert: Encoder) -> Non
 
 @pytest.mark.parametrize("batch", [1, 2, 64])
 def test_a_vector_does_not_depend_on_the_texts_beside_it(bert: Encoder, batch: int) -> None:
-    texts = [*TEXTS, *ODD_TEXTS]
+    texts = [*TEXTS, *EDGE_CASE_TEXTS]
     alone = torch.cat([bert.embed([text]) for text in texts])
     assert torch.isfinite(alone).all()
     assert (bert.embed(texts, batch) - alone).abs().max() < 1e-5

@@ -7,8 +7,8 @@ import torch
 
 from coldbench import method
 from coldbench.seeds import Seeds
-from coldbench.testing.subject import Subject
-from coldbench.testing.toy_data import make_world
+from coldbench.testing.subject import MethodUnderTest
+from coldbench.testing.toy_data import toy_problem
 
 
 def example() -> type[method.Method[Any]]:
@@ -22,7 +22,10 @@ def example() -> type[method.Method[Any]]:
 
 
 def test_the_example_of_the_contract_adapts_to_a_user(tmp_path: Any) -> None:
-    subject, world = Subject(example(), tmp_path), make_world(tmp_path, users=240, tokens=False)
+    subject, world = (
+        MethodUnderTest(example(), tmp_path),
+        toy_problem(tmp_path, users=240, tokens=False),
+    )
     served = subject.new(temperature=3.0)
     served.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
     none, many = (subject.auc(served, world, shots).mean() for shots in (0, 12))
