@@ -88,11 +88,11 @@ class Protocol:
                 "protocol.candidates = 'popular' is for logs of likes alone; this one has dislikes "
                 "too: use 'rated' or 'all'"
             )
-        likes_alone = self.candidates if self.candidates == "popular" else "all"
+        positive_only = self.candidates if self.candidates == "popular" else "all"
         return replace(
             self,
             order=self.order if timed or ordered else "random",
-            candidates=self.candidates if explicit else likes_alone,
+            candidates=self.candidates if explicit else positive_only,
         )
 
 
