@@ -115,15 +115,15 @@ def _meets_no_other(
 @contextmanager
 def _or_nothing(target: Path) -> Iterator[Path]:
     """A place to write to that becomes `target` at the end, or goes."""
-    made = target.with_name(f".{target.name}.{token_hex(4)}")
+    partial = target.with_name(f".{target.name}.{token_hex(4)}")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield made
-        os.replace(made, target)
+        yield partial
+        os.replace(partial, target)
     finally:
-        if made.is_dir():
-            shutil.rmtree(made)
-        made.unlink(missing_ok=True)
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

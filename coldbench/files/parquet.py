@@ -113,13 +113,13 @@ def _tried(path: Path, names: list[str], memory: int) -> None:
     if not trial.returncode:
         return
     lines = trial.stderr.decode("utf-8", "replace").strip().splitlines()
-    said = lines[-1] if lines and trial.returncode > 0 else ""
+    last_line = lines[-1] if lines and trial.returncode > 0 else ""
     ended_for_memory = trial.returncode == -9 or (
-        _allowed() < memory and (not said or NO_MEMORY.search(said))
+        _allowed() < memory and (not last_line or NO_MEMORY.search(last_line))
     )
     if ended_for_memory:
         raise MemoryError
-    raise OSError(said or f"reading it ended a process by {-trial.returncode}")
+    raise OSError(last_line or f"reading it ended a process by {-trial.returncode}")
 
 
 def _allowed() -> float:

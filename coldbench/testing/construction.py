@@ -77,8 +77,8 @@ def what_may_be_tuned_is_its_own(subject: MethodUnderTest) -> None:
             assert isinstance(span, list) and span, f"{name} has neither a range nor choices"
         for value in span:
             given = {**default, name: value}
-            made = from_params(subject.method, "it", json.loads(json.dumps(given)))
-            assert made.params()[name] == value, f"{name} = {value!r} does not hold"
+            rebuilt = from_params(subject.method, "it", json.loads(json.dumps(given)))
+            assert rebuilt.params()[name] == value, f"{name} = {value!r} does not hold"
 
 
 def says_what_it_is(subject: MethodUnderTest) -> None:
@@ -86,14 +86,14 @@ def says_what_it_is(subject: MethodUnderTest) -> None:
     and `steps_param`, where given, is a whole-number parameter of its own."""
     method = subject.method
     module = sys.modules.get(method.__module__)
-    own = getdoc(method) or ""
-    words = own if own and not own.startswith(f"{method.__name__}(") else ""
+    docstring = getdoc(method) or ""
+    words = docstring if docstring and not docstring.startswith(f"{method.__name__}(") else ""
     opening = (getattr(module, "__doc__", "") or words).strip().partition("\n")[0]
     assert len(opening.split()) > 2, "neither its file nor its class says what it is"
     assert method.family.strip(), "its family has no name"
     for fact in ("adapts", "can_rank", "stochastic", "is_chance", "explains", "fine_tunes_encoder"):
-        said = getattr(method, fact)
-        assert isinstance(said, bool), f"{fact} is {said!r}, neither True nor False"
+        value = getattr(method, fact)
+        assert isinstance(value, bool), f"{fact} is {value!r}, neither True nor False"
     if method.steps_param:
         steps = method().params().get(method.steps_param)
         assert type(steps) is int, (
@@ -106,9 +106,9 @@ def can_be_found_by_import(subject: MethodUnderTest) -> None:
     look it up again."""
     method = subject.method
     module = sys.modules.get(method.__module__)
-    found = getattr(module, method.__qualname__, None)
+    imported = getattr(module, method.__qualname__, None)
     where = f"{method.__module__}.{method.__qualname__}"
-    assert found is method, f"{where} is not where it says it is"
+    assert imported is method, f"{where} is not where it says it is"
 
 
 def adapting_before_training_is_a_clear_error(subject: MethodUnderTest) -> None:

@@ -62,9 +62,9 @@ class _Places(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func in FACTORIES:
-            made = _call(func, args, kwargs)
+            result = _call(func, args, kwargs)
             placed = kwargs.get("device") is not None
-            return made if placed or any(map(_is_there, _tensors(args))) else _marked(made)
+            return result if placed or any(map(_is_there, _tensors(args))) else _marked(result)
         own = args[0] if args else None
         if func is Tensor.copy_ or func in ASKS or getattr(func, "__name__", "") == "__set__":
             out = _call(func, args, kwargs)  # from any place to any

@@ -133,8 +133,8 @@ def lives_with_control_characters_and_quotes(subject: MethodUnderTest) -> None:
 def lives_with_one_candidate(subject: MethodUnderTest) -> None:
     """A query may be one item."""
     batch = subject.batch()
-    one = asking(batch, batch.query.items[:, :1])
-    assert_valid_scores(subject.predict(one), one)
+    single = asking(batch, batch.query.items[:, :1])
+    assert_valid_scores(subject.predict(single), single)
 
 
 def lives_with_a_batch_of_nobody(subject: MethodUnderTest) -> None:

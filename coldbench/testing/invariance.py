@@ -112,10 +112,10 @@ def with_gradients_off_nothing_asks_for_them(subject: MethodUnderTest) -> None:
 def another_number_of_threads_changes_nothing(subject: MethodUnderTest) -> None:
     """On one core or two a user gets the same scores."""
     batch, threads = subject.batch(), torch.get_num_threads()
-    here = subject.predict(batch)
+    scores = subject.predict(batch)
     try:
         torch.set_num_threads(1 if threads > 1 else 2)
-        assert_close(subject.predict(batch), here, "another number of threads changed scores")
+        assert_close(subject.predict(batch), scores, "another number of threads changed scores")
     finally:
         torch.set_num_threads(threads)
 

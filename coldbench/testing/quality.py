@@ -40,9 +40,9 @@ def its_gain_comes_from_the_labels(subject: MethodUnderTest) -> None:
     """AUC at 12 labels is above AUC at the same 12 turned round, likes as dislikes: a method that
     is bad without labels and good with any has learnt nothing from them."""
     problem = subject.with_signal
-    own = subject.auc(subject.fully_trained, problem, 12).mean()
+    auc = subject.auc(subject.fully_trained, problem, 12).mean()
     turned = subject.auc(subject.fully_trained, problem, 12, turned=True).mean()
-    assert own > turned + 0.01, f"AUC is {own:.3f} at K = 12, {turned:.3f} with labels turned round"
+    assert auc > turned + 0.01, f"AUC is {auc:.3f} at K = 12, {turned:.3f} with labels turned round"
 
 
 def with_shuffled_labels_it_is_at_chance(subject: MethodUnderTest) -> None:

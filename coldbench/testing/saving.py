@@ -23,8 +23,8 @@ def what_it_learns_is_named_finite_tensors(subject: MethodUnderTest) -> None:
 def saved_and_loaded_it_scores_the_same(subject: MethodUnderTest) -> None:
     """Through safetensors and JSON, bit for bit, in an object that never trained."""
     batch = subject.batch()
-    found = subject.predict(batch, loaded(subject))
-    assert torch.equal(found, subject.predict(batch)), "scores differ"
+    scores = subject.predict(batch, loaded(subject))
+    assert torch.equal(scores, subject.predict(batch)), "scores differ"
 
 
 def a_state_is_made_of_tensors_one_row_a_user(subject: MethodUnderTest) -> None:
@@ -53,11 +53,11 @@ def a_state_is_as_large_as_it_says(subject: MethodUnderTest) -> None:
     for shots in (1, 8):
         batch = rows(subject.batch(shots=shots), torch.arange(11))
         with torch.no_grad():
-            found = state_bytes(method.adapt(batch.support)) / 11
-        said = size_of(method, shots, width)
-        assert said is not None or not found, f"state_size is not stated; a user takes {found:g} B"
-        if said is not None:
-            assert said == found, f"{method.state_size} = {said} B at K = {shots}, not {found:g}"
+            size = state_bytes(method.adapt(batch.support)) / 11
+        stated = size_of(method, shots, width)
+        assert stated is not None or not size, f"state_size is not stated; a user takes {size:g} B"
+        if stated is not None:
+            assert stated == size, f"{method.state_size} = {stated} B at K = {shots}, not {size:g}"
 
 
 def size_of(method: Method[object], shots: int, width: int) -> float | None:
