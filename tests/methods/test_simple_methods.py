@@ -26,7 +26,7 @@ from coldbench.seeds import Seeds
 
 FLOOR = ["random", "constant", "popularity"]
 LEVEL = ["user-mean", "user-median"]
-PERSONAL = ["ridge", "logistic", "knn", "fold-in", "ease", "stack"]
+PERSONAL = ["ridge", "logistic", "knn", "fold-in", "ease", "stack", "factor-em", "choice-prior"]
 SIMPLE = [*FLOOR, *LEVEL, "item-bias", "content-prior", *PERSONAL]
 N_ITEMS, WIDTH, SHOTS, ASKED = 30, 6, 8, 5
 NOBODY_RATED = N_ITEMS - 1
