@@ -10,7 +10,7 @@ warm users' histories gives w from z: w ~ N(B'z, C), with C what is left over. T
 V and y - p in units of the item's noise. Without labels z = 0, and the score is the item prior.
 That what is rated tells of taste: Marlin et al. (2007), arXiv:1206.5267; as implicit feedback
 beside ratings: Koren, "Factorization meets the neighborhood" (2008). The weight of the choice is
-chosen on valid users and may be 0, as EM may be none: then the row is fold-in. Measured beside
+chosen on valid users and may be 0, as EM may be none: then the row is a fold-in. Measured beside
 fold-in on five sets: docs/own-row.md. No loss is shown, and gains are small.
 """
 
