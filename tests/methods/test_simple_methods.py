@@ -36,6 +36,7 @@ PERSONAL = [
     "factor-em",
     "choice-prior",
     "user-knn",
+    "ials",
 ]
 SIMPLE = [*FLOOR, *LEVEL, "item-bias", "content-prior", *PERSONAL]
 N_ITEMS, WIDTH, SHOTS, ASKED = 30, 6, 8, 5
@@ -381,6 +382,21 @@ def test_user_knn_is_a_loop_over_the_warm_users() -> None:
             said = sum(w * r for w, r in voters) / (sum(w for w, _ in voters) + 0.5)
             want = squash_to_unit(torch.tensor(prior[item] + level + said))
             assert abs(one - float(want)) < 1e-4
+
+
+def test_ials_is_implicits_recalculated_user() -> None:
+    implicit = pytest.importorskip("implicit.cpu.als")
+    method = trained("ials", factors=4, ridge=2.0, alpha=3.0, gain=0.5)
+    support, _ = some_users()
+    items = torch.arange(N_ITEMS).expand(len(support.items), -1)
+    once = torch.zeros(items.shape).scatter(1, support.items, support.labels)
+    mask = torch.zeros(items.shape, dtype=torch.bool).scatter(1, support.items, value=True)
+    feedback = Feedback(items, once, torch.zeros(items.shape), mask)  # no item twice
+    peer = implicit.AlternatingLeastSquares(factors=4, regularization=2.0, alpha=1.0)
+    peer.item_factors = method.learned["factors"].numpy()
+    sure = csr_matrix(torch.where(once > 0.5, 1 + 3 * once, 0).numpy())
+    want = peer.recalculate_user(np.arange(len(items)), sure)
+    same(method.adapt(feedback), torch.from_numpy(want), within=1e-4)
 
 
 def test_ease_refuses_a_catalogue_its_matrix_would_not_fit() -> None:
