@@ -26,7 +26,18 @@ from coldbench.seeds import Seeds
 
 FLOOR = ["random", "constant", "popularity"]
 LEVEL = ["user-mean", "user-median"]
-PERSONAL = ["ridge", "logistic", "knn", "fold-in", "ease", "stack"]
+PERSONAL = [
+    "ridge",
+    "logistic",
+    "knn",
+    "fold-in",
+    "ease",
+    "stack",
+    "factor-em",
+    "choice-prior",
+    "user-knn",
+    "ials",
+]
 SIMPLE = [*FLOOR, *LEVEL, "item-bias", "content-prior", *PERSONAL]
 N_ITEMS, WIDTH, SHOTS, ASKED = 30, 6, 8, 5
 NOBODY_RATED = N_ITEMS - 1
@@ -342,6 +353,50 @@ def test_ease_is_the_numpy_formula() -> None:
     level = left.sum() / 5
     want = prior[7] + level + 2 * ((left - level) * votes[[3, 4], 7]).sum()
     same(got[0, 0], squash_to_unit(torch.tensor(want)).float())
+
+
+def test_user_knn_is_a_loop_over_the_warm_users() -> None:
+    method = trained("user-knn", neighbours=5, significance=4.0, doubt=0.5, damping=2.0)
+    warm, _, _ = world()
+    prior, (support, asked) = method.learned["prior"].double().numpy(), some_users()
+    theirs = []
+    for user in range(warm.log.n_users):
+        rows = slice(*warm.log.offsets[user : user + 2])
+        left = warm.labels[rows] - prior[warm.log.items[rows]]
+        theirs.append(
+            dict(zip(warm.log.items[rows], left - left.sum() / (len(left) + 3), strict=True))
+        )
+    for user, got in enumerate(scores(method, support, asked)):
+        seen = support.items[user].tolist()
+        left = support.labels[user].double().numpy() - prior[seen]
+        level = left.sum() / (len(left) + 2)
+        alike = []
+        for other in theirs:
+            both = [(a - level, other[i]) for i, a in zip(seen, left, strict=True) if i in other]
+            x, y = np.array(both).reshape(-1, 2).T
+            length = np.sqrt((x**2).sum() * (y**2).sum()) or 1.0
+            alike.append((x * y).sum() / length * len(both) / (len(both) + 4))
+        near = [v for v in np.argsort(alike)[::-1][:5] if alike[v] > 0]
+        for item, one in zip(asked[user].tolist(), got.tolist(), strict=True):
+            voters = [(alike[v], theirs[v][item]) for v in near if item in theirs[v]]
+            said = sum(w * r for w, r in voters) / (sum(w for w, _ in voters) + 0.5)
+            want = squash_to_unit(torch.tensor(prior[item] + level + said))
+            assert abs(one - float(want)) < 1e-4
+
+
+def test_ials_is_implicits_recalculated_user() -> None:
+    implicit = pytest.importorskip("implicit.cpu.als")
+    method = trained("ials", factors=4, ridge=2.0, alpha=3.0, gain=0.5)
+    support, _ = some_users()
+    items = torch.arange(N_ITEMS).expand(len(support.items), -1)
+    once = torch.zeros(items.shape).scatter(1, support.items, support.labels)
+    mask = torch.zeros(items.shape, dtype=torch.bool).scatter(1, support.items, value=True)
+    feedback = Feedback(items, once, torch.zeros(items.shape), mask)  # no item twice
+    peer = implicit.AlternatingLeastSquares(factors=4, regularization=2.0, alpha=1.0)
+    peer.item_factors = method.learned["factors"].numpy()
+    sure = csr_matrix(torch.where(once > 0.5, 1 + 3 * once, 0).numpy())
+    want = peer.recalculate_user(np.arange(len(items)), sure)
+    same(method.adapt(feedback), torch.from_numpy(want), within=1e-4)
 
 
 def test_ease_refuses_a_catalogue_its_matrix_would_not_fit() -> None:
