@@ -142,7 +142,7 @@ class Method(ABC, Generic[State]):
         try:
             with safe_open(path, "pt", device=str(items.device)) as file:
                 saved = dict(file.metadata() or {})
-                learned = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                learned: Params = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path} cannot be read: {error}; save the method again") from error
         for what, own in self._identity(items).items():
