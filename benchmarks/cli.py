@@ -198,6 +198,27 @@ def export(
 
 
 @app.command(cls=Command)
+def recommend(
+    model: o.Model,
+    ratings: o.Rated,
+    top: o.Top = 10,
+    explain: o.Why = False,
+    as_json: o.Json = False,
+    include: o.Include = None,
+) -> None:
+    """The best items for whoever made these ratings, by an exported model."""
+    from coldbench.recommender import Recommender
+
+    from .commands import recommend as command
+    from .commands.grid_options import include_files
+
+    include_files(include)
+    rec = Recommender.load(model)
+    found = command.recommend(rec, ratings, top, explain=explain)
+    document(found) if as_json else command.show(found, rec.card)
+
+
+@app.command(cls=Command)
 def report(
     folders: o.Several,
     formats: o.Formats = "",
