@@ -32,8 +32,8 @@ def with_texts(items: Items, texts: Mapping[str, str], about: About) -> Items:
     features = items.features
     if texts:
         features = torch.cat([features, encoder.embed(list(texts.values())).to(features)])
-    text = *old.text, *texts.values()
-    longer = Catalogue((*old.ids, *texts), text, (*old.tags, *((),) * len(texts)))
+    lines = *old.text, *texts.values()
+    longer = Catalogue((*old.ids, *texts), lines, (*old.tags, *((),) * len(texts)))
     return replace(items, features=features, catalogue=longer)
 
 
