@@ -6,7 +6,7 @@
 Nothing is kept of a user: every call starts from the ratings it is given.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -106,7 +106,7 @@ class Recommender:
         said = feedback(ratings, self.about.scale, self.catalogue)
         for at in range(0, len(ratings), size):
             some = said.map(lambda column, at=at: column[at : at + size])  # type: ignore[misc]
-            scores = self._scores(some, every.expand(len(some.items), -1))
+            scores = self.scores(some, every.expand(len(some.items), -1))
             known = torch.where(some.mask, some.items, len(every))  # padding beyond the end
             open_ = torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)
             open_.scatter_(1, known, -1.0)
@@ -139,7 +139,7 @@ class Recommender:
         padded = [row + [0] * (longest - len(row)) for row in numbers]
         asked = torch.tensor(padded, dtype=torch.int64).view(len(padded), longest)
         said = feedback(ratings, self.about.scale, self.catalogue, now)
-        scores = self._scores(said, asked).tolist()
+        scores = self.scores(said, asked).tolist()
         return [row[: len(own)] for row, own in zip(scores, numbers, strict=True)]
 
     @torch.no_grad()
@@ -172,8 +172,9 @@ class Recommender:
         grown = type(self)(method, items, about, seen, self.readme)
         return replace(grown, about=replace(about, probe=grown.probe()))
 
-    def save(self, folder: str | Path) -> None:
-        """Write the artefact, at once or not at all. Raises UserError where something is there."""
+    def save(self, folder: str | Path, also: Callable[[Path], object] | None = None) -> None:
+        """Write the artefact, at once or not at all; `also` writes further files beside the others.
+        Raises UserError where something is there."""
         whole = artefact.vacant(Path(folder))
         whole.absolute().parent.mkdir(parents=True, exist_ok=True)
         partial = whole.absolute().with_name(f".{whole.absolute().name}-partial")
@@ -184,6 +185,8 @@ class Recommender:
         artefact.write_about(self.about, partial)
         artefact.write_schema(self.about, partial)
         (partial / artefact.CARD).write_text(self.readme, encoding="utf-8")
+        if also:
+            also(partial)
         artefact.seal(partial, whole)
 
     def probe(self) -> dict[str, Any]:
@@ -197,7 +200,7 @@ class Recommender:
             torch.zeros(shape), torch.ones(shape, dtype=torch.bool),
         )  # fmt: skip
         none = said.map(lambda column: column[:, :0])
-        scores = [self._scores(some, torch.tensor([items]))[0].tolist() for some in (none, said)]
+        scores = [self.scores(some, torch.tensor([items]))[0].tolist() for some in (none, said)]
         return {"rated": rated, "items": items, "scores": scores}
 
     def check(self, folder: Path) -> None:
@@ -213,8 +216,8 @@ class Recommender:
             )
 
     @torch.no_grad()
-    def _scores(self, said: Feedback, items: Tensor) -> Tensor:
-        """(B, Q) on the CPU."""
+    def scores(self, said: Feedback, items: Tensor) -> Tensor:
+        """(B, Q) scores on the CPU of (B, Q) items by number, for whoever holds tensors already."""
         parts = [items.new_zeros(0, items.shape[1]).float()]
         for at in range(0, len(items), USERS):
             some = said.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]

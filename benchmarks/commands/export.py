@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from coldbench import artefact, registry, store
+from coldbench import artefact, onnx, registry, store
 from coldbench.artefact import About
 from coldbench.cell import MODEL, Cell
 from coldbench.errors import UserError
@@ -26,20 +26,23 @@ from .model_card import figures, readme
 SAME = 1e-6  # how far a score may be from the one that the cell stored
 
 
-def export(cell: Cell, folder: Path) -> dict[str, Any]:
+def export(cell: Cell, folder: Path, *, as_onnx: bool = False) -> dict[str, Any]:
     """Write the artefact; returns what was done. Raises UserError where the folder is there
     already, or where a score is not the cell's."""
     spec = cell.spec
     artefact.vacant(folder)
     if ">" in spec.loader:
         raise UserError(f"{spec.title} is trained on another data set's items: nothing to serve")
+    if as_onnx:
+        _check_graph(spec.method)
     bench = Bench.of(spec)
     method, kept = _method(cell, bench)
     made = recommender(cell, bench, method)
     partial = folder.absolute().with_name(f".{folder.absolute().name}-unproven")
     store.remove(partial)
     try:
-        made.save(partial)
+        most = max(1, spec.protocol_fields["shots"][-1])
+        made.save(partial, (lambda at: onnx.write(made, at / onnx.NAME, most)) if as_onnx else None)
         loaded = Recommender.load(partial, str(bench.device))
         compared, off = furthest(cell, bench, loaded)
         if not off <= SAME:
@@ -123,6 +126,14 @@ def _method(cell: Cell, bench: Bench) -> tuple[Method[Any], bool]:
         return method, True
     bench.train(method)
     return method, False
+
+
+def _check_graph(name: str) -> None:
+    """Said before an hour of training."""
+    onnx.check_installed()
+    found = registry.find("methods", name)
+    if found.graph is Method.graph:
+        found().graph()
 
 
 def _card(cell: Cell, bench: Bench) -> dict[str, Any]:
