@@ -5,6 +5,7 @@ specification. Either way the folder is loaded, asked what the cell was asked, a
 score is not the one that the cell stored.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,9 @@ def _method(cell: Cell, bench: Bench) -> tuple[Method[Any], bool]:
     spec = cell.spec
     method = from_params(registry.find("methods", spec.method), spec.method, spec.params)
     if store.read(cell.model, MODEL) is not None:
-        method.load(cell.model, bench.items())
-        return method, True
+        with suppress(UserError):  # saved by other code: it is trained again
+            method.load(cell.model, bench.items())
+            return method, True
     bench.train(method)
     return method, False
 
@@ -138,6 +140,7 @@ def _check_graph(name: str) -> None:
 
 def _card(cell: Cell, bench: Bench) -> dict[str, Any]:
     spec, dataset, facts = cell.spec, bench.dataset, cell.facts
+    found = registry.find("methods", spec.method)
     return {
         "method": spec.name, "dataset": spec.dataset, "protocol": spec.protocol, "seed": spec.seed,
         "fingerprint": spec.fingerprint, "shots": spec.protocol_fields["shots"],
@@ -146,7 +149,7 @@ def _card(cell: Cell, bench: Bench) -> dict[str, Any]:
         "limit": spec.limit, "family": facts.get("family", ""), "paper": facts.get("paper", ""),
         "licence": dataset.licence, "citation": dataset.citation, "domain": dataset.domain,
         "explicit": dataset.explicit, "split": bench.split.facts(), "versions": spec.versions,
-        "explains": registry.find("methods", spec.method).explains,
+        "explains": found.explains, "grows": found.grows,
         "hardware": facts.get("hardware", ""), "commit": facts.get("commit", ""),
         "code": spec.code, "data": spec.data, "figures": figures(cell), "spec": asdict(spec),
     }  # fmt: skip
