@@ -24,7 +24,7 @@ from coldbench.episode import Feedback
 from coldbench.errors import UserError
 from coldbench.method import Explanation, Method, Rated, cannot_grow, from_params
 from coldbench.new_items import check_encoder, with_texts
-from coldbench.ratings import One, feedback, is_one_user
+from coldbench.ratings import One, feedback, is_one_user, made_up, places
 from coldbench.titles import Titles
 
 USERS = 256  # adapted at once
@@ -145,12 +145,13 @@ class Recommender:
     @torch.no_grad()
     def explain(self, ratings: One, items: Sequence[str]) -> Explanation:
         """Why these items score as they do for a user, exactly: of Q items and K ratings (1, Q) the
-        base and (1, Q, K) what each rating adds, in the order of the ratings.
+        base and (1, Q, K) what each rating adds, in the order in which they are given.
 
         Raises UserError where the method has no exact explanation.
         """
         said = feedback([ratings], self.about.scale, self.catalogue).to(self.items.device)
-        return self.method.explain(said, torch.tensor([self._numbers(items)]).to(said.items))
+        found = self.method.explain(said, torch.tensor([self._numbers(items)]).to(said.items))
+        return replace(found, contributions=found.contributions[:, :, places(ratings)])
 
     def add_items(self, texts: Mapping[str, str]) -> Self:
         """With items that came after training, {id: text}, at the end of the catalogue: a new
@@ -193,12 +194,8 @@ class Recommender:
         """Scores of a few items for two made-up users, to be repeated when it is loaded."""
         step = max(1, len(self.items) // PROBED)
         items = list(range(0, len(self.items), step))[:PROBED]
-        rated = [item for item in range(1, len(self.items), step)][:4]
-        shape = 1, len(rated)
-        said = Feedback(
-            torch.tensor(rated).view(shape), torch.tensor([[1.0, 0.0, 1.0, 0.0][: len(rated)]]),
-            torch.zeros(shape), torch.ones(shape, dtype=torch.bool),
-        )  # fmt: skip
+        rated = list(range(1, len(self.items), step))[:4]
+        said = made_up(rated)
         none = said.map(lambda column: column[:, :0])
         scores = [self.scores(some, torch.tensor([items]))[0].tolist() for some in (none, said)]
         return {"rated": rated, "items": items, "scores": scores}

@@ -154,6 +154,14 @@ def test_an_explanation_sums_to_the_score_in_the_order_of_the_ratings(rec: Recom
     assert float(alone.contributions[0, 0, 0]) * float(why.contributions[0, 0, 0]) > 0
 
 
+def test_what_a_rating_adds_stands_where_the_rating_does_whatever_its_time(
+    rec: Recommender,
+) -> None:
+    a, b, c, asked = rec.catalogue.ids[:4]
+    timed = rec.explain([(a, 5, 30.0), (b, 1, 10.0), (c, 4, 20.0)], [asked]).contributions
+    assert torch.allclose(timed, rec.explain({a: 5, b: 1, c: 4}, [asked]).contributions, atol=1e-6)
+
+
 def test_a_method_without_an_explanation_says_who_has_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="ridge"):
         served("constant", tmp_path).explain({}, ["0"])
