@@ -68,7 +68,7 @@ class Recommender:
 
     @cached_property
     def catalogue(self) -> Titles:
-        """`.ids` and `.titles` of the items, in the same order."""
+        """`.ids` and `.titles` of the items, in one order."""
         return Titles.of(self.items.catalogue)
 
     @property
@@ -244,8 +244,7 @@ class Recommender:
 
 def _first(scores: Tensor, n: int) -> Iterator[tuple[int, float]]:
     """The n largest of (N,), ties in their order."""
-    n = min(n, len(scores))
-    least = scores.topk(n).values[-1]
+    least = scores.topk(min(n, len(scores))).values[-1]
     able = (scores >= least).nonzero()[:, 0]
     order = able[scores[able].argsort(descending=True, stable=True)][:n]
     return zip(order.tolist(), scores[order].tolist(), strict=True)
