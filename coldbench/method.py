@@ -17,8 +17,8 @@ from coldbench.parameters import checked
 from coldbench.seeds import Seeds
 
 __all__ = [  # what a method is written with, in one line
-    "Episodes", "Explanation", "Feedback", "Items", "Method", "Params", "Seeds", "Space", "Users",
-    "squash_to_unit",
+    "Episodes", "Explanation", "Feedback", "Items", "Method", "Params", "Rated", "Seeds", "Space",
+    "Users", "squash_to_unit",
 ]  # fmt: skip
 
 State = TypeVar("State")
@@ -40,6 +40,14 @@ class Explanation:
         """(B, Q) in 0..1: what `score` returns."""
         total = self.base + self.contributions.sum(2)
         return squash_to_unit(total) if self.unit == "label" else torch.sigmoid(total)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What training knew of the items, as far as an item that comes later must know it."""
+
+    counts: Tensor  # (n_items,) float32, warm users' labels of each
+    mean: float  # of all their labels
 
 
 @dataclass
@@ -83,6 +91,7 @@ class Method(ABC, Generic[State]):
         False  # True: random by design; scores that change are no adaptation
     )
     explains: ClassVar[bool] = False  # True: `explain` takes its scores apart, exactly
+    grows: ClassVar[bool] = False  # True: `with_items` scores items that came after training
     fine_tunes_encoder: ClassVar[bool] = False  # True: it needs tokens, not frozen item vectors
     requires_package: ClassVar[str] = ""  # without this optional package the row is unavailable
     steps_param: ClassVar[str] = ""  # the parameter that holds the number of steps of `adapt`
@@ -109,6 +118,15 @@ class Method(ABC, Generic[State]):
         where scores are no such sum."""
         raise no_explanation(type(self).__name__)
 
+    def graph(self) -> torch.nn.Module:
+        """adapt and score in one plain graph, for ONNX: see coldbench/onnx.py. Optional."""
+        raise UserError(f"the score of {type(self).__name__} is no plain graph: leave out --onnx")
+
+    def with_items(self, items: Items, rated: Rated) -> "Method[State]":
+        """The same method over a longer catalogue: those it was trained with first, then new ones,
+        which it scores as if nobody had rated them. Optional: `grows` says whether it can."""
+        raise cannot_grow(type(self).__name__)
+
     def __getattr__(self, name: str) -> Any:  # reached only where an attribute is missing
         if name in ("learned", "items"):
             raise UserError(
@@ -121,22 +139,47 @@ class Method(ABC, Generic[State]):
         return asdict(self)
 
     def save(self, folder: Path) -> None:
-        """What was learnt and the hyper-parameters, as safetensors and JSON."""
+        """What was learnt and the hyper-parameters, as safetensors and JSON; beside the tensors
+        stands whose they are and the items they were learnt with, which `load` checks."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
             {k: v.detach().contiguous().cpu() for k, v in self.learned.items()},
             folder / "learned.safetensors",
+            {"saved": json.dumps(self._identity(self.items))},
         )
-        (folder / "params.json").write_text(json.dumps(self.params(), indent=1))
+        (folder / "params.json").write_text(json.dumps(self.params(), indent=1), encoding="utf-8")
 
     def load(self, folder: Path, items: Items) -> None:
-        """Take up what `save` wrote; the items are those it was trained with."""
-        from safetensors.torch import load_file
+        """Take up what `save` wrote. Raises UserError where it is of another method, was learnt
+        with other hyper-parameters or items, or cannot be read."""
+        from safetensors import SafetensorError, safe_open
 
-        self.items = items
-        self.learned = load_file(folder / "learned.safetensors", device=str(items.device))
+        path = folder / "learned.safetensors"
+        try:
+            with safe_open(path, "pt", device=str(items.device)) as file:
+                saved = json.loads((file.metadata() or {}).get("saved", "{}"))
+                learned: Params = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+        except (OSError, ValueError, SafetensorError) as error:
+            raise UserError(f"{path} cannot be read: {error}; save the method again") from error
+        for what, own in self._identity(items).items():
+            if saved.get(what) != own:
+                raise UserError(
+                    f"{path} was saved with {what} {saved.get(what)}, and this is {own}: load it "
+                    "beside what it was trained with"
+                )
+        self.items, self.learned = items, learned
+
+    def _identity(self, items: Items) -> dict[str, str]:
+        """What a saved method can be loaded beside."""
+        return {
+            "method": type(self).__name__,
+            "params": json.dumps(self.params(), sort_keys=True),
+            "catalogue": items.catalogue.hash(),
+            "encoder": items.encoder.hash,
+            "width": str(items.features.shape[1]),
+        }
 
 
 def explained() -> list[str]:
@@ -147,6 +190,10 @@ def explained() -> list[str]:
 
 def no_explanation(name: str) -> UserError:
     return UserError(f"{name} has no exact explanation; {', '.join(explained())} have")
+
+
+def cannot_grow(name: str) -> UserError:
+    return UserError(f"{name} cannot score items that came after training: train it again")
 
 
 def from_params(cls: type[Method[Any]], name: str, params: dict[str, Any]) -> Method[Any]:
