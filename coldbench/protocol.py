@@ -52,8 +52,6 @@ class Protocol:
                 raise UserError(f"protocol.{field} must be 1 or more, not {getattr(self, field)}")
         if not (0 < self.cold_users < 1 and 0 < self.valid_users < 1 and 0 < self.cold_items < 1):
             raise UserError("protocol.cold_users, .valid_users and .cold_items lie between 0 and 1")
-        if not 0 < self.before < 1:
-            raise UserError(f"protocol.before must lie between 0 and 1, not {self.before}")
         if self.cold_users + self.valid_users >= 1:
             raise UserError("protocol.cold_users + valid_users leave no warm user to train on")
         if self.audience == "confirmation" and self.cold in ("item", "nothing"):
@@ -63,6 +61,11 @@ class Protocol:
                 "cold = 'user' or 'both'"
             )
 
+        self._check_rolling()
+
+    def _check_rolling(self) -> None:
+        if not 0 < self.before < 1:
+            raise UserError(f"protocol.before must lie between 0 and 1, not {self.before}")
         rolls = self.cold in ("user", "nothing") and self.order == "time" and self.audience == "all"
         if self.split == "rolling" and not rolls:
             raise UserError(

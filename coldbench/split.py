@@ -165,7 +165,7 @@ def _assign_users(
 def _assigned(
     roles: Roles, log: Interactions, users: Int, p: Protocol, seeds: Seeds
 ) -> tuple[Mask, Mask, Mask, Mask]:
-    """The same where it is said who is cold: valid users are drawn from the others who are there."""
+    """The same where it is said who is cold; valid users are drawn from the others."""
     there = np.bincount(users[roles.trainable], minlength=log.n_users) > 0
     others = np.flatnonzero(there & ~roles.cold)
     drawn = np.random.default_rng(seeds.split).permutation(others)
