@@ -17,8 +17,8 @@ from coldbench.parameters import checked
 from coldbench.seeds import Seeds
 
 __all__ = [  # what a method is written with, in one line
-    "Episodes", "Explanation", "Feedback", "Items", "Method", "Params", "Seeds", "Space", "Users",
-    "squash_to_unit",
+    "Episodes", "Explanation", "Feedback", "Items", "Method", "Params", "Rated", "Seeds", "Space",
+    "Users", "squash_to_unit",
 ]  # fmt: skip
 
 State = TypeVar("State")
@@ -40,6 +40,14 @@ class Explanation:
         """(B, Q) in 0..1: what `score` returns."""
         total = self.base + self.contributions.sum(2)
         return squash_to_unit(total) if self.unit == "label" else torch.sigmoid(total)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What training knew of the items, as far as an item that comes later must know it."""
+
+    counts: Tensor  # (n_items,) float32, warm users' labels of each
+    mean: float  # of all their labels
 
 
 @dataclass
@@ -83,6 +91,7 @@ class Method(ABC, Generic[State]):
         False  # True: random by design; scores that change are no adaptation
     )
     explains: ClassVar[bool] = False  # True: `explain` takes its scores apart, exactly
+    grows: ClassVar[bool] = False  # True: `with_items` scores items that came after training
     fine_tunes_encoder: ClassVar[bool] = False  # True: it needs tokens, not frozen item vectors
     requires_package: ClassVar[str] = ""  # without this optional package the row is unavailable
     steps_param: ClassVar[str] = ""  # the parameter that holds the number of steps of `adapt`
@@ -109,6 +118,15 @@ class Method(ABC, Generic[State]):
         where scores are no such sum."""
         raise no_explanation(type(self).__name__)
 
+    def graph(self) -> torch.nn.Module:
+        """adapt and score in one plain graph, for ONNX: see coldbench/onnx.py. Optional."""
+        raise UserError(f"the score of {type(self).__name__} is no plain graph: leave out --onnx")
+
+    def with_items(self, items: Items, rated: Rated) -> "Method[State]":
+        """The same method over a longer catalogue: those it was trained with first, then new ones,
+        which it scores as if nobody had rated them. Optional: `grows` says whether it can."""
+        raise cannot_grow(type(self).__name__)
+
     def __getattr__(self, name: str) -> Any:  # reached only where an attribute is missing
         if name in ("learned", "items"):
             raise UserError(
@@ -129,7 +147,7 @@ class Method(ABC, Generic[State]):
         save_file(
             {k: v.detach().contiguous().cpu() for k, v in self.learned.items()},
             folder / "learned.safetensors",
-            self._identity(self.items),
+            {"saved": json.dumps(self._identity(self.items))},
         )
         (folder / "params.json").write_text(json.dumps(self.params(), indent=1), encoding="utf-8")
 
@@ -141,9 +159,9 @@ class Method(ABC, Generic[State]):
         path = folder / "learned.safetensors"
         try:
             with safe_open(path, "pt", device=str(items.device)) as file:
-                saved = dict(file.metadata() or {})
+                saved = json.loads((file.metadata() or {}).get("saved", "{}"))
                 learned: Params = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise UserError(f"{path} cannot be read: {error}; save the method again") from error
         for what, own in self._identity(items).items():
             if saved.get(what) != own:
@@ -172,6 +190,10 @@ def explained() -> list[str]:
 
 def no_explanation(name: str) -> UserError:
     return UserError(f"{name} has no exact explanation; {', '.join(explained())} have")
+
+
+def cannot_grow(name: str) -> UserError:
+    return UserError(f"{name} cannot score items that came after training: train it again")
 
 
 def from_params(cls: type[Method[Any]], name: str, params: dict[str, Any]) -> Method[Any]:

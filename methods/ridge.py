@@ -7,18 +7,20 @@ solve, and score = p_Q + E_Q E_S' alpha. As a few-shot head: Bertinetto et al. (
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Space, squash_to_unit
+from coldbench.method import Explanation, Method, Rated, Space, squash_to_unit
 from coldbench.parameters import Positive
 from coldbench.seeds import Seeds
 
-from . import _kernel
+from . import _graph, _kernel
 from ._grid_search import choose, grid
 from ._item_prior import item_prior
 from ._kernel import Seen, gram, inner
+from ._later_items import later_prior, lengthened
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Ridge(Method[Seen]):
     tau: Positive | None = None  # strength of the penalty; None: chosen on valid users
 
     family = "simple"
+    grows = True
     explains = True
     paper = "Bertinetto et al., Meta-learning with differentiable closed-form solvers (2019)"
     stochastic = False
@@ -38,6 +41,9 @@ class Ridge(Method[Seen]):
         self.items = items
         self.learned = {"prior": item_prior(warm, items)}
         choose(self, grid(tau=(2.0, 0.5, 1.0, 5.0) if self.tau is None else (self.tau,)), valid)
+
+    def with_items(self, items: Items, rated: Rated) -> "Ridge":
+        return lengthened(self, items, prior=later_prior(self.learned["prior"], items, rated))
 
     def adapt(self, support: Feedback) -> Seen:
         left = (support.labels - self.learned["prior"][support.items]) * support.mask
@@ -52,3 +58,6 @@ class Ridge(Method[Seen]):
         state = self.adapt(support)
         alike = inner(self.items.features, items, state.items)  # (B, Q, K)
         return Explanation(self.learned["prior"][items], alike * state.weights[:, None], "label")
+
+    def graph(self) -> torch.nn.Module:
+        return _graph.Ridge(self.items.features, self.learned)
