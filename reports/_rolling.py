@@ -30,7 +30,7 @@ def rolling(results: Results) -> Drawing | None:
             one, some = here.filter(period=ALL), here.filter(pl.col("period") != ALL)
             axes.axhline(0, color=MUTED, lw=0.8)
             axes.vlines(some["days"], some["low"], some["high"], color=GREY, lw=1)
-            axes.scatter(some["days"], some["mean"], some["users"], color=COLOURS[0], lw=0)
+            axes.scatter(some["days"], some["mean"], some["users"].clip(7), color=COLOURS[0], lw=0)
             if one["low"].null_count() == 0:
                 axes.axhspan(one["low"].item(), one["high"].item(), color=COLOURS[1], alpha=0.25)
             axes.axhline(one["mean"].item(), color=COLOURS[1], lw=1.4)
@@ -46,8 +46,8 @@ def rolling(results: Results) -> Drawing | None:
         f"{metric_name(results.headline)} of a method trained again before each period, minus the "
         "same method trained at the start alone: the same users, labels and items, at the largest "
         f"K.{' A trial: LIMITED.' if results.limit is not None else ''}",
-        "A dot: the users of one period, larger where they are more, with a 95 % interval. The line and the band: all periods "
-        "together, with theirs. Above zero, training again served users better. If the one left "
-        "alone grew stale, the dots would rise to the right.",
+        "A dot: the users of one period, larger where they are more, with a 95 % interval. The "
+        "line and the band: all periods together, with theirs. Above zero, training again served "
+        "users better. If the one left alone grew stale, the dots would rise to the right.",
     )
     return drawn(results, "rolling", words, table, (2.3 * columns + 0.6, 2.0 * rows + 0.5), draw)

@@ -80,7 +80,7 @@ def test_valid_users_are_others_who_were_there() -> None:
 
 
 def test_a_period_beyond_the_log_says_how_many_there_are() -> None:
-    with pytest.raises(UserError, match=r"there are 7 of 7 days, seeds 0 to 6"):
+    with pytest.raises(UserError, match=r"there are 6 of 7 days, seeds 0 to 5"):
         rolled(7)
 
 
