@@ -12,7 +12,6 @@ from coldbench.recommender import Recommender
 from .. import splits
 from ..dataset_names import dataset_of
 from . import addition, gate, growth
-from .card import readme
 from .served import FIRST, HISTORY, Line, Served
 from .trial import Trial
 
@@ -73,8 +72,7 @@ def refit(
                    "users": len(trial.grown.trained) - len(before.trained),
                    "items": items.height, "file": Path(file).name}  # fmt: skip
         growth.write(served, version, serving, trial.grown, (rows, items))
-        made = trial.train(old, brought)
-        made.save(served.model(version), readme(made.card))
+        trial.train(old, brought).save(served.model(version))
         panels = trial.judge(old, Recommender.load(served.model(version)), margin)
         promoted = all(panel.passes for panel in panels)
         return served.decide(

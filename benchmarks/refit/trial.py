@@ -21,6 +21,7 @@ from .. import splits
 from ..loop import meta_train
 from ..plan import device_of
 from . import gate
+from .card import readme
 from .gate import Int, Panel
 from .growth import Grown
 
@@ -84,7 +85,7 @@ class Trial:
         }  # fmt: skip
         hashed = self.catalogue.hash()
         about = replace(old.about, catalogue=hashed, card=card, probe={}, added=0)
-        new = Recommender(method, items, about, self.made.warm.seen())
+        new = Recommender(method, items, about, self.made.warm.seen(), readme(card))
         return replace(new, about=replace(about, probe=new.probe()))
 
     def judge(self, old: Recommender, new: Recommender, margin: float) -> list[Panel]:

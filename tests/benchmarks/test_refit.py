@@ -35,6 +35,9 @@ refit, rollback, spec_of = flow.refit, flow.rollback, flow.spec_of
 meta_train = room("loop").meta_train
 OLD, USERS = 200, 600  # those of ratings.csv, and all
 MARGIN = 0.01
+BROUGHT = {
+    "version": "0002", "after": "0001", "ratings": 1, "users": 1, "items": 0, "file": "new.csv"
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("coldbench.benchmarks.commands.export.figures", lambda _: [])
         cell = Cell(spec, "done", "", "", {}, folder / "runs" / "r" / "cells" / spec.fingerprint)
         made_of = room("commands.export").recommender(cell, bench, method)
-        made_of.save(folder / "model", "# a model\n")
+        made_of.save(folder / "model")
     flow.start(Served(folder / "shop"), folder / "model")
     return folder
 
@@ -157,7 +160,7 @@ def test_the_latest_are_those_whose_ratings_come_last(place: Path, shop: Any) ->
 def test_both_models_meet_the_same_items_after_the_same_ratings(place: Path, shop: Any) -> None:
     _, made = trial(place, shop)
     old = Recommender.load(shop.folder)
-    new = made.train(old, {"version": "0002"})
+    new = made.train(old, BROUGHT)
     facts = {"like_at": 0.625, "span": 4.0, "graded": True}
     one, other = (gate.scored(rec, made.made, made.protocol, facts) for rec in (old, new))
     assert one.users.tolist() == other.users.tolist()
@@ -177,7 +180,7 @@ def test_the_new_model_is_trained_without_an_answer_of_the_gate(
         inner(method, split, *rest)
 
     monkeypatch.setattr("coldbench.benchmarks.refit.trial.meta_train", spied)
-    made.train(Recommender.load(shop.folder), {"version": "0002"})
+    made.train(Recommender.load(shop.folder), BROUGHT)
     cold = given[0].cold
     assert np.isnan(cold.users.labels[cold.query]).all()
 
