@@ -223,6 +223,30 @@ def recommend(
 
 
 @app.command(cls=Command)
+def refit(
+    folder: o.ServedFolder,
+    file: o.NewRatings = None,
+    with_: o.With = None,
+    since: o.Since = None,
+    margin: o.Margin = 0.01,
+    start: o.Start = None,
+    rollback: o.Rollback = False,
+    history: o.History = False,
+    include: o.Include = None,
+    as_json: o.Json = False,
+) -> None:
+    """Train a served model again on new ratings; it serves where it is not worse: `refit shop
+    new.csv`."""
+    from .commands import refit as command
+    from .commands.grid_options import include_files
+
+    include_files(include)
+    asked = command.Asked(folder, file, with_, since, margin, start, rollback, history)
+    if not command.refit(asked, as_json=as_json):
+        sys.exit(SOME_FAILED)
+
+
+@app.command(cls=Command)
 def report(
     folders: o.Several,
     formats: o.Formats = "",

@@ -84,7 +84,7 @@ def commit_cell(folder: Path, whole: Path, result: dict[str, Any]) -> None:
 
 
 def _frames(spec: Spec, folder: Path, split: Path) -> Iterator[tuple[str, pl.DataFrame]]:
-    protocol, asked = splits.protocol_of(spec), _Asked.read(split)
+    protocol, asked = splits.protocol_of(spec), Asked.read(split)
     most = protocol.max_shots
     scores = _array(folder / "scores.npy", (len(protocol.shots), *asked.shape(protocol)))
     found = [asked.rows(scores[n], k, protocol) for n, k in enumerate(protocol.shots)]
@@ -101,7 +101,7 @@ def _frames(spec: Spec, folder: Path, split: Path) -> Iterator[tuple[str, pl.Dat
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """What a split asks for, with the answers."""
 
     cold: Episodes  # answers withheld
@@ -109,7 +109,7 @@ class _Asked:
     candidates: Int
 
     @classmethod
-    def read(cls, split: Path) -> "_Asked":
+    def read(cls, split: Path) -> "Asked":
         made, _ = splits.load(split)
         return cls(made.cold, pl.read_parquet(split / "answers.parquet"), made.candidates)
 

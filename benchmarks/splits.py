@@ -28,6 +28,7 @@ from coldbench.episode import Episodes, Users
 from coldbench.interactions import Int, Interactions
 from coldbench.leakage import leaks
 from coldbench.protocol import Protocol
+from coldbench.rolling import roles
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
@@ -51,8 +52,11 @@ def cut(spec: Spec, dataset: Dataset, log: Interactions) -> tuple[Protocol, Spli
     """The split that a cell is trained and evaluated on, with its answers."""
     protocol = protocol_of(spec)
     labels = dataset.labels(log.ratings, protocol.labels)
-    seeds = Seeds.of(spec.seed, protocol.vary)
-    made = split(log, labels, protocol, seeds, explicit=dataset.explicit)
+    seeds, who = Seeds.of(spec.seed, protocol.vary), None
+    if protocol.split == "rolling":
+        kept, who = roles(log, protocol, spec.seed)
+        log, labels = log.rows(kept), labels[kept]
+    made = split(log, labels, protocol, seeds, explicit=dataset.explicit, roles=who)
     return protocol, replace(made, cold=made.cold.first(spec.limit)) if spec.limit else made
 
 

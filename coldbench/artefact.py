@@ -107,6 +107,13 @@ def write_schema(about: About, folder: Path) -> None:
     (folder / SCHEMA).write_text(json.dumps(schema, indent=1) + "\n", encoding="utf-8")
 
 
+def serving(folder: Path) -> Path:
+    """The folder itself; of a served one, where `current` is a link that a refit moves, the version
+    that it means now. The link is followed once, so that no two versions are mixed."""
+    link = folder if folder.is_symlink() else folder / "current"
+    return link.parent / os.readlink(link) if link.is_symlink() else folder
+
+
 def read(folder: Path) -> tuple[About, Items, NDArray[np.int64]]:
     """What it is, its items, and (n_items,) how many warm users rated each.
 

@@ -90,7 +90,7 @@ def _times(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> 
         last, first = times[cold.support].max(1), asked.min(1)  # (E,) of the labels, of the query
         late = _none("no label was given after what is asked", last > first)
         checks.append(replace(late, tied=int((last == first).sum())))
-    if protocol.split == "time":
+    if protocol.split != "random":
         young = warm.log.times > asked.min()
         checks.append(_none("nothing learnt from is younger than a query", young))
     return checks

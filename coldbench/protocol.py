@@ -12,7 +12,8 @@ class Protocol:
     """How a log becomes users to train on and users to evaluate on."""
 
     cold: Literal["user", "item", "both", "nothing"] = "user"  # what training has never seen
-    split: Literal["random", "time"] = "random"  # cold at random, or new after a global cut in time
+    split: Literal["random", "time", "rolling"] = "random"  # cold at random; or new after a global
+    # cut in time; or period by period after it, a seed a period: see coldbench.rolling
     order: Literal["time", "random"] = "time"  # how a user's interactions follow one another
     labels: Literal["rating", "like"] = "rating"  # what a method predicts, scaled to 0..1
     candidates: Literal["rated", "all", "popular"] = "rated"  # rank the query's items, or the
@@ -28,6 +29,9 @@ class Protocol:
     cold_items: float = 0.4  # share of the items that are cold, where items are
     audience: Literal["all", "development", "confirmation"] = "all"  # all users; all but the locked
     # ones; or these alone are evaluated, and never trained on: see coldbench.locked_users
+    before: float = 0.3  # share of the ratings that come before the first period, where split rolls
+    period: int = 7  # days
+    refit: Literal["period", "never"] = "period"  # trained again before each, or at the start alone
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -35,7 +39,7 @@ class Protocol:
                 raise unknown(
                     f"protocol.{field}", str(getattr(self, field)), allowed, f"one of {allowed}"
                 )
-        for field in ("query", "unseen", *_SHARES):
+        for field in ("query", "unseen", "period", *_SHARES):
             value, kind = getattr(self, field), float if field in _SHARES else int
             if type(value) is not int and type(value) is not kind:
                 raise UserError(f"protocol.{field} must be a number, not {value!r}")
@@ -43,7 +47,7 @@ class Protocol:
             raise UserError(f"protocol.shots must be whole numbers, not {self.shots!r}")
         if not self.shots or list(self.shots) != sorted(set(self.shots)) or self.shots[0] < 0:
             raise UserError(f"protocol.shots must rise from 0 or more, not {list(self.shots)}")
-        for field in ("query", "unseen"):
+        for field in ("query", "unseen", "period"):
             if getattr(self, field) < 1:
                 raise UserError(f"protocol.{field} must be 1 or more, not {getattr(self, field)}")
         if not (0 < self.cold_users < 1 and 0 < self.valid_users < 1 and 0 < self.cold_items < 1):
@@ -55,6 +59,18 @@ class Protocol:
                 "protocol.audience = 'confirmation' keeps locked users out of training, and "
                 f"protocol.cold = {self.cold!r} evaluates users who are trained on: use "
                 "cold = 'user' or 'both'"
+            )
+
+        self._check_rolling()
+
+    def _check_rolling(self) -> None:
+        if not 0 < self.before < 1:
+            raise UserError(f"protocol.before must lie between 0 and 1, not {self.before}")
+        rolls = self.cold in ("user", "nothing") and self.order == "time" and self.audience == "all"
+        if self.split == "rolling" and not rolls:
+            raise UserError(
+                "protocol.split = 'rolling' needs cold = 'user' or 'nothing', order = 'time' and "
+                "audience = 'all'"
             )
 
     @property
@@ -81,8 +97,10 @@ class Protocol:
         """The protocol as it can be run on a log: where neither times nor the rows' order say what
         came first the order is random, and implicit feedback is ranked among the whole catalogue
         unless popular items are asked for."""
-        if self.split == "time" and not timed:
-            raise UserError("protocol.split = 'time' needs a log with times; use split = 'random'")
+        if self.split != "random" and not timed:
+            raise UserError(
+                f"protocol.split = {self.split!r} needs a log with times; use split = 'random'"
+            )
         if self.candidates == "popular" and explicit:
             raise UserError(
                 "protocol.candidates = 'popular' is for logs of likes alone; this one has dislikes "
@@ -96,15 +114,16 @@ class Protocol:
         )
 
 
-_SHARES = ("cold_users", "valid_users", "cold_items")
+_SHARES = ("cold_users", "valid_users", "cold_items", "before")
 _CHOICES = {
     "cold": ("user", "item", "both", "nothing"),
-    "split": ("random", "time"),
+    "split": ("random", "time", "rolling"),
     "order": ("time", "random"),
     "labels": ("rating", "like"),
     "candidates": ("rated", "all", "popular"),
     "vary": ("all", "split", "draw", "init", "order"),
     "audience": ("all", "development", "confirmation"),
+    "refit": ("period", "never"),
 }
 FEWER = (0, 1, 2, 4, 8)  # K where cold items alone count: histories are shorter
 PRESETS: dict[str, dict[str, object]] = {

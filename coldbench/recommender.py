@@ -52,9 +52,10 @@ class Recommender:
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> Self:
-        """What `coldbench export` wrote. Raises UserError, in one line, where the folder is torn or
-        mixed, of another version, or does not score as it did when it was exported."""
-        path = Path(folder)
+        """What `coldbench export` wrote, or the version that serves in a folder of `coldbench
+        refit`. Raises UserError, in one line, where the folder is torn or mixed, of another
+        version, or does not score as it did when it was exported."""
+        path = artefact.serving(Path(folder))
         about, items, seen = artefact.read(path)
         found = registry.find("methods", about.method)
         if found.fine_tunes_encoder:

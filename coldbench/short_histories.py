@@ -28,6 +28,8 @@ def too_short(counts: Int, protocol: Protocol) -> UserError:
 def _nobody(protocol: Protocol) -> str:
     if protocol.audience == "confirmation":
         return "no locked user is cold; use --set protocol.audience=all"
+    if protocol.split == "rolling":
+        return "nobody comes in this period; leave its seed out"
     if protocol.split == "time":
         return "nobody new comes after the cut in time; use --set protocol.split=random"
     items = " or protocol.cold_items" if protocol.cold in ("item", "both") else ""

@@ -11,6 +11,7 @@ from coldbench.interactions import Int, Interactions
 from coldbench.locked_users import for_audience
 from coldbench.negatives import Unseen, ask_unseen, with_unseen
 from coldbench.protocol import Protocol
+from coldbench.rolling import Roles
 from coldbench.seeds import Seeds
 from coldbench.short_histories import too_short
 
@@ -45,14 +46,18 @@ def split(
     seeds: Seeds,
     *,
     explicit: bool = True,
+    roles: Roles | None = None,
 ) -> Split:
     """Cut a log by a protocol. Index arithmetic on whole columns; linear in the interactions.
 
     labels: (N,) float32 in 0..1, one a row of the log. explicit: False where the log has likes
-    alone; then warm and valid users get unseen items of label 0 to train on. Where the first
-    users are another data set's (benchmarks/cross_domain.py), warm and valid users are of these,
-    cold users of the others.
+    alone; then warm and valid users get unseen items of label 0 to train on. roles: who is cold and
+    what may be learnt from, where the protocol does not draw it. Where the first users are another
+    data set's (benchmarks/cross_domain.py), warm and valid users are of these, cold users of the
+    others.
     """
+    if roles is None and protocol.split == "rolling":
+        raise UserError("protocol.split = 'rolling' is for `coldbench run`: its seeds are periods")
     if log.n_source[0] and (protocol.cold, protocol.split) != ("user", "random"):
         raise UserError(
             "across data sets the cold are new users: use protocol.cold = 'user' and "
@@ -66,7 +71,11 @@ def split(
         )  # a set alone is shuffled the same
         log, labels = log.rows(shuffled), labels[shuffled]
     users = log.users
-    assigned = for_audience(_assign_users(log, users, protocol, seeds), users, log, protocol)
+    if roles is None:
+        drawn_roles = _assign_users(log, users, protocol, seeds)
+        assigned = for_audience(drawn_roles, users, log, protocol)
+    else:
+        assigned = _assigned(roles, log, users, protocol, seeds)
     cold_user, valid_user, cold_item, before = assigned
     new_users, new_items = protocol.cold in ("user", "both"), protocol.cold in ("item", "both")
 
@@ -151,6 +160,18 @@ def _assign_users(
         first_rated >= cut,
         log.times < cut,
     )
+
+
+def _assigned(
+    roles: Roles, log: Interactions, users: Int, p: Protocol, seeds: Seeds
+) -> tuple[Mask, Mask, Mask, Mask]:
+    """The same where it is said who is cold; valid users are drawn from the others."""
+    there = np.bincount(users[roles.trainable], minlength=log.n_users) > 0
+    others = np.flatnonzero(there & ~roles.cold)
+    drawn = np.random.default_rng(seeds.split).permutation(others)
+    is_valid = np.zeros(log.n_users, bool)
+    is_valid[drawn[: int(p.valid_users * len(others))]] = True
+    return roles.cold, is_valid, np.zeros(log.n_items, bool), roles.trainable
 
 
 def _windows(

@@ -13,18 +13,17 @@ from math import inf
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import BadFile, Problem, UserError, unknown
-from coldbench.files.frames import from_frames
+from coldbench.files.frames import from_frames, ordered
 from coldbench.files.schema import ISO, MICROSECONDS, Column
 from coldbench.interactions import Catalogue, Interactions
 
 from . import _remedies as remedies
 from ._claims import Header, bad_header, usual
+from ._vectors import read_vectors
 
 SAMPLE = 1000  # values of a column that are looked at
 NAMED = re.compile(r"\{([^{}]+)\}")
@@ -145,12 +144,7 @@ class Own(Dataset):
 
     def load(self) -> tuple[Interactions, Catalogue]:
         """Raises OneClass where all ratings are likes or none is."""
-        named = self.log_columns
-        rows = self._read(self.path, tuple(named.values()))
-        log = rows.select(pl.col(column.name).alias(key) for key, column in named.items())
-        if "rating" not in named:
-            log = log.with_columns(rating=pl.lit(self.scale[1]))
-        items = self._items(log)
+        log, items = self.tables()
         try:
             made, catalogue = from_frames(log, items)
         except UserError as error:
@@ -161,10 +155,24 @@ class Own(Dataset):
             vectors = read_vectors(Path(self.vectors), len(row))[kept]
             catalogue = replace(catalogue, vectors=vectors)
         likes = made.ratings > self.like_above
-        if "rating" in named and likes.all() == likes.any():
+        if self.explicit and likes.all() == likes.any():
             why = remedies.threshold(self.path, made.ratings, self.like_above)
             raise OneClass(why, made, catalogue)
         return made, catalogue
+
+    def tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The log and its items as the files have them: user, item, rating and, where there is one,
+        time; item, text and, where there are some, tags."""
+        named = self.log_columns
+        rows = self._read(self.path, tuple(named.values()))
+        log = rows.select(pl.col(column.name).alias(key) for key, column in named.items())
+        if "rating" not in named:
+            log = log.with_columns(rating=pl.lit(self.scale[1]))
+        return log, self._items(log)
+
+    def user_ids(self) -> list[str]:
+        """What the file calls each user, in the order of their numbers."""
+        return list(ordered(self.tables()[0]["user"].unique()))
 
     def all_problems(self) -> Iterator[Problem]:
         """All that is wrong with the log and then with the table of items."""
@@ -226,24 +234,6 @@ Own.like_above = remedies.LIKED  # of the class, for a list of datasets; a field
 
 def some(values: pl.Series) -> list[str]:
     return values.unique(maintain_order=True).head(SAMPLE).drop_nulls().cast(pl.String).to_list()
-
-
-def read_vectors(path: Path, n_items: int) -> NDArray[np.float32]:
-    """(n_items, D) float32 of a NumPy file that holds numbers and nothing that could run."""
-    try:
-        found = np.load(path, allow_pickle=False)
-        vectors = np.asarray(found).astype(np.float32)
-    except (OSError, ValueError, EOFError, TypeError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        fix = "write it by numpy.save of numbers, a row an item"
-        raise UserError(f"{path}: cannot be read ({first}); fix: {fix}") from None
-    if vectors.ndim != 2 or len(vectors) != n_items or not vectors.shape[1]:
-        shape = tuple(vectors.shape)
-        raise UserError(f"{path}: has the shape {shape}, expected ({n_items}, D), a row an item")
-    if not np.isfinite(vectors).all():
-        row = int(np.argmin(np.isfinite(vectors).all(1)))
-        raise UserError(f"{path}: row {row} holds a value that is not finite; fix: repair it")
-    return vectors
 
 
 def _plain(name: str) -> str:

@@ -14,6 +14,7 @@ from ._gains import control, gains
 from ._inner_loop import ranks, steps
 from ._matrices import health, wins
 from ._points import exposure, pareto
+from ._rolling import rolling
 from ._setting import SettingResults, settings
 from ._subgroups import groups, popularity
 from ._svg import Drawing
@@ -50,6 +51,7 @@ OF_RUN: dict[str, Picture[Results]] = {
     "critical": Picture(critical, "two methods that share two blocks (data set, protocol, K)"),
     "tuning": Picture(tuning, "trials of coldbench tune in the run's folder"),
     "variance": Picture(variance, "a method that is done under two seeds"),
+    "rolling": Picture(rolling, "two protocols that differ in refit alone, split = 'rolling'"),
     "health": Picture(health, "a cell"),
 }
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from coldbench.cell import Cell, read_run
-from coldbench.metrics.compute import known
+from coldbench.metrics.compute import parse_metric
 from coldbench.results import levels, paired
 from coldbench.results.setting import Setting
 
@@ -20,7 +20,7 @@ def figures(cell: Cell) -> list[dict[str, Any]]:
     for other in read_run(cell.folder.parents[1]):
         here = (other.spec.dataset, other.spec.protocol) == (spec.dataset, spec.protocol)
         same = other.spec.name == spec.name and other.spec.params == spec.params
-        if here and other.status == "done" and (same or other.spec.name == paired.REFERENCE):
+        if here and other.status == "done" and (same or other.spec.name == paired.BASELINE):
             cells = beside.setdefault(other.spec.name, [])
             if other.spec.fingerprint != spec.fingerprint:
                 cells.append(other)
@@ -29,7 +29,7 @@ def figures(cell: Cell) -> list[dict[str, Any]]:
     gains = {
         (row["shots"], row["metric"]): {name: row[name] for name in ("mean", "low", "high")}
         for row in setting.rows(paired)
-        if (row["method"], row["against"]) == (spec.name, paired.REFERENCE)
+        if (row["method"], row["against"]) == (spec.name, paired.BASELINE)
     }
     return [
         {key: row.get(key) for key in COLUMNS}
@@ -117,7 +117,7 @@ def _table(rows: list[dict[str, Any]], method: str) -> str:
         gain = row.get("minus_item_bias")
         minus = f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]" if gain else ""
         luck = f"{chance[at]:.3f}" if chance.get(at) is not None else ""
-        better = "" if known(row["metric"])[0].higher_is_better else " (lower is better)"
+        better = "" if parse_metric(row["metric"])[0].higher_is_better else " (lower is better)"
         value = f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
         lines.append(
             f"| {row['shots']} | {row['metric']}{better} | {value} | {minus} | {luck} "

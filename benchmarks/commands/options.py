@@ -113,3 +113,17 @@ Rated = Annotated[
 ]
 Top = Annotated[int, Option("--top", help="How many items to recommend.")]
 Why = Annotated[bool, Option("--explain", help="Say what each rating adds, where it is exact.")]
+ServedFolder = Annotated[Path, Argument(metavar="DIR", help="A served folder; see --start.")]
+NewRatings = Annotated[
+    str | None, Argument(metavar="FILE", help="New ratings: a file of your own, such as new.csv.")
+]
+Since = Annotated[
+    str | None, Option(help="Only ratings from then on: ISO 8601, or seconds since 1970.")
+]
+Margin = Annotated[float, Option(help="By how much NDCG@5 may be worse and the new one serves.")]
+Start = Annotated[
+    Path | None,
+    Option(metavar="MODEL", help="Make the folder, of a model that `coldbench export` wrote."),
+]
+Rollback = Annotated[bool, Option("--rollback", help="Serve the version before this one again.")]
+History = Annotated[bool, Option("--history", help="Show every decision.")]

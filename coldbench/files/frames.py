@@ -35,7 +35,7 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
             "among them; add them there"
         )
     items = items.filter(items["item"].is_in(rated.implode()))
-    users = _ordered(log["user"].unique())
+    users = ordered(log["user"].unique())
     times = log["time"].to_numpy() if "time" in log.columns else None
     interactions = Interactions.from_rows(
         numbered(log["user"], users),
@@ -44,13 +44,18 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
         times,
         items.height,
     )
+    return interactions, catalogue_of(items)
+
+
+def catalogue_of(items: pl.DataFrame) -> Catalogue:
+    """A row an item: item, text, and tags where there are some."""
     ids = tuple(items["item"])
     text = (" ".join(line.split()) or item for line, item in zip(items["text"], ids, strict=True))
     tags: Iterable[tuple[str, ...]] = ((),) * items.height
     if "tags" in items.columns:
         stripped = (map(str.strip, own) for own in items["tags"].to_list())
         tags = (tuple(filter(None, own)) for own in stripped)
-    return interactions, Catalogue(ids, tuple(text), tuple(tags))
+    return Catalogue(ids, tuple(text), tuple(tags))
 
 
 def numbered(values: pl.Series, names: pl.Series) -> NDArray[np.int32]:
@@ -58,7 +63,7 @@ def numbered(values: pl.Series, names: pl.Series) -> NDArray[np.int32]:
     return values.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
 
 
-def _ordered(ids: pl.Series) -> pl.Series:
+def ordered(ids: pl.Series) -> pl.Series:
     """Different ids as numbers where all are numbers, then as text."""
     whole = ids.str.contains(f"^{WHOLE.pattern}$").all()
     table = pl.DataFrame({"id": ids})

@@ -31,6 +31,7 @@ from coldbench.results import (
     pairwise,
     pooled_auc,
     profiles,
+    rolling,
     subgroups,
 )  # fmt: skip
 from coldbench.results.schema import KEYS
@@ -60,6 +61,7 @@ ANALYSES: dict[str, Analysis] = {
     "steps": inner_loop,
 }
 SCHEMAS = {name: KEYS | analysis.SCHEMA for name, analysis in ANALYSES.items()}
+SCHEMAS["rolling"] = {"dataset": pl.String} | rolling.SCHEMA  # of two protocols side by side
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +76,9 @@ class Results:
 
     def __getattr__(self, name: str) -> pl.DataFrame:
         """A frame by its name: `results.table` is what levels.py makes."""
-        if name in ANALYSES:
+        if name in SCHEMAS:
             return self.frames[name]
-        raise AttributeError(f"no frame {name!r}; there are users, trials, {', '.join(ANALYSES)}")
+        raise AttributeError(f"no frame {name!r}; there are users, trials, {', '.join(SCHEMAS)}")
 
     @cached_property
     def limit(self) -> int | None:
@@ -119,14 +121,18 @@ def read(
     for cell in cells:
         key = cell.spec.dataset, cell.spec.protocol
         groups.setdefault(key, {}).setdefault(cell.name, []).append(cell)
+    settings: dict[str, list[Setting]] = {}
     with _one_thread():
         for (dataset, protocol), methods in groups.items():
             setting = Setting(metrics, resamples, methods)
+            settings.setdefault(dataset, []).append(setting)
             key_columns: dict[str, Any] = {"dataset": dataset, "protocol": protocol}
             for name, analysis in ANALYSES.items():
                 found[name] += [key_columns | row for row in setting.rows(analysis)]
             keyed = [pl.lit(text).alias(column) for column, text in key_columns.items()]
             users += [frame.select(*keyed, pl.all()) for frame in setting.users()]
+        for dataset, own in settings.items():
+            found["rolling"] += [{"dataset": dataset} | row for row in rolling.rows(own)]
     text: dict[str, Any] = {name: pl.String for name in ("dataset", "protocol", "method")}
     return Results(
         " + ".join(one.resolve().name for one in runs),

@@ -330,7 +330,7 @@ def test_what_shows_numbers_is_in_no_cells_code() -> None:
     shown = {f"benchmarks/{name}" for name in ("cli", "grid", "plan", "run", "tracking")}
     shown |= {"coldbench/plot", "coldbench/report"}
     rooms = (
-        *("reports/", "benchmarks/commands/", "benchmarks/tuning/"),
+        *("reports/", "benchmarks/commands/", "benchmarks/refit/", "benchmarks/tuning/"),
         *("coldbench/results/", "coldbench/testing/"),
     )
     assert not {name for name in found if name in shown or name.startswith(rooms)}

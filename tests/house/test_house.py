@@ -28,9 +28,10 @@ ALLOWED = {
     "reports": ("words", "doors", "metrics", "results"),
     "benchmarks": ("words", "files", "metrics", "results"),
     "benchmarks/tuning": ("words", "metrics", "results", "benchmarks"),
+    "benchmarks/refit": ("words", "files", "metrics", "results", "benchmarks"),
     "benchmarks/commands": (
         *("words", "files", "metrics", "results", "testing"),
-        *("benchmarks", "benchmarks/tuning", "benchmarks/anchors"),
+        *("benchmarks", "benchmarks/tuning", "benchmarks/anchors", "benchmarks/refit"),
     ),
     "benchmarks/anchors": ("words", "files", "metrics", "benchmarks"),
     "benchmarks/speed": ("words", "files", "metrics"),

@@ -15,7 +15,7 @@ from coldbench.method import Method
 from coldbench.ratings import Scale
 from coldbench.recommender import Recommender
 from coldbench.seeds import Seeds
-from coldbench.testing import Subject
+from coldbench.testing import MethodUnderTest
 
 # a graph is unrolled: small ones say as much
 GRAPHS = ["fold-in", "maml", "protonet", "ridge"]
@@ -36,7 +36,7 @@ def scores(method: Method[Any], given: tuple[torch.Tensor, ...]) -> torch.Tensor
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_the_graph_scores_as_the_method_does(name: str, place: Path) -> None:
-    method = Subject(registry.find("methods", name), place).ready
+    method = MethodUnderTest(registry.find("methods", name), place).trained
     given = onnx.example(60, 12)
     with torch.no_grad():
         assert torch.allclose(method.graph()(*given), scores(method, given), atol=1e-6)
@@ -46,7 +46,7 @@ def test_the_graph_scores_as_the_method_does(name: str, place: Path) -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_onnxruntime_scores_as_the_method_does(name: str, place: Path) -> None:
     pytest.importorskip("onnxruntime")
-    subject = Subject(registry.find("methods", name), place)
+    subject = MethodUnderTest(registry.find("methods", name), place)
     method, cut = subject.new(**SMALL.get(name, {})), subject.plain.split
     method.meta_train(cut.warm, cut.valid, subject.plain.items, Seeds.of(0))
     about = About(name, {}, Scale(1, 5, 3.5, "rating"), "", {}, "", {})
@@ -65,4 +65,4 @@ def test_gauss_jordan_solves_what_cholesky_does() -> None:
 
 def test_a_score_that_is_no_plain_graph_says_so(place: Path) -> None:
     with pytest.raises(UserError, match="ItemBias is no plain graph"):
-        Subject(registry.find("methods", "item-bias"), place).ready.graph()
+        MethodUnderTest(registry.find("methods", "item-bias"), place).trained.graph()

@@ -13,7 +13,7 @@ from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.errors import Unavailable, UserError
 from coldbench.method import Method, Rated
-from coldbench.testing import Subject
+from coldbench.testing import MethodUnderTest
 from coldbench.testing.toy_data import UNSEEN
 
 SOME = "content-prior ease fold-in item-bias logistic maml matching protonet ridge stack".split()
@@ -45,9 +45,9 @@ def shorter(value: torch.Tensor, n: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_later_item_scores_as_one_that_nobody_rated(name: str, place: Path) -> None:
-    subject = Subject(registry.find("methods", name), place)
+    subject = MethodUnderTest(registry.find("methods", name), place)
     try:
-        method = subject.ready
+        method = subject.trained
     except Unavailable as error:
         pytest.skip(str(error))
     warm, items, batch = subject.plain.split.warm, subject.plain.items, subject.batch(size=4)
@@ -67,6 +67,6 @@ def test_a_later_item_scores_as_one_that_nobody_rated(name: str, place: Path) ->
 
 
 def test_what_cannot_be_said_of_a_later_item_is_not_said(place: Path) -> None:
-    subject = Subject(registry.find("methods", "simpleshot"), place)
+    subject = MethodUnderTest(registry.find("methods", "simpleshot"), place)
     with pytest.raises(UserError, match="Simpleshot cannot score items that came after training"):
-        subject.ready.with_items(subject.plain.items, Rated(torch.ones(60), 0.5))
+        subject.trained.with_items(subject.plain.items, Rated(torch.ones(60), 0.5))

@@ -18,7 +18,7 @@ from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
 from coldbench.ratings import One, Scale, feedback
 from coldbench.recommender import Recommender
-from coldbench.testing import Subject
+from coldbench.testing import MethodUnderTest
 
 FILES = (
     "learned.safetensors", "params.json", "items.parquet", "vectors.safetensors", "model.json",
@@ -33,8 +33,8 @@ def fields_of(encoder: Encoder) -> dict[str, Any]:
 
 def served(name: str, folder: Path) -> Recommender:
     """A method trained on the plain world of coldbench.testing, ratings from 1 to 5."""
-    subject = Subject(registry.find("methods", name), folder)
-    method, items, warm = subject.ready, subject.plain.items, subject.plain.split.warm
+    subject = MethodUnderTest(registry.find("methods", name), folder)
+    method, items, warm = subject.trained, subject.plain.items, subject.plain.split.warm
     about = About(
         name, method.params(), Scale(1.0, 5.0, 3.5, "rating"), items.catalogue.hash(),
         fields_of(items.encoder), items.encoder.hash, CARD, mean=float(warm.labels.mean()),
