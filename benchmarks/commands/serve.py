@@ -25,7 +25,7 @@ def serve(folder: Path, host: str, port: int, most: int) -> None:
     bound = bind(host, port)
     service = Service(folder, most)
     config = uvicorn.Config(
-        app_of(service, key), log_level="warning", access_log=False, server_header=False,
+        app_of(service, key), log_level="warning", access_log=False, server_header=False, http="h11",
         timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
     )  # fmt: skip
     server = uvicorn.Server(config)

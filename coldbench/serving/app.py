@@ -47,14 +47,12 @@ def app_of(service: Service, key: str = "") -> FastAPI:
         description="Recommendations for a user who is met for the first time. Nothing is kept.",
     )  # fmt: skip
     app.add_middleware(Guard, figures=service.figures, key=key)
-    app.add_exception_handler(Refusal, lambda _, error: problem(error))  # type: ignore[arg-type]
-    app.add_exception_handler(UserError, lambda _, error: problem(Refusal(422, str(error))))
-    app.add_exception_handler(
-        RequestValidationError,
-        lambda _, error: problem(Refusal(422, schema.said(error.errors()))),  # type: ignore[attr-defined]
-    )
+    for kind in (Refusal, UserError, RequestValidationError):
+        app.add_exception_handler(kind, refused)
 
-    @app.post("/recommend", response_model=schema.Answer, responses=WRONG, **takes(schema.ToRecommend))
+    @app.post(
+        "/recommend", response_model=schema.Answer, responses=WRONG, **takes(schema.ToRecommend)
+    )
     async def recommend(request: Request) -> Response:
         """The best items for a user, best first; what the user rated is left out."""
         asked = await read(request, schema.ToRecommend)
@@ -108,6 +106,18 @@ def app_of(service: Service, key: str = "") -> FastAPI:
     return app
 
 
+async def refused(request: Request, error: Exception) -> JSONResponse:
+    """What a user can mend, in one line."""
+    if isinstance(error, RequestValidationError):
+        return problem(Refusal(422, schema.said(list(error.errors()))))
+    if isinstance(error, UserError):
+        return problem(Refusal(422, str(error)))
+    assert isinstance(error, Refusal)
+    where = f"{request.method} {request.url.path[:60]} is not served; GET /docs says what is"
+    lost = error.status_code in (404, 405)
+    return problem(Refusal(error.status_code, where, error.headers) if lost else error)
+
+
 def takes(model: type[schema.Asked]) -> dict[str, Any]:
     """The body of a route for its OpenAPI: it is read here, where every mistake gets its line."""
     content = {"application/json": {"schema": model.model_json_schema()}}
@@ -130,7 +140,9 @@ async def answer(service: Service, together: Together, asked: Any) -> Response:
         async with asyncio.timeout(PATIENCE):
             found = await service.ask(together, asked, asked.ratings)
     except Full:
-        raise HTTPException(429, "too many requests wait; try again", {"retry-after": "1"}) from None
+        raise HTTPException(
+            429, "too many requests wait; try again", {"retry-after": "1"}
+        ) from None
     except TimeoutError:
         late = f"no answer within {PATIENCE:g} seconds; try again"
         raise HTTPException(503, late, {"retry-after": "1"}) from None

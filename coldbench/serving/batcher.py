@@ -107,7 +107,10 @@ class Batcher:
 def answer(together: Together, requests: list[Any]) -> Sequence[Any]:
     """An answer for each request, or the exception that it alone raises: others do not suffer."""
     try:
-        return together(requests)
+        found = together(requests)
+        if len(found) != len(requests):
+            raise ValueError(f"{len(found)} answers to {len(requests)} requests")
+        return found
     except Exception as error:
         if len(requests) == 1:
             return [error]

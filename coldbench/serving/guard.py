@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import logging
 from time import perf_counter
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -105,7 +104,7 @@ def header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key == name), b"")
 
 
-def problem(error: HTTPException, **_: Any) -> JSONResponse:
+def problem(error: HTTPException) -> JSONResponse:
     """One line, as every refusal reads."""
     return JSONResponse(
         {"error": printable(" ".join(str(error.detail).splitlines()))},

@@ -127,6 +127,8 @@ def no_number(word: str) -> float:
 def said(errors: list[Any]) -> str:
     """The first thing that is wrong, and where: `ratings.50: Input should be a valid number`."""
     first = errors[0]
+    if not first["loc"]:
+        return 'the body is no JSON object, as {"ratings": {"ITEM": RATING}} is'
     where = ".".join(str(part)[:60] for part in first["loc"] if part not in TAGS)
     more = f" (and {len(errors) - 1:,} more)" if errors[1:] else ""
-    return printable(f"{where or 'the request'}: {first['msg']}{more}")
+    return printable(f"{where}: {first['msg']}{more}")

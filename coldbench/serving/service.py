@@ -3,11 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coldbench.errors import UserError, first_line
+from coldbench.errors import first_line
 
 from .batcher import Batcher, Together
 from .figures import Figures
@@ -17,20 +16,21 @@ LOOK = 1.0  # seconds between two looks at the folder
 
 
 class Service:
-    """`async with service.open(): await service.ask(...)`. Loads the model, so a bad folder is a
-    UserError before anything listens."""
+    """`async with service.open(): await service.ask(...)`. It loads the model when it is made: a bad
+    folder is a UserError before anything listens."""
 
-    def __init__(self, folder: Path, most: int = 64) -> None:
-        self.folder, self.figures, self.problem = folder, Figures(), ""
+    def __init__(self, folder: Path, most: int = 64, look: float = LOOK) -> None:
+        self.folder, self.look, self.figures, self.problem = folder, look, Figures(), ""
         self.stamp = stamp(folder)
         self.served = Served.of(folder)
         self.figures.took(self.served.name)
         self.batcher = Batcher(most, watch=self.figures.batch)
 
     @asynccontextmanager
-    async def open(self, look: float = LOOK) -> AsyncIterator["Service"]:
+    async def open(self) -> AsyncIterator["Service"]:
+        """While it is open, requests are answered and the folder is looked at."""
         async with self.batcher:
-            watch = asyncio.create_task(self._watch(look))
+            watch = asyncio.create_task(self._watch())
             yield self
             watch.cancel()
             with suppress(asyncio.CancelledError):
@@ -39,9 +39,9 @@ class Service:
     async def ask(self, together: Together, request: Any, ratings: Any) -> Any:
         return await self.batcher.ask(together, request, len(ratings))
 
-    async def _watch(self, look: float) -> None:
+    async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(look)
+            await asyncio.sleep(self.look)
             await self.renew()
 
     async def renew(self) -> None:
