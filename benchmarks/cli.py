@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -101,6 +102,7 @@ def run(
     dry_run: o.DryRun = False,
     retry_failed: o.Retry = False,
     no_timing: o.NoTiming = False,
+    keep_models: o.KeepModels = False,
     track: o.Track = "",
     include: o.Include = None,
     as_json: o.DryJson = False,
@@ -119,6 +121,7 @@ def run(
     options = run_options(
         what, device, jobs, timeout, files, retry_failed=retry_failed, timing=not no_timing
     )
+    options = replace(options, keep_models=keep_models)
     if dry_run:
         show_grid(what, folder, options, as_json=as_json)
     else:
@@ -164,13 +167,34 @@ def explain(
 ) -> None:
     """Why an item scores as it does for a user: what each label adds, exactly."""
     from .commands import explain as command
+    from .commands.bench import find_cell
     from .commands.grid_options import include_files
 
     include_files(include)
-    found = command.explain(command.find_cell(_run(folder), cell), user, item, shots)
+    found = command.explain(find_cell(_run(folder), cell), user, item, shots)
     document(found) if as_json else command.show(found)
     if not found["agrees"]:
         sys.exit(SOME_FAILED)
+
+
+@app.command(cls=Command)
+def export(
+    folder: o.Run,
+    cell: o.CellName,
+    target: o.Target,
+    dataset: o.OfDataset = "",
+    protocol: o.OfProtocol = "",
+    as_json: o.Json = False,
+    include: o.Include = None,
+) -> None:
+    """A cell's trained method as a folder that serves: `export quick "ridge 0" model`."""
+    from .commands import export as command
+    from .commands.bench import find_cell
+    from .commands.grid_options import include_files
+
+    include_files(include)
+    done = command.export(find_cell(_run(folder), cell, dataset, protocol), target)
+    document(done) if as_json else command.show(done)
 
 
 @app.command(cls=Command)

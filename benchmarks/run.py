@@ -37,6 +37,7 @@ class RunOptions:
     retry_failed: bool = False
     include: tuple[str, ...] = ()
     timing: bool = True  # measure one cell of each row
+    keep_models: bool = False  # beside the cells, for an export
 
 
 class Run:
@@ -130,7 +131,8 @@ class Run:
             elif state != "missing":
                 store.remove(whole)
             include, jobs = self.options.include, self.options.jobs
-            yield Job(spec, str(self.folder), device, timed, include, jobs, made)
+            kept = self.options.keep_models
+            yield Job(spec, str(self.folder), device, timed, include, jobs, made, kept)
 
     def _prepare(self, waiting: set[str]) -> Lost:
         """Store the catalogues and vectors of the waiting cells, and all splits, once. Returns the

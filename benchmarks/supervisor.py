@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from coldbench import store
-from coldbench.cell import KEPT, Cell, Spec
+from coldbench.cell import KEPT, MODELS, Cell, Spec
 from coldbench.errors import first_line
 
 from . import processes, splits
@@ -217,6 +217,6 @@ def not_full(folder: Path) -> None:
 
 def clear(run: Path) -> None:
     """Remove what a killed run left half done."""
-    for room in ("cells", "splits", "catalogues"):
+    for room in ("cells", "splits", "catalogues", MODELS):
         for partial in (run / room).glob(".*"):
             store.remove(partial)

@@ -18,7 +18,7 @@ import psutil
 import torch
 
 from coldbench import registry
-from coldbench.cell import Spec
+from coldbench.cell import MODELS, Spec
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError, first_line
 from coldbench.method import Method, from_params
@@ -44,6 +44,7 @@ class Job:
     include: tuple[str, ...]  # files of the user's own methods
     jobs: int  # cells side by side, noted beside the timings
     provenance: dict[str, str]  # hardware and commit
+    keep_model: bool = False  # for an export
 
     @property
     def split(self) -> Path:
@@ -142,6 +143,8 @@ def _measure(job: Job, folder: Path, stage: Stage, facts: dict[str, Any]) -> Non
         batch = next(split.cold.batches(protocol.max_shots, BATCH))
         timing |= cost(method, batch, device)
     stage("save")
+    if job.keep_model:
+        method.save(folder / MODELS)
     timing |= {"peak_memory_bytes": peak_memory(device), "jobs": job.jobs}
     (folder / "timing.json").write_text(json.dumps(timing), encoding="utf-8")
 

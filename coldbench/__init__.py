@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from coldbench.recommender import Recommender as Recommender
     from coldbench.results.results import Results
 
 __version__ = "0.1.0"
@@ -33,4 +34,6 @@ def load(*runs: str | Path) -> "Results":
 def __getattr__(name: str) -> Any:
     if name == "plot":  # draws with matplotlib, which nothing else here needs
         return import_module("coldbench.plot")
+    if name == "Recommender":
+        return import_module("coldbench.recommender").Recommender
     raise AttributeError(f"module 'coldbench' has no attribute {name!r}")

@@ -22,6 +22,7 @@ from coldbench import store
 from coldbench.errors import UserError, printable
 
 RECORD = "cell.json"
+MODELS, MODEL = "models", "model.json"  # where a run keeps trained methods, and the record of one
 KEPT = ("done", "failed", "unavailable")  # the states of a cell that is not run again
 TRACED = 64  # users whose inner loop is followed step by step: for a figure, no row's number
 SPLIT = ("dataset", "dataset_params", "data", "loader", "protocol_fields", "seed", "limit")
@@ -152,6 +153,11 @@ class Cell:
         with its labels in random order.
         """
         return pl.read_parquet(self.folder / f"{name}.parquet")
+
+    @property
+    def model(self) -> Path:
+        """Where the trained method lies, if the run kept it."""
+        return self.folder.parents[1] / MODELS / self.spec.fingerprint
 
     @property
     def split(self) -> Path:

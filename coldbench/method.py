@@ -121,22 +121,47 @@ class Method(ABC, Generic[State]):
         return asdict(self)
 
     def save(self, folder: Path) -> None:
-        """What was learnt and the hyper-parameters, as safetensors and JSON."""
+        """What was learnt and the hyper-parameters, as safetensors and JSON; beside the tensors
+        stands whose they are and the items they were learnt with, which `load` checks."""
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
             {k: v.detach().contiguous().cpu() for k, v in self.learned.items()},
             folder / "learned.safetensors",
+            self._identity(self.items),
         )
-        (folder / "params.json").write_text(json.dumps(self.params(), indent=1))
+        (folder / "params.json").write_text(json.dumps(self.params(), indent=1), encoding="utf-8")
 
     def load(self, folder: Path, items: Items) -> None:
-        """Take up what `save` wrote; the items are those it was trained with."""
-        from safetensors.torch import load_file
+        """Take up what `save` wrote. Raises UserError where it is of another method, was learnt
+        with other hyper-parameters or items, or cannot be read."""
+        from safetensors import SafetensorError, safe_open
 
-        self.items = items
-        self.learned = load_file(folder / "learned.safetensors", device=str(items.device))
+        path = folder / "learned.safetensors"
+        try:
+            with safe_open(path, "pt", device=str(items.device)) as file:
+                saved = dict(file.metadata() or {})
+                learned = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise UserError(f"{path} cannot be read: {error}; save the method again") from error
+        for what, own in self._identity(items).items():
+            if saved.get(what) != own:
+                raise UserError(
+                    f"{path} was saved with {what} {saved.get(what)}, and this is {own}: load it "
+                    "beside what it was trained with"
+                )
+        self.items, self.learned = items, learned
+
+    def _identity(self, items: Items) -> dict[str, str]:
+        """What a saved method can be loaded beside."""
+        return {
+            "method": type(self).__name__,
+            "params": json.dumps(self.params(), sort_keys=True),
+            "catalogue": items.catalogue.hash(),
+            "encoder": items.encoder.hash,
+            "width": str(items.features.shape[1]),
+        }
 
 
 def explained() -> list[str]:

@@ -4,50 +4,21 @@ The cell's method is trained again, which gives the same numbers, and its score 
 the one that the cell stored.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from coldbench import registry
-from coldbench.cell import Cell, Spec, read_run
-from coldbench.encoder import Encoder
+from coldbench.cell import Cell
 from coldbench.episode import EpisodeBatch, Episodes
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
 from coldbench.method import Explanation, Method, from_params, no_explanation
-from coldbench.seeds import Seeds
-from coldbench.split import Split
 
-from .. import splits
-from ..dataset_names import dataset_of
-from ..loop import meta_train
-from ..plan import device_of
+from .bench import FEW, Bench
 
 CLOSE = 1e-5  # a stored score that is no further off was explained; on another device 1e-3
-FEW = 12  # names in an error
-
-
-def find_cell(run: Path, words: str) -> Cell:
-    """A done cell by the beginning of its fingerprint, or by words of its title that only it has:
-    "ml-100k ridge 0"."""
-    cells = read_run(run)
-    found = [cell for cell in cells if cell.spec.fingerprint.startswith(words)]
-    if not found or not words:
-        asked = set(words.split())
-        found = [cell for cell in cells if asked and asked <= set(cell.spec.title.split())]
-    if len(found) != 1:
-        several = found or cells
-        titles = [f"{cell.spec.title} ({cell.spec.fingerprint})" for cell in several[:FEW]]
-        more = f" and {len(several) - FEW} more" if len(several) > FEW else ""
-        what = "names several cells" if found else "names no cell"
-        raise UserError(f"{words!r} {what} of {run}: {'; '.join(titles)}{more}")
-    if found[0].status != "done":
-        reason = f": {found[0].reason}" if found[0].reason else ""
-        raise UserError(f"{found[0].spec.title} is {found[0].status}{reason}; run it first")
-    return found[0]
 
 
 def explain(cell: Cell, user: int, item: int, shots: int | None = None) -> dict[str, Any]:
@@ -70,7 +41,7 @@ def explain(cell: Cell, user: int, item: int, shots: int | None = None) -> dict[
     method = from_params(registry.find("methods", spec.method), spec.method, spec.params)
     if type(method).explain is Method.explain:  # said before an hour of training
         raise no_explanation(spec.name)
-    bench = _Bench.of(spec)
+    bench = Bench.of(spec)
     if not 0 <= item < len(bench.catalogue):
         raise UserError(
             f"no item {item}: those of {spec.dataset} are 0 to {len(bench.catalogue) - 1:,}"
@@ -153,35 +124,6 @@ def _parts(
         if real
     ]  # fmt: skip
     return sorted(rows, key=lambda part: -part["adds"])
-
-
-@dataclass(frozen=True)
-class _Bench:
-    """What the cell's method was trained and evaluated on."""
-
-    spec: Spec
-    split: Split
-    seeds: Seeds
-    catalogue: Catalogue
-    device: torch.device
-
-    @classmethod
-    def of(cls, spec: Spec) -> "_Bench":
-        torch.set_num_threads(spec.threads)
-        dataset = dataset_of(spec)
-        log, catalogue = dataset.load()
-        if f"{log.hash()}-{catalogue.hash()}" != spec.data:
-            raise UserError(
-                f"{spec.dataset} is not what it was when {spec.title} ran: run it again"
-            )
-        protocol, cut = splits.cut(spec, dataset, log)
-        seeds = Seeds.of(spec.seed, protocol.vary)
-        on = "auto" if spec.device == "cuda" else spec.device
-        return cls(spec, cut, seeds, catalogue, device_of(on))
-
-    def train(self, method: Method[Any]) -> None:
-        items = Encoder(**self.spec.encoder).items(self.catalogue).to(self.device)
-        meta_train(method, self.split, items, self.seeds)
 
 
 def _of(cold: Episodes, user: int) -> Episodes:

@@ -53,6 +53,9 @@ Timeout = Annotated[
 DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
 DryJson = Annotated[bool, Option("--json", help="With --dry-run: print one JSON document.")]
 NoTiming = Annotated[bool, Option("--no-timing", help="Do not measure what methods cost: faster.")]
+KeepModels = Annotated[
+    bool, Option("--keep-models", help="Keep each trained method beside its cell, for an export.")
+]
 Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
 Track = Annotated[
     str, Option(help="Log there, too: tensorboard, wandb (offline); comma-separated.")
@@ -99,3 +102,13 @@ CellName = Annotated[
 User = Annotated[int, Option(help="An evaluated user's number, as in scores.parquet.")]
 Item = Annotated[int, Option(help="An item's number, in the query or not.")]
 Shots = Annotated[int | None, Option(help="K; by default the largest.")]
+Target = Annotated[Path, Argument(metavar="DIR", help="The folder to write; not there yet.")]
+Model = Annotated[Path, Argument(metavar="DIR", help="A folder that `coldbench export` wrote.")]
+OfDataset = Annotated[str, Option("--dataset", help="Of this dataset's cells alone.")]
+OfProtocol = Annotated[str, Option("--protocol", help="Of this protocol's cells alone.")]
+Rated = Annotated[
+    Path,
+    Argument(metavar="RATINGS", help="A CSV of item (an id or a title), rating[, time][, user]."),
+]
+Top = Annotated[int, Option("--top", help="How many items to recommend.")]
+Why = Annotated[bool, Option("--explain", help="Say what each rating adds, where it is exact.")]

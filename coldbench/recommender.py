@@ -1,0 +1,238 @@
+"""A trained method at work: a few ratings in, the best items out.
+
+>>> rec = coldbench.Recommender.load("model/")
+>>> rec.recommend({"50": 5, "172": 4}, n=10)
+
+Nothing is kept of a user: every call starts from the ratings it is given.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Self, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coldbench import artefact, registry, store
+from coldbench.artefact import About
+from coldbench.encoder import Encoder, Items
+from coldbench.episode import Feedback
+from coldbench.errors import UserError
+from coldbench.method import Explanation, Method, from_params
+from coldbench.ratings import One, feedback, is_one_user
+from coldbench.titles import Titles
+
+USERS = 256  # adapted at once
+PAIRS = 2**20  # of a user and an item, scored at once
+HELD = 2**24  # scores held at once: 64 MB
+PROBED = 8  # items whose scores a loaded model must repeat
+CLOSE = 1e-4  # to which it must: other threads and libraries sum in another order
+
+
+class Recommendation(NamedTuple):
+    item: str
+    title: str
+    score: float  # the expected label, in 0..1
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """A method that has learnt, its items, and what it is."""
+
+    method: Method[Any]
+    items: Items
+    about: About
+    seen: NDArray[np.int64]  # (n_items,) warm users who rated each
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu") -> Self:
+        """What `coldbench export` wrote. Raises UserError, in one line, where the folder is torn or
+        mixed, of another version, or does not score as it did when it was exported."""
+        path = Path(folder)
+        about, items, seen = artefact.read(path)
+        found = registry.find("methods", about.method)
+        if found.fine_tunes_encoder:
+            _check_encoder(path, about)
+        items = items.to(torch.device(device))
+        method = from_params(found, about.method, about.params)
+        method.load(path, items)
+        loaded = cls(method, items, about, seen)
+        loaded.check(path)
+        return loaded
+
+    @cached_property
+    def catalogue(self) -> Titles:
+        """`.ids` and `.titles` of the items, in the same order."""
+        return Titles.of(self.items.catalogue)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The worst and the best rating."""
+        return self.about.scale.low, self.about.scale.high
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """method, dataset, protocol, fingerprint, figures, version, and where it comes from."""
+        return self.about.card | {"version": self.about.version}
+
+    def find(self, title: str) -> str:
+        """The id of the item with this title. Raises UserError, with the candidates, where several
+        have it or none."""
+        return self.catalogue.find(title)
+
+    @overload
+    def recommend(self, ratings: One, n: int = 10) -> list[Recommendation]: ...
+    @overload
+    def recommend(self, ratings: Sequence[One], n: int = 10) -> list[list[Recommendation]]: ...
+    def recommend(self, ratings: Any, n: int = 10) -> Any:
+        """The n best items for a user, best first, or a list of them for each of several users.
+
+        What a user has rated is left out; items of equal score stand in the catalogue's order.
+        Raises UserError for ratings that cannot be read.
+        """
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise UserError(f"n is how many items to recommend, 1 or more, not {n!r}")
+        if is_one_user(ratings):
+            return self.recommend([ratings], n)[0]
+        found: list[list[Recommendation]] = []
+        every = torch.arange(len(self.items))
+        size = max(1, min(USERS, HELD // len(every)))
+        said = feedback(ratings, self.about.scale, self.catalogue)
+        for at in range(0, len(ratings), size):
+            some = said.map(lambda column, at=at: column[at : at + size])  # type: ignore[misc]
+            scores = self._scores(some, every.expand(len(some.items), -1))
+            known = torch.where(some.mask, some.items, len(every))  # padding beyond the end
+            open_ = torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)
+            open_.scatter_(1, known, -1.0)
+            found += [self._best(row, n) for row in open_[:, :-1]]
+        return found
+
+    @overload
+    def score(
+        self, ratings: One, items: Sequence[str], now: Sequence[float] | None = None
+    ) -> list[float]: ...
+    @overload
+    def score(
+        self,
+        ratings: Sequence[One],
+        items: Sequence[Sequence[str]],
+        now: Sequence[float] | None = None,
+    ) -> list[list[float]]: ...
+    def score(self, ratings: Any, items: Any, now: Sequence[float] | None = None) -> Any:
+        """The expected labels, 0..1, of some items for a user, or of each user's own items.
+
+        now: seconds since 1970 at which each user asks, where ratings have times; by default the
+        time of their last one. Raises UserError for ratings or items that cannot be read.
+        """
+        if is_one_user(ratings):
+            return self.score([ratings], [items], now)[0]
+        if len(items) != len(ratings):
+            raise UserError(f"{len(ratings)} users and {len(items)} lists of items")
+        numbers = [self._numbers(some) for some in items]
+        longest = max(map(len, numbers), default=0)
+        padded = [row + [0] * (longest - len(row)) for row in numbers]
+        asked = torch.tensor(padded, dtype=torch.int64).view(len(padded), longest)
+        said = feedback(ratings, self.about.scale, self.catalogue, now)
+        scores = self._scores(said, asked).tolist()
+        return [row[: len(own)] for row, own in zip(scores, numbers, strict=True)]
+
+    @torch.no_grad()
+    def explain(self, ratings: One, items: Sequence[str]) -> Explanation:
+        """Why these items score as they do for a user, exactly: of Q items and K ratings (1, Q) the
+        base and (1, Q, K) what each rating adds, in the order of the ratings.
+
+        Raises UserError where the method has no exact explanation.
+        """
+        said = feedback([ratings], self.about.scale, self.catalogue).to(self.items.device)
+        return self.method.explain(said, torch.tensor([self._numbers(items)]).to(said.items))
+
+    def save(self, folder: Path, readme: str) -> None:
+        """Write the artefact, at once or not at all. Raises UserError where something is there."""
+        whole = artefact.vacant(Path(folder))
+        whole.absolute().parent.mkdir(parents=True, exist_ok=True)
+        partial = whole.absolute().with_name(f".{whole.absolute().name}-partial")
+        store.remove(partial)
+        partial.mkdir()
+        self.method.save(partial)
+        artefact.write_items(self.items, self.seen, partial)
+        artefact.write_about(self.about, partial)
+        artefact.write_schema(self.about, partial)
+        (partial / artefact.CARD).write_text(readme, encoding="utf-8")
+        artefact.seal(partial, whole)
+
+    def probe(self) -> dict[str, Any]:
+        """Scores of a few items for two made-up users, to be repeated when it is loaded."""
+        step = max(1, len(self.items) // PROBED)
+        items = list(range(0, len(self.items), step))[:PROBED]
+        rated = [item for item in range(1, len(self.items), step)][:4]
+        shape = 1, len(rated)
+        said = Feedback(
+            torch.tensor(rated).view(shape), torch.tensor([[1.0, 0.0, 1.0, 0.0][: len(rated)]]),
+            torch.zeros(shape), torch.ones(shape, dtype=torch.bool),
+        )  # fmt: skip
+        none = said.map(lambda column: column[:, :0])
+        scores = [self._scores(some, torch.tensor([items]))[0].tolist() for some in (none, said)]
+        return {"rated": rated, "items": items, "scores": scores}
+
+    def check(self, folder: Path) -> None:
+        """Raises UserError where it does not score as it did when it was exported."""
+        then = self.about.probe.get("scores")
+        if then is None:
+            return
+        off = (torch.tensor(self.probe()["scores"]) - torch.tensor(then)).abs().max()
+        if not off <= CLOSE:
+            raise UserError(
+                f"{folder}: {self.about.method} does not score as it did when it was exported (by "
+                f"{float(off):.2g}): its code or a model it reads has changed; export it again"
+            )
+
+    @torch.no_grad()
+    def _scores(self, said: Feedback, items: Tensor) -> Tensor:
+        """(B, Q) on the CPU."""
+        parts = [items.new_zeros(0, items.shape[1]).float()]
+        for at in range(0, len(items), USERS):
+            some = said.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]
+            state = self.method.adapt(some.to(self.items.device))
+            asked = items[at : at + USERS]
+            width = max(1, PAIRS // len(asked))
+            columns = [
+                self.method.score(state, part.to(self.items.device)).float().cpu()
+                for part in asked.split(width, 1)
+            ]
+            parts.append(torch.cat(columns, 1))
+        return torch.cat(parts)
+
+    def _best(self, scores: Tensor, n: int) -> list[Recommendation]:
+        """The first n of (n_items,), without those below 0."""
+        return [
+            Recommendation(self.catalogue.ids[at], self.catalogue.titles[at], score)
+            for at, score in _first(scores, n)
+            if score >= 0
+        ]
+
+    def _numbers(self, items: Any) -> list[int]:
+        if isinstance(items, str) or not isinstance(items, Sequence):
+            raise UserError(f"items are a list of ids, not {items!r}"[:200])
+        return [self.catalogue.number(item) for item in items]
+
+
+def _first(scores: Tensor, n: int) -> Iterator[tuple[int, float]]:
+    """The n largest of (N,), ties in their order."""
+    n = min(n, len(scores))
+    least = scores.topk(n).values[-1]
+    able = (scores >= least).nonzero()[:, 0]
+    order = able[scores[able].argsort(descending=True, stable=True)][:n]
+    return zip(order.tolist(), scores[order].tolist(), strict=True)
+
+
+def _check_encoder(folder: Path, about: About) -> None:
+    """A method that changes the encoder reads its weights, which are not in the folder."""
+    if Encoder(**about.encoder).hash != about.encoder_hash:
+        raise UserError(
+            f"{folder}: the encoder {about.encoder['name']!r} here is not the one that "
+            f"{about.method} was trained with: install that one"
+        )
