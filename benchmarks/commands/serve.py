@@ -7,11 +7,13 @@ from pathlib import Path
 
 from coldbench.errors import UserError
 
+from ..plan import device_of
+
 KEY = "COLDBENCH_API_KEY"  # of the environment: an option would stand in every list of processes
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(folder: Path, host: str, port: int, most: int) -> None:
+def serve(folder: Path, host: str, port: int, most: int, device: str) -> None:
     """Loads the model, binds, says where, and answers. Raises UserError for a folder that cannot be
     served and for a port that is taken."""
     try:
@@ -21,12 +23,15 @@ def serve(folder: Path, host: str, port: int, most: int) -> None:
         from coldbench.serving.service import Service
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed: pip install 'coldbench[serve]'") from None
+    if most < 1:
+        raise UserError(f"--batch is 1 or more, not {most}")
     key = os.environ.get(KEY, "")
+    on = str(device_of(device))
     bound = bind(host, port)
-    service = Service(folder, most)
+    service = Service(folder, most, on)
     config = uvicorn.Config(
-        app_of(service, key), log_level="warning", access_log=False, server_header=False, http="h11",
-        timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
+        app_of(service, key), log_level="warning", access_log=False, server_header=False,
+        http="h11", timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
     )  # fmt: skip
     server = uvicorn.Server(config)
     name, number = bound.getsockname()[:2]

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from coldbench.errors import UserError, printable
+from coldbench.errors import UserError
 from coldbench.recommender import Recommender
 
 from .schema import ToRecommend, ToScore
@@ -23,11 +23,11 @@ class Served:
     explains: bool
 
     @classmethod
-    def of(cls, folder: Path) -> "Served":
+    def of(cls, folder: Path, device: str = "cpu") -> "Served":
         """Loaded, and tried: the first request is as quick as the next, and a model that loads but
         cannot answer is never taken. Raises UserError."""
         where = place(folder)
-        found = Recommender.load(where)
+        found = Recommender.load(where, device)
         first, rated = found.catalogue.ids[0], {found.catalogue.ids[0]: found.scale[1]}
         found.recommend([{}, rated], n=1)
         try:
@@ -106,10 +106,13 @@ class Served:
         rows = [{**_named(item, self.title(item)), "score": score} for item, score in scored]
         if explain and self.explains and rows:
             reasons = self.recommender.explain(ratings, [item for item, _ in scored])
-            names = [row[0] for row in (ratings.items() if isinstance(ratings, dict) else ratings)]
+            names = [row[0] for row in in_order(ratings)]
             for at, row in enumerate(rows):
                 adds = reasons.contributions[0, at].tolist()
-                parts = [{**_named(i, self.title(i)), "adds": a} for i, a in zip(names, adds)]
+                parts = [
+                    {**_named(i, self.title(i)), "adds": a}
+                    for i, a in zip(names, adds, strict=True)
+                ]
                 parts.sort(key=lambda part: -part["adds"])
                 row["why"] = {
                     "base": float(reasons.base[0, at]),
@@ -117,6 +120,13 @@ class Served:
                     "contributions": parts,
                 }
         return {"model": self.name, "items": rows}
+
+
+def in_order(ratings: Any) -> list[Any]:
+    """The rows in the order that a recommender reads them: of time, where there are times."""
+    if isinstance(ratings, dict):
+        return list(ratings.items())
+    return sorted(ratings, key=lambda row: row[2]) if ratings and len(ratings[0]) > 2 else ratings
 
 
 def _named(item: str, title: str) -> Json:

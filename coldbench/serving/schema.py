@@ -111,7 +111,7 @@ def parsed(body: bytes, model: type[Model]) -> Model:
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; an item that is rated twice is an error, where the last would win in silence."""
+    """A JSON object. A name that is there twice is an error: the last would win in silence."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]

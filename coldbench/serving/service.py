@@ -16,13 +16,16 @@ LOOK = 1.0  # seconds between two looks at the folder
 
 
 class Service:
-    """`async with service.open(): await service.ask(...)`. It loads the model when it is made: a bad
-    folder is a UserError before anything listens."""
+    """`async with service.open(): await service.ask(...)`. It loads the model when it is made, so
+    that a bad folder is a UserError before anything listens."""
 
-    def __init__(self, folder: Path, most: int = 64, look: float = LOOK) -> None:
-        self.folder, self.look, self.figures, self.problem = folder, look, Figures(), ""
+    def __init__(
+        self, folder: Path, most: int = 64, device: str = "cpu", look: float = LOOK
+    ) -> None:
+        self.folder, self.device, self.look = folder, device, look
+        self.figures, self.problem = Figures(), ""
         self.stamp = stamp(folder)
-        self.served = Served.of(folder)
+        self.served = Served.of(folder, device)
         self.figures.took(self.served.name)
         self.batcher = Batcher(most, watch=self.figures.batch)
 
@@ -51,7 +54,7 @@ class Service:
         if now == self.stamp:
             return
         try:
-            found = await asyncio.to_thread(Served.of, self.folder)
+            found = await asyncio.to_thread(Served.of, self.folder, self.device)
         except Exception as error:  # whatever is wrong with the new one, the old one serves
             self.problem = first_line(error)
             self.figures.refused()

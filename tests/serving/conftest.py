@@ -1,9 +1,10 @@
 """A server of a toy model, in a thread of this process, and what a client sees of it."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,15 @@ pytest.importorskip("fastapi")
 
 import uvicorn
 
-from coldbench.benchmarks.commands.serve import bind
+from coldbench import registry
+from coldbench.artefact import About
+from coldbench.encoder import Items
+from coldbench.ratings import Scale
+from coldbench.recommender import Recommender
+from coldbench.seeds import Seeds
 from coldbench.serving.app import app_of
 from coldbench.serving.service import Service
+from coldbench.split import Split
 
 JSON = {"content-type": "application/json"}
 
@@ -27,8 +34,9 @@ class Site:
     url: str
 
     def post(self, path: str, body: Any = None, **how: Any) -> requests.Response:
-        given = {"data": body} if isinstance(body, str | bytes) else {"json": body}
-        return requests.post(self.url + path, **given, **{"headers": JSON, "timeout": 20} | how)
+        raw = not isinstance(body, dict)
+        how = {"headers": JSON, "data" if raw else "json": body} | how
+        return requests.post(self.url + path, timeout=20, **how)
 
     def get(self, path: str, **how: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=20, **how)
@@ -37,7 +45,7 @@ class Site:
 @contextmanager
 def running(folder: Path, key: str = "", **how: Any) -> Iterator[Site]:
     service = Service(folder, **how)
-    bound = bind("127.0.0.1", 0)
+    bound = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app_of(service, key), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
@@ -52,3 +60,30 @@ def running(folder: Path, key: str = "", **how: Any) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def serving() -> Callable[..., Any]:
     return running
+
+
+def exported(method: str, params: dict[str, Any], world: tuple[Split, Items], folder: Path) -> Path:
+    """A method that learnt the toy world, as `coldbench export` writes it."""
+    cut, items = world
+    found = registry.find("methods", method)(**params)
+    found.meta_train(cut.warm, cut.valid, items, Seeds())
+    card = {"method": method, "dataset": "synthetic", "fingerprint": f"{method}-0123456789abcdef"}
+    about = About(
+        method, found.params(), Scale(1, 5, 3.5, "rating"), items.catalogue.hash(),
+        asdict(items.encoder), items.encoder.hash, card,
+    )  # fmt: skip
+    Recommender(found, items, about, cut.warm.seen()).save(folder, "# a toy\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def export(world: tuple[Split, Items]) -> Callable[..., Path]:
+    def write(folder: Path, method: str = "fold-in", **params: Any) -> Path:
+        return exported(method, params, world, folder)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def toy_model(export: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("models") / "toy", factors=4, ridge=4.0, noise=0.6)

@@ -144,7 +144,7 @@ def test_an_answer_that_does_not_come_is_a_503_and_a_full_line_a_429(
 def test_a_key_is_asked_for_where_there_is_one(
     serving: Callable[..., Any], toy_model: Path
 ) -> None:
-    body = {"ratings": {}}
+    body: dict[str, Any] = {"ratings": {}}
     with serving(toy_model, "sesame ✓") as site:
         for headers in (
             {}, {"authorization": "Bearer"}, {"authorization": "Bearer sesame"},
