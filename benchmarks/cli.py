@@ -198,20 +198,24 @@ def export(
 
 
 @app.command(cls=Command)
-def serve(
-    folder: o.Served,
-    host: o.Host = "127.0.0.1",
-    port: o.Port = 8000,
-    batch: o.Batch = 64,
-    device: o.Device = "auto",
+def recommend(
+    model: o.Model,
+    ratings: o.Rated,
+    top: o.Top = 10,
+    explain: o.Why = False,
+    as_json: o.Json = False,
     include: o.Include = None,
 ) -> None:
-    """A model over HTTP, and a page to try it: `serve model`; COLDBENCH_API_KEY asks for a key."""
+    """The best items for whoever made these ratings, by an exported model."""
+    from coldbench.recommender import Recommender
+
+    from .commands import recommend as command
     from .commands.grid_options import include_files
-    from .commands.serve import serve as command
 
     include_files(include)
-    command(folder, host, port, batch, device)
+    rec = Recommender.load(model)
+    found = command.recommend(rec, ratings, top, explain=explain)
+    document(found) if as_json else command.show(found, rec.card)
 
 
 @app.command(cls=Command)
@@ -265,6 +269,23 @@ def anchors(names: o.Anchors = None, jobs: o.Workers = 0, as_json: o.Json = Fals
 
     if not command(names or [], _cores(jobs), as_json=as_json):
         sys.exit(SOME_FAILED)
+
+
+@app.command(cls=Command)
+def serve(
+    folder: o.Served,
+    host: o.Host = "127.0.0.1",
+    port: o.Port = 8000,
+    batch: o.Batch = 64,
+    device: o.Device = "auto",
+    include: o.Include = None,
+) -> None:
+    """A model over HTTP, and a page to try it: `serve model`; COLDBENCH_API_KEY asks for a key."""
+    from .commands.grid_options import include_files
+    from .commands.serve import serve as command
+
+    include_files(include)
+    command(folder, host, port, batch, device)
 
 
 @app.command(cls=Command)

@@ -142,7 +142,8 @@ class Method(ABC, Generic[State]):
         try:
             with safe_open(path, "pt", device=str(items.device)) as file:
                 saved = dict(file.metadata() or {})
-                learned = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                names = file.keys()  # cloned: the file is mapped, and may change or end meanwhile
+                learned: Params = {name: file.get_tensor(name).clone() for name in names}
         except (OSError, SafetensorError) as error:
             raise UserError(f"{path} cannot be read: {error}; save the method again") from error
         for what, own in self._identity(items).items():
