@@ -73,6 +73,8 @@ def app_of(service: Service, key: str = "") -> FastAPI:
         """The same, and what each of the user's ratings adds to each score: exactly."""
         asked = await read(request, schema.ToScore)
         served = service.served
+        if served.unexplained:
+            raise UserError(served.unexplained)
         served.check(asked.ratings, asked.items)
         return await answer(service, served.explain, asked)
 

@@ -20,7 +20,7 @@ class Served:
 
     recommender: Recommender
     name: str
-    explains: bool
+    unexplained: str  # why it cannot explain; "" where it can
 
     @classmethod
     def of(cls, folder: Path, device: str = "cpu") -> "Served":
@@ -30,17 +30,18 @@ class Served:
         found = Recommender.load(where, device)
         first, rated = found.catalogue.ids[0], {found.catalogue.ids[0]: found.scale[1]}
         found.recommend([{}, rated], n=1)
+        unexplained = ""
         try:
             found.explain(rated, [first])
-        except UserError:
-            return cls(found, f"{where.name}-{found.card['fingerprint'][:8]}", explains=False)
-        return cls(found, f"{where.name}-{found.card['fingerprint'][:8]}", explains=True)
+        except UserError as error:
+            unexplained = str(error)
+        return cls(found, f"{where.name}-{found.card['fingerprint'][:8]}", unexplained)
 
     def facts(self) -> Json:
         card, catalogue = self.recommender.card, self.recommender.catalogue
         return {
             "model": self.name, "method": card["method"], "dataset": card["dataset"],
-            "items": len(catalogue.ids), "scale": self.recommender.scale, "explains": self.explains,
+            "items": len(catalogue.ids), "scale": self.recommender.scale, "explains": not self.unexplained,
         }  # fmt: skip
 
     @cached_property
@@ -104,7 +105,7 @@ class Served:
 
     def _answer(self, ratings: Any, scored: list[tuple[str, float]], explain: bool) -> Json:
         rows = [{**_named(item, self.title(item)), "score": score} for item, score in scored]
-        if explain and self.explains and rows:
+        if explain and rows and not self.unexplained:
             reasons = self.recommender.explain(ratings, [item for item, _ in scored])
             names = [row[0] for row in in_order(ratings)]
             for at, row in enumerate(rows):

@@ -86,7 +86,9 @@ class Health(BaseModel):
     method: str
     dataset: str
     items: int
-    scale: Annotated[tuple[float, float], Field(description="The worst and the best rating.")]
+    scale: Annotated[
+        list[float], Field(min_length=2, max_length=2, description="The worst and the best rating.")
+    ]
     explains: bool
     problem: Annotated[str, Field(description="Why a newer model was not taken; else empty.")]
 
