@@ -41,7 +41,8 @@ class Served:
         card, catalogue = self.recommender.card, self.recommender.catalogue
         return {
             "model": self.name, "method": card["method"], "dataset": card["dataset"],
-            "items": len(catalogue.ids), "scale": self.recommender.scale, "explains": not self.unexplained,
+            "items": len(catalogue.ids), "scale": self.recommender.scale,
+            "explains": not self.unexplained,
         }  # fmt: skip
 
     @cached_property

@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +63,12 @@ def serving() -> Callable[..., Any]:
 
 
 def exported(method: str, params: dict[str, Any], world: tuple[Split, Items], folder: Path) -> Path:
-    """A method that learnt the toy world, as `coldbench export` writes it."""
+    """A method that learnt the toy world, as `coldbench export` writes it; with its titles begun by
+    other words, where there are some."""
     cut, items = world
+    words = params.pop("titles", "")
+    text = tuple(f"{words} {own}" if words else own for own in items.catalogue.text)
+    items = replace(items, catalogue=replace(items.catalogue, text=text))
     found = registry.find("methods", method)(**params)
     found.meta_train(cut.warm, cut.valid, items, Seeds())
     card = {"method": method, "dataset": "synthetic", "fingerprint": f"{method}-0123456789abcdef"}

@@ -33,8 +33,10 @@ def site(serving: Callable[..., Any], toy_model: Path) -> Iterator[Any]:
         yield found
 
 
-@pytest.mark.parametrize(("path", "verb"), ROUTES)
-@pytest.mark.parametrize("mode", ["positive", "negative"])
+@pytest.mark.parametrize(
+    ("path", "verb", "mode"),
+    [(*route, "positive") for route in ROUTES] + [(*route, "negative") for route in ROUTES[:4]],
+)  # the others take nothing that could be wrong
 def test_whatever_is_sent_is_answered_as_the_interface_says(
     site: Any, path: str, verb: str, mode: str
 ) -> None:
@@ -42,8 +44,6 @@ def test_whatever_is_sent_is_answered_as_the_interface_says(
     route = described[path][verb]
     checks = [check for check in CHECKS.get_all() if check.__name__ not in APART]
     kind = schemathesis.GenerationMode(mode)
-    if mode == "negative" and not (route.body or len(route.query)):
-        pytest.skip("nothing to say wrongly")
 
     @SET
     @given(case=route.as_strategy(generation_mode=kind))

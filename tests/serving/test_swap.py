@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,19 @@ def fresh(folder: Path, version: Path) -> None:
         (folder / file.name).write_bytes(file.read_bytes())
 
 
+def signed_by(version: Path, said: list[Any]) -> bool:
+    return bool(said) and said[-1].json()["model"].startswith(version.name)
+
+
 @contextmanager
-def asking(site: Any, body: dict[str, Any]) -> Iterator[list[Any]]:
+def asking(site: Any, ratings: Any, items: Any) -> Iterator[list[Any]]:
     """Two clients who ask all the while, and what they are answered."""
     said: list[Any] = []
     stop = threading.Event()
 
     def client() -> None:
         while not stop.is_set():
-            said.append(site.post("/score", body))
+            said.append(site.post("/score", {"ratings": ratings, "items": items}))
 
     clients = [threading.Thread(target=client) for _ in range(2)]
     for one in clients:
@@ -74,15 +79,14 @@ def test_a_moved_link_is_followed_and_every_answer_is_its_models_own(
 ) -> None:
     recs = {version.name: Recommender.load(version) for version in versions}
     ids = recs["0001"].catalogue.ids
-    body = {"ratings": {ids[0]: 5, ids[1]: 1}, "items": ids[2:6]}
-    right = {name: rec.score(body["ratings"], body["items"]) for name, rec in recs.items()}
+    ratings, items = {ids[0]: 5.0, ids[1]: 1.0}, ids[2:6]
+    right = {name: rec.score(ratings, items) for name, rec in recs.items()}
     assert right["0001"] != pytest.approx(right["0002"], abs=1e-3)
     point(tmp_path / "model", versions[0])
-    with serving(tmp_path / "model", look=LOOK) as site, asking(site, body) as said:
+    with serving(tmp_path / "model", look=LOOK) as site, asking(site, ratings, items) as said:
         for version in (*versions[::-1], *versions[::-1]):
             point(tmp_path / "model", version)
-            until(lambda name=version.name: said[-1:] != [] and said[-1].json()["model"]
-                  .startswith(name))  # fmt: skip
+            until(partial(signed_by, version, said))
     assert {answer.status_code for answer in said} == {200}
     for answer in said:
         signed = answer.json()["model"][:4]
