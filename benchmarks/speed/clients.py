@@ -1,7 +1,8 @@
 """Many clients of one server, each asking again as soon as it is answered; a process of its own.
 
-`python benchmarks/speed/clients.py PORT CLIENTS SECONDS < bodies.jsonl`: one line of JSON with the
-answers a second and the seconds of the quick and the slow ones. It speaks just enough HTTP/1.1.
+`python benchmarks/speed/clients.py PORT CLIENTS SECONDS < asked`: one line of JSON with the answers
+a second and the seconds of the quick and the slow ones. A line asked is a body for POST /recommend,
+or a path to GET. It speaks just enough HTTP/1.1.
 """
 
 import asyncio
@@ -52,12 +53,19 @@ class Client(asyncio.Protocol):
         self.done.set_result(None)
 
 
-async def ask(port: int, bodies: list[str], clients: int, seconds: float) -> dict[str, float]:
-    requests = [
-        f"POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\n\r\n{body}".encode()
-        for body in bodies
-    ]
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+
+
+def post(body: str) -> bytes:
+    return (
+        "POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+async def ask(port: int, lines: list[str], clients: int, seconds: float) -> dict[str, float]:
+    requests = [get(line) if line.startswith("/") else post(line) for line in lines]
     loop, begun = asyncio.get_running_loop(), perf_counter()
     all_: list[Client] = []
     for number in range(clients):
