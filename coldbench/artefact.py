@@ -43,6 +43,10 @@ class About:
     encoder_hash: str
     card: dict[str, Any]  # method, dataset, protocol, fingerprint, figures, licence, ...
     probe: dict[str, Any] = field(default_factory=dict)  # scores that it must give once loaded
+    mean: float = 0.5  # of warm users' labels
+    unseen: bool = (
+        False  # True: a log of likes; each item had as many dislikes as the mean item likes
+    )
     added: int = 0  # items at the end of the catalogue that came after training
     version: str = __version__
     format: int = FORMAT
@@ -129,6 +133,10 @@ def read(folder: Path) -> tuple[About, Items, NDArray[np.int64]]:
         raise UserError(f"{folder}: {ITEMS} is another catalogue than the model's: export it again")
     encoder = Encoder.hashed(about.encoder, about.encoder_hash)
     return about, Items(tensors["features"], catalogue, encoder), table["seen"].to_numpy()
+
+
+def read_card(folder: Path) -> str:
+    return (folder / CARD).read_text(encoding="utf-8")
 
 
 def minor(version: str) -> list[str]:

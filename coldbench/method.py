@@ -17,8 +17,8 @@ from coldbench.parameters import checked
 from coldbench.seeds import Seeds
 
 __all__ = [  # what a method is written with, in one line
-    "Episodes", "Explanation", "Feedback", "Items", "Method", "Params", "Seeds", "Space", "Users",
-    "squash_to_unit",
+    "Episodes", "Explanation", "Feedback", "Items", "Method", "Params", "Rated", "Seeds", "Space",
+    "Users", "squash_to_unit",
 ]  # fmt: skip
 
 State = TypeVar("State")
@@ -40,6 +40,14 @@ class Explanation:
         """(B, Q) in 0..1: what `score` returns."""
         total = self.base + self.contributions.sum(2)
         return squash_to_unit(total) if self.unit == "label" else torch.sigmoid(total)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What training knew of the items, as far as an item that comes later must know it."""
+
+    counts: Tensor  # (n_items,) float32, warm users' labels of each
+    mean: float  # of all their labels
 
 
 @dataclass
@@ -83,6 +91,7 @@ class Method(ABC, Generic[State]):
         False  # True: random by design; scores that change are no adaptation
     )
     explains: ClassVar[bool] = False  # True: `explain` takes its scores apart, exactly
+    grows: ClassVar[bool] = False  # True: `with_items` scores items that came after training
     fine_tunes_encoder: ClassVar[bool] = False  # True: it needs tokens, not frozen item vectors
     requires_package: ClassVar[str] = ""  # without this optional package the row is unavailable
     steps_param: ClassVar[str] = ""  # the parameter that holds the number of steps of `adapt`
@@ -108,6 +117,11 @@ class Method(ABC, Generic[State]):
         """The scores of (B, Q) items as sums over the (B, K) support. Optional: raises UserError
         where scores are no such sum."""
         raise no_explanation(type(self).__name__)
+
+    def with_items(self, items: Items, rated: Rated) -> "Method[State]":
+        """The same method over a longer catalogue: those it was trained with first, then new ones,
+        which it scores as if nobody had rated them. Optional: `grows` says whether it can."""
+        raise cannot_grow(type(self).__name__)
 
     def __getattr__(self, name: str) -> Any:  # reached only where an attribute is missing
         if name in ("learned", "items"):
@@ -173,6 +187,10 @@ def explained() -> list[str]:
 
 def no_explanation(name: str) -> UserError:
     return UserError(f"{name} has no exact explanation; {', '.join(explained())} have")
+
+
+def cannot_grow(name: str) -> UserError:
+    return UserError(f"{name} cannot score items that came after training: train it again")
 
 
 def from_params(cls: type[Method[Any]], name: str, params: dict[str, Any]) -> Method[Any]:

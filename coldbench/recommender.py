@@ -6,8 +6,8 @@
 Nothing is kept of a user: every call starts from the ratings it is given.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self, overload
@@ -22,7 +22,8 @@ from coldbench.artefact import About
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Feedback
 from coldbench.errors import UserError
-from coldbench.method import Explanation, Method, from_params
+from coldbench.method import Explanation, Method, Rated, cannot_grow, from_params
+from coldbench.new_items import check_encoder, with_texts
 from coldbench.ratings import One, feedback, is_one_user
 from coldbench.titles import Titles
 
@@ -47,6 +48,7 @@ class Recommender:
     items: Items
     about: About
     seen: NDArray[np.int64]  # (n_items,) warm users who rated each
+    readme: str = ""  # the model card
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu") -> Self:
@@ -56,11 +58,11 @@ class Recommender:
         about, items, seen = artefact.read(path)
         found = registry.find("methods", about.method)
         if found.fine_tunes_encoder:
-            _check_encoder(path, about)
+            check_encoder(about, Encoder(**about.encoder))
         items = items.to(torch.device(device))
         method = from_params(found, about.method, about.params)
         method.load(path, items)
-        loaded = cls(method, items, about, seen)
+        loaded = cls(method, items, about, seen, artefact.read_card(path))
         loaded.check(path)
         return loaded
 
@@ -150,7 +152,27 @@ class Recommender:
         said = feedback([ratings], self.about.scale, self.catalogue).to(self.items.device)
         return self.method.explain(said, torch.tensor([self._numbers(items)]).to(said.items))
 
-    def save(self, folder: Path, readme: str) -> None:
+    def add_items(self, texts: Mapping[str, str]) -> Self:
+        """With items that came after training, {id: text}, at the end of the catalogue: a new
+        recommender. It scores them as if nobody had rated them, from their text; a user's rating of
+        one counts like any other. Ids that were there stay as they were.
+
+        Raises UserError for an id that is there already or a text that is none, where the items
+        are known by vectors alone, and where the method cannot say anything of a new item.
+        """
+        if not type(self.method).grows:
+            raise cannot_grow(self.about.method)
+        items, about, new = with_texts(self.items, texts, self.about), self.about, len(texts)
+        counts = torch.tensor(self.seen, dtype=torch.float32)
+        if about.unseen:
+            counts[: len(counts) - about.added] += counts[: len(counts) - about.added].mean()
+        method = self.method.with_items(items, Rated(counts, about.mean))
+        seen = np.concatenate([self.seen, np.zeros(new, np.int64)])
+        about = replace(about, catalogue=items.catalogue.hash(), added=about.added + new)
+        grown = type(self)(method, items, about, seen, self.readme)
+        return replace(grown, about=replace(about, probe=grown.probe()))
+
+    def save(self, folder: str | Path) -> None:
         """Write the artefact, at once or not at all. Raises UserError where something is there."""
         whole = artefact.vacant(Path(folder))
         whole.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +183,7 @@ class Recommender:
         artefact.write_items(self.items, self.seen, partial)
         artefact.write_about(self.about, partial)
         artefact.write_schema(self.about, partial)
-        (partial / artefact.CARD).write_text(readme, encoding="utf-8")
+        (partial / artefact.CARD).write_text(self.readme, encoding="utf-8")
         artefact.seal(partial, whole)
 
     def probe(self) -> dict[str, Any]:
@@ -227,12 +249,3 @@ def _first(scores: Tensor, n: int) -> Iterator[tuple[int, float]]:
     able = (scores >= least).nonzero()[:, 0]
     order = able[scores[able].argsort(descending=True, stable=True)][:n]
     return zip(order.tolist(), scores[order].tolist(), strict=True)
-
-
-def _check_encoder(folder: Path, about: About) -> None:
-    """A method that changes the encoder reads its weights, which are not in the folder."""
-    if Encoder(**about.encoder).hash != about.encoder_hash:
-        raise UserError(
-            f"{folder}: the encoder {about.encoder['name']!r} here is not the one that "
-            f"{about.method} was trained with: install that one"
-        )

@@ -7,17 +7,19 @@ order included, is what is trained. Stops early on valid users and keeps the bes
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor
 
+from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.method import Params, Space, soft_cross_entropy
+from coldbench.method import Params, Rated, Space, soft_cross_entropy
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._early_stopping import EarlyStopping
+from ._later_items import later_prior, lengthened
 from ._training_options import TrainingOptions
 
 State = TypeVar("State")
@@ -32,7 +34,19 @@ class EpisodicMethod(TrainingOptions[State]):
     meta_lr: Positive = 1e-3  # of Adam
     check_every: Count = 20  # batches between two looks at valid users
 
+    grows: ClassVar[bool] = True
     space: ClassVar[Space] = {"meta_lr": (3e-4, 1e-2), **TrainingOptions.space}
+
+    def with_items(self, items: Items, rated: Rated) -> Self:
+        """Its priors are what it keeps of each item; all else it reads off their vectors."""
+        known, rows = self.learned, {}
+        old = known["expected"] if "expected" in known else torch.sigmoid(known["prior"])
+        new = later_prior(old, items, rated)
+        if "expected" in known:
+            rows["expected"] = new
+        if "prior" in known:
+            rows["prior"] = log_odds(new)
+        return lengthened(self, items, **rows)
 
     @abstractmethod
     def logits(self, state: State, items: Tensor) -> Tensor:

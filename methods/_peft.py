@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Params, Space
+from coldbench.method import Params, Rated, Space
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
@@ -97,6 +97,12 @@ class TokenMethod(EpisodicMethod[Params]):
         super().load(folder, items)
         self.trunk = self._read(items)
         self.settle()
+
+    def with_items(self, items: Items, rated: Rated) -> Self:
+        longer = super().with_items(items, rated)
+        longer.trunk = self._read(items)
+        longer.settle()
+        return longer
 
     def adapt(self, support: Feedback) -> Params:
         start = self.begin(len(support.items))

@@ -42,6 +42,7 @@ class Augmented(GradientHead):
     mixture: NotNegative = 0.4  # of c ~ Beta(mixture, mixture); 0: c is 1, no mixture at all
 
     family = "robust"
+    grows = False  # what it makes of each text is not made anew
     paper = "arXiv:1901.11196"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "views": {"mixture": 0.0},

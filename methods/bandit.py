@@ -20,7 +20,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, squash_to_unit
+from coldbench.method import Method, Rated, Space, squash_to_unit
 from coldbench.parameters import Count, NotNegative, Positive
 from coldbench.seeds import Seeds
 
@@ -28,6 +28,7 @@ from ._als import residuals, spread
 from ._grid_search import choose, grid
 from ._item_prior import item_prior
 from ._kernel import gram, inner
+from ._later_items import later_prior, lengthened
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Bandit(Method[Belief]):
     draws: Count = 32  # Thompson's; from so many labels on they come again
 
     family = "reinforcement"
+    grows = True
     paper = "arXiv:1003.0146"
     stochastic = False  # only Thompson draws
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -77,6 +79,9 @@ class Bandit(Method[Belief]):
                 for n in (width, len(items))
             )
             self.learned |= {"w0": w0 / self.learned["tau"].sqrt(), "noise": noise}
+
+    def with_items(self, items: Items, rated: Rated) -> "Bandit":
+        return lengthened(self, items, prior=later_prior(self.learned["prior"], items, rated))
 
     def adapt(self, support: Feedback) -> Belief:
         items, mask, tau = support.items, support.mask, self.learned["tau"]

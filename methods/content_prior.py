@@ -10,15 +10,17 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, squash_to_unit
+from coldbench.method import Method, Rated, squash_to_unit
 from coldbench.seeds import Seeds
 
 from ._item_prior import item_prior
+from ._later_items import later_prior, lengthened, unsquashed
 
 
 @dataclass
 class ContentPrior(Method[None]):
     family = "simple"
+    grows = True
     paper = "Agarwal & Chen, Regression-based Latent Factor Models (2009)"
     adapts = False
     stochastic = False
@@ -27,6 +29,10 @@ class ContentPrior(Method[None]):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
         self.learned = {"expected": squash_to_unit(item_prior(warm, items))}
+
+    def with_items(self, items: Items, rated: Rated) -> "ContentPrior":
+        prior = later_prior(unsquashed(self.learned["expected"]), items, rated)
+        return lengthened(self, items, expected=squash_to_unit(prior))
 
     def adapt(self, support: Feedback) -> None:
         return None

@@ -17,13 +17,14 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
-from coldbench.method import Method, Params, Space, squash_to_unit
+from coldbench.method import Method, Params, Rated, Space, squash_to_unit
 from coldbench.parameters import NotNegative, Positive
 from coldbench.seeds import Seeds
 
 from ._als import residuals, spread
 from ._grid_search import choose
 from ._item_prior import item_prior
+from ._later_items import later_prior, lengthened
 
 MOST_ITEMS = 20_000  # the matrix and its inverse then take 6 GB
 
@@ -48,6 +49,7 @@ class Ease(Method[Voters]):
     damping: Positive = 3.0  # labels at the prior added to a user's level
 
     family = "simple"
+    grows = True
     paper = "Steck, Embarrassingly Shallow Autoencoders for Sparse Data (2019), arXiv:1905.03375"
     stochastic = False
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -83,6 +85,13 @@ class Ease(Method[Voters]):
                     "gain": torch.tensor(gain),
                     "strength": torch.tensor(strength),
                 }
+
+    def with_items(self, items: Items, rated: Rated) -> "Ease":
+        prior = later_prior(self.learned["prior"], items, rated)
+        longer = lengthened(self, items, prior=prior)
+        by = (0, len(prior), 0, len(prior))  # nobody rated them: no votes
+        longer.learned["votes"] = torch.nn.functional.pad(self.learned["votes"], by)
+        return longer
 
     def adapt(self, support: Feedback) -> Voters:
         left = (support.labels - self.learned["prior"][support.items]) * support.mask

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Params, Space, squash_to_unit
+from coldbench.method import Explanation, Method, Params, Rated, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
 from ._als import factorise, residuals, spread
 from ._grid_search import choose
 from ._item_prior import item_prior
+from ._later_items import later_factors, later_prior, lengthened
 
 
 @dataclass
@@ -35,6 +36,7 @@ class FoldIn(Method[Tensor]):
     )
 
     family = "simple"
+    grows = True
     explains = True
     paper = "Salakhutdinov & Mnih, Probabilistic Matrix Factorization (2007)"
     space: ClassVar[Space] = {"factors": (4, 64), "ridge": (1.0, 40.0), "noise": (0.1, 2.0)}
@@ -54,6 +56,12 @@ class FoldIn(Method[Tensor]):
                 s = torch.tensor(noise**0.5 * spread(left) or 1.0)
                 unit = (factors / s).to(self.items.device)
                 yield {"factors": unit, "s": s, "ridge": torch.tensor(ridge)}
+
+    def with_items(self, items: Items, rated: Rated) -> "FoldIn":
+        """Nobody has rated a new item: it has the user's level, and no factor of its own."""
+        prior = later_prior(self.learned["prior"], items, rated)
+        level = later_factors(self.learned["factors"]).expand(len(prior), -1)
+        return lengthened(self, items, prior=prior, factors=level)
 
     def adapt(self, support: Feedback) -> Tensor:
         left, seen, factor = self._system(support)

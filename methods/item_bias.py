@@ -11,11 +11,12 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, squash_to_unit
+from coldbench.method import Method, Rated, Space, squash_to_unit
 from coldbench.parameters import Positive
 from coldbench.seeds import Seeds
 
 from ._item_prior import Warm, item_bias
+from ._later_items import lengthened
 
 
 @dataclass
@@ -24,6 +25,7 @@ class ItemBias(Method[None]):
     user_damping: Positive = 3.0  # average ratings added to every user
 
     family = "simple"
+    grows = True
     adapts = False
     stochastic = False
     space: ClassVar[Space] = {"item_damping": (1.0, 50.0), "user_damping": (0.5, 20.0)}
@@ -33,6 +35,10 @@ class ItemBias(Method[None]):
         sums = Warm.of(warm, items.device, self.user_damping)
         self.items = items
         self.learned = {"expected": squash_to_unit(sums.mean + item_bias(sums, self.item_damping))}
+
+    def with_items(self, items: Items, rated: Rated) -> "ItemBias":
+        new = items.features.new_full((len(items) - len(self.items),), rated.mean)
+        return lengthened(self, items, expected=squash_to_unit(new))
 
     def adapt(self, support: Feedback) -> None:
         return None

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Space, squash_to_unit
+from coldbench.method import Explanation, Method, Rated, Space, squash_to_unit
 from coldbench.parameters import Cosine, Positive
 from coldbench.seeds import Seeds
 
 from ._grid_search import choose, grid
 from ._item_prior import item_prior
 from ._kernel import inner
+from ._later_items import later_prior, lengthened
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Knn(Method[Feedback]):
     nearness: Cosine | None = None  # cosine at which the prior stands; None: chosen on valid users
 
     family = "simple"
+    grows = True
     explains = True
     stochastic = False
     space: ClassVar[Space] = {"temperature": (0.02, 0.5), "nearness": (0.3, 0.95)}
@@ -40,6 +42,9 @@ class Knn(Method[Feedback]):
         self.items = items
         self.learned = {"prior": item_prior(warm, items)}
         choose(self, grid(nearness=tried), valid)
+
+    def with_items(self, items: Items, rated: Rated) -> "Knn":
+        return lengthened(self, items, prior=later_prior(self.learned["prior"], items, rated))
 
     def adapt(self, support: Feedback) -> Feedback:
         return support

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space, squash_to_unit
+from coldbench.method import Method, Rated, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
 from ._grid_search import choose, grid
 from ._item_prior import item_prior
 from ._kernel import Seen, gram
+from ._later_items import later_prior, lengthened, unsquashed
 from ._map_estimate import mode
 
 
@@ -32,6 +33,7 @@ class Logistic(Method[Seen]):
     longest: Positive = 2.0  # change of a log-odds in one step: far from the mode it overshoots
 
     family = "simple"
+    grows = True
     paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 3.4"
     stochastic = False
     space: ClassVar[Space] = {"s": (0.1, 4.0)}
@@ -41,6 +43,11 @@ class Logistic(Method[Seen]):
         self.items = items
         self.learned = {"prior": torch.logit(squash_to_unit(item_prior(warm, items)), eps=1e-6)}
         choose(self, grid(s=(1.0, 0.25, 0.5, 2.0) if self.s is None else (self.s,)), valid)
+
+    def with_items(self, items: Items, rated: Rated) -> "Logistic":
+        expected = unsquashed(torch.sigmoid(self.learned["prior"]))
+        new = squash_to_unit(later_prior(expected, items, rated))
+        return lengthened(self, items, prior=torch.logit(new, eps=1e-6))
 
     def adapt(self, support: Feedback) -> Seen:
         variance = self.learned["s"] ** 2

@@ -10,13 +10,16 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method
+from coldbench.method import Method, Rated
 from coldbench.seeds import Seeds
+
+from ._later_items import lengthened
 
 
 @dataclass
 class Popularity(Method[None]):
     family = "floor"
+    grows = True
     adapts = False
     stochastic = False
     state_size = "0"
@@ -26,6 +29,9 @@ class Popularity(Method[None]):
         counts = torch.from_numpy(warm.seen()).double().to(items.device)
         self.items = items
         self.learned = {"share": (counts / (counts + counts.mean())).float()}
+
+    def with_items(self, items: Items, rated: Rated) -> "Popularity":
+        return lengthened(self, items, share=torch.zeros(len(items) - len(self.items)))
 
     def adapt(self, support: Feedback) -> None:
         return None

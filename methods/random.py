@@ -12,8 +12,10 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method
+from coldbench.method import Method, Rated
 from coldbench.seeds import Seeds
+
+from ._later_items import lengthened
 
 # the constants of SplitMix64 as signed integers; products wrap around
 STEP, FIRST, SECOND = -7046029254386353131, -4658895280553007687, -7723592293110705685
@@ -24,6 +26,7 @@ class Random(Method[Tensor]):
     """Its state is one hash a user, (B,) int64."""
 
     family = "floor"
+    grows = True
     is_chance = True
     state_size = "8"
     exempt = {  # noqa: RUF012
@@ -35,6 +38,9 @@ class Random(Method[Tensor]):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
         self.learned = {"seed": torch.tensor(seeds.init, device=items.device)}
+
+    def with_items(self, items: Items, rated: Rated) -> "Random":
+        return lengthened(self, items)
 
     def adapt(self, support: Feedback) -> Tensor:
         labels = (support.labels * 2**20).long()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Space, squash_to_unit
+from coldbench.method import Explanation, Method, Rated, Space, squash_to_unit
 from coldbench.parameters import Positive
 from coldbench.seeds import Seeds
 
@@ -19,6 +19,7 @@ from . import _kernel
 from ._grid_search import choose, grid
 from ._item_prior import item_prior
 from ._kernel import Seen, gram, inner
+from ._later_items import later_prior, lengthened
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Ridge(Method[Seen]):
     tau: Positive | None = None  # strength of the penalty; None: chosen on valid users
 
     family = "simple"
+    grows = True
     explains = True
     paper = "Bertinetto et al., Meta-learning with differentiable closed-form solvers (2019)"
     stochastic = False
@@ -38,6 +40,9 @@ class Ridge(Method[Seen]):
         self.items = items
         self.learned = {"prior": item_prior(warm, items)}
         choose(self, grid(tau=(2.0, 0.5, 1.0, 5.0) if self.tau is None else (self.tau,)), valid)
+
+    def with_items(self, items: Items, rated: Rated) -> "Ridge":
+        return lengthened(self, items, prior=later_prior(self.learned["prior"], items, rated))
 
     def adapt(self, support: Feedback) -> Seen:
         left = (support.labels - self.learned["prior"][support.items]) * support.mask

@@ -39,6 +39,7 @@ class Setfit(Logistic):
     weight_decay: NotNegative = 0.01
 
     family = "fine-tuning"
+    grows = False  # what it makes of each text is not made anew
     paper = "arXiv:2209.11055"
     stochastic = True
     fine_tunes_encoder = True

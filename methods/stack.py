@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Params, Space, squash_to_unit
+from coldbench.method import Method, Params, Rated, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
@@ -22,6 +22,7 @@ from ._als import factorise, residuals, spread
 from ._grid_search import choose
 from ._item_prior import Warm, item_prior
 from ._kernel import Seen, gram, ridge
+from ._later_items import later_factors, later_prior, lengthened
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Stack(Method[Seen]):
     tau: Positive | None = None  # strength of the penalty on the text's weights
 
     family = "simple"
+    grows = True
     paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006), section 2.7"
     space: ClassVar[Space] = {
         "factors": (4, 64),
@@ -63,6 +65,15 @@ class Stack(Method[Seen]):
                     features = torch.cat([factors / s, text / tau**0.5], 1)
                     chosen = {"ridge": penalty, "s": s, "tau": tau}
                     yield {"features": features} | {k: torch.tensor(v) for k, v in chosen.items()}
+
+    def with_items(self, items: Items, rated: Rated) -> "Stack":
+        old, n = self.learned["features"], 1 + self.factors
+        prior = later_prior(self.learned["prior"], items, rated)
+        level = later_factors(old[:, :n]).expand(len(prior), -1)
+        counts, text = rated.counts.to(old), items.features
+        text = text - counts @ text[: len(old)] / counts.sum().clamp_min(1)
+        new = torch.cat([level, text[len(old) :] / self.learned["tau"] ** 0.5], 1)
+        return lengthened(self, items, prior=prior, features=new)
 
     def adapt(self, support: Feedback) -> Seen:
         left = (support.labels - self.learned["prior"][support.items]) * support.mask

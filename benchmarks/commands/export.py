@@ -5,7 +5,7 @@ specification. Either way the folder is loaded, asked what the cell was asked, a
 score is not the one that the cell stored.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def export(cell: Cell, folder: Path) -> dict[str, Any]:
     partial = folder.absolute().with_name(f".{folder.absolute().name}-unproven")
     store.remove(partial)
     try:
-        made.save(partial, readme(made.card))
+        made.save(partial)
         loaded = Recommender.load(partial, str(bench.device))
         compared, off = furthest(cell, bench, loaded)
         if not off <= SAME:
@@ -73,14 +73,14 @@ def recommender(cell: Cell, bench: Bench, method: Method[Any]) -> Recommender:
     spec, dataset = cell.spec, bench.dataset
     low, high = map(float, dataset.scale)
     scale = Scale(low, high, float(dataset.like_above), bench.protocol.labels)
-    items = bench.items()
+    items, warm = bench.items(), bench.split.warm
     about = About(
         spec.method, spec.params, scale, items.catalogue.hash(), spec.encoder, spec.encoder_hash,
-        _card(cell, bench),
+        _card(cell, bench), mean=0.5 if warm.unseen else float(warm.labels.mean()),
+        unseen=bool(warm.unseen),
     )  # fmt: skip
-    made = Recommender(method, items, about, bench.split.warm.seen())
-    probed = About(**vars(about) | {"probe": made.probe()})
-    return Recommender(method, items, probed, made.seen)
+    made = Recommender(method, items, about, warm.seen(), readme(about.card))
+    return replace(made, about=replace(about, probe=made.probe()))
 
 
 def furthest(cell: Cell, bench: Bench, loaded: Recommender) -> tuple[int, float]:
