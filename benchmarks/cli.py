@@ -184,6 +184,7 @@ def export(
     target: o.Target,
     dataset: o.OfDataset = "",
     protocol: o.OfProtocol = "",
+    onnx: o.Onnx = False,
     as_json: o.Json = False,
     include: o.Include = None,
 ) -> None:
@@ -193,7 +194,8 @@ def export(
     from .commands.grid_options import include_files
 
     include_files(include)
-    done = command.export(find_cell(_run(folder), cell, dataset, protocol), target)
+    found = find_cell(_run(folder), cell, dataset, protocol)
+    done = command.export(found, target, as_onnx=onnx)
     document(done) if as_json else command.show(done)
 
 

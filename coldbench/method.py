@@ -118,6 +118,10 @@ class Method(ABC, Generic[State]):
         where scores are no such sum."""
         raise no_explanation(type(self).__name__)
 
+    def graph(self) -> torch.nn.Module:
+        """adapt and score in one plain graph, for ONNX: see coldbench/onnx.py. Optional."""
+        raise UserError(f"the score of {type(self).__name__} is no plain graph: leave out --onnx")
+
     def with_items(self, items: Items, rated: Rated) -> "Method[State]":
         """The same method over a longer catalogue: those it was trained with first, then new ones,
         which it scores as if nobody had rated them. Optional: `grows` says whether it can."""
@@ -143,7 +147,7 @@ class Method(ABC, Generic[State]):
         save_file(
             {k: v.detach().contiguous().cpu() for k, v in self.learned.items()},
             folder / "learned.safetensors",
-            self._identity(self.items),
+            {"saved": json.dumps(self._identity(self.items))},
         )
         (folder / "params.json").write_text(json.dumps(self.params(), indent=1), encoding="utf-8")
 
@@ -155,10 +159,10 @@ class Method(ABC, Generic[State]):
         path = folder / "learned.safetensors"
         try:
             with safe_open(path, "pt", device=str(items.device)) as file:
-                saved = dict(file.metadata() or {})
+                saved = json.loads((file.metadata() or {}).get("saved", "{}"))
                 names = file.keys()  # cloned: the file is mapped, and may change or end meanwhile
                 learned: Params = {name: file.get_tensor(name).clone() for name in names}
-        except (OSError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise UserError(f"{path} cannot be read: {error}; save the method again") from error
         for what, own in self._identity(items).items():
             if saved.get(what) != own:

@@ -81,6 +81,20 @@ def feedback(
     return Feedback(*map(torch.from_numpy, (items, labels, ages, mask)))
 
 
+def made_up(items: list[int]) -> Feedback:
+    """(1, K) a user who likes the first, third, ... of the items and dislikes the others."""
+    rated = torch.tensor([items], dtype=torch.int64)
+    labels = ((torch.arange(len(items)) + 1) % 2).float()[None]
+    return Feedback(rated, labels, torch.zeros_like(labels), torch.ones_like(rated).bool())
+
+
+def places(user: One) -> list[int]:
+    """Where each rating of a user stands once they are in order of time."""
+    rows: list[Any] = list(user.items()) if isinstance(user, Mapping) else list(user)
+    order = sorted(range(len(rows)), key=lambda at: rows[at][2] if rows[at][2:] else 0.0)
+    return sorted(range(len(rows)), key=order.__getitem__)
+
+
 def _rows(user: Any, scale: Scale, titles: Titles) -> list[tuple[int, float, float | None]]:
     """(number, label, seconds) of each rating, in order of time where there are times."""
     if isinstance(user, Mapping):

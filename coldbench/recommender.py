@@ -6,7 +6,7 @@
 Nothing is kept of a user: every call starts from the ratings it is given.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ from coldbench.episode import Feedback
 from coldbench.errors import UserError
 from coldbench.method import Explanation, Method, Rated, cannot_grow, from_params
 from coldbench.new_items import check_encoder, with_texts
-from coldbench.ratings import One, feedback, is_one_user
+from coldbench.ratings import One, feedback, is_one_user, made_up, places
 from coldbench.titles import Titles
 
 USERS = 256  # adapted at once
@@ -68,7 +68,7 @@ class Recommender:
 
     @cached_property
     def catalogue(self) -> Titles:
-        """`.ids` and `.titles` of the items, in the same order."""
+        """`.ids` and `.titles` of the items, in one order."""
         return Titles.of(self.items.catalogue)
 
     @property
@@ -106,7 +106,7 @@ class Recommender:
         said = feedback(ratings, self.about.scale, self.catalogue)
         for at in range(0, len(ratings), size):
             some = said.map(lambda column, at=at: column[at : at + size])  # type: ignore[misc]
-            scores = self._scores(some, every.expand(len(some.items), -1))
+            scores = self.scores(some, every.expand(len(some.items), -1))
             known = torch.where(some.mask, some.items, len(every))  # padding beyond the end
             open_ = torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)
             open_.scatter_(1, known, -1.0)
@@ -139,18 +139,19 @@ class Recommender:
         padded = [row + [0] * (longest - len(row)) for row in numbers]
         asked = torch.tensor(padded, dtype=torch.int64).view(len(padded), longest)
         said = feedback(ratings, self.about.scale, self.catalogue, now)
-        scores = self._scores(said, asked).tolist()
+        scores = self.scores(said, asked).tolist()
         return [row[: len(own)] for row, own in zip(scores, numbers, strict=True)]
 
     @torch.no_grad()
     def explain(self, ratings: One, items: Sequence[str]) -> Explanation:
         """Why these items score as they do for a user, exactly: of Q items and K ratings (1, Q) the
-        base and (1, Q, K) what each rating adds, in the order of the ratings.
+        base and (1, Q, K) what each rating adds, in the order in which they are given.
 
         Raises UserError where the method has no exact explanation.
         """
         said = feedback([ratings], self.about.scale, self.catalogue).to(self.items.device)
-        return self.method.explain(said, torch.tensor([self._numbers(items)]).to(said.items))
+        found = self.method.explain(said, torch.tensor([self._numbers(items)]).to(said.items))
+        return replace(found, contributions=found.contributions[:, :, places(ratings)])
 
     def add_items(self, texts: Mapping[str, str]) -> Self:
         """With items that came after training, {id: text}, at the end of the catalogue: a new
@@ -172,8 +173,9 @@ class Recommender:
         grown = type(self)(method, items, about, seen, self.readme)
         return replace(grown, about=replace(about, probe=grown.probe()))
 
-    def save(self, folder: str | Path) -> None:
-        """Write the artefact, at once or not at all. Raises UserError where something is there."""
+    def save(self, folder: str | Path, also: Callable[[Path], object] | None = None) -> None:
+        """Write the artefact, at once or not at all; `also` writes further files beside the others.
+        Raises UserError where something is there."""
         whole = artefact.vacant(Path(folder))
         whole.absolute().parent.mkdir(parents=True, exist_ok=True)
         partial = whole.absolute().with_name(f".{whole.absolute().name}-partial")
@@ -184,20 +186,18 @@ class Recommender:
         artefact.write_about(self.about, partial)
         artefact.write_schema(self.about, partial)
         (partial / artefact.CARD).write_text(self.readme, encoding="utf-8")
+        if also:
+            also(partial)
         artefact.seal(partial, whole)
 
     def probe(self) -> dict[str, Any]:
         """Scores of a few items for two made-up users, to be repeated when it is loaded."""
         step = max(1, len(self.items) // PROBED)
         items = list(range(0, len(self.items), step))[:PROBED]
-        rated = [item for item in range(1, len(self.items), step)][:4]
-        shape = 1, len(rated)
-        said = Feedback(
-            torch.tensor(rated).view(shape), torch.tensor([[1.0, 0.0, 1.0, 0.0][: len(rated)]]),
-            torch.zeros(shape), torch.ones(shape, dtype=torch.bool),
-        )  # fmt: skip
+        rated = list(range(1, len(self.items), step))[:4]
+        said = made_up(rated)
         none = said.map(lambda column: column[:, :0])
-        scores = [self._scores(some, torch.tensor([items]))[0].tolist() for some in (none, said)]
+        scores = [self.scores(some, torch.tensor([items]))[0].tolist() for some in (none, said)]
         return {"rated": rated, "items": items, "scores": scores}
 
     def check(self, folder: Path) -> None:
@@ -213,8 +213,8 @@ class Recommender:
             )
 
     @torch.no_grad()
-    def _scores(self, said: Feedback, items: Tensor) -> Tensor:
-        """(B, Q) on the CPU."""
+    def scores(self, said: Feedback, items: Tensor) -> Tensor:
+        """(B, Q) scores on the CPU of (B, Q) items by number, for whoever holds tensors already."""
         parts = [items.new_zeros(0, items.shape[1]).float()]
         for at in range(0, len(items), USERS):
             some = said.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]
@@ -244,8 +244,7 @@ class Recommender:
 
 def _first(scores: Tensor, n: int) -> Iterator[tuple[int, float]]:
     """The n largest of (N,), ties in their order."""
-    n = min(n, len(scores))
-    least = scores.topk(n).values[-1]
+    least = scores.topk(min(n, len(scores))).values[-1]
     able = (scores >= least).nonzero()[:, 0]
     order = able[scores[able].argsort(descending=True, stable=True)][:n]
     return zip(order.tolist(), scores[order].tolist(), strict=True)

@@ -11,6 +11,7 @@ from coldbench.interactions import Catalogue
 SHOWN = 12  # candidates that an error lists
 COMPARED = 20_000  # titles at most that are compared letter by letter, for "did you mean"
 WORD = re.compile(r"\w+")
+ARTICLES = ("the", "a", "an")
 YEAR = re.compile(r" \(\d{4}\)$")
 
 
@@ -43,8 +44,8 @@ class Titles:
         return found
 
     def find(self, title: str) -> str:
-        """The id of the one item that a title means: the title itself, the title without its year,
-        how a title begins, words of it; the first of these that any item fits.
+        """The id of the one item that a title means: the title itself, the title without year or
+        article, how a title begins, words of it; the first of these that any item fits.
 
         Raises UserError where several fit, or none, and lists the candidates.
         """
@@ -97,7 +98,15 @@ def _is(titles: Titles, at: int, words: tuple[str, ...], asked: tuple[str, ...])
 def _is_but_for_year(
     titles: Titles, at: int, words: tuple[str, ...], asked: tuple[str, ...]
 ) -> bool:
-    return words[:-1] == asked and bool(YEAR.search(titles.titles[at]))
+    own = words[:-1] if YEAR.search(titles.titles[at]) else words
+    return _bare(own) == _bare(asked)
+
+
+def _bare(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Without an article at either end: "Godfather, The"."""
+    if words and words[0] in ARTICLES:
+        return words[1:]
+    return words[:-1] if words and words[-1] in ARTICLES else words
 
 
 def _begins(titles: Titles, at: int, words: tuple[str, ...], asked: tuple[str, ...]) -> bool:

@@ -18,11 +18,12 @@ from coldbench.method import Explanation, Method, Params, Rated, Space, squash_t
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
+from . import _graph
 from ._als import factorise, residuals, spread
 from ._grid_search import choose
 from ._item_prior import item_prior
-from ._same_items import same_items
 from ._later_items import later_factors, later_prior, lengthened
+from ._same_items import same_items
 
 
 @dataclass
@@ -89,3 +90,6 @@ class FoldIn(Method[Tensor]):
         seen = self.learned["factors"][support.items] * support.mask[..., None]
         eye = torch.eye(seen.shape[2], device=seen.device)
         return left, seen, torch.linalg.cholesky(seen.mT @ seen + eye)
+
+    def graph(self) -> torch.nn.Module:
+        return _graph.FoldIn(self.items.features[:0], self.learned)

@@ -11,8 +11,11 @@ takes all users at once.
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+
 from coldbench.episode import Feedback
 
+from . import _graph
 from ._gradient_head import Adapted, GradientHead
 from ._inner_loop import Rates, descend
 
@@ -33,3 +36,7 @@ class Maml(GradientHead):
         rates = Rates(self.alpha, self.alpha, self.alpha)
         head = descend(start, rows, [rates] * self.inner_steps)
         return Adapted(head, support.items, trunk)
+
+    def graph(self) -> torch.nn.Module:
+        learned = self.learned | {"alpha": torch.tensor(self.alpha)}
+        return _graph.Maml(self.items.features, learned, self.inner_steps)

@@ -17,6 +17,7 @@ from coldbench.method import Explanation, Params
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
+from . import _graph
 from ._gradient_head import project
 from ._item_prior import item_prior
 from ._meta_learner import EpisodicMethod, log_odds
@@ -84,6 +85,11 @@ class Protonet(EpisodicMethod[Tensor]):
         )  # (B, Q, K)
         base = self.logits(start.expand(len(items), -1, -1), items)
         return Explanation(base, self.learned["scale"] * (disliked - liked), "log-odds")
+
+    def graph(self) -> torch.nn.Module:
+        return _graph.Protonet(
+            self.items.features, self.learned | {"kappa": torch.tensor(self.kappa)}
+        )
 
 
 def start_weights(features: Tensor, warm: Users, width: int, seed: int) -> Params:

@@ -7,6 +7,7 @@ solve, and score = p_Q + E_Q E_S' alpha. As a few-shot head: Bertinetto et al. (
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
@@ -15,7 +16,7 @@ from coldbench.method import Explanation, Method, Rated, Space, squash_to_unit
 from coldbench.parameters import Positive
 from coldbench.seeds import Seeds
 
-from . import _kernel
+from . import _graph, _kernel
 from ._grid_search import choose, grid
 from ._item_prior import item_prior
 from ._kernel import Seen, gram, inner
@@ -57,3 +58,6 @@ class Ridge(Method[Seen]):
         state = self.adapt(support)
         alike = inner(self.items.features, items, state.items)  # (B, Q, K)
         return Explanation(self.learned["prior"][items], alike * state.weights[:, None], "label")
+
+    def graph(self) -> torch.nn.Module:
+        return _graph.Ridge(self.items.features, self.learned)

@@ -5,6 +5,7 @@ specification. Either way the folder is loaded, asked what the cell was asked, a
 score is not the one that the cell stored.
 """
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from coldbench import artefact, registry, store
+from coldbench import artefact, onnx, registry, store
 from coldbench.artefact import About
 from coldbench.cell import MODEL, Cell
 from coldbench.errors import UserError
@@ -26,20 +27,23 @@ from .model_card import figures, readme
 SAME = 1e-6  # how far a score may be from the one that the cell stored
 
 
-def export(cell: Cell, folder: Path) -> dict[str, Any]:
+def export(cell: Cell, folder: Path, *, as_onnx: bool = False) -> dict[str, Any]:
     """Write the artefact; returns what was done. Raises UserError where the folder is there
     already, or where a score is not the cell's."""
     spec = cell.spec
     artefact.vacant(folder)
     if ">" in spec.loader:
         raise UserError(f"{spec.title} is trained on another data set's items: nothing to serve")
+    if as_onnx:
+        _check_graph(spec.method)
     bench = Bench.of(spec)
     method, kept = _method(cell, bench)
     made = recommender(cell, bench, method)
     partial = folder.absolute().with_name(f".{folder.absolute().name}-unproven")
     store.remove(partial)
     try:
-        made.save(partial)
+        most = max(1, spec.protocol_fields["shots"][-1])
+        made.save(partial, (lambda at: onnx.write(made, at / onnx.NAME, most)) if as_onnx else None)
         loaded = Recommender.load(partial, str(bench.device))
         compared, off = furthest(cell, bench, loaded)
         if not off <= SAME:
@@ -119,14 +123,24 @@ def _method(cell: Cell, bench: Bench) -> tuple[Method[Any], bool]:
     spec = cell.spec
     method = from_params(registry.find("methods", spec.method), spec.method, spec.params)
     if store.read(cell.model, MODEL) is not None:
-        method.load(cell.model, bench.items())
-        return method, True
+        with suppress(UserError):  # saved by other code: it is trained again
+            method.load(cell.model, bench.items())
+            return method, True
     bench.train(method)
     return method, False
 
 
+def _check_graph(name: str) -> None:
+    """Said before an hour of training."""
+    onnx.check_installed()
+    found = registry.find("methods", name)
+    if found.graph is Method.graph:
+        found().graph()
+
+
 def _card(cell: Cell, bench: Bench) -> dict[str, Any]:
     spec, dataset, facts = cell.spec, bench.dataset, cell.facts
+    found = registry.find("methods", spec.method)
     return {
         "method": spec.name, "dataset": spec.dataset, "protocol": spec.protocol, "seed": spec.seed,
         "fingerprint": spec.fingerprint, "shots": spec.protocol_fields["shots"],
@@ -135,7 +149,7 @@ def _card(cell: Cell, bench: Bench) -> dict[str, Any]:
         "limit": spec.limit, "family": facts.get("family", ""), "paper": facts.get("paper", ""),
         "licence": dataset.licence, "citation": dataset.citation, "domain": dataset.domain,
         "explicit": dataset.explicit, "split": bench.split.facts(), "versions": spec.versions,
-        "explains": registry.find("methods", spec.method).explains,
+        "explains": found.explains, "grows": found.grows,
         "hardware": facts.get("hardware", ""), "commit": facts.get("commit", ""),
         "code": spec.code, "data": spec.data, "figures": figures(cell), "spec": asdict(spec),
     }  # fmt: skip

@@ -69,6 +69,7 @@ rec.recommend({{"{card["example"]}": {card["best"]:g}}}, n=10)
 | protocol | {card["protocol"]}, seed {card["seed"]} |
 | ratings | {card["low"]:g} to {card["best"]:g}; scores are expected labels in 0..1 |
 | cell | {card["fingerprint"]}, code {card["code"]}, commit {card["commit"]} |
+| explains its scores, takes new items | {_yes(card["explains"])}, {_yes(card["grows"])} |
 | made on | {card["hardware"]} |
 | data's licence | {card["licence"]} |
 
@@ -88,6 +89,10 @@ the items' ratings and ignores the user.
 - An expected label is no probability of anything else, such as a purchase.
 - Unless it was fitted again, it does not know what people have rated since.
 """
+
+
+def _yes(fact: bool) -> str:
+    return "yes" if fact else "no"
 
 
 def _asked(card: dict[str, Any]) -> str:

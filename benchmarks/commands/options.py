@@ -106,6 +106,7 @@ Target = Annotated[Path, Argument(metavar="DIR", help="The folder to write; not 
 Model = Annotated[Path, Argument(metavar="DIR", help="A folder that `coldbench export` wrote.")]
 OfDataset = Annotated[str, Option("--dataset", help="Of this dataset's cells alone.")]
 OfProtocol = Annotated[str, Option("--protocol", help="Of this protocol's cells alone.")]
+Onnx = Annotated[bool, Option("--onnx", help="With model.onnx, where the score is a plain graph.")]
 Rated = Annotated[
     Path,
     Argument(metavar="RATINGS", help="A CSV of item (an id or a title), rating[, time][, user]."),

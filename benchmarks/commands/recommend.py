@@ -148,7 +148,7 @@ def _with_reasons(
     rec: Recommender, one: Asking, items: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     why = rec.explain(one.ratings, [item["item"] for item in items])
-    names = [row[0] for row in sorted(one.ratings, key=lambda row: row[2] if row[2:] else 0)]
+    names = [row[0] for row in one.ratings]
     titles = [rec.catalogue.titles[rec.catalogue.at[name]] for name in names]
     for at, item in enumerate(items):
         adds = why.contributions[0, at].tolist()

@@ -54,7 +54,7 @@ def model(method: str, n_items: int, folder: Path) -> Path:
         asdict(items.encoder), items.encoder.hash,
         {"method": method, "dataset": "made up", "fingerprint": "0" * 16},
     )  # fmt: skip
-    Recommender(found, items, about, warm.seen()).save(folder, "# made up\n")
+    Recommender(found, items, about, warm.seen(), "# made up\n").save(folder)
     return folder
 
 

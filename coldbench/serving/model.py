@@ -108,7 +108,7 @@ class Served:
         rows = [{**_named(item, self.title(item)), "score": score} for item, score in scored]
         if explain and rows and not self.unexplained:
             reasons = self.recommender.explain(ratings, [item for item, _ in scored])
-            names = [row[0] for row in in_order(ratings)]
+            names = list(ratings) if isinstance(ratings, dict) else [row[0] for row in ratings]
             for at, row in enumerate(rows):
                 adds = reasons.contributions[0, at].tolist()
                 parts = [
@@ -122,13 +122,6 @@ class Served:
                     "contributions": parts,
                 }
         return {"model": self.name, "items": rows}
-
-
-def in_order(ratings: Any) -> list[Any]:
-    """The rows in the order that a recommender reads them: of time, where there are times."""
-    if isinstance(ratings, dict):
-        return list(ratings.items())
-    return sorted(ratings, key=lambda row: row[2]) if ratings and len(ratings[0]) > 2 else ratings
 
 
 def _named(item: str, title: str) -> Json:

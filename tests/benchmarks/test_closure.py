@@ -297,9 +297,9 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
 @pytest.mark.parametrize(
     ("method", "parts"),
     [
-        ("constant", {"constant", "_item_prior"}),
-        ("ridge", {"ridge", "_grid_search", "_kernel", "_item_prior"}),
-        ("item-bias", {"item_bias", "_item_prior"}),
+        ("constant", {"constant", "_item_prior", "_later_items"}),
+        ("ridge", {"ridge", "_grid_search", "_kernel", "_item_prior", "_later_items", "_graph"}),
+        ("item-bias", {"item_bias", "_item_prior", "_later_items"}),
         (
             "fomaml",
             {
@@ -311,6 +311,8 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
                 "_gradient_head",
                 "_kernel",
                 "_item_prior",
+                "_later_items",
+                "_graph",
                 "_training_options",
                 "_meta_learner",
             },

@@ -26,6 +26,7 @@ from tests import console
 EXPLAINED = explained()
 Small = tuple[Split, Items]
 why: Any = import_module("coldbench.benchmarks.commands.explain")
+bench: Any = import_module("coldbench.benchmarks.commands.bench")
 
 
 def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -223,7 +224,7 @@ def asked_of(run: Path, method: str) -> pl.DataFrame:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", EXPLAINED)
 def test_the_score_that_a_cell_stored_is_what_is_explained(run: Path, method: str) -> None:
-    cell = why.find_cell(run, method)
+    cell = bench.find_cell(run, method)
     for row in asked_of(run, method).sample(3, seed=1).iter_rows(named=True):
         found = why.explain(cell, row["user"], row["item"], row["shots"])
         assert found["agrees"] and abs(found["score"] - row["score"]) <= 1e-5
@@ -236,7 +237,7 @@ def test_the_score_that_a_cell_stored_is_what_is_explained(run: Path, method: st
 
 @pytest.mark.slow
 def test_support_items_stand_with_what_the_user_said_of_them(run: Path) -> None:
-    cell = why.find_cell(run, "ridge")
+    cell = bench.find_cell(run, "ridge")
     user, item = asked_of(run, "ridge").select("user", "item").row(0)
     log, catalogue = registry.find("datasets", "synthetic")(n_users=80).load()
     own = slice(log.offsets[user], log.offsets[user + 1])
@@ -297,8 +298,8 @@ def test_a_question_without_an_answer_is_one_line(
 @pytest.mark.slow
 def test_a_cell_is_found_by_the_beginning_of_its_fingerprint(run: Path) -> None:
     for cell in read_run(run):
-        assert why.find_cell(run, cell.spec.fingerprint[:10]).spec == cell.spec
-        assert why.find_cell(run, f"synthetic {cell.name} 0").spec == cell.spec
+        assert bench.find_cell(run, cell.spec.fingerprint[:10]).spec == cell.spec
+        assert bench.find_cell(run, f"synthetic {cell.name} 0").spec == cell.spec
 
 
 @pytest.mark.slow

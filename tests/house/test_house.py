@@ -179,6 +179,9 @@ def test_an_installed_copy_lists_and_runs_the_same_as_the_checkout(
         for name in ("theirs", "ours")
     }
     assert scores["theirs"] == scores["ours"] and len(scores["ours"]) == 2
+    assert "0 at most" in theirs("export", "ours", "ridge 0", "model")
+    (tmp_path / "mine.csv").write_text("item,rating\n3,5\n", encoding="utf-8")
+    assert "you, 1 rating: ridge on synthetic" in theirs("recommend", "model", "mine.csv")
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def exported(method: str, params: dict[str, Any], world: tuple[Split, Items], fo
         method, found.params(), Scale(1, 5, 3.5, "rating"), items.catalogue.hash(),
         asdict(items.encoder), items.encoder.hash, card,
     )  # fmt: skip
-    Recommender(found, items, about, cut.warm.seen()).save(folder, "# a toy\n")
+    Recommender(found, items, about, cut.warm.seen(), "# a toy\n").save(folder)
     return folder
 
 
