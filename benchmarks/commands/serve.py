@@ -54,6 +54,7 @@ def bind(host: str, port: int) -> socket.socket:
         found = socket.socket(family, kind, protocol)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
+        found.listen(1024)  # who asks once the line is printed waits, and is not refused
     except OSError as error:
         raise UserError(f"cannot listen on {host}:{port}: {error}; try another --port") from None
     return found
