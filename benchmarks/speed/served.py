@@ -40,7 +40,7 @@ def model(method: str, n_items: int, folder: Path) -> Path:
     seen = np.concatenate([rng.choice(n_items, EACH, replace=False) for _ in range(WARM)])
     ratings = rng.integers(1, 6, len(seen)).astype(np.float32)
     log = Interactions.from_rows(np.repeat(np.arange(WARM), EACH), seen, ratings, None, n_items)
-    warm = Users(log, (log.ratings - 1) / 4, np.arange(WARM))
+    warm = Users(log, ((log.ratings - 1) / 4).astype(np.float32), np.arange(WARM))
     nobody = Episodes(warm, *(np.zeros((0, *size), np.int64) for size in ((), (16,), (10,))))
     vectors = rng.normal(size=(n_items, WIDTH)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
