@@ -300,6 +300,23 @@ def anchors(names: o.Anchors = None, jobs: o.Workers = 0, as_json: o.Json = Fals
 
 
 @app.command(cls=Command)
+def serve(
+    folder: o.Served,
+    host: o.Host = "127.0.0.1",
+    port: o.Port = 8000,
+    batch: o.Batch = 64,
+    device: o.Device = "auto",
+    include: o.Include = None,
+) -> None:
+    """A model over HTTP, and a page to try it: `serve model`; COLDBENCH_API_KEY asks for a key."""
+    from .commands.grid_options import include_files
+    from .commands.serve import serve as command
+
+    include_files(include)
+    command(folder, host, port, batch, device)
+
+
+@app.command(cls=Command)
 def doctor(as_json: o.Json = False) -> None:
     """Versions, device, threads, cache, disk, what is installed."""
     from .commands.doctor import facts, show

@@ -124,7 +124,8 @@ def read(folder: Path) -> tuple[About, Items, NDArray[np.int64]]:
         fields = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         about = About(**fields | {"scale": Scale(**fields["scale"])})
         table = pl.read_parquet(folder / ITEMS)
-        tensors = load_file(folder / VECTORS)
+        mapped = load_file(folder / VECTORS)  # and the file may change while the model is used
+        tensors = {name: tensor.clone() for name, tensor in mapped.items()}
         tags = tuple(tuple(own) for own in table["tags"].to_list())
         own = tensors["own"].numpy() if "own" in tensors else None
         catalogue = Catalogue(tuple(table["id"]), tuple(table["text"]), tags, own)

@@ -160,7 +160,8 @@ class Method(ABC, Generic[State]):
         try:
             with safe_open(path, "pt", device=str(items.device)) as file:
                 saved = json.loads((file.metadata() or {}).get("saved", "{}"))
-                learned: Params = {n: file.get_tensor(n) for n in file.keys()}  # noqa: SIM118
+                names = file.keys()  # cloned: the file is mapped, and may change or end meanwhile
+                learned: Params = {name: file.get_tensor(name).clone() for name in names}
         except (OSError, ValueError, SafetensorError) as error:
             raise UserError(f"{path} cannot be read: {error}; save the method again") from error
         for what, own in self._identity(items).items():

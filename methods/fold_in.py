@@ -23,6 +23,7 @@ from ._als import factorise, residuals, spread
 from ._grid_search import choose
 from ._item_prior import item_prior
 from ._later_items import later_factors, later_prior, lengthened
+from ._same_items import same_items
 
 
 @dataclass
@@ -69,7 +70,11 @@ class FoldIn(Method[Tensor]):
         return torch.cholesky_solve(seen.mT @ left[..., None], factor)[..., 0]
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
-        taste = (self.learned["factors"][items] @ state[..., None])[..., 0]  # (B, Q)
+        row = same_items(items)
+        if row is not None:
+            taste = state @ self.learned["factors"][row].T  # (B, Q)
+        else:
+            taste = (self.learned["factors"][items] @ state[..., None])[..., 0]
         return squash_to_unit(self.learned["prior"][items] + taste)
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:

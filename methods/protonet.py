@@ -21,6 +21,7 @@ from . import _graph
 from ._gradient_head import project
 from ._item_prior import item_prior
 from ._meta_learner import EpisodicMethod, log_odds
+from ._same_items import same_items
 
 
 @dataclass
@@ -53,9 +54,20 @@ class Protonet(EpisodicMethod[Tensor]):
         return weight * support.mask[:, None]
 
     def logits(self, state: Tensor, items: Tensor) -> Tensor:
+        row = same_items(items)
+        if row is not None:
+            return self._logits_of_same(state, row)
         places = project(self.items.features, self.learned["projection"], items)  # (B, Q, P)
         liked, disliked = ((places - c[:, None]).square().sum(2) for c in state.unbind(1))  # (B, Q)
         return self.learned["prior"][items] + self.learned["scale"] * (disliked - liked)
+
+    def _logits_of_same(self, state: Tensor, row: Tensor) -> Tensor:
+        """The same of one row (Q,): d(e, c-) - d(e, c+) = 2 e'(c+ - c-) + |c-|^2 - |c+|^2."""
+        places = self.items.features[row] @ self.learned["projection"]  # (Q, P)
+        liked, disliked = state.unbind(1)  # (B, P)
+        lengths = (disliked.square() - liked.square()).sum(1, keepdim=True)
+        further = 2 * (liked - disliked) @ places.T + lengths
+        return self.learned["prior"][row] + self.learned["scale"] * further
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """c = c0 + sum b_i (x_i - c0) with b = w / (kappa + sum w), so a support item adds

@@ -1,6 +1,6 @@
-"""A real browser that opens one file and reports everything that goes wrong on it.
+"""A real browser that opens one page and reports everything that goes wrong on it.
 
-Loaded by test_page.py with runpy: test files import no test file.
+Loaded by test_page.py and test_serving_page.py with runpy: test files import no test file.
 """
 
 import shutil
@@ -76,9 +76,10 @@ def launched() -> Iterator["Browser"]:
 class Visit:
     """An open page and all that a reader would not want to happen on it."""
 
-    def __init__(self, page: "Page", path: Path) -> None:
+    def __init__(self, page: "Page", place: Path | str) -> None:
+        """place: a file, which may ask for nothing, or http://..., which may ask its own server."""
         self.page = page
-        self.address = path.as_uri()
+        self.address = place if isinstance(place, str) else place.as_uri()
         self.heard: list[str] = []
         page.on("pageerror", lambda error: self.heard.append(f"error: {error}"))
         page.on("console", lambda said: self.heard.append(f"console: {said.text}"))
@@ -103,7 +104,8 @@ class Visit:
         return " ".join(self.page.locator("body").inner_text().split())
 
     def _asked(self, address: str) -> None:
-        if address != self.address:
+        own = self.address.startswith("http") and address.startswith(self.address)
+        if address != self.address and not own:
             self.heard.append(f"request: {address}")
 
     def _dialog(self, dialog: Any) -> None:
@@ -112,12 +114,12 @@ class Visit:
 
 
 @contextmanager
-def visit(browser: "Browser", path: Path, **how: Any) -> Iterator[Visit]:
+def visit(browser: "Browser", place: Path | str, **how: Any) -> Iterator[Visit]:
     """how: as of playwright's new_context: viewport, color_scheme, java_script_enabled, ..."""
     context = browser.new_context(**how)
     context.set_default_timeout(20_000)
     try:
-        yield Visit(context.new_page(), path)
+        yield Visit(context.new_page(), place)
     finally:
         context.close()
 

@@ -111,6 +111,12 @@ Rated = Annotated[
     Path,
     Argument(metavar="RATINGS", help="A CSV of item (an id or a title), rating[, time][, user]."),
 ]
+Served = Annotated[
+    Path, Argument(metavar="DIR", help="A folder that `coldbench export` or `refit` wrote.")
+]
+Host = Annotated[str, Option(help="The address to listen on; 0.0.0.0: every machine may ask.")]
+Port = Annotated[int, Option(help="0: any that is free.")]
+Batch = Annotated[int, Option(help="Requests computed together at most; 1: one at a time.")]
 Top = Annotated[int, Option("--top", help="How many items to recommend.")]
 Why = Annotated[bool, Option("--explain", help="Say what each rating adds, where it is exact.")]
 ServedFolder = Annotated[Path, Argument(metavar="DIR", help="A served folder; see --start.")]

@@ -112,7 +112,7 @@ def compare(name: str, old: UserScores, new: UserScores, margin: float) -> Panel
     a, b = new.values[:, 0], old.values[:, 0]
     found = statistics.paired(a, b, statistics.bootstrap_weights(old.users, RESAMPLES))
     return Panel(
-        name, len(old), float(np.nanmean(b)), float(np.nanmean(a)), chance(METRIC, old.judged),
+        name, len(old), float(np.nanmean(b)), float(np.nanmean(a)), chance(METRIC, old.predictions),
         found.mean, found.low, found.high, passes(name, found, margin),
     )  # fmt: skip
 

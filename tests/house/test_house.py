@@ -23,6 +23,7 @@ ALLOWED = {
     "results": ("words", "metrics"),
     "testing": ("words", "metrics"),
     "augment": ("words",),
+    "serving": ("words",),
     "datasets": ("words", "files"),
     "methods": ("words", "augment", "metrics"),
     "reports": ("words", "doors", "metrics", "results"),
@@ -30,7 +31,7 @@ ALLOWED = {
     "benchmarks/tuning": ("words", "metrics", "results", "benchmarks"),
     "benchmarks/refit": ("words", "files", "metrics", "results", "benchmarks"),
     "benchmarks/commands": (
-        *("words", "files", "metrics", "results", "testing"),
+        *("words", "files", "metrics", "results", "serving", "testing"),
         *("benchmarks", "benchmarks/tuning", "benchmarks/anchors", "benchmarks/refit"),
     ),
     "benchmarks/anchors": ("words", "files", "metrics", "benchmarks"),

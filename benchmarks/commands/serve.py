@@ -1,0 +1,60 @@
+"""`coldbench serve DIR`: an artefact over HTTP, until Ctrl-C."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from coldbench.errors import UserError
+
+from ..plan import device_of
+
+KEY = "COLDBENCH_API_KEY"  # of the environment: an option would stand in every list of processes
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(folder: Path, host: str, port: int, most: int, device: str) -> None:
+    """Loads the model, binds, says where, and answers. Raises UserError for a folder that cannot be
+    served and for a port that is taken."""
+    try:
+        import uvicorn
+
+        from coldbench.serving.app import app_of
+        from coldbench.serving.service import Service
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed: pip install 'coldbench[serve]'") from None
+    if most < 1:
+        raise UserError(f"--batch is 1 or more, not {most}")
+    key = os.environ.get(KEY, "")
+    on = str(device_of(device))
+    bound = bind(host, port)
+    service = Service(folder, most, on)
+    config = uvicorn.Config(
+        app_of(service, key), log_level="warning", access_log=False, server_header=False,
+        http="h11", timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    name, number = bound.getsockname()[:2]
+    where = f"[{name}]" if ":" in name else name
+    print(f"{service.served.name} is served on http://{where}:{number} (Ctrl-C ends it)")
+    if host not in LOOPBACK and not key:
+        print(f"coldbench: whoever reaches this machine may ask: set {KEY}", file=sys.stderr)
+    sys.stdout.flush()
+    server.run(sockets=[bound])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bound before the model is loaded: a taken port is said at once. Port 0 takes a free one."""
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port lies in 0..65535, not {port}")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        found = socket.socket(family, kind, protocol)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+        found.listen(1024)  # who asks once the line is printed waits, and is not refused
+    except OSError as error:
+        raise UserError(f"cannot listen on {host}:{port}: {error}; try another --port") from None
+    return found

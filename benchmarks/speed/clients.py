@@ -1,0 +1,89 @@
+"""Many clients of one server, each asking again as soon as it is answered; a process of its own.
+
+`python benchmarks/speed/clients.py PORT CLIENTS SECONDS < asked`: one line of JSON with the answers
+a second and the seconds of the quick and the slow ones. A line asked is a body for POST /recommend,
+or a path to GET. It speaks just enough HTTP/1.1.
+"""
+
+import asyncio
+import json
+import sys
+from time import perf_counter
+
+
+class Client(asyncio.Protocol):
+    """Sends the bodies in turn, from a place of its own; notes the seconds of each answer."""
+
+    def __init__(self, requests: list[bytes], at: int, end: float) -> None:
+        self.requests, self.at, self.end = requests, at, end
+        self.seconds: list[float] = []
+        self.failed = 0
+        self.done = asyncio.get_running_loop().create_future()
+
+    def same(self) -> "Client":
+        """What asyncio asks for a protocol by."""
+        return self
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.ask()
+
+    def ask(self) -> None:
+        self.came, self.need = b"", -1
+        self.at += 1
+        self.begun = perf_counter()
+        self.transport.write(self.requests[self.at % len(self.requests)])  # type: ignore[attr-defined]
+
+    def data_received(self, part: bytes) -> None:
+        self.came += part
+        if self.need < 0 and (head := self.came.find(b"\r\n\r\n")) >= 0:
+            fields = self.came[:head].lower().split(b"content-length: ")[1]
+            self.need = head + 4 + int(fields.split(b"\r\n")[0])
+        if self.need < 0 or len(self.came) < self.need:
+            return
+        now = perf_counter()
+        self.seconds.append(now - self.begun)
+        self.failed += not self.came.startswith(b"HTTP/1.1 200")
+        if now < self.end:
+            self.ask()
+        else:
+            self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.done.set_result(None)
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+
+
+def post(body: str) -> bytes:
+    return (
+        "POST /recommend HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+async def ask(port: int, lines: list[str], clients: int, seconds: float) -> dict[str, float]:
+    requests = [get(line) if line.startswith("/") else post(line) for line in lines]
+    loop, begun = asyncio.get_running_loop(), perf_counter()
+    all_: list[Client] = []
+    for number in range(clients):
+        client = Client(requests, number * len(requests) // clients, begun + seconds)
+        await loop.create_connection(client.same, "127.0.0.1", port)
+        all_.append(client)
+    await asyncio.gather(*(client.done for client in all_))
+    took = sorted(one for client in all_ for one in client.seconds)
+    return {
+        "answers": len(took),
+        "failed": sum(client.failed for client in all_),
+        "rate": len(took) / (perf_counter() - begun),
+        "p50": took[len(took) // 2],
+        "p95": took[int(0.95 * len(took))],
+    }
+
+
+if __name__ == "__main__":
+    port, clients, seconds = sys.argv[1:]
+    found = asyncio.run(ask(int(port), sys.stdin.read().splitlines(), int(clients), float(seconds)))
+    print(json.dumps(found))

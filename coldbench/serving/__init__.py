@@ -1,0 +1,1 @@
+"""A trained model over HTTP: `coldbench serve DIR`. Nothing of a user is kept between requests."""
