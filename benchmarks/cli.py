@@ -10,7 +10,7 @@ import typer
 from coldbench.errors import SOME_FAILED, WRONG_USE, UserError
 
 from .commands import options as o
-from .commands import sharing
+from .commands import serving, sharing
 from .commands.command import Command, document, run_app
 
 CODES = "Ends with 0: all done; 1: some failed; 2: wrong use or bad input; 130: stopped by Ctrl-C."
@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(serving.app)
 app.add_typer(sharing.app)
 
 
@@ -180,73 +181,6 @@ def explain(
 
 
 @app.command(cls=Command)
-def export(
-    folder: o.Run,
-    cell: o.CellName,
-    target: o.Target,
-    dataset: o.OfDataset = "",
-    protocol: o.OfProtocol = "",
-    onnx: o.Onnx = False,
-    as_json: o.Json = False,
-    include: o.Include = None,
-) -> None:
-    """A cell's trained method as a folder that serves: `export quick "ridge 0" model`."""
-    from .commands import export as command
-    from .commands.bench import find_cell
-    from .commands.grid_options import include_files
-
-    include_files(include)
-    found = find_cell(_run(folder), cell, dataset, protocol)
-    done = command.export(found, target, as_onnx=onnx)
-    document(done) if as_json else command.show(done)
-
-
-@app.command(cls=Command)
-def recommend(
-    model: o.Model,
-    ratings: o.Rated,
-    top: o.Top = 10,
-    explain: o.Why = False,
-    as_json: o.Json = False,
-    include: o.Include = None,
-) -> None:
-    """The best items for whoever made these ratings, by an exported model."""
-    from coldbench.recommender import Recommender
-
-    from .commands import recommend as command
-    from .commands.grid_options import include_files
-
-    include_files(include)
-    rec = Recommender.load(model)
-    found = command.recommend(rec, ratings, top, explain=explain)
-    document(found) if as_json else command.show(found, rec.card)
-
-
-@app.command(cls=Command)
-def refit(
-    folder: o.ServedFolder,
-    file: o.NewRatings = None,
-    with_: o.With = None,
-    since: o.Since = None,
-    margin: o.Margin = 0.01,
-    start: o.Start = None,
-    rollback: o.Rollback = False,
-    history: o.History = False,
-    include: o.Include = None,
-    as_json: o.Json = False,
-) -> None:
-    """Train a served model again on new ratings; it serves where it is not worse: `refit shop
-    new.csv`."""
-    from .commands import refit as command
-    from .commands.grid_options import include_files
-
-    include_files(include)
-    asked = command.Asked(folder, file, with_, since, margin, start, rollback, history)
-    if not command.refit(asked, as_json=as_json):
-        sys.exit(SOME_FAILED)
-
-
-@app.command(cls=Command)
 def report(
     folders: o.Several,
     formats: o.Formats = "",
@@ -297,23 +231,6 @@ def anchors(names: o.Anchors = None, jobs: o.Workers = 0, as_json: o.Json = Fals
 
     if not command(names or [], _cores(jobs), as_json=as_json):
         sys.exit(SOME_FAILED)
-
-
-@app.command(cls=Command)
-def serve(
-    folder: o.Served,
-    host: o.Host = "127.0.0.1",
-    port: o.Port = 8000,
-    batch: o.Batch = 64,
-    device: o.Device = "auto",
-    include: o.Include = None,
-) -> None:
-    """A model over HTTP, and a page to try it: `serve model`; COLDBENCH_API_KEY asks for a key."""
-    from .commands.grid_options import include_files
-    from .commands.serve import serve as command
-
-    include_files(include)
-    command(folder, host, port, batch, device)
 
 
 @app.command(cls=Command)
