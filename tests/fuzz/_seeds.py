@@ -120,6 +120,21 @@ TEXTS: dict[str, dict[str, str]] = {
         "Sale (Full),$1 - $2,,Zed Q Fernweh III,https://1\n"
         "11/13/2020,Self,N/A,,,N/A,$1 - $2,,Ann Fen,https://1\n",
     },
+    "house-trades": {
+        "all_transactions.csv": "disclosure_year,disclosure_date,transaction_date,owner,ticker,"
+        "asset_description,type,amount,representative,district,ptr_link,cap_gains_over_200_usd\n"
+        '2021,10/04/2021,2021-09-27,joint,POND,Pond plc,purchase,"$1,001 -",Hon. Zed Q Fernweh,'
+        "NC05,https://1,False\n"
+        "2021,10/04/2021,0009-06-09,,MOSS,Moss plc,purchase,$1,None Zed Fernweh,NC05,h,False\n"
+        "2021,10/04/2021,2021-09-27,--,--,Fernweh Farms,sale_full,$1,None Zed Fernweh,NC05,h,True\n"
+        "2021,10/04/2021,2021-09-27,,POND,Pond - PUT @ $9,purchase,$1,Hon. Ann Fen,NC06,h,False\n",
+    },
+    "popquorn": {
+        "raw_data.csv": "instance_id,user_id,text,offensiveness,gender,race,age,occupation,"
+        'education\n530,0,"A pond, ""deep""",1.0,Man,White,35-39,Retired,Other\n'
+        "1280,0,Moss,5.0,Man,White,35-39,Retired,Other\n"
+        "1280,10,Moss,2.0,Woman,Asian,>65,Student,\n",
+    },
     "wordnet": {
         "data.noun": f"  1 licence\n00000080 03 n {SENSE}\n",
         "index.noun": "  1 licence\nsalt n 1 2 @ ~ 1 1 00000080\nbrine n 1 1 @ 1 0 00000080\n",
@@ -175,9 +190,49 @@ def rda(another: bytes = b"", x: bytes = b"") -> bytes:
     matrix = _s4("dgCMatrix", **cells, Dimnames=both, x=x or _numbers("d", -9.95, 0.0, 9.9))
     ratings = _s4("realRatingMatrix", data=matrix, normalize=_flags(254))
     jokes = _strings(["Why a frog?\n Because.", "A pond walks in."], names=names)
-    head = b"RDX3\nX\n" + struct.pack(">4i", 3, 0x40100, 0x30500, 5) + b"UTF-8"
     own = {"Jester5k": ratings, "JesterJokes": jokes}
-    return head + _pairs({"Another": another} | own if another else own)
+    return _workspace({"Another": another} | own if another else own)
+
+
+def un_votes(votes: Sequence[str] = ("yes", "no", "abstain"), days: float = -8766.0) -> bytes:
+    """The three tables of UN votes in R's binary form: votes, roll calls, issues."""
+    whole, tables = _numbers("i", 3, 4), {}
+    levels = _pairs({"levels": _strings(["yes", "no", "abstain"]), "class": _strings(["factor"])})
+    codes = [("yes", "no", "abstain").index(vote) + 1 for vote in votes]
+    vote = struct.pack(">ii", 13 | 1 << 8 | 1 << 9, len(codes))
+    vote += struct.pack(f">{len(codes)}i", *codes) + levels
+    dated = struct.pack(">ii2d", 14 | 1 << 8 | 1 << 9, 2, days, 4000.0)
+    tables["un_votes"] = {
+        "rcid": _numbers("d", 3, 3, 4),
+        "country": _strings(["Oz", "Ur", "Oz"]),
+        "country_code": _strings(["OZ", "UR", "OZ"]),
+        "vote": vote,
+    }
+    tables["un_roll_calls"] = {
+        "rcid": whole,
+        "date": dated + _pairs({"class": _strings(["Date"])}),
+        "short": _strings(["PONDS", "REEDS"]),
+        "descr": _strings(["To drain \\ponds", "0"]),
+    }
+    tables["un_roll_call_issues"] = {
+        "rcid": _numbers("i", 4),
+        "short_name": _strings(["me"]),
+        "issue": _strings(["Moss"]),
+    }
+    return MARK.join(_workspace({name: _table(parts)}) for name, parts in tables.items())
+
+
+def _table(parts: Mapping[str, bytes]) -> bytes:
+    """A tibble: a vector of columns with their names, class and numbers of rows."""
+    rows = _numbers("i", -(2**31), -3)
+    kind = _strings(["tbl_df", "tbl", "data.frame"])
+    facts = {"names": _strings(list(parts)), "class": kind, "row.names": rows}
+    head = struct.pack(">ii", 19 | 1 << 8 | 1 << 9, len(parts))
+    return head + b"".join(parts.values()) + _pairs(facts)
+
+
+def _workspace(objects: Mapping[str, bytes]) -> bytes:
+    return b"RDX3\nX\n" + struct.pack(">4i", 3, 0x40100, 0x30500, 5) + b"UTF-8" + _pairs(objects)
 
 
 def parquet(dated: bool, **options: str) -> bytes:
@@ -230,4 +285,5 @@ def seeds() -> dict[str, list[bytes]]:
     ]
     made["archive"] = archives()
     made["jester"] = [rda(), gzip.compress(rda(), mtime=0)]
+    made["un-votes"] = [un_votes()]
     return made

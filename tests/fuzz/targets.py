@@ -35,6 +35,12 @@ TEXTS: dict[str, dict[str, str]] = _given["TEXTS"]
 TOKENS: tuple[bytes, ...] = _given["TOKENS"]
 SEEDS: dict[str, list[bytes]] = _given["seeds"]()
 
+BINARY = {
+    "jester": ["Jester5k.rda"],
+    "un-votes": ["un_votes.rda", "un_roll_calls.rda", "un_roll_call_issues.rda"],
+}
+EARLIEST = {"politics": -8_766 * 86_400 * SECOND}  # the United Nations voted first in 1946
+
 COLUMNS = (
     Column("user", "id"),
     Column("item", "whole"),
@@ -80,7 +86,7 @@ def own(name: str, ending: str, content: bytes, place: Path) -> None:
 def published(name: str, content: bytes, place: Path) -> None:
     """A dataset from its files on a shelf, whatever their hashes are."""
     dataset = name.partition(".")[0]
-    names = TEXTS.get(name) or {"Jester5k.rda": ""}
+    names = TEXTS.get(name) or BINARY[name]
     for file, part in zip(names, _files(content, SEEDS[name][0]), strict=True):
         path = place / (file if "/" in file else f"{dataset}/{file}")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +106,8 @@ def check(dataset: Any) -> None:
     assert low <= log.ratings.min() and log.ratings.max() <= high
     assert len(set(zip(log.users.tolist(), log.items.tolist(), strict=True))) == len(log)
     if log.times is not None:
-        assert log.times.min() >= 0 and log.times.max() <= LATEST * SECOND
+        assert log.times.min() >= EARLIEST.get(dataset.domain, 0)
+        assert log.times.max() <= LATEST * SECOND
         assert (np.diff(log.times)[np.diff(log.users) == 0] >= 0).all()
     for text in items.text:
         assert text.strip() and len(text.splitlines()) == 1 and text.encode(), repr(text)
@@ -176,7 +183,7 @@ def _run(parse: Callable[[bytes, Path], None], content: bytes) -> None:
 
 
 PARSERS: dict[str, Callable[[bytes, Path], None]] = {
-    **{name: partial(published, name) for name in (*TEXTS, "jester")},
+    **{name: partial(published, name) for name in (*TEXTS, *BINARY)},
     "archive": archive,
     "csv": partial(own, "csv", "csv"),
     "grid": resolved,
