@@ -37,6 +37,12 @@ NEWS = "N12\tnews\tweather\tRain\tIt rains.\thttps://n\t[]\t[]\nN7\tfood\tsoup\t
 # A dataset (behind a dot: which of its editions) -> its files; where no folder is named, its own
 TEXTS: dict[str, dict[str, str]] = {
     "csv": {"log.csv": LOG, "items.csv": ITEMS},
+    "json-lines": {
+        "log.jsonl": '{"user": "u1", "item": 1, "rating": 4.5, "time": 1260759144, "x": {"y": 1}}\n'
+        '{"user": 7, "rating": 1, "item": "2", "time": 1260759145.5}\n',
+        "i.jsonl": '{"item": 1, "title": "Salt, \\"or\\" R\\u00f6pe", "genres": ["Drama", "Sea"]}\n'
+        '{"item": "2", "title": null, "genres": "Sea|Pond"}\n',
+    },
     "recbole": {
         "log.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
         "a\t1\t4.5\t1260759144\nb\t2\t1\t1260759145\n",
@@ -276,6 +282,10 @@ def seeds() -> dict[str, list[bytes]]:
     sound = [LOG.encode(), LOG.replace(",", "::").partition("\n")[2].encode(), dated]
     made["reader"] = [bytes([n]) + content for n, content in zip((0, 2, 3), sound, strict=True)]
     made["reader"].append(b"\1" + LOG.replace("u1", '"u1"').encode())
+    made["json-reader"] = [
+        b'\0{"user": "u1", "item": 2, "rating": 4.5, "time": 1260759144}\n',
+        b'\1{"user": 3, "time": "01/31/2020", "year": null}\n{"user": "a", "time": "1/1/2020"}\n',
+    ]
     made["gzip"] = [gzip.compress(content, mtime=0) for content in sound[:1]]
     made["parquet"] = [
         parquet(False, compression="uncompressed"),

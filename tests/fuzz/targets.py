@@ -21,7 +21,7 @@ import numpy as np
 from coldbench import registry
 from coldbench.augment import wordnet
 from coldbench.errors import UserError
-from coldbench.files import delimited, locate
+from coldbench.files import delimited, json_lines, locate
 from coldbench.files.archive import extract, extract_all, gunzip
 from coldbench.files.archive_members import LIMITS
 from coldbench.files.delimited import Table
@@ -66,6 +66,16 @@ def table(content: bytes, _: Path) -> None:
     kind, content = TABLES[content[0] % len(TABLES) if content else 0], content[1:]
     at_once = delimited._at_once(kind, content)
     closely, found = delimited._closely(kind, "f", content)
+    assert not found or len("\n".join(map(str, found)).splitlines()) == len(found)
+    if at_once is not None:
+        assert not found and at_once.equals(closely) and at_once.schema == closely.schema
+
+
+def lines(content: bytes, _: Path) -> None:
+    """Both ways of reading JSON lines agree."""
+    columns = (COLUMNS, DATED)[content[0] % 2 if content else 0]
+    at_once = json_lines._at_once(columns, content[1:])
+    closely, found = json_lines._closely(columns, "f", content[1:])
     assert not found or len("\n".join(map(str, found)).splitlines()) == len(found)
     if at_once is not None:
         assert not found and at_once.equals(closely) and at_once.schema == closely.schema
@@ -188,6 +198,8 @@ PARSERS: dict[str, Callable[[bytes, Path], None]] = {
     "csv": partial(own, "csv", "csv"),
     "grid": resolved,
     "gzip": packed,
+    "json-lines": partial(own, "json-lines", "jsonl"),
+    "json-reader": lines,
     "parquet": partial(own, "parquet", "parquet"),
     "reader": table,
     "recbole": partial(own, "recbole", "inter"),
