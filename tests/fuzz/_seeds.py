@@ -141,6 +141,55 @@ TEXTS: dict[str, dict[str, str]] = {
         "1280,0,Moss,5.0,Man,White,35-39,Retired,Other\n"
         "1280,10,Moss,2.0,Woman,Asian,>65,Student,\n",
     },
+    **{
+        name: {
+            "ratings.csv": "userId,movieId,rating,timestamp\n11,10,5.0,1000000200\n"
+            "2,7,0.5,1000000100\n",
+            "movies.csv": 'movieId,title,genres\n7,"Lantern, The (1971)",Drama|Fantasy\n'
+            '10,"""Quoted"" Pond (1999)",(no genres listed)\n',
+        }
+        for name in ("ml-20m", "ml-25m", "ml-32m")
+    },
+    "movietweetings": {
+        "ratings.dat": "1::0114508::8::1381006850\n2::0102358::0::1371884848\n",
+        "movies.dat": "0114508::Species (1995)::Action|Horror\n0102358::Léon, The (1991)::\n",
+    },
+    "gowalla": {
+        "loc-gowalla_totalCheckins.txt.gz": "0\t2010-10-19T23:55:27Z\t30.2359091167\t"
+        "-97.7951395833\t22847\n10\t2010-10-18T22:17:43Z\t30.2691029532\t-97.7493953705\t420315\n",
+    },
+    "kuairec": {
+        "small_matrix.csv": "user_id,video_id,play_duration,video_duration,time,date,timestamp,"
+        "watch_ratio\n14,148,4381,6067,2020-07-05 05:27:48.378,20200705.0,1593898068.378,0.72\n"
+        "14,183,11635,6100,2020-07-05 05:28:00.057,20200705.0,1593898080.057,2.5\n"
+        "19,183,11635,6100,,,,1.9\n",
+        "item_categories.csv": 'video_id,feat\n148,[8]\n183,"[27, 9]"\n',
+    },
+    "amazon-2023": {
+        "All_Beauty.jsonl.gz": '{"rating": 5.0, "title": "Soft", "text": "", "images": [], "asin": '
+        '"B1", "parent_asin": "B0", "user_id": "AGKH", "timestamp": 1588687728923, '
+        '"helpful_vote": 0, "verified_purchase": true}\n{"rating": 1.0, "parent_asin": "B2", '
+        '"user_id": "AFSK", "timestamp": 1588615855070}\n',
+        "meta_All_Beauty.jsonl.gz": '{"main_category": "All Beauty", "title": "Spray", "price": '
+        'null, "store": "Pond", "details": {"UPC": "1"}, "parent_asin": "B0"}\n'
+        '{"main_category": null, "title": "Moss", "store": null, "parent_asin": "B2"}\n',
+    },
+    "goodreads": {
+        "goodreads_interactions_poetry.json.gz": '{"user_id": "8842", "book_id": "1384", '
+        '"review_id": "1bad", "is_read": true, "rating": 4, "review_text_incomplete": "", '
+        '"date_added": "Wed May 09 09:33:44 -0700 2007", "read_at": ""}\n{"user_id": "99", '
+        '"book_id": "7", "rating": 0, "date_added": "Wed May 09 09:33:44 -0700 2007"}\n',
+        "goodreads_books_poetry.json.gz": '{"title": "The Pond", "publication_year": "1997", '
+        '"authors": [{"author_id": "5", "role": ""}], "book_id": "1384"}\n'
+        '{"title": "Moss", "publication_year": "", "book_id": "7"}\n',
+    },
+    "yelp": {
+        "yelp_academic_dataset_review.json": '{"review_id":"KU","user_id":"mh_","business_id":"XQ",'
+        '"stars":3.0,"useful":0,"text":"So","date":"2018-07-07 22:09:11"}\n',
+        "yelp_academic_dataset_business.json": '{"business_id":"XQ","name":"Pond","city":"Reed",'
+        '"attributes":{"WiFi":"no"},"categories":"Bars, Food","hours":null}\n'
+        '{"business_id":"MT","name":"Moss","city":"","categories":null}\n',
+    },
     "wordnet": {
         "data.noun": f"  1 licence\n00000080 03 n {SENSE}\n",
         "index.noun": "  1 licence\nsalt n 1 2 @ ~ 1 1 00000080\nbrine n 1 1 @ 1 0 00000080\n",
