@@ -4,7 +4,7 @@ from coldbench.results.paired import OWN, REFERENCE
 from coldbench.results.results import Results
 
 from ._costs import cost
-from ._setting import Part, level, parts
+from ._setting import TOO_SMALL, Part, level, parts
 from ._values import Row, Table, Value, difference, metric_name, point
 
 
@@ -49,7 +49,11 @@ def _row(part: Part) -> Row | None:
             point(chance["value"][0] if len(chance) else None),
             difference(by.get(REFERENCE)),
             difference(by.get(OWN)),
-            Value(moved["verdict"][0] if len(moved) else ""),
+            Value(_verdict(part, moved["verdict"][0] if len(moved) else "")),
             Value("" if ms is None else f"{ms:.2g}", ms),
         ),
     )
+
+
+def _verdict(part: Part, told: str) -> str:
+    return "; ".join(filter(None, (told, TOO_SMALL if part.is_too_small else "")))

@@ -4,10 +4,11 @@ from typing import Any
 
 from coldbench.metrics.compute import known
 from coldbench.results.paired import CERTAIN, OWN, REFERENCE
+from coldbench.results.resolution import COARSE
 from coldbench.results.rounding import plain
 
 from ._costs import NOTHING, cost, idle
-from ._setting import FLOOR, Part
+from ._setting import FLOOR, TOO_SMALL, Part
 from ._values import metric_name, p_value, span
 
 
@@ -32,6 +33,16 @@ def summary(part: Part) -> list[str]:
         *_cost(part, best["method"]),
         *_field(part, shots, len(ranked)),
         *_gaps(part),
+        *_coarse(part),
+    ]
+
+
+def _coarse(part: Part) -> list[str]:
+    if part.detectable is None or not part.is_too_small:
+        return []
+    return [
+        f"These users are {TOO_SMALL} by: they could show a difference of {plain(part.detectable)} "
+        f"or more, where methods seldom differ by {plain(COARSE)}."
     ]
 
 
