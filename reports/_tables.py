@@ -13,7 +13,7 @@ from ._detail_tables import closer
 from ._setting import Part, groups, level
 from ._values import Row, Table, Value, difference, metric_name
 
-QUALITY = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
+QUALITY = "ndcg@10 ndcg@5 auc auc-matched auc-pooled accuracy f1 mrr mae log-loss ece".split()
 
 
 def tables(part: Part) -> list[Table]:
@@ -37,9 +37,10 @@ def quality(part: Part, shots: int) -> Table:
         part.note,
         "↑ higher is better, ↓ lower is better. Chance is exact: scores drawn at random, ties in "
         "expectation. NDCG's gain is 2^g − 1, g the rating mapped to 1..5 (of likes: the like); "
-        "MAE is in rating units; a pooled AUC is that within a seed, a mean over seeds. Read no "
-        "difference between methods off overlapping intervals: the table of differences pairs "
-        "them user by user.",
+        "MAE is in rating units; AUC matched is that over pairs of items which all people think "
+        "equally good, to a tenth of a star: what is above .5 there is of the user; a pooled AUC "
+        "is that within a seed, a mean over seeds. Read no difference between methods off "
+        "overlapping intervals: the table of differences pairs them user by user.",
         tuple(f"{metric_name(m)} {a}" for m, a in zip(metrics, arrows, strict=True)),
         groups(part, {m: tuple(by.get(c, Value("")) for c in metrics) for m, by in levels.items()}),
     )

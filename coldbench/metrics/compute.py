@@ -43,6 +43,11 @@ METRICS = {
         "chance that a like of the user outscores a dislike; a tie counts half",
         lambda judged, _: formulas.auc(judged),
     ),
+    "auc-matched": Metric(
+        "the same over pairs of items that all people think equally good, to a tenth of a star: "
+        "popularity alone earns .5 of those that tie",
+        lambda judged, _: formulas.auc_matched(judged),
+    ),
     "mrr": Metric(
         "one over the rank of the user's first like",
         formulas.reciprocal_rank,

@@ -26,6 +26,7 @@ class Judged:
     candidates: Tensor  # (B,) int64, how many items were ranked
     like_at: float  # a score above this predicts a like
     span: float  # width of the rating scale: MAE and RMSE are in rating units
+    prior: Tensor | None = None  # (B, Q) the labels that all people together lead to expect
 
     @property
     def likes(self) -> Tensor:
@@ -65,11 +66,13 @@ def judge(  # noqa: PLR0913
     graded: bool = True,
     ranks: tuple[Tensor, Tensor] | None = None,
     candidates: Tensor | None = None,
+    prior: Tensor | None = None,
 ) -> Judged:
     """Lay (B, Q) scores beside their labels and count who stands above whom.
 
     The query's items are ranked among themselves; where `ranks` = (above, tied), each (B, Q), and
     `candidates` (B,) are given, they stand in a longer list whose other items are worth nothing.
+    `prior` (B, Q): the expected label of each item, NaN where none is known.
     `graded`: labels are ratings, not likes. A score that is not finite has no rank: a ValueError.
     """
     if (ranks is None) != (candidates is None):
@@ -92,7 +95,8 @@ def judge(  # noqa: PLR0913
     like_at = torch.tensor(like_at, dtype=scores.dtype, device="cpu").item()
     relevant = (labels > like_at) & mask
     count = mask.sum(1) if candidates is None else candidates
-    return Judged(score, label, worth, relevant, mask, above, tied, count, like_at, span)
+    expected = None if prior is None else prior.double()
+    return Judged(score, label, worth, relevant, mask, above, tied, count, like_at, span, expected)
 
 
 def slices(mask: Tensor) -> Iterator[slice]:

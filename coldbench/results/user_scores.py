@@ -139,7 +139,10 @@ def read_blocks(
     """A method's done cells, one a seed, by number of shots. `metrics` are those per user; `name`
     is that of the cells' file, "scores" or a control's, "swapped" or "shuffled"."""
     order = ["shots", "seed", "user", "item"]
-    seeds = [cell.scores(name).with_columns(seed=pl.lit(cell.spec.seed)) for cell in cells]
+    seeds = [
+        _expected(cell, cell.scores(name)).with_columns(seed=pl.lit(cell.spec.seed))
+        for cell in cells
+    ]
     rows = pl.concat(seeds).sort(order, maintain_order=True)
     blocks, items, judged = lay(rows, order[:3], cells[0].facts)
     values = np.stack([np.zeros(len(blocks)), *(per_user(m, judged) for m in metrics)], 1)[:, 1:]
@@ -148,6 +151,16 @@ def read_blocks(
     )
     whole = Blocks(seed, user, items, judged, values)
     return {int(k): whole.take(np.flatnonzero(shots == k)) for k in np.unique(shots)}
+
+
+def _expected(cell: Cell, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the prior of each item, NaN where the split does not tell it."""
+    try:
+        told = pl.read_parquet(cell.split / "items.parquet", columns=["item", "prior"])
+    except (OSError, pl.exceptions.PolarsError):
+        return rows.with_columns(prior=pl.lit(float("nan")))
+    joined = rows.join(told, "item", "left", maintain_order="left")
+    return joined.with_columns(pl.col("prior").fill_null(float("nan")))
 
 
 def lay(
@@ -182,6 +195,7 @@ def lay(
         graded=facts["graded"],
         ranks=ranks,
         candidates=candidates,
+        prior=padded("prior") if "prior" in rows.columns else None,
     )
     return blocks, padded("item").numpy().astype(np.int64), judged
 
