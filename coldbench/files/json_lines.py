@@ -21,6 +21,7 @@ from coldbench.files.schema import CONTROL, LONGEST, MICROSECONDS, NUMBER, Colum
 
 FIRST = 1000  # lines that are looked at for the names of columns
 OBJECT, MEND = "one JSON object on the line", "mend the line"
+HALF = re.compile("[\ud800-\udfff]")  # JSON can spell letters that are none, \\ud800
 PAIR = re.compile(r'\s*,?\s*("(?:[^"\\]|\\.)*")\s*:\s*')  # where a key of an object begins
 
 
@@ -41,9 +42,9 @@ def names_of(path: Path) -> list[str]:
         if isinstance(found, Unreadable):
             raise BadFile([_problem(path, found)])
         keys = list(_keys(found))
-        odd = next((name for name in keys if CONTROL.search(name)), None)
+        odd = next((name for name in keys if CONTROL.search(name) or HALF.search(name)), None)
         if odd is not None:
-            told = "a name without control characters", "rename the key"
+            told = "a name without control characters and halves of letters", "rename the key"
             raise BadFile([Problem(str(path), number + 1, 1, odd, *told)])
         names |= dict.fromkeys(keys)
     if not names:
@@ -222,11 +223,8 @@ def _joined(value: Any) -> str:
 
 
 def _sound(text: str) -> str:
-    """JSON can spell letters that are none, \\ud800."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Wrong("text without halves of letters", "write the letter as a whole") from None
+    if HALF.search(text):
+        raise Wrong("text without halves of letters", "write the letter as a whole")
     return text
 
 

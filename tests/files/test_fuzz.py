@@ -120,6 +120,10 @@ FOUND: dict[str, tuple[str, bytes]] = {  # each ended in another exception, or i
     "tables in tables": ("grid", GRID + b"limit = " + b"[" * 900 + b"]" * 900),
     "5,000 digits in TOML": ("grid", GRID + b"limit = " + b"9" * 5000),
     "5,000 digits in a change": ("grid", GRID + MARK + b"limit=" + b"9" * 5000),
+    "half a letter in a key": (
+        "json-lines",
+        b'{"user": 1, "item": 2, "rating": 3, "\\ud800": 1}\n',
+    ),
     "nan in a grid": ("grid", GRID + b"[params.maml]\nx = nan"),
     "a rare letter in a grid": ("grid", GRID + '[params.maml]\nx = "😀\\u007f"'.encode()),
     "a method in two lines": ("grid", GRID + b'[seeds_for]\n"a\\nb" = [1.5]'),
