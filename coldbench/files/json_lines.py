@@ -137,13 +137,7 @@ def _problem(path: Path | str, what: Unreadable) -> Problem:
 def _object(row: Row) -> dict[str, Any] | Unreadable:
     """The object of a line, its numbers as they are written."""
     try:
-        found = json.loads(
-            row.raw,
-            object_pairs_hook=_once,
-            parse_int=Digits,
-            parse_float=Digits,
-            parse_constant=_no_number,
-        )
+        found = STRICT.decode(row.raw)
     except json.JSONDecodeError as error:
         return Unreadable(row.line, error.colno, row.raw[error.pos :], f"JSON ({error.msg})", MEND)
     except (ValueError, RecursionError) as error:
@@ -176,6 +170,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> Any:
     raise Twice("JSON without NaN and Infinity")
+
+
+STRICT = json.JSONDecoder(
+    object_pairs_hook=_once, parse_int=Digits, parse_float=Digits, parse_constant=_no_number
+)
 
 
 def _at(found: dict[str, Any], name: str) -> Any:
