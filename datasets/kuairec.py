@@ -34,7 +34,7 @@ WATCHED, CATEGORIES = (
 
 @dataclass(frozen=True)
 class KuaiRec(Dataset):
-    domain = "short video"
+    domain = "video"
     licence = "CC BY-SA 4.0"
     citation = "Gao et al. 2022, arXiv:2202.10842"
     scale = (0.0, 1.0)

@@ -34,7 +34,7 @@ GROUPS = ("gender", "race", "age", "education")
 
 @dataclass(frozen=True)
 class Popquorn(Dataset):
-    domain = "social text"
+    domain = "comments"
     licence = "none stated: for use on this machine alone"
     citation = "Pei & Jurgens 2023, arXiv:2306.06826"
     scale = (1.0, 5.0)

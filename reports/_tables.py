@@ -37,10 +37,11 @@ def quality(part: Part, shots: int) -> Table:
         part.note,
         "↑ higher is better, ↓ lower is better. Chance is exact: scores drawn at random, ties in "
         "expectation. NDCG's gain is 2^g − 1, g the rating mapped to 1..5 (of likes: the like); "
-        "MAE is in rating units; AUC matched is that over pairs of items which all people think "
-        "equally good, to a tenth of a star: what is above .5 there is of the user; a pooled AUC "
-        "is that within a seed, a mean over seeds. Read no difference between methods off "
-        "overlapping intervals: the table of differences pairs them user by user.",
+        "MAE is in rating units; AUC matched is that over pairs of items which all people rate "
+        "equally well, to a tenth of a star: above .5 is what their ratings do not tell, and above "
+        "the same row at K = 0 it is of the user; a pooled AUC is that within a seed, a mean over "
+        "seeds. Read no difference between methods off overlapping intervals: the table of "
+        "differences pairs them user by user.",
         tuple(f"{metric_name(m)} {a}" for m, a in zip(metrics, arrows, strict=True)),
         groups(part, {m: tuple(by.get(c, Value("")) for c in metrics) for m, by in levels.items()}),
     )

@@ -44,8 +44,8 @@ METRICS = {
         lambda judged, _: formulas.auc(judged),
     ),
     "auc-matched": Metric(
-        "the same over pairs of items that all people think equally good, to a tenth of a star: "
-        "popularity alone earns .5 of those that tie",
+        "the same over pairs of items that all people rate equally well, to a tenth of a star: "
+        "their ratings alone earn .5 of those that tie",
         lambda judged, _: formulas.auc_matched(judged),
     ),
     "mrr": Metric(
