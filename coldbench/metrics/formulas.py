@@ -57,7 +57,7 @@ def auc(judged: Judged) -> Tensor:
 
 
 def auc_matched(judged: Judged) -> Tensor:
-    """(B,) `auc` over the pairs of a user whose items all people rate equally well: their priors are
+    """(B,) `auc` over the pairs of a user whose items all people rate equally well: priors that are
     no further apart than NEAR. Who ranks by the priors alone has .5 where they tie; what is above
     it is what those ratings do not tell: of the user, or of the text, so read it beside the
     method's own K = 0. NaN where no pair is so near, or a whole catalogue is ranked.
