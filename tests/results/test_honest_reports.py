@@ -345,7 +345,7 @@ def test_a_set_whose_users_show_no_small_difference_says_so_wherever_it_is_shown
 def test_at_a_glance_every_set_that_is_too_small_is_marked(tmp_path: Path) -> None:
     runs = [
         fake["build"](tmp_path / name, users=users, dataset=name)
-        for name, users in (("few", 6), ("many", 400))
+        for name, users in (("few", 6), ("many", 150))
     ]
     results = read(runs, resamples=50)
     table = import_module("coldbench.reports._overview").overview(results)
