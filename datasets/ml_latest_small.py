@@ -36,5 +36,5 @@ class MovieLensSmall(Dataset):
     files = (RATINGS, MOVIES)
 
     def load(self) -> tuple[Interactions, Catalogue]:
-        paths = (locate("ml-latest-small", file) for file in self.files)
-        return from_frames(*half_stars(*paths))
+        name = "ml-latest-small"
+        return from_frames(*half_stars(locate(name, RATINGS), locate(name, MOVIES)))
