@@ -26,6 +26,7 @@ from coldbench.cell import Spec
 from coldbench.dataset import Dataset
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Int, Interactions
+from coldbench.item_sums import prior
 from coldbench.leakage import leaks
 from coldbench.protocol import Protocol
 from coldbench.rolling import roles
@@ -73,7 +74,8 @@ def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     answers(made.cold).write_parquet(partial / "answers.parquet")
     _users(made, dataset, log, protocol).write_parquet(partial / "users.parquet")
     seen = made.warm.seen()
-    items = pl.DataFrame({"item": np.arange(len(seen), dtype=np.int32), "seen": seen})
+    columns = {"item": np.arange(len(seen), dtype=np.int32), "seen": seen}
+    items = pl.DataFrame(columns | {"prior": prior(made.warm)})
     items.filter(pl.col("item").is_in(made.candidates)).write_parquet(partial / "items.parquet")
     audit = [check.as_json() for check in leaks(made, protocol)]
     (partial / "leaks.json").write_text(json.dumps(audit, indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the MovieLens sets share: a log of stars and times, and a film's text on one line."""
+"""What sets of films share: a log of stars and times, and a film's text on one line."""
 
 import re
 from collections.abc import Iterable
@@ -23,6 +23,16 @@ def read_log(path: Path, separator: str, stars: Column, header: str = "") -> pl.
     named = [replace(c, name=name) for c, name in zip(columns, header.split(), strict=True)]
     log = read(Table(tuple(named), separator), path)
     return log.rename({there.name: c.name for there, c in zip(named, columns, strict=True)})
+
+
+def half_stars(ratings: Path, movies: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The log and the films of the editions that are two CSV files, 0.5 to 5 stars."""
+    log = read_log(ratings, ",", HALF_STARS, "userId movieId rating timestamp")
+    columns = (Column("movieId", "id"), Column("title"), Column("genres"))
+    films = read(Table(columns, quoted=True), movies)
+    genres = films["genres"].replace("(no genres listed)", "")
+    known = ([genre for genre in row.split("|") if genre] for row in genres)
+    return log, items_of(films["movieId"], films["title"], known)
 
 
 def items_of(

@@ -5,19 +5,17 @@ Goldberg, Roeder, Gupta & Perkins, "Eigentaste: A Constant Time Collaborative Fi
 times: a user's rows are in the order of the jokes' numbers.
 """
 
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 from scipy.sparse import csc_matrix
 
 from coldbench.dataset import Dataset, File
-from coldbench.errors import Unavailable, UserError
-from coldbench.files.archive import gunzip
+from coldbench.errors import UserError
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
+from coldbench.files.r_data import Most, read_r, require
 from coldbench.files.schema import Column, validate
 from coldbench.interactions import Catalogue, Interactions
 
@@ -32,14 +30,7 @@ RDA = File(
 )
 LOG = (Column("user", "id"), Column("item", "id"), Column("rating", "number", -9.95, 9.9))
 ITEMS = (Column("item", "id"), Column("text"))
-# What the file may hold at most: it has 4.5 MB unpacked, 5,400 objects, and strings of 1,100 bytes
-MOST_BYTES, MOST_OBJECTS, MOST_LETTERS = 16 * 2**20, 20_000, 5_000
-# The kinds it is made of. Of others a few bytes can ask rdata for all memory (byte code, sequences
-# told by their length) or for ever longer time (a call with attributes in attributes).
-KINDS = "NILVALUE SYM REF LIST CHAR INT REAL STR VEC S4 ALTREP".split(" ")
-KEPT: dict[str | bytes, Any] = dict.fromkeys(  # classes of R, as the parts they are made of
-    ("realRatingMatrix", "dgCMatrix"), lambda value, _: value
-)
+MOST = Most(16 * 2**20, 20_000, 5_000)  # it has 4.5 MB, 5,400 objects, strings of 1,100 bytes
 
 
 @dataclass(frozen=True)
@@ -53,66 +44,20 @@ class Jester(Dataset):
     files = (RDA,)
 
     def load(self) -> tuple[Interactions, Catalogue]:
-        try:
-            import rdata  # noqa: F401
-        except ImportError:
-            raise Unavailable(
-                "jester is read by a package that is not installed: pip install 'coldbench[jester]'"
-            ) from None
+        require()
         path = locate("jester", RDA)
-        try:
-            objects = _objects(path)
-            log, items = _tables(objects["Jester5k"].data, objects["JesterJokes"])
-            sound = validate(log, LOG), validate(items, ITEMS)
-        except Exception as error:  # rdata says in many ways that a file is damaged
-            what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            raise UserError(f"{path}: not R's {RDA.name} ({what}); fix: get it again") from error
-        if sound[0] is None or sound[1] is None:
+        log, items = read_r(path, MOST, _sound)
+        if log is None or items is None:
             raise UserError(
                 f"{path}: holds an id that is none or a rating outside of {self.scale[0]} to "
                 f"{self.scale[1]}; fix: get it again"
             )
-        return from_frames(sound[0], sound[1])
+        return from_frames(log, items)
 
 
-def _objects(path: Path) -> Any:
-    """R's objects by their names, within the bounds above."""
-    from rdata.conversion import convert
-    from rdata.parser import DEFAULT_ALTREP_MAP, RObjectType
-    from rdata.parser._xdr import ParserXDR
-
-    class Bounded(ParserXDR):
-        n_objects = 0
-
-        def parse_R_object(self, *args: Any, **kwargs: Any) -> Any:
-            self.n_objects += 1
-            if self.n_objects > MOST_OBJECTS:
-                raise ValueError(f"more than {MOST_OBJECTS:,} objects")
-            place = self.file.tell()
-            kind = RObjectType(self.parse_int() & 0xFF).name
-            self.file.seek(place)
-            if kind not in KINDS:
-                raise ValueError(f"an object of the kind {kind}")
-            return super().parse_R_object(*args, **kwargs)
-
-        def parse_string(self, length: int) -> bytes:
-            if length > MOST_LETTERS:
-                raise ValueError(f"a string of {length:,} bytes")
-            return super().parse_string(length)
-
-    content = path.read_bytes()
-    if content.startswith(b"\x1f\x8b"):
-        content = gunzip(path, MOST_BYTES)
-    if content[:7] not in (b"RDX2\nX\n", b"RDX3\nX\n") or len(content) > MOST_BYTES:
-        raise ValueError("no workspace in R's binary form")
-    wrapped = {b"wrap_string": DEFAULT_ALTREP_MAP[b"wrap_string"]}
-    view = memoryview(content)[7:]
-    parser = Bounded(view, expand_altrep=True, altrep_constructor_dict=wrapped)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # rdata goes on where it should not
-        parsed = parser.parse_all()
-        parser.check_complete()
-        return convert(parsed, KEPT, default_encoding="utf-8")
+def _sound(objects: Any) -> tuple[pl.DataFrame | None, pl.DataFrame | None]:
+    log, items = _tables(objects["Jester5k"].data, objects["JesterJokes"])
+    return validate(log, LOG), validate(items, ITEMS)
 
 
 def _tables(ratings: Any, jokes: Any) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -9,13 +9,11 @@ film wrote them.
 from dataclasses import dataclass
 
 from coldbench.dataset import Dataset, File
-from coldbench.files.delimited import Table, read
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
-from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
-from ._movies import HALF_STARS, items_of, read_log
+from ._movies import half_stars
 
 RATINGS = File(
     "ratings.csv",
@@ -38,10 +36,5 @@ class MovieLensSmall(Dataset):
     files = (RATINGS, MOVIES)
 
     def load(self) -> tuple[Interactions, Catalogue]:
-        ratings = locate("ml-latest-small", RATINGS)
-        log = read_log(ratings, ",", HALF_STARS, "userId movieId rating timestamp")
-        columns = (Column("movieId", "id"), Column("title"), Column("genres"))
-        films = read(Table(columns, quoted=True), locate("ml-latest-small", MOVIES))
-        genres = films["genres"].replace("(no genres listed)", "")
-        known = ([genre for genre in row.split("|") if genre] for row in genres)
-        return from_frames(log, items_of(films["movieId"], films["title"], known))
+        name = "ml-latest-small"
+        return from_frames(*half_stars(locate(name, RATINGS), locate(name, MOVIES)))

@@ -9,10 +9,6 @@ where it has none. Users are numbers in the order of their first row: no name is
 the name of an asset.
 """
 
-import html
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +20,8 @@ from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
+
+from ._trades import WORDS, assets_of, one_line
 
 TRADES = File(
     "all_transactions.csv",
@@ -38,8 +36,6 @@ RATINGS = {"Purchase": 1.0, "Sale (Partial)": 0.0, "Sale (Full)": 0.0}
 NEITHER = ("Exchange", "N/A")  # N/A: a filing on paper
 OPTION = "Stock Option"
 UNKNOWN = ("--", "N/A")  # no ticker
-MARKUP = re.compile(r"<[^<>]*>")
-NAMES = re.compile(r"[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True)
@@ -70,8 +66,11 @@ def read_trades(path: Path) -> pl.DataFrame:
     )
     table = read(Table(columns, quoted=True), path)
     numbers = {name: str(n) for n, name in enumerate(table["senator"].unique(maintain_order=True))}
-    told = table.select("asset_description", "senator").iter_rows()
-    return table.with_columns(text=pl.Series([_text(asset, name) for asset, name in told])).select(
+    text = [
+        one_line(asset, (word for word in WORDS.findall(name) if word != "III"))
+        for asset, name in table.select("asset_description", "senator").iter_rows()
+    ]
+    return table.with_columns(text=pl.Series(text, dtype=pl.String)).select(
         "text",
         "asset_type",
         "type",
@@ -79,26 +78,3 @@ def read_trades(path: Path) -> pl.DataFrame:
         item=pl.when(pl.col("ticker").is_in(UNKNOWN)).then("text").otherwise("ticker"),
         time="transaction_date",
     )
-
-
-def assets_of(trades: Iterable[tuple[str, str, str]]) -> pl.DataFrame:
-    """A row an asset: item, what is said of it most often, and as tag its type where one is told.
-
-    trades: item, text and type of the asset.
-    """
-    texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    types: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for item, told, kind in trades:
-        texts[item][told] += 1
-        types[item].update([kind] if kind else [])
-    text = [told.most_common(1)[0][0] for told in texts.values()]
-    tags = [[kind for kind, _ in types[item].most_common(1)] for item in texts]
-    column = pl.Series(tags, dtype=pl.List(pl.String))
-    return pl.DataFrame({"item": list(texts), "text": text, "tags": column})
-
-
-def _text(asset: str, senator: str) -> str:
-    """One line without markup, and without the names of who trades in it."""
-    line = " ".join(html.unescape(MARKUP.sub(" ", asset)).split())
-    names = "|".join(name for name in NAMES.findall(senator) if name != "III")
-    return re.sub(rf"\b({names})\b", "...", line, flags=re.IGNORECASE) if names else line

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Users
+from coldbench.item_sums import residuals
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,7 @@ class Warm:
     def of(cls, warm: Users, device: torch.device, user_damping: float = 3) -> "Warm":
         if warm.unseen:
             return cls._of_likes(warm, device)
-        log, labels = warm.log, warm.labels.astype(np.float64)
-        mean = float(labels.mean()) if len(labels) else 0.5
-        per_user = np.bincount(log.users, labels, log.n_users)
-        own = (per_user + user_damping * mean) / (log.counts + user_damping)
-        sums = np.bincount(log.items, labels - own[log.users], log.n_items)
-        counts = np.bincount(log.items, minlength=log.n_items)
+        mean, counts, sums = residuals(warm, user_damping)
         as_tensor = [torch.from_numpy(x.astype(np.float32)).to(device) for x in (counts, sums)]
         return cls(mean, *as_tensor)
 

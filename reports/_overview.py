@@ -4,7 +4,7 @@ from coldbench.results.paired import BASELINE, OWN_ZERO_SHOT
 from coldbench.results.results import Results
 
 from ._costs import cost
-from ._setting import SettingResults, level, settings
+from ._setting import TOO_SMALL, SettingResults, level, settings
 from ._values import Row, Table, Value, difference, metric_name, point
 
 
@@ -49,7 +49,11 @@ def _row(setting: SettingResults) -> Row | None:
             point(chance["value"][0] if len(chance) else None),
             difference(by.get(BASELINE)),
             difference(by.get(OWN_ZERO_SHOT)),
-            Value(moved["verdict"][0] if len(moved) else ""),
+            Value(_verdict(setting, moved["verdict"][0] if len(moved) else "")),
             Value("" if ms is None else f"{ms:.2g}", ms),
         ),
     )
+
+
+def _verdict(setting: SettingResults, told: str) -> str:
+    return "; ".join(filter(None, (told, TOO_SMALL if setting.is_too_small else "")))

@@ -9,6 +9,7 @@ import polars as pl
 from coldbench.cell import Cell
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import BASELINE
+from coldbench.results.resolution import COARSE, smallest
 from coldbench.results.results import Results
 from coldbench.results.rounding import plain
 
@@ -16,6 +17,7 @@ from ._values import Row, Value, metric_name, span
 
 BASELINES = ("chance", "random", "constant", "popularity", "user-mean", "user-median", BASELINE)
 FIRST = "reference rows"
+TOO_SMALL = "too small to judge"  # of a setting whose users cannot show a difference of COARSE
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,15 @@ class SettingResults:
         last = levels.filter(pl.col("shots") == self.max_shots)
         return last.sort("value", descending=better, maintain_order=True)
 
+    @cached_property
+    def detectable(self) -> float | None:
+        """The smallest difference in the headline metric that this many users could show."""
+        return smallest(self.of(self.results.gains), self.results.headline)
+
+    @property
+    def is_too_small(self) -> bool:
+        return self.detectable is not None and self.detectable > COARSE
+
     @property
     def note(self) -> str:
         """What every caption says: protocol, users, seeds, interval, resolution."""
@@ -105,16 +116,12 @@ class SettingResults:
             return f"{self.protocol}; no cell is done."
         users, seeds = (int(levels[name].max()) for name in ("users", "seeds"))  # type: ignore[arg-type]
         cold = self.of(self.results.users).get_column("user").n_unique()
-        top = self.of(
-            self.results.gains, metric=self.results.headline, shots=self.max_shots,
-            against=BASELINE,
-        ).filter(pl.col("detectable") > 0)  # fmt: skip
         resolution = ""
-        if not top.is_empty():
-            smallest = plain(float(top["detectable"].median()))  # type: ignore[arg-type]
+        if self.detectable is not None:
             resolution = (
                 f" Smallest difference to {BASELINE} this run could detect (80 % power at 5 %, "
-                f"median method): {smallest} {metric_name(self.results.headline)}."
+                f"median method): {plain(self.detectable)} {metric_name(self.results.headline)}"
+                f"{f', above {plain(COARSE)}: {TOO_SMALL}' if self.is_too_small else ''}."
             )
         intervals = (
             "no interval, since one user says nothing of others" if cold < 2

@@ -5,10 +5,11 @@ from typing import Any
 from coldbench.cell import UNDONE
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
+from coldbench.results.resolution import COARSE
 from coldbench.results.rounding import plain
 
 from ._costs import NOTHING, cost, idle
-from ._setting import BASELINES, SettingResults
+from ._setting import BASELINES, TOO_SMALL, SettingResults
 from ._values import metric_name, p_value, span
 
 
@@ -33,6 +34,17 @@ def summary(setting: SettingResults) -> list[str]:
         *_cost(setting, best["method"]),
         *_field(setting, shots, len(ranked)),
         *_gaps(setting),
+        *_coarse(setting),
+    ]
+
+
+def _coarse(setting: SettingResults) -> list[str]:
+    if setting.detectable is None or not setting.is_too_small:
+        return []
+    least = plain(setting.detectable)
+    return [
+        f"These users are {TOO_SMALL} by: they could show a difference of {least} "
+        f"or more, where methods seldom differ by {plain(COARSE)}."
     ]
 
 

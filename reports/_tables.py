@@ -14,7 +14,7 @@ from ._detail_tables import closer
 from ._setting import SettingResults, groups, level
 from ._values import Row, Table, Value, difference, metric_name
 
-QUALITY = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
+QUALITY = "ndcg@10 ndcg@5 auc auc-matched auc-pooled accuracy f1 mrr mae log-loss ece".split()
 
 
 def tables(setting: SettingResults) -> list[Table]:
@@ -38,9 +38,11 @@ def quality(setting: SettingResults, shots: int) -> Table:
         setting.note,
         "↑ higher is better, ↓ lower is better. Chance is exact: scores drawn at random, ties in "
         "expectation. NDCG's gain is 2^g − 1, g the rating mapped to 1..5 (of likes: the like); "
-        "MAE is in rating units; a pooled AUC is that within a seed, a mean over seeds. Read no "
-        "difference between methods off overlapping intervals: the table of differences pairs "
-        "them user by user.",
+        "MAE is in rating units; AUC matched is that over pairs of items which all people rate "
+        "equally well, to a tenth of a star: above .5 is what their ratings do not tell, and above "
+        "the same row at K = 0 it is of the user; a pooled AUC is that within a seed, a mean over "
+        "seeds. Read no difference between methods off overlapping intervals: the table of "
+        "differences pairs them user by user.",
         tuple(f"{metric_name(m)} {a}" for m, a in zip(metrics, arrows, strict=True)),
         groups(
             setting, {m: tuple(by.get(c, Value("")) for c in metrics) for m, by in levels.items()}

@@ -8,7 +8,8 @@ from coldbench.results.paired import ALPHA
 from coldbench.results.rounding import plain
 
 NAMES = {
-    "auc": "AUC per user", "auc-pooled": "AUC pooled", "accuracy": "accuracy", "f1": "F1",
+    "auc": "AUC per user", "auc-pooled": "AUC pooled", "auc-matched": "AUC matched",
+    "accuracy": "accuracy", "f1": "F1",
     "mae": "MAE", "rmse": "RMSE", "log-loss": "log-loss", "ece": "ECE", "precision": "precision",
     "recall": "recall",
 }  # fmt: skip

@@ -105,7 +105,8 @@ def _here(name: str) -> bool:
 def show(room: str, found: list[dict[str, Any]]) -> None:
     """A table of one line a row: what does not fit a terminal's width is cut; in a pipe nothing."""
     columns = ("name", *COLUMNS[room])
-    table = [columns, *(tuple(_word(row.get(c, "")) for c in columns) for row in found)]
+    heads = tuple("in the log" if c == "interactions" else c for c in columns)  # 80 columns
+    table = [heads, *(tuple(_word(row.get(c, "")) for c in columns) for row in found)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     width = _width()
     for row in table:

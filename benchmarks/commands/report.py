@@ -1,10 +1,13 @@
 """`coldbench report`: the files of each format that was asked for, from one run or several."""
 
+import sys
 from pathlib import Path
 
 from coldbench import registry
 from coldbench.errors import unknown
+from coldbench.results.resolution import too_small
 from coldbench.results.results import DEFAULT_METRICS, read
+from coldbench.results.rounding import plain
 
 from .. import run_names
 from .command import document, one_document
@@ -28,6 +31,12 @@ def report(
                 written.append(str(path))
                 if path.parent == folder:
                     print(path)
+        for dataset, protocol, least in too_small(results):
+            print(
+                f"coldbench: {dataset}, {protocol} is too small to judge: only a difference of "
+                f"{plain(least)} or more would be shown; add seeds, or take a larger set",
+                file=sys.stderr,
+            )
     if as_json:
         document({"report": str(folder), "metrics": measured, "files": written})
     return folder / "index.html"

@@ -21,6 +21,7 @@ from coldbench.dataset import LabelScale
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Episodes
 from coldbench.errors import Unavailable, UserError, first_line
+from coldbench.item_sums import prior
 from coldbench.method import Space, from_params
 from coldbench.metrics.compute import parse_metric, per_user
 from coldbench.metrics.predictions import rank_predictions
@@ -150,11 +151,8 @@ def _same(searched: Sequence[Study], metric: str, folder: Path) -> None:
     now = {study.spec.name: {"metric": metric, **asdict(study.spec)} for study in searched}
     for name, mine in now.items():
         other = before.get(name) or next(iter(before.values()), mine)
-        shared = (
-            set(mine)
-            - {"files"}
-            - (set() if name in before else {"method", "row", "params", "code"})
-        )
+        own = set() if name in before else {"method", "row", "params", "code"}
+        shared = set(mine) - {"files"} - own
         apart = sorted(key for key in shared if json.loads(json.dumps(mine[key])) != other[key])
         if apart:
             raise UserError(
@@ -212,14 +210,13 @@ class Bench:
         """(B,) the metric of each evaluated valid user, a mean over the protocol's K."""
         method = from_params(registry.find("methods", spec.method), spec.method, params)
         meta_train(method, self.split, self.items, Seeds.of(spec.seed, self.protocol.vary))
-        by_shots = []
+        by_shots, expected = [], torch.from_numpy(prior(self.split.warm))
         for shots in self.protocol.shots:
             parts = []
             for scored in predict(method, self.split.cold, shots, self.items.device):
                 query = scored.batch.query
-                predictions = rank_predictions(
-                    scored.scores, query.labels, query.mask, **asdict(self.scale)
-                )
+                facts = {**asdict(self.scale), "prior": expected[query.items]}
+                predictions = rank_predictions(scored.scores, query.labels, query.mask, **facts)
                 parts.append(per_user(self.metric, predictions))
             by_shots.append(torch.cat(parts))
         return torch.stack(by_shots).mean(0).numpy()

@@ -14,14 +14,16 @@ import tarfile
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from coldbench.errors import UserError
-from coldbench.files.archive_members import CHUNK, LIMITS, Limits, Member, members
+from coldbench.files.archive_members import CHUNK, LIMITS, PACKED, Limits, Member, members
 
 TORN = (  # what the standard library says of an archive that is damaged, or made to be
     zipfile.BadZipFile,
@@ -80,9 +82,22 @@ def extract_all(archive: Path, folder: Path, limits: Limits = LIMITS) -> list[Pa
 
 def gunzip(path: Path, limit: int = 4 * 2**30) -> bytes:
     """What a `.gz` holds, `limit` bytes at most."""
+    return _unpacked(path, gzip.open, limit)
+
+
+def unpack(path: Path, limit: int) -> bytes:
+    """What a file packed by gzip, bzip2 or xz holds, or one that is not packed, `limit` bytes at
+    most."""
+    with path.open("rb") as source:
+        head = source.read(8)
+    opener = next((opener for magic, opener in PACKED if head.startswith(magic)), io.open)
+    return _unpacked(path, partial(opener, mode="rb"), limit)
+
+
+def _unpacked(path: Path, opener: Callable[[Path], Any], limit: int) -> bytes:
     allowed = min(limit, LIMITS.bytes_of(path))
     whole = io.BytesIO()
-    with _sound(path), gzip.open(path) as source:
+    with _sound(path), opener(path) as source:
         if not path.stat().st_size:
             raise EOFError("it is empty")
         while block := source.read(CHUNK):

@@ -43,6 +43,11 @@ METRICS = {
         "chance that a like of the user outscores a dislike; a tie counts half",
         lambda pred, _: formulas.auc(pred),
     ),
+    "auc-matched": Metric(
+        "the same over pairs of items that all people rate equally well, to a tenth of a star: "
+        "their ratings alone earn .5 of those that tie",
+        lambda judged, _: formulas.auc_matched(judged),
+    ),
     "mrr": Metric(
         "one over the rank of the user's first like",
         formulas.reciprocal_rank,

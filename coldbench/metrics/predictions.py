@@ -27,6 +27,7 @@ class Predictions:
     candidates: Tensor  # (B,) int64, how many items were ranked
     like_at: float  # a score above this predicts a like
     span: float  # width of the rating scale: MAE and RMSE are in rating units
+    prior: Tensor | None = None  # (B, Q) the labels that all people together lead to expect
 
     @property
     def predicted_positive(self) -> Tensor:
@@ -78,11 +79,13 @@ def rank_predictions(  # noqa: PLR0913
     graded: bool = True,
     ranks: tuple[Tensor, Tensor] | None = None,
     candidates: Tensor | None = None,
+    prior: Tensor | None = None,
 ) -> Predictions:
     """(B, Q) scores beside their labels, and how many candidates score above and the same.
 
     The query's items are ranked among themselves; where `ranks` = (above, tied), each (B, Q), and
     `candidates` (B,) are given, they stand in a longer list whose other items are worth nothing.
+    `prior` (B, Q): the expected label of each item, NaN where none is known.
     `graded`: labels are ratings, not likes. A score that is not finite has no rank: a ValueError.
     """
     if (ranks is None) != (candidates is None):
@@ -105,7 +108,10 @@ def rank_predictions(  # noqa: PLR0913
     like_at = torch.tensor(like_at, dtype=scores.dtype, device="cpu").item()
     relevant = (labels > like_at) & mask
     count = mask.sum(1) if candidates is None else candidates
-    return Predictions(score, label, worth, relevant, mask, above, tied, count, like_at, span)
+    expected = None if prior is None else prior.double()
+    return Predictions(
+        score, label, worth, relevant, mask, above, tied, count, like_at, span, expected
+    )
 
 
 def slices(mask: Tensor) -> Iterator[slice]:

@@ -39,8 +39,8 @@ from coldbench.results.setting import Analysis, Setting, headline
 from coldbench.results.trials import curve, read_trials
 
 DEFAULT_METRICS = tuple(
-    "ndcg@10 ndcg@5 ndcg-binary@5 auc auc-pooled accuracy f1 precision recall mrr hit@5 recall@5 "
-    "mae rmse log-loss ece".split()
+    "ndcg@10 ndcg@5 ndcg-binary@5 auc auc-matched auc-pooled accuracy f1 precision recall mrr "
+    "hit@5 recall@5 mae rmse log-loss ece".split()
 )
 # frame -> the module that makes it: a new one is a file and a line
 ANALYSES: dict[str, Analysis] = {

@@ -82,13 +82,26 @@ def read_user_scores(
     """A method's done cells, one a seed, by number of shots. `metrics` are those per user; `name`
     is that of the cells' file, "scores" or a control's, "swapped" or "shuffled"."""
     order = ["shots", "seed", "user", "item"]
-    seeds = [cell.scores(name).with_columns(seed=pl.lit(cell.spec.seed)) for cell in cells]
+    seeds = [
+        _expected(cell, cell.scores(name)).with_columns(seed=pl.lit(cell.spec.seed))
+        for cell in cells
+    ]
     rows = pl.concat(seeds).sort(order, maintain_order=True)
     keys, items, predictions = pad_to_matrix(rows, order[:3], cells[0].facts)
     values = [np.zeros(len(keys)), *(per_user(m, predictions).numpy() for m in metrics)]
     seed, user, shots = (keys[key].to_numpy().astype(np.int64) for key in ("seed", "user", "shots"))
     every = UserScores(seed, user, items, predictions, np.stack(values, 1)[:, 1:])
     return {int(k): every.take(np.flatnonzero(shots == k)) for k in np.unique(shots)}
+
+
+def _expected(cell: Cell, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the prior of each item, NaN where the split does not tell it."""
+    try:
+        told = pl.read_parquet(cell.split / "items.parquet", columns=["item", "prior"])
+    except (OSError, pl.exceptions.PolarsError):
+        return rows.with_columns(prior=pl.lit(float("nan")))
+    joined = rows.join(told, "item", "left", maintain_order="left")
+    return joined.with_columns(pl.col("prior").fill_null(float("nan")))
 
 
 def pad_to_matrix(
@@ -123,5 +136,6 @@ def pad_to_matrix(
         graded=facts["graded"],
         ranks=ranks,
         candidates=candidates,
+        prior=padded("prior") if "prior" in rows.columns else None,
     )
     return users, padded("item").numpy().astype(np.int64), predictions

@@ -415,7 +415,7 @@ def test_a_damaged_file_of_r_is_named(
 
 def test_without_rdata_jester_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rdata", None)
-    with pytest.raises(Unavailable, match=r"pip install 'coldbench\[jester\]'"):
+    with pytest.raises(Unavailable, match=r"pip install 'coldbench\[r\]'"):
         load("jester")
 
 

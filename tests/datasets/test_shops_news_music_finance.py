@@ -1,4 +1,4 @@
-"""Loaders of shops, portals, news, music and finance, on made-up files of the published form.
+"""Loaders of shops, portals, news, music, finance and comments, on made-up files of their form.
 
 With COLDBENCH_TEST_DATA, a folder of the originals, the counts of the originals too.
 """
@@ -22,6 +22,9 @@ from coldbench.interactions import SECOND, Catalogue, Interactions
 
 Row = tuple[int, str, float, float | None]  # user, item, rating, time
 DAY = 86_400
+HOUSE = (
+    "disclosure_year,disclosure_date,transaction_date,owner,ticker,asset_description,type,amount"
+)
 NAMED = "transaction_date,owner,ticker,asset_description,asset_type,type,amount,comment,senator"
 PUBLISHED = {
     "coat": {
@@ -117,6 +120,30 @@ PUBLISHED = {
             "11/09/2020,Spouse,POND,Pond & Reed Inc.,,Sale (Full),$1 - $2,--,Zed Q Fernweh III,h\n"
             "12/31/2012,Spouse,REED,Reed Corp. (NYSE),,Sale (Full),$1 - $2,--,Ann Zweig,https://2\n"
             "12/31/2012,Spouse,REED,Reed Corp. (NYSE),,Purchase,$1 - $2,--,Ann Zweig,https://2\n"
+        ),
+    },
+    "house-trades": {
+        "all_transactions.csv": (
+            f"{HOUSE},representative,district,ptr_link,cap_gains_over_200_usd\n"
+            '2021,10/04/2021,2020-11-10,joint,POND,Pond & Reed plc,purchase,"$1,001 - $15,000",'
+            "Hon. Zed E Hon Fernweh,NC05,https://1,False\n"
+            "2021,10/04/2021,2020-11-12,,--,Moss (2020 Trust FBO Fernweh Children),purchase,"
+            '"$1,001 -",Hon. Zed E. Fernweh,NC05,https://1,False\n'
+            "2021,10/04/2021,0009-06-09,,REED,Reed Corp.,purchase,$1,Hon. Ann Zweig,ME01,h,True\n"
+            "2021,10/04/2021,20221-11-18,,REED,Reed Corp.,purchase,$1,Hon. Ann Zweig,ME01,h,True\n"
+            "2021,10/04/2021,2020-11-10,--,PONd,Pond & Reed,sale_full,$1,None Zed Fernweh,NC05,h,\n"
+            "2021,10/04/2021,2020-11-11,,POND,Pond Puts at $9,purchase,$1,Hon. Ann Zweig,ME01,h,\n"
+            "2021,10/04/2021,2020-11-11,,REED,Reed Corp.,exchange,$1,Hon. Ann Zweig,ME01,h,\n"
+            '2021,10/04/2021,2020-11-12,,REED,Reed Note Call,sale_partial,$1,"Hon. Ann ""A"" '
+            'Zweig",ME01,h,False\n'
+        ),
+    },
+    "popquorn": {
+        "raw_data.csv": (
+            "instance_id,user_id,text,offensiveness,gender,race,age,occupation,education\n"
+            '530,10,"A ""deep""  pond, is it?",1.0,Man,White,35-39,Unemployed,College degree\n'
+            "1280,9,Moss.,5.0,Woman,Asian,>65,Retired,Other\n"
+            "1280,10,Moss.,2.0,Man,White,35-39,Unemployed,College degree\n"
         ),
     },
 }
@@ -334,6 +361,43 @@ def test_no_senators_name_is_kept(place: Any) -> None:
         assert name not in repr((log, assets))
 
 
+def test_a_member_of_the_house_is_one_however_written_and_rows_without_a_date_are_left_out(
+    place: Any,
+) -> None:
+    place("house-trades")
+    log, assets = load("house-trades")
+    november, moss = 18_576 * DAY, "Moss (2020 Trust FBO ... Children)"
+    assert rows(log, assets) == [
+        (0, "POND", 0.0, november),
+        (0, moss, 1.0, november + 2 * DAY),
+        (1, "REED", 0.0, november + 2 * DAY),
+    ], "neither options, nor exchanges, nor 0009-06-09 and 20221-11-18"
+    assert log.duplicates == 1
+    assert assets.text == ("Pond & Reed plc", moss, "Reed Note Call")
+
+
+def test_comments_of_popquorn_are_rated_by_people_whose_groups_are_known(place: Any) -> None:
+    place("popquorn")
+    log, comments = load("popquorn")
+    assert rows(log, comments) == [
+        (0, "1280", 5.0, None),
+        (1, "530", 1.0, None),
+        (1, "1280", 2.0, None),
+    ]
+    assert comments.text == ('A "deep" pond, is it?', "Moss.")
+    people = registry.find("datasets", "popquorn")().people()
+    assert people.rows() == [
+        ("Woman", "Asian", ">65", "Other"),
+        ("Man", "White", "35-39", "College degree"),
+    ], "9 stands before 10, as in the log"
+
+
+def test_two_texts_of_a_comment_are_named(place: Any) -> None:
+    place("popquorn", ("1280,9,Moss", "1280,9,Fern"))
+    with pytest.raises(UserError, match="item 1280 has more than one text; fix"):
+        load("popquorn")
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [
@@ -382,6 +446,11 @@ def test_no_senators_name_is_kept(place: Any) -> None:
         ),
         ("senate-trades", "Purchase,$1 - $2,,Zed", "Gift,$1 - $2,,Zed", r"csv:2:45: value 'Gift'"),
         ("senate-trades", "10/01/2012", "2012-10-01", r"csv:7:1: value '2012-10-01', .*%m/%d/%Y"),
+        ("house-trades", "2021,2020-11-11,,REED", "2021,0010-11-11,,REED", r"csv:8:17: .*0010-11"),
+        ("house-trades", "exchange", "gift", r"csv:8:45: value 'gift', .*one of purchase"),
+        ("house-trades", "None Zed Fernweh", "", r"csv:6:61: value '', expected an id"),
+        ("popquorn", "Moss.,5.0", "Moss.,6.0", r"raw_data\.csv:3:14: value '6\.0', .*from 1 to 5"),
+        ("popquorn", "1280,9", "1280,nine", r"raw_data\.csv:3:6: value 'nine', .*whole number"),
         ("senate-trades", ",Bo Paper,", ",,", r"all_transactions\.csv:7:97: value '', .*an id"),
     ],
 )
@@ -404,7 +473,9 @@ def test_an_empty_file_is_named(place: Any, name: str) -> None:
         load(name)
 
 
-ORIGINALS = ["coat", "amazon-beauty", "msweb", "lastfm", "senate-trades"]
+ORIGINALS = [
+    *("coat", "amazon-beauty", "msweb", "lastfm", "senate-trades", "house-trades", "popquorn")
+]
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
@@ -443,7 +514,7 @@ def test_the_original_has_the_counts_that_are_said_of_it(originals: Any, name: s
     log, items = dataset.load()
     counts = f"{log.n_users:,} users, {len(items):,} items, {len(log):,}"
     assert dataset.size.rpartition(" ")[0].removesuffix(" play") == counts
-    twice = {"coat": 366, "senate-trades": 4_746}
+    twice = {"coat": 366, "senate-trades": 4_746, "house-trades": 7_789}
     assert log.duplicates == twice.get(name, 0)
     low = dataset.scale[0] if dataset.explicit else dataset.scale[1]
     assert (log.ratings.min(), log.ratings.max()) == (low, dataset.scale[1])
@@ -462,6 +533,21 @@ def test_the_original_of_the_senate_has_66_names_and_27_who_trade_in_10_assets(
     assert (traded["user"].n_unique(), traded["item"].n_unique()) == (51, 2_122)
     assets = traded.group_by("user").agg(pl.col("item").n_unique())["item"]
     assert (assets >= 10).sum() == 27
+
+
+def test_the_original_of_the_house_has_178_names_of_163_people_and_five_rows_without_a_date(
+    originals: Any,
+) -> None:
+    path = originals("house-trades") / "all_transactions.csv"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    rows = module("house-trades").read_trades(path)
+    assert (rows.height, rows["user"].n_unique(), rows["time"].null_count()) == (14_180, 163, 5)
+    assert rows["type"].eq("purchase").sum() == 7_371
+    written = pl.read_csv(path, infer_schema=False)
+    assets = written.group_by("representative").agg(pl.col("asset_description").n_unique())
+    told = assets["asset_description"]
+    assert (len(told), (told >= 10).sum(), (told >= 30).sum()) == (178, 97, 58)
 
 
 def test_the_original_of_far_trans_has_806_assets(originals: Any) -> None:

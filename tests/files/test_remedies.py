@@ -101,7 +101,7 @@ CASES: dict[str, tuple[str, bytes, str]] = {  # file, what stands in it, what is
     "no user": ("log.csv", LOG.replace("user", "member").encode(), "user=member"),
     "no item": ("log.csv", LOG.replace("item", "which of 3").encode(), "'item=which of 3'"),
     "a number for a name": ("log.csv", LOG.replace("user", "7").encode(), "'user=\"7\"'"),
-    "JSON lines": ("log.jsonl", rows_of_json(lines=True), "read_ndjson"),
+    "JSON lines called JSON": ("log.json", rows_of_json(lines=True), "read_ndjson"),
     "JSON lines called JSON, packed": (
         "log.json.gz",
         gzip.compress(rows_of_json(lines=True)),

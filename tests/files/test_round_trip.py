@@ -1,6 +1,7 @@
 """What is written in a format is what is read of it, for every format that has a reader."""
 
 import gzip
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -59,6 +60,9 @@ OWN: dict[str, Callable[[Log, Path], object]] = {
         gzip.compress(table(log, ",", HEADER).encode())
     ),
     "log.parquet": parquet,
+    "log.jsonl": lambda log, path: path.write_text(
+        "".join(json.dumps(dict(zip(HEADER.split(","), row, strict=True))) + "\n" for row in log)
+    ),
     "log.inter": lambda log, path: path.write_text(table(log, "\t", TYPED)),
 }
 
@@ -68,7 +72,9 @@ OWN: dict[str, Callable[[Log, Path], object]] = {
 @given(log=logs)
 def test_a_log_of_ones_own(name: str, log: Log, tmp_path: Path) -> None:
     OWN[name](log, tmp_path / name)
-    loader = {".parquet": "parquet", ".inter": "recbole"}.get(Path(name).suffix, "csv")
+    loader = {".parquet": "parquet", ".inter": "recbole", ".jsonl": "json-lines"}.get(
+        Path(name).suffix, "csv"
+    )
     try:
         read, items = registry.find("datasets", loader)(path=str(tmp_path / name)).load()
     except OneClass as error:  # it is read, and cannot be run

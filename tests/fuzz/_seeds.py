@@ -37,6 +37,12 @@ NEWS = "N12\tnews\tweather\tRain\tIt rains.\thttps://n\t[]\t[]\nN7\tfood\tsoup\t
 # A dataset (behind a dot: which of its editions) -> its files; where no folder is named, its own
 TEXTS: dict[str, dict[str, str]] = {
     "csv": {"log.csv": LOG, "items.csv": ITEMS},
+    "json-lines": {
+        "log.jsonl": '{"user": "u1", "item": 1, "rating": 4.5, "time": 1260759144, "x": {"y": 1}}\n'
+        '{"user": 7, "rating": 1, "item": "2", "time": 1260759145.5}\n',
+        "i.jsonl": '{"item": 1, "title": "Salt, \\"or\\" R\\u00f6pe", "genres": ["Drama", "Sea"]}\n'
+        '{"item": "2", "title": null, "genres": "Sea|Pond"}\n',
+    },
     "recbole": {
         "log.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
         "a\t1\t4.5\t1260759144\nb\t2\t1\t1260759145\n",
@@ -120,6 +126,70 @@ TEXTS: dict[str, dict[str, str]] = {
         "Sale (Full),$1 - $2,,Zed Q Fernweh III,https://1\n"
         "11/13/2020,Self,N/A,,,N/A,$1 - $2,,Ann Fen,https://1\n",
     },
+    "house-trades": {
+        "all_transactions.csv": "disclosure_year,disclosure_date,transaction_date,owner,ticker,"
+        "asset_description,type,amount,representative,district,ptr_link,cap_gains_over_200_usd\n"
+        '2021,10/04/2021,2021-09-27,joint,POND,Pond plc,purchase,"$1,001 -",Hon. Zed Q Fernweh,'
+        "NC05,https://1,False\n"
+        "2021,10/04/2021,0009-06-09,,MOSS,Moss plc,purchase,$1,None Zed Fernweh,NC05,h,False\n"
+        "2021,10/04/2021,2021-09-27,--,--,Fernweh Farms,sale_full,$1,None Zed Fernweh,NC05,h,True\n"
+        "2021,10/04/2021,2021-09-27,,POND,Pond - PUT @ $9,purchase,$1,Hon. Ann Fen,NC06,h,False\n",
+    },
+    "popquorn": {
+        "raw_data.csv": "instance_id,user_id,text,offensiveness,gender,race,age,occupation,"
+        'education\n530,0,"A pond, ""deep""",1.0,Man,White,35-39,Retired,Other\n'
+        "1280,0,Moss,5.0,Man,White,35-39,Retired,Other\n"
+        "1280,10,Moss,2.0,Woman,Asian,>65,Student,\n",
+    },
+    **{
+        name: {
+            "ratings.csv": "userId,movieId,rating,timestamp\n11,10,5.0,1000000200\n"
+            "2,7,0.5,1000000100\n",
+            "movies.csv": 'movieId,title,genres\n7,"Lantern, The (1971)",Drama|Fantasy\n'
+            '10,"""Quoted"" Pond (1999)",(no genres listed)\n',
+        }
+        for name in ("ml-20m", "ml-25m", "ml-32m")
+    },
+    "movietweetings": {
+        "ratings.dat": "1::0114508::8::1381006850\n2::0102358::0::1371884848\n",
+        "movies.dat": "0114508::Species (1995)::Action|Horror\n0102358::Léon, The (1991)::\n",
+    },
+    "gowalla": {
+        "loc-gowalla_totalCheckins.txt.gz": "0\t2010-10-19T23:55:27Z\t30.2359091167\t"
+        "-97.7951395833\t22847\n10\t2010-10-18T22:17:43Z\t30.2691029532\t-97.7493953705\t420315\n",
+    },
+    "kuairec": {
+        "small_matrix.csv": "user_id,video_id,play_duration,video_duration,time,date,timestamp,"
+        "watch_ratio\n14,148,4381,6067,2020-07-05 05:27:48.378,20200705.0,1593898068.378,0.72\n"
+        "14,183,11635,6100,2020-07-05 05:28:00.057,20200705.0,1593898080.057,2.5\n"
+        "19,183,11635,6100,,,,1.9\n",
+        "item_categories.csv": 'video_id,feat\n148,[8]\n183,"[27, 9]"\n',
+    },
+    "amazon-2023": {
+        "All_Beauty.jsonl.gz": '{"rating": 5.0, "title": "Soft", "text": "", "images": [], "asin": '
+        '"B1", "parent_asin": "B0", "user_id": "AGKH", "timestamp": 1588687728923, '
+        '"helpful_vote": 0, "verified_purchase": true}\n{"rating": 1.0, "parent_asin": "B2", '
+        '"user_id": "AFSK", "timestamp": 1588615855070}\n',
+        "meta_All_Beauty.jsonl.gz": '{"main_category": "All Beauty", "title": "Spray", "price": '
+        'null, "store": "Pond", "details": {"UPC": "1"}, "parent_asin": "B0"}\n'
+        '{"main_category": null, "title": "Moss", "store": null, "parent_asin": "B2"}\n',
+    },
+    "goodreads": {
+        "goodreads_interactions_poetry.json.gz": '{"user_id": "8842", "book_id": "1384", '
+        '"review_id": "1bad", "is_read": true, "rating": 4, "review_text_incomplete": "", '
+        '"date_added": "Wed May 09 09:33:44 -0700 2007", "read_at": ""}\n{"user_id": "99", '
+        '"book_id": "7", "rating": 0, "date_added": "Wed May 09 09:33:44 -0700 2007"}\n',
+        "goodreads_books_poetry.json.gz": '{"title": "The Pond", "publication_year": "1997", '
+        '"authors": [{"author_id": "5", "role": ""}], "book_id": "1384"}\n'
+        '{"title": "Moss", "publication_year": "", "book_id": "7"}\n',
+    },
+    "yelp": {
+        "yelp_academic_dataset_review.json": '{"review_id":"KU","user_id":"mh_","business_id":"XQ",'
+        '"stars":3.0,"useful":0,"text":"So","date":"2018-07-07 22:09:11"}\n',
+        "yelp_academic_dataset_business.json": '{"business_id":"XQ","name":"Pond","city":"Reed",'
+        '"attributes":{"WiFi":"no"},"categories":"Bars, Food","hours":null}\n'
+        '{"business_id":"MT","name":"Moss","city":"","categories":null}\n',
+    },
     "wordnet": {
         "data.noun": f"  1 licence\n00000080 03 n {SENSE}\n",
         "index.noun": "  1 licence\nsalt n 1 2 @ ~ 1 1 00000080\nbrine n 1 1 @ 1 0 00000080\n",
@@ -175,9 +245,49 @@ def rda(another: bytes = b"", x: bytes = b"") -> bytes:
     matrix = _s4("dgCMatrix", **cells, Dimnames=both, x=x or _numbers("d", -9.95, 0.0, 9.9))
     ratings = _s4("realRatingMatrix", data=matrix, normalize=_flags(254))
     jokes = _strings(["Why a frog?\n Because.", "A pond walks in."], names=names)
-    head = b"RDX3\nX\n" + struct.pack(">4i", 3, 0x40100, 0x30500, 5) + b"UTF-8"
     own = {"Jester5k": ratings, "JesterJokes": jokes}
-    return head + _pairs({"Another": another} | own if another else own)
+    return _workspace({"Another": another} | own if another else own)
+
+
+def un_votes(votes: Sequence[str] = ("yes", "no", "abstain"), days: float = -8766.0) -> bytes:
+    """The three tables of UN votes in R's binary form: votes, roll calls, issues."""
+    whole, tables = _numbers("i", 3, 4), {}
+    levels = _pairs({"levels": _strings(["yes", "no", "abstain"]), "class": _strings(["factor"])})
+    codes = [("yes", "no", "abstain").index(vote) + 1 for vote in votes]
+    vote = struct.pack(">ii", 13 | 1 << 8 | 1 << 9, len(codes))
+    vote += struct.pack(f">{len(codes)}i", *codes) + levels
+    dated = struct.pack(">ii2d", 14 | 1 << 8 | 1 << 9, 2, days, 4000.0)
+    tables["un_votes"] = {
+        "rcid": _numbers("d", 3, 3, 4),
+        "country": _strings(["Oz", "Ur", "Oz"]),
+        "country_code": _strings(["OZ", "UR", "OZ"]),
+        "vote": vote,
+    }
+    tables["un_roll_calls"] = {
+        "rcid": whole,
+        "date": dated + _pairs({"class": _strings(["Date"])}),
+        "short": _strings(["PONDS", "REEDS"]),
+        "descr": _strings(["To drain \\ponds", "0"]),
+    }
+    tables["un_roll_call_issues"] = {
+        "rcid": _numbers("i", 4),
+        "short_name": _strings(["me"]),
+        "issue": _strings(["Moss"]),
+    }
+    return MARK.join(_workspace({name: _table(parts)}) for name, parts in tables.items())
+
+
+def _table(parts: Mapping[str, bytes]) -> bytes:
+    """A tibble: a vector of columns with their names, class and numbers of rows."""
+    rows = _numbers("i", -(2**31), -3)
+    kind = _strings(["tbl_df", "tbl", "data.frame"])
+    facts = {"names": _strings(list(parts)), "class": kind, "row.names": rows}
+    head = struct.pack(">ii", 19 | 1 << 8 | 1 << 9, len(parts))
+    return head + b"".join(parts.values()) + _pairs(facts)
+
+
+def _workspace(objects: Mapping[str, bytes]) -> bytes:
+    return b"RDX3\nX\n" + struct.pack(">4i", 3, 0x40100, 0x30500, 5) + b"UTF-8" + _pairs(objects)
 
 
 def parquet(dated: bool, **options: str) -> bytes:
@@ -221,6 +331,10 @@ def seeds() -> dict[str, list[bytes]]:
     sound = [LOG.encode(), LOG.replace(",", "::").partition("\n")[2].encode(), dated]
     made["reader"] = [bytes([n]) + content for n, content in zip((0, 2, 3), sound, strict=True)]
     made["reader"].append(b"\1" + LOG.replace("u1", '"u1"').encode())
+    made["json-reader"] = [
+        b'\0{"user": "u1", "item": 2, "rating": 4.5, "time": 1260759144}\n',
+        b'\1{"user": 3, "time": "01/31/2020", "year": null}\n{"user": "a", "time": "1/1/2020"}\n',
+    ]
     made["gzip"] = [gzip.compress(content, mtime=0) for content in sound[:1]]
     made["parquet"] = [
         parquet(False, compression="uncompressed"),
@@ -230,4 +344,5 @@ def seeds() -> dict[str, list[bytes]]:
     ]
     made["archive"] = archives()
     made["jester"] = [rda(), gzip.compress(rda(), mtime=0)]
+    made["un-votes"] = [un_votes()]
     return made

@@ -4,6 +4,7 @@ Any other exception, a hang, or a result that breaks a promise is a bug. An inpu
 has MARK between them; a file that it lacks is the sound one of _seeds.py.
 """
 
+import gzip
 import os
 import runpy
 import tempfile
@@ -21,7 +22,7 @@ import numpy as np
 from coldbench import registry
 from coldbench.augment import wordnet
 from coldbench.errors import UserError
-from coldbench.files import delimited, locate
+from coldbench.files import delimited, json_lines, locate
 from coldbench.files.archive import extract, extract_all, gunzip
 from coldbench.files.archive_members import LIMITS
 from coldbench.files.delimited import Table
@@ -34,6 +35,12 @@ MARK: bytes = _given["MARK"]
 TEXTS: dict[str, dict[str, str]] = _given["TEXTS"]
 TOKENS: tuple[bytes, ...] = _given["TOKENS"]
 SEEDS: dict[str, list[bytes]] = _given["seeds"]()
+
+BINARY = {
+    "jester": ["Jester5k.rda"],
+    "un-votes": ["un_votes.rda", "un_roll_calls.rda", "un_roll_call_issues.rda"],
+}
+EARLIEST = {"politics": -8_766 * 86_400 * SECOND}  # the United Nations voted first in 1946
 
 COLUMNS = (
     Column("user", "id"),
@@ -65,6 +72,16 @@ def table(content: bytes, _: Path) -> None:
         assert not found and at_once.equals(closely) and at_once.schema == closely.schema
 
 
+def lines(content: bytes, _: Path) -> None:
+    """Both ways of reading JSON lines agree."""
+    columns = (COLUMNS, DATED)[content[0] % 2 if content else 0]
+    at_once = json_lines._at_once(columns, content[1:])
+    closely, found = json_lines._closely(columns, "f", content[1:])
+    assert not found or len("\n".join(map(str, found)).splitlines()) == len(found)
+    if at_once is not None:
+        assert not found and at_once.equals(closely) and at_once.schema == closely.schema
+
+
 def own(name: str, ending: str, content: bytes, place: Path) -> None:
     """A user's own log and table of items; `coldbench validate` is content where it loads."""
     parts = _files(content, SEEDS[name][0])
@@ -80,11 +97,11 @@ def own(name: str, ending: str, content: bytes, place: Path) -> None:
 def published(name: str, content: bytes, place: Path) -> None:
     """A dataset from its files on a shelf, whatever their hashes are."""
     dataset = name.partition(".")[0]
-    names = TEXTS.get(name) or {"Jester5k.rda": ""}
+    names = TEXTS.get(name) or BINARY[name]
     for file, part in zip(names, _files(content, SEEDS[name][0]), strict=True):
         path = place / (file if "/" in file else f"{dataset}/{file}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(part)
+        path.write_bytes(gzip.compress(part, mtime=0) if path.suffix == ".gz" else part)
     shelf = {"COLDBENCH_DATA": str(place), "COLDBENCH_CACHE": str(place), "COLDBENCH_OFFLINE": "1"}
     with patch.dict(os.environ, shelf), patch.object(locate, "_check", lambda *_: None):
         check(registry.find("datasets", dataset)())
@@ -100,7 +117,8 @@ def check(dataset: Any) -> None:
     assert low <= log.ratings.min() and log.ratings.max() <= high
     assert len(set(zip(log.users.tolist(), log.items.tolist(), strict=True))) == len(log)
     if log.times is not None:
-        assert log.times.min() >= 0 and log.times.max() <= LATEST * SECOND
+        assert log.times.min() >= EARLIEST.get(dataset.domain, 0)
+        assert log.times.max() <= LATEST * SECOND
         assert (np.diff(log.times)[np.diff(log.users) == 0] >= 0).all()
     for text in items.text:
         assert text.strip() and len(text.splitlines()) == 1 and text.encode(), repr(text)
@@ -176,11 +194,13 @@ def _run(parse: Callable[[bytes, Path], None], content: bytes) -> None:
 
 
 PARSERS: dict[str, Callable[[bytes, Path], None]] = {
-    **{name: partial(published, name) for name in (*TEXTS, "jester")},
+    **{name: partial(published, name) for name in (*TEXTS, *BINARY)},
     "archive": archive,
     "csv": partial(own, "csv", "csv"),
     "grid": resolved,
     "gzip": packed,
+    "json-lines": partial(own, "json-lines", "jsonl"),
+    "json-reader": lines,
     "parquet": partial(own, "parquet", "parquet"),
     "reader": table,
     "recbole": partial(own, "recbole", "inter"),

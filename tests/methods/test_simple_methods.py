@@ -21,6 +21,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue, Interactions
+from coldbench.item_sums import prior
 from coldbench.method import Method, squash_to_unit
 from coldbench.seeds import Seeds
 
@@ -463,3 +464,14 @@ def test_ridge_chooses_what_measures_best_by_hand() -> None:
         ]
         errors[tau] = float(torch.stack(wrong).mean())
     assert float(method.learned["tau"]) == min(errors, key=errors.__getitem__)
+
+
+def test_the_prior_that_a_split_tells_is_what_item_bias_expects() -> None:
+    rng = np.random.default_rng(5)
+    items = catalogue()
+    warm = labels_of(log_of(40, 9, rng), items.features.numpy(), rng)
+    method = registry.find("methods", "item-bias")()
+    method.meta_train(warm, None, items, Seeds.of(0))
+    told = torch.from_numpy(prior(warm)).float()
+    torch.testing.assert_close(squash_to_unit(told), method.learned["expected"], rtol=0, atol=1e-6)
+    assert np.isnan(prior(replace(warm, unseen=1))).all()

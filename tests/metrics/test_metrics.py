@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise, permutations
+from itertools import pairwise, permutations, product
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from coldbench.metrics.compute import (
     per_user,
     pooled,
 )
+from coldbench.metrics.formulas import NEAR
 from coldbench.metrics.predictions import Predictions, gain, rank_predictions
 
 LIKE_AT = 0.6  # above a 3.4 on a scale from 1 to 5
@@ -46,15 +47,21 @@ def world(users: int, items: int, *, levels: int = 0, seed: int = 0) -> Predicti
     if levels:
         scores = np.floor(scores * levels) / levels
     mask = torch.ones(users, items, dtype=torch.bool)
-    return rank_predictions(
-        torch.tensor(scores), torch.tensor(labels), mask, like_at=LIKE_AT, span=4.0
-    )
+    prior = torch.tensor(rng.integers(0, 3, (users, items)) / 8)
+    columns = torch.tensor(scores), torch.tensor(labels), mask
+    return rank_predictions(*columns, like_at=LIKE_AT, span=4.0, prior=prior)
+
+
+def prior_of(judged: Predictions) -> Tensor:
+    assert judged.prior is not None
+    return judged.prior
 
 
 def one(scores: list[float], labels: list[float], *, graded: bool = True) -> Predictions:
     mask = torch.ones(1, len(scores), dtype=torch.bool)
     score, label = (torch.tensor([row], dtype=torch.float64) for row in (scores, labels))
-    return rank_predictions(score, label, mask, like_at=LIKE_AT, graded=graded)
+    alike = torch.full_like(score, 0.5)  # everybody thinks the items equally good
+    return rank_predictions(score, label, mask, like_at=LIKE_AT, graded=graded, prior=alike)
 
 
 def expect(name: str, pred: Predictions, values: list[float] | NDArray[Any], *, to: float) -> None:
@@ -210,7 +217,7 @@ def by_hand(name: str, order: list[int], gains: list[float], likes: list[bool]) 
         return len(inside) / k
     if not ranks:
         return math.nan
-    if family == "auc":
+    if family in ("auc", "auc-matched"):  # all priors are equal
         places = range(1, len(order) + 1)
         won = sum(like < rank for like in ranks for rank in places if rank not in ranks)
         pairs = len(ranks) * (len(order) - len(ranks))
@@ -290,6 +297,48 @@ def test_chance_of_uniform_scores_is_its_integral() -> None:
     assert chance("log-loss", pred) == 1
 
 
+# --- pairs of items that everybody thinks equally good
+
+
+@pytest.mark.parametrize("levels", [0, 3])
+def test_auc_matched_counts_the_pairs_of_one_prior_one_by_one(levels: int) -> None:
+    judged = world(30, 12, levels=levels)
+    prior = prior_of(judged)
+    found = []
+    for user in range(30):
+        wins = []
+        for like, dislike in product(range(12), range(12)):
+            apart = abs(float(prior[user, like] - prior[user, dislike]))
+            right = judged.relevant[user, like] and not judged.relevant[user, dislike]
+            if right and apart <= NEAR:
+                ahead = float(judged.scores[user, like] - judged.scores[user, dislike])
+                wins.append(0.5 + 0.5 * np.sign(ahead))
+        found.append(np.mean(wins) if wins else np.nan)
+    expect("auc-matched", judged, found, to=1e-12)
+
+
+def test_who_ranks_by_the_priors_alone_earns_half_of_the_pairs_that_tie() -> None:
+    judged = world(200, 12)
+    prior = prior_of(judged)
+    by_prior = rank_predictions(prior, judged.labels, judged.mask, like_at=LIKE_AT, prior=prior)
+    values = per_user("auc-matched", by_prior)
+    assert float((values[~values.isnan()] - 0.5).abs().max()) < 1e-9
+    assert mean_defined(per_user("auc", by_prior))[0] != pytest.approx(0.5, abs=1e-4)
+
+
+def test_priors_a_tenth_of_a_star_apart_match_and_others_or_none_do_not() -> None:
+    for apart, told in ((0.0, 1.0), (0.0249, 1.0), (0.0251, np.nan), (np.nan, np.nan)):
+        prior = torch.tensor([[0.5, 0.5 + apart]], dtype=torch.float64)
+        judged = replace(one([0.9, 0.1], [1.0, 0.0]), prior=prior)
+        expect("auc-matched", judged, [told], to=0)
+        expect("auc-matched", replace(judged, prior=None), [np.nan], to=0)
+
+
+def test_auc_matched_says_nothing_of_a_ranked_catalogue() -> None:
+    judged = world(5, 12)
+    assert per_user("auc-matched", replace(judged, candidates=judged.candidates + 1)).isnan().all()
+
+
 # --- the whole catalogue
 
 
@@ -304,11 +353,12 @@ def test_ranks_in_a_catalogue_that_is_the_query_change_nothing(name: str) -> Non
         span=4.0,
         ranks=(rated.above, rated.tied),
         candidates=rated.candidates,
+        prior=rated.prior,
     )
     assert torch.equal(pooled(name, every), pooled(name, rated))
 
 
-@pytest.mark.parametrize("name", RANKING)
+@pytest.mark.parametrize("name", [name for name in RANKING if name != "auc-matched"])
 def test_the_query_in_a_catalogue_is_a_long_query_of_worthless_others(name: str) -> None:
     long = world(20, 90, levels=30)
     few = torch.arange(90) < 4
@@ -346,6 +396,7 @@ def test_padding_changes_nothing_whatever_it_holds(name: str, width: int) -> Non
         torch.cat([pred.mask, torch.zeros(shape, dtype=torch.bool)], 1),
         like_at=LIKE_AT,
         span=4.0,
+        prior=torch.cat([prior_of(pred), torch.full(shape, 0.125)], 1),
     )
     torch.testing.assert_close(pooled(name, padded), pooled(name, pred), rtol=0, atol=1e-12)
     assert chance(name, padded) == pytest.approx(chance(name, pred), abs=1e-12, nan_ok=True)
@@ -353,11 +404,10 @@ def test_padding_changes_nothing_whatever_it_holds(name: str, width: int) -> Non
 
 @pytest.mark.parametrize("name", RANKING)
 def test_the_order_of_items_changes_nothing(name: str) -> None:
-    pred = world(50, 10, levels=3)
-    turned = rank_predictions(
-        pred.scores.flip(1), pred.labels.flip(1), pred.mask, like_at=LIKE_AT, span=4.0
-    )
-    expect(name, turned, per_user(name, pred).numpy(), to=1e-12)
+    judged = world(50, 10, levels=3)
+    columns = judged.scores.flip(1), judged.labels.flip(1), judged.mask
+    turned = rank_predictions(*columns, like_at=LIKE_AT, span=4.0, prior=prior_of(judged).flip(1))
+    expect(name, turned, per_user(name, judged).numpy(), to=1e-12)
 
 
 def test_users_without_likes_are_left_out_and_counted() -> None:
@@ -442,9 +492,8 @@ def test_a_user_of_weight_two_counts_as_two_users(name: str) -> None:
     pred = world(5, 12, levels=6)
     weights = torch.tensor([[2.0, 1, 0, 3, 1], [1, 1, 1, 1, 1]])
     who = torch.tensor([0, 0, 1, 3, 3, 3, 4])
-    drawn = rank_predictions(
-        pred.scores[who], pred.labels[who], pred.mask[who], like_at=LIKE_AT, span=4.0
-    )
+    columns = pred.scores[who], pred.labels[who], pred.mask[who]
+    drawn = rank_predictions(*columns, like_at=LIKE_AT, span=4.0, prior=prior_of(pred)[who])
     values = torch.cat([pooled(name, drawn), pooled(name, pred)])
     torch.testing.assert_close(pooled(name, pred, weights), values, rtol=0, atol=1e-12)
 

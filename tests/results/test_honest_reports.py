@@ -321,3 +321,34 @@ def test_a_level_of_fewer_seeds_says_so_and_is_not_sorted_among_the_others(tmp_p
         assert row(made[name], "stuck").cells[0].number is not None
     assert row(made["audit"], "ridge").cells[0].number is not None  # a difference is paired
     assert np.isfinite(row(made["everyone"], "stuck").cells[-1].number)
+
+
+# --- too few users to judge
+
+
+def test_a_set_whose_users_show_no_small_difference_says_so_wherever_it_is_shown(
+    tmp_path: Path,
+) -> None:
+    run = fake["build"](tmp_path / "r", users=6)
+    part = rooms.parts(read(run, resamples=50))[0]
+    assert part.detectable is not None and part.detectable > 0.05
+    said = f"could detect (80 % power at 5 %, median method): {plain(part.detectable)} NDCG@5, "
+    assert f"{said}above .050: too small to judge." in part.note
+    for table in tables(part.results).values():
+        assert "too small to judge" in table.caption or "Smallest" not in table.caption
+    assert "too small to judge" in import_module("coldbench.reports._summary").summary(part)[-1]
+    shown = CliRunner().invoke(cli.app, ["report", str(run), "--format", "csv"])
+    assert shown.exit_code == 0
+    assert "coldbench: toy, user-cold is too small to judge: only a difference" in shown.stderr
+
+
+def test_at_a_glance_every_set_that_is_too_small_is_marked(tmp_path: Path) -> None:
+    runs = [
+        fake["build"](tmp_path / name, users=users, dataset=name)
+        for name, users in (("few", 6), ("many", 150))
+    ]
+    results = read(runs, resamples=50)
+    table = import_module("coldbench.reports._overview").overview(results)
+    told = {row.name: row.cells[-2].text for row in table.groups[0][1]}
+    assert "too small to judge" in told["few, user-cold, K = 2"]
+    assert "too small to judge" not in told["many, user-cold, K = 2"]

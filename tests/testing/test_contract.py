@@ -20,8 +20,11 @@ from coldbench.interactions import Catalogue, Interactions
 from coldbench.testing import check_method
 from coldbench.testing.checks import CHECKS
 
-UNPINNED = ("goodbooks-10k", "far-trans")  # no original was at hand: pinned at first download
-AT_HAND = ("ml-latest-small", "ml-100k-plots", "far-trans")  # no address serves these files
+UNPINNED = (  # no original was at hand: pinned at first download
+    *("goodbooks-10k", "far-trans", "amazon-2023", "goodreads", "gowalla", "movietweetings"),
+    "yelp",
+)
+AT_HAND = ("ml-latest-small", "ml-100k-plots", "far-trans", "yelp")  # no address serves these
 ON_A_GPU = "on a GPU it scores as on the CPU"
 WORDNET = Path(os.environ.get("COLDBENCH_WORDNET", FOLDER))
 QUICK = ("floor", "simple")  # families that are checked in about a second
