@@ -1,5 +1,6 @@
 """What several checks assert of scores."""
 
+import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch
@@ -12,6 +13,7 @@ def assert_valid_scores(scores: Tensor, batch: EpisodeBatch) -> None:
     """Of the asked shape, finite and in 0..1."""
     assert_shape(scores, batch)
     if invalid_scores(scores).any():
+        assert bool(torch.isfinite(scores).all()), "a score is not finite"
         raise AssertionError(f"scores from {float(scores.min())} to {float(scores.max())}")
 
 

@@ -165,7 +165,7 @@ def test_both_models_meet_the_same_items_after_the_same_ratings(place: Path, sho
     one, other = (gate.scored(rec, made.made, made.protocol, facts) for rec in (old, new))
     assert one.users.tolist() == other.users.tolist()
     assert one.items.tolist() == other.items.tolist() and one.items.shape[1] == 6
-    assert one.judged.labels.equal(other.judged.labels)
+    assert one.predictions.labels.equal(other.predictions.labels)
 
 
 def test_the_new_model_is_trained_without_an_answer_of_the_gate(

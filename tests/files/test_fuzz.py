@@ -169,7 +169,10 @@ R: dict[str, tuple[bytes, str]] = {  # objects that ask for all memory, or for a
     "a sequence": (given["rda"](_sequence()), "compact_intseq"),
     "attributes in attributes": (given["rda"](CALLS), "of the kind LANG"),
     "a long string": (given["rda"](given["_strings"](["x" * 6000])), "a string of 6,000 bytes"),
-    "many objects": (given["rda"](given["_strings"](["x"] * 20_000)), "more than 20,000 objects"),
+    "many objects": (
+        given["rda"](given["_strings"]([f"x{n}" for n in range(20_000)])),
+        "more than 20,000 objects",
+    ),
     "a bomb": (gzip.compress(bytes(20 * 2**20)), "expands to more than"),
     "text": (b"RDA3\nA\n3\n", "no workspace in R's binary form"),
     "a tag where none is": (given["rda"](x=struct.pack(">2i", 14 | 1 << 10, 0)), "Tag not"),

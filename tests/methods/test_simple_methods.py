@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from coldbench import registry
@@ -393,10 +394,11 @@ def test_ials_is_implicits_recalculated_user() -> None:
     once = torch.zeros(items.shape).scatter(1, support.items, support.labels)
     mask = torch.zeros(items.shape, dtype=torch.bool).scatter(1, support.items, value=True)
     feedback = Feedback(items, once, torch.zeros(items.shape), mask)  # no item twice
-    peer = implicit.AlternatingLeastSquares(factors=4, regularization=2.0, alpha=1.0)
-    peer.item_factors = method.learned["factors"].numpy()
     sure = csr_matrix(torch.where(once > 0.5, 1 + 3 * once, 0).numpy())
-    want = peer.recalculate_user(np.arange(len(items)), sure)
+    with threadpool_limits(1, "blas"):  # it warns of more
+        peer = implicit.AlternatingLeastSquares(factors=4, regularization=2.0, alpha=1.0)
+        peer.item_factors = method.learned["factors"].numpy()
+        want = peer.recalculate_user(np.arange(len(items)), sure)
     same(method.adapt(feedback), torch.from_numpy(want), within=1e-4)
 
 

@@ -330,7 +330,7 @@ def test_a_set_whose_users_show_no_small_difference_says_so_wherever_it_is_shown
     tmp_path: Path,
 ) -> None:
     run = fake["build"](tmp_path / "r", users=6)
-    part = rooms.parts(read(run, resamples=50))[0]
+    part = rooms.settings(read(run, resamples=50))[0]
     assert part.detectable is not None and part.detectable > 0.05
     said = f"could detect (80 % power at 5 %, median method): {plain(part.detectable)} NDCG@5, "
     assert f"{said}above .050: too small to judge." in part.note
