@@ -74,8 +74,6 @@ def test_memory(method: str, n_items: int, tmp_path: Path) -> None:
 
 PEER = """
 import os
-from werkzeug.serving import WSGIRequestHandler
-WSGIRequestHandler.protocol_version = "HTTP/1.1"  # else a connection for each answer
 from cornac.serving.app import app
 app.run(port=int(os.environ["PORT"]), threaded=True)
 """

@@ -14,15 +14,15 @@ from time import perf_counter
 class Client(asyncio.Protocol):
     """Sends the bodies in turn, from a place of its own; notes the seconds of each answer."""
 
-    def __init__(self, requests: list[bytes], at: int, end: float) -> None:
-        self.requests, self.at, self.end = requests, at, end
+    def __init__(self, port: int, requests: list[bytes], at: int, end: float) -> None:
+        self.port, self.requests, self.at, self.end = port, requests, at, end
+        self.begun = perf_counter()
         self.seconds: list[float] = []
         self.failed = 0
         self.done = asyncio.get_running_loop().create_future()
 
-    def same(self) -> "Client":
-        """What asyncio asks for a protocol by."""
-        return self
+    async def connect(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self.port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -31,7 +31,6 @@ class Client(asyncio.Protocol):
     def ask(self) -> None:
         self.came, self.need = b"", -1
         self.at += 1
-        self.begun = perf_counter()
         self.transport.write(self.requests[self.at % len(self.requests)])  # type: ignore[attr-defined]
 
     def data_received(self, part: bytes) -> None:
@@ -44,13 +43,17 @@ class Client(asyncio.Protocol):
         now = perf_counter()
         self.seconds.append(now - self.begun)
         self.failed += not self.came.startswith(b"HTTP/1.1 200")
-        if now < self.end:
+        self.begun = now
+        if now < self.end and b"\r\nconnection: close" not in self.came.lower():
             self.ask()
         else:
             self.transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.done.set_result(None)
+        if perf_counter() < self.end:  # the server closes after each answer: it costs its seconds
+            self.again = asyncio.create_task(self.connect())
+        else:
+            self.done.set_result(None)
 
 
 def get(path: str) -> bytes:
@@ -66,11 +69,11 @@ def post(body: str) -> bytes:
 
 async def ask(port: int, lines: list[str], clients: int, seconds: float) -> dict[str, float]:
     requests = [get(line) if line.startswith("/") else post(line) for line in lines]
-    loop, begun = asyncio.get_running_loop(), perf_counter()
+    begun = perf_counter()
     all_: list[Client] = []
     for number in range(clients):
-        client = Client(requests, number * len(requests) // clients, begun + seconds)
-        await loop.create_connection(client.same, "127.0.0.1", port)
+        client = Client(port, requests, number * len(requests) // clients, begun + seconds)
+        await client.connect()
         all_.append(client)
     await asyncio.gather(*(client.done for client in all_))
     took = sorted(one for client in all_ for one in client.seconds)

@@ -95,7 +95,8 @@ def started(words: list[str], port: int | None = None, **env: str) -> Iterator[S
     """A server's process; without a port its first line names it. One thread computes."""
     out = subprocess.PIPE if port is None else subprocess.DEVNULL
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **env}
-    with subprocess.Popen(words, stdout=out, text=True, env=surroundings) as process:
+    err = None if port is None else subprocess.DEVNULL
+    with subprocess.Popen(words, stdout=out, stderr=err, text=True, env=surroundings) as process:
         try:
             if port is None:
                 assert process.stdout
