@@ -164,13 +164,14 @@ def _sequence() -> bytes:
 
 
 CALLS = struct.pack(">i", 6 | 1 << 9) * 60 + struct.pack(">i", 254) * 121
+MANY = [f"x{n}" for n in range(20_000)]
 R: dict[str, tuple[bytes, str]] = {  # objects that ask for all memory, or for all time
     "byte code": (given["rda"](struct.pack(">4i", 21, 2**31 - 1, 254, 0)), "of the kind BCODE"),
     "a sequence": (given["rda"](_sequence()), "compact_intseq"),
     "attributes in attributes": (given["rda"](CALLS), "of the kind LANG"),
     "a long string": (given["rda"](given["_strings"](["x" * 6000])), "a string of 6,000 bytes"),
     "many objects": (
-        given["rda"](given["_strings"]([f"x{n}" for n in range(20_000)])),
+        given["rda"](given["_strings"](MANY)),
         "more than 20,000 objects",
     ),
     "a bomb": (gzip.compress(bytes(20 * 2**20)), "expands to more than"),
