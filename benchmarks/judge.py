@@ -48,7 +48,7 @@ def judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, 
         frames = dict(_frames(spec, folder, split))
         timing = _timing(folder / "timing.json")
         (folder / "timing.json").write_text(json.dumps(timing, indent=1), encoding="utf-8")
-        _keep_model(folder / MODELS, whole)
+        _keep_model(folder, whole)
     for path in folder.iterdir():
         if path.name not in KEPT or path.is_symlink():
             store.remove(path)
@@ -57,13 +57,14 @@ def judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, 
     commit_cell(folder, whole, result)
 
 
-def _keep_model(saved: Path, whole: Path) -> None:
+def _keep_model(folder: Path, whole: Path) -> None:
     """What the method saved, where it was asked to, stands beside the cells under the cell's name.
     Nobody believes it: an export compares its scores with the cell's."""
+    saved = folder / MODELS
     if saved.is_dir() and not saved.is_symlink():
         rooms = whole.parents[1] / MODELS
         rooms.mkdir(exist_ok=True)
-        partial = rooms / f".{whole.name}"
+        partial = rooms / folder.name
         store.remove(partial)
         saved.rename(partial)
         store.seal(partial, MODEL, {}, rooms / whole.name)

@@ -162,6 +162,17 @@ def encode(source: Source, encoder: dict[str, Any], folder: str) -> None:
     Encoder(**encoder).items(catalogue)
 
 
+def encode_stored(folder: str, encoder: dict[str, Any], digest: str) -> None:
+    """Have the vectors of a run's stored catalogue on this machine, by the model of the plan."""
+    reader = Encoder(**encoder)
+    if reader.hash != digest:
+        raise UserError(
+            f"the model {reader.name} here is not the plan's ({reader.hash}, not {digest}): "
+            "copy it from where the run was prepared"
+        )
+    reader.items(catalogues.load(Path(folder)))
+
+
 def cut_split(source: Source, spec: dict[str, Any], folder: str) -> None:
     """Store the split that cells read."""
     dataset, log, _ = _load(source)

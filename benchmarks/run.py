@@ -1,50 +1,46 @@
 """Run a grid: plan its cells, prepare what they share, have the missing ones done.
 
 A cell that raises, dies or hangs loses no other, and the report has its reason. Running again
-does what is missing or damaged.
+does what is missing or damaged. Any number of runs of one grid may share a folder.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
-from filelock import FileLock, Timeout
-
 from coldbench import registry, store
-from coldbench.cell import KEPT, Cell, Spec, write_plan
+from coldbench.cell import KEPT, Cell, Spec, read_cells, read_plan, write_plan
 from coldbench.errors import UserError
 
-from . import catalogues, processes, provenance, splits
+from . import catalogues, processes, splits
+from .claims import Claims
 from .dataset_names import Source
 from .grid import Grid
-from .plan import Plan, device_of, plan
+from .partials import clear, clear_of, not_full
+from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .signals import Stop
-from .supervisor import Lost, OnEvent, Supervisor, clear, not_full
-from .worker import Job
+from .supervisor import Lost, OnEvent
+from .work import AGAIN, Hands, RunOptions, work
 
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How to run cells: nothing here changes a number."""
-
-    device: str = "auto"  # "cpu", "cuda", "cuda:1"
-    jobs: int = 1
-    timeout: float = 900.0  # seconds that a cell, a dataset, a split or an encoder may take
-    retry_failed: bool = False
-    include: tuple[str, ...] = ()
-    timing: bool = True  # measure one cell of each row
-    keep_models: bool = False  # beside the cells, for an export
+PREPARING = "prepare"  # the claim of who has splits and vectors made
+PAUSE = 0.2  # seconds between two looks at who has it
+Wants = Callable[[Spec], bool]
 
 
 class Run:
     """One run of a grid in a folder; use as `with Run(...) as run`, then `run.cells(on_event)`."""
 
-    def __init__(self, grid: Grid, folder: Path, options: RunOptions) -> None:
+    def __init__(
+        self, grid: Grid, folder: Path, options: RunOptions, wants: Wants = lambda _: True
+    ) -> None:
+        """wants: which of the grid's cells are this run's to do; the plan has all of them."""
         self.grid, self.folder, self.options = grid, folder.resolve(), options
+        self.wants = wants
         self.shown = folder  # as it was named
         self.context = processes.context()
 
@@ -79,60 +75,67 @@ class Run:
         return self.plan.specs
 
     def read(self) -> list[Cell]:
-        """Every cell in the state it is in."""
-        cells = self.folder / "cells"
-        return [Cell.read(spec, cells / spec.fingerprint) for spec in self.specs]
+        """Every wanted cell in the state it is in."""
+        return read_cells(self.folder, [spec for spec in self.specs if self.wants(spec)])
 
     def missing(self) -> list[Spec]:
         """The cells that are to be run."""
-        again = ("failed", "unavailable") if self.options.retry_failed else ()
+        again = AGAIN if self.options.retry_failed else ()
         return [c.spec for c in self.read() if c.status not in KEPT or c.status in again]
 
     def cells(self, on_event: OnEvent) -> list[Cell]:
-        """Do what is missing; returns all cells.
+        """Do what is missing; returns all wanted cells.
 
         The rows that the grid gives fewer seeds cost most and begin first, so that no core waits
         for the last of them. Raises KeyboardInterrupt at the second Ctrl-C, at SIGTERM and SIGHUP;
         at the first Ctrl-C the running cells are ended well.
         """
-        (self.folder / "cells").mkdir(parents=True, exist_ok=True)
-        options, grid = self.options, self.grid
-        with run_lock(self.folder), Stop() as stop:
-            clear(self.folder)
-            store.write(self.folder / "grid.toml", grid.toml())
-            write_plan(self.folder, self.specs)
-            waiting = sorted(self._waiting(), key=lambda job: job.spec.name not in grid.seeds_for)
-            lost = self._prepare({job.spec.fingerprint for job in waiting})
-            if lost and len(lost) == len(self.specs):
-                raise UserError(next(iter(lost.values()))[1])
-            supervisor = Supervisor(
-                self.folder, self.context, self._warden, options.jobs, options.timeout, lost,
-                stop, on_event,
-            )  # fmt: skip
-            supervisor.schedule(waiting)
+        options = self.options
+        with Claims(self.folder, options.jobs) as claims, Stop() as stop:
+            lost = self.prepare(claims)
+            hands = Hands(claims, stop, self.context, self._warden)
+            work(self.folder, self._in_order(self.missing()), options, hands, on_event, lost)
         return self.read()
 
-    def _waiting(self) -> Iterator[Job]:
-        """The missing cells, in the grid's order, their places cleared. One seed of a row is
-        timed."""
-        seen, missing = set(), {spec.fingerprint for spec in self.missing()}
-        made = {"hardware": provenance.hardware(), "commit": provenance.commit()}
-        device = str(device_of(self.options.device))
-        for spec in self.specs:
-            row = (spec.dataset, spec.protocol, spec.name)
-            timed = self.options.timing and row not in seen
-            seen.add(row)
-            if spec.fingerprint not in missing:
-                continue
-            whole = self.folder / "cells" / spec.fingerprint
-            state = Cell.read(spec, whole).status
-            if state == "damaged":
-                print(f"damaged: {spec.title} is moved to {store.set_aside(whole)} and run again")
-            elif state != "missing":
-                store.remove(whole)
-            include, jobs = self.options.include, self.options.jobs
-            kept = self.options.keep_models
-            yield Job(spec, str(self.folder), device, timed, include, jobs, made, kept)
+    def prepare(self, claims: Claims) -> Lost:
+        """Have the plan, and all that cells share, in the folder: once, whoever else begins there.
+        Returns the cells that cannot be run.
+
+        Raises UserError where another grid is at work in the folder, or no cell can be run.
+        """
+        while not claims.take(PREPARING):
+            self._same_plan(claims)
+            time.sleep(PAUSE)
+        try:
+            self._same_plan(claims)
+            clear_of(self.folder, alive=claims.sweep())
+            clear(self.folder, "splits", "catalogues")
+            (self.folder / "cells").mkdir(exist_ok=True)
+            store.write(self.folder / "grid.toml", self.grid.toml())
+            write_plan(self.folder, self.specs)
+            lost = self._prepare({spec.fingerprint for spec in self.missing()})
+            self.options.write(self.folder, lost)
+        finally:
+            clear(self.folder, "splits", "catalogues")
+            claims.release(PREPARING)
+        if lost and len(lost) == len(self.specs):
+            raise UserError(next(iter(lost.values()))[1])
+        return lost
+
+    def _same_plan(self, claims: Claims) -> None:
+        """Runs of one grid share the work of a folder; another grid's would be mixed with it."""
+        plan = self.folder / "plan.json"
+        if not claims.others() or not plan.is_file():
+            return
+        there = {spec.fingerprint for spec in read_plan(self.folder)}
+        if there != {spec.fingerprint for spec in self.specs}:
+            raise UserError(
+                f"{self.folder}: another run is at work here, with other cells; wait for it, or "
+                "name another by --name"
+            )
+
+    def _in_order(self, missing: list[Spec]) -> list[Spec]:
+        return sorted(missing, key=lambda spec: spec.name not in self.grid.seeds_for)
 
     def _prepare(self, waiting: set[str]) -> Lost:
         """Store the catalogues and vectors of the waiting cells, and all splits, once. Returns the
@@ -140,7 +143,7 @@ class Run:
         lost: Lost = {name: ("load", reason) for name, reason in self.plan.lost.items()}
         sources = {source.display_name: source for source in self.grid.sources()}
         tried: dict[Path, str] = {}  # a catalogue or a split -> what went wrong, "" for nothing
-        for spec in self.specs:
+        for spec in filter(self.wants, self.specs):
             if spec.fingerprint in lost:
                 continue
             source = sources[spec.dataset]
@@ -182,19 +185,3 @@ class Run:
             not_full(self.folder)
             return f"the split of seed {spec.seed} could not be made: {error}"
         return ""
-
-
-@contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """One run at a time in a folder."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise UserError(
-            f"{folder}: another run is at work here; wait for it, or name another by --name"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()

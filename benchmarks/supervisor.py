@@ -1,36 +1,34 @@
 """The loop over a run's processes. Total: whatever a cell does, it ends in a row or is missing.
 
 A cell is two processes, one after the other: the method's, which holds no label that it is
-evaluated on (worker.py), and the judge's, which holds the labels and no method (judge.py).
+evaluated on (worker.py), and the judge's, which holds the labels and no method (judge.py). A cell
+that another worker has claimed is waited for, and taken over should that worker be gone.
 """
 
-import errno
-import json
 import multiprocessing.connection
-import os
-import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from coldbench import store
-from coldbench.cell import KEPT, MODELS, Cell, Spec
+from coldbench.cell import KEPT, Cell, Spec
 from coldbench.errors import first_line
 
 from . import processes, splits
+from .claims import Claims
 from .judge import commit_cell, judge
+from .partials import BEGUN, FULL, clear_of, cut_log, fresh, not_full, partial, result_of
 from .signals import Stop
-from .worker import RESULT, Job, Stage, run_cell
+from .worker import Job, Stage, run_cell
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-LITTLE = 64 << 20  # bytes: a disk with less free is full
-LOG_MOST = 64 << 20  # bytes that a running cell's log may have before it is cut
 TICK = 1.0  # seconds between two looks at what is running
+LOOKS = 0.1  # seconds between two looks, for each cell that another worker has
+GRACE = 0.5  # seconds within which a SIGTERM for all of a job has reached this process too
 SERVER_DIED = 255  # the exit code of a process whose server is gone
 
 OnEvent = Callable[
@@ -53,30 +51,35 @@ class _Running:
 class Supervisor:
     """Runs the waiting cells of one run folder, several side by side."""
 
+    claims: Claims
     run: Path
     context: processes.Context
     warden: processes.Warden
     jobs: int
     timeout: float  # seconds that a cell's process may take
-    lost: Lost
     stop: Stop
-    on_event: OnEvent
+    on_event: OnEvent  # of a cell that another worker has done, with 0 seconds
+    lost: Lost
+    retry: Container[str] = ()  # cells that are run although they have failed
 
     def __post_init__(self) -> None:
         self.running: list[_Running] = []
-        self.again: set[str] = set()  # cells whose server died once
+        self.elsewhere: list[Job] = []  # cells that other workers have
+        self.looked = 0.0  # at those
+        self.again: set[str] = set()  # cells whose server died once, or whose claim was lost
 
     def schedule(self, waiting: list[Job]) -> None:
         """Raises KeyboardInterrupt where signals asked for an end, OSError where the disk is
         full; no process is left running either way."""
         self.waiting, self.stop.draining = waiting, True
         try:
-            while (waiting and not self.stop.asked) or self.running:
-                while waiting and not self.stop.asked and len(self.running) < self.jobs:
-                    self._begin(waiting.pop(0))
+            while ((waiting or self.elsewhere) and not self.stop.asked) or self.running:
+                self._take_more()
                 sentinels = [one.process.sentinel for one in self.running]
                 if sentinels:
                     multiprocessing.connection.wait(sentinels, timeout=TICK)
+                elif self.elsewhere and not waiting:
+                    time.sleep(TICK)
                 for one in list(self.running):
                     self._look_at(one)
             if self.stop.asked:
@@ -85,14 +88,55 @@ class Supervisor:
             self.stop.deaf()
             for one in self.running:
                 processes.end(one.process)
-            clear(self.run)
+            clear_of(self.run, worker=self.claims.name)
+
+    def _room(self) -> bool:
+        return len(self.running) < self.jobs and not self.stop.asked
+
+    def _take_more(self) -> None:
+        """Begin waiting cells while there is room, and then what is free of the others'."""
+        if self.waiting and self._room():
+            taken = self.claims.taken()
+            while self.waiting and self._room():
+                job = self.waiting.pop(0)
+                if job.spec.fingerprint in taken or not self._take(job):
+                    self.elsewhere.append(job)
+        pause = max(TICK, LOOKS * len(self.elsewhere))
+        if self._room() and time.monotonic() - self.looked > pause:
+            self.looked = time.monotonic()
+            self.elsewhere = [
+                job for job in self.elsewhere if not self._room() or not self._take(job)
+            ]
+
+    def _take(self, job: Job) -> bool:
+        """False: another worker has the cell. Else it is begun, or has been done meanwhile."""
+        name = job.spec.fingerprint
+        if not self.claims.take(name):
+            return False
+        state = Cell.read(job.spec, job.whole).status
+        if state == "done" or (state in KEPT and name not in self.retry):
+            self.claims.release(name)
+            self.on_event(state, job.spec, 0.0)
+            return True
+        if state == "damaged":
+            aside = store.set_aside(job.whole)
+            print(f"damaged: {job.spec.title} is moved to {aside} and run again")
+        else:
+            store.remove(job.whole)
+        self._begin(job)
+        return True
 
     def _begin(self, job: Job) -> None:
         if job.spec.fingerprint in self.lost:
             self._record_failure(job, *self.lost[job.spec.fingerprint], time.monotonic())
             return
         self.on_event("start", job.spec, 0.0)
-        self._start(job, run_cell, job, _fresh(job), begun=time.monotonic())
+        folder = fresh(self._partial(job))
+        (folder / BEGUN).touch()
+        self._start(job, run_cell, job, folder, begun=time.monotonic())
+
+    def _partial(self, job: Job) -> Path:
+        return partial(job, self.claims.name)
 
     def _start(self, job: Job, act: Callable[..., object], *args: Any, begun: float) -> None:
         process = processes.start(self.context, act, *args)
@@ -101,41 +145,63 @@ class Supervisor:
         self.running.append(_Running(job, process, begun, since))
 
     def _look_at(self, one: _Running) -> None:
+        if not self.claims.holds(one.job.spec.fingerprint):
+            self._drop(one)
+            return
         limit, now = self.timeout, time.monotonic()
         seconds = now - (one.judge_since or one.begun)
         if one.process.is_alive() and seconds <= limit:
             self.on_event("running", one.job.spec, now - one.begun)
-            _cut_log(_partial(one.job) / "log.txt")
+            cut_log(self._partial(one.job) / "log.txt")
             return
         late = one.process.is_alive()
-        processes.end(one.process)
-        self.warden("discard", one.process.pid or 0)
-        self.running.remove(one)
+        self._end(one)
         death = f"no result within {limit:.0f} s" if late else processes.death(one.process.exitcode)
         if one.judge_since:
             self._judged(one, death)
         else:
             self._worked(one, death)
 
+    def _end(self, one: _Running) -> None:
+        processes.end(one.process)
+        self.warden("discard", one.process.pid or 0)
+        self.running.remove(one)
+
+    def _drop(self, one: _Running) -> None:
+        """The claim is another worker's, who took this one for dead, or was deleted: once."""
+        self._end(one)
+        store.remove(self._partial(one.job))
+        if one.job.spec.fingerprint in self.again:
+            self.on_event("missing", one.job.spec, time.monotonic() - one.begun)
+        else:
+            self.again.add(one.job.spec.fingerprint)
+            self.elsewhere.append(one.job)
+
+    def _ended(self, job: Job, state: str, begun: float) -> None:
+        self.on_event(state, job.spec, time.monotonic() - begun)
+        self.claims.release(job.spec.fingerprint)
+
     def _worked(self, one: _Running, death: str) -> None:
         """The method's process has ended: on to the judge, or to a row that says why not."""
-        result = _result(_partial(one.job))
+        result = result_of(self._partial(one.job))
         if result is None:
+            if one.process.exitcode == -signal.SIGTERM:
+                time.sleep(GRACE)  # a scheduler that ends a job tells each of its processes
             if one.process.exitcode == SERVER_DIED and one.job.spec.fingerprint not in self.again:
                 self.again.add(one.job.spec.fingerprint)  # perhaps by another cell's doing
                 self.waiting.insert(0, one.job)
             elif not self.stop.asked:  # what dies while a run is being stopped is not a failure
-                self._record_failure(one.job, Stage.left(_partial(one.job)), death, one.begun)
+                self._record_failure(one.job, Stage.left(self._partial(one.job)), death, one.begun)
             return
         if result["errno"] in FULL:
             not_full(self.run)
-        args = one.job.spec, _partial(one.job), one.job.split, one.job.whole, result
+        args = one.job.spec, self._partial(one.job), one.job.split, one.job.whole, result
         self._start(one.job, _judge, *args, begun=one.begun)
 
     def _judged(self, one: _Running, death: str) -> None:
         state = Cell.read(one.job.spec, one.job.whole).status
         if state in KEPT:
-            self.on_event(state, one.job.spec, time.monotonic() - one.begun)
+            self._ended(one.job, state, one.begun)
         elif not self.stop.asked:
             self._record_failure(one.job, "judge", death, one.begun)
 
@@ -144,7 +210,7 @@ class Supervisor:
         not_full(self.run)
         state = "missing"
         try:
-            folder = _fresh(job, keep=("log.txt",))
+            folder = fresh(self._partial(job), keep=("log.txt",))
             facts = splits.facts(job.split) or {}
             result = {"status": "failed", "stage": stage, "reason": reason}
             commit_cell(folder, job.whole, result | {"facts": facts | job.provenance})
@@ -153,7 +219,7 @@ class Supervisor:
             if isinstance(error, OSError) and error.errno in FULL:
                 raise
             print(f"coldbench: {job.spec.title} is left out: {error}", file=sys.stderr)
-        self.on_event(state, job.spec, time.monotonic() - begun)
+        self._ended(job, state, begun)
 
 
 def _judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, Any]) -> None:
@@ -167,56 +233,3 @@ def _judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str,
         reason = f"{type(error).__name__}: {first_line(error)}"
         wrong = {"status": "failed", "stage": "save", "reason": reason}
         judge(spec, folder, split, whole, result | wrong)
-
-
-def _result(folder: Path) -> dict[str, Any] | None:
-    """What a method's process said of its end; None where it said nothing that can be read."""
-    try:
-        path = folder / RESULT
-        if path.is_symlink() or path.stat().st_size > store.LARGEST:
-            return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-        texts = all(isinstance(found[key], str) for key in ("status", "stage", "reason"))
-        known = found["status"] in KEPT and isinstance(found["facts"], dict)
-        return found if texts and known and "errno" in found else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _partial(job: Job) -> Path:
-    """Where a cell is before it is whole."""
-    return job.whole.with_name(f".{job.spec.fingerprint}-{os.getpid()}")
-
-
-def _fresh(job: Job, keep: tuple[str, ...] = ()) -> Path:
-    """The cell's partial folder, empty but for what is kept, whatever lies there."""
-    folder = _partial(job)
-    for place in (folder.parent, folder):
-        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
-            place.unlink()
-        place.mkdir(exist_ok=True)
-    for path in folder.iterdir():
-        if path.name not in keep or path.is_symlink() or not path.is_file():
-            store.remove(path)
-    return folder
-
-
-def _cut_log(log: Path) -> None:
-    """A flood of output must not fill the disk."""
-    with suppress(OSError):
-        if log.stat().st_size > LOG_MOST and not log.is_symlink():
-            os.truncate(log, 0)
-
-
-def not_full(folder: Path) -> None:
-    """Raises OSError where the disk is full: no cell can help that, so none is recorded."""
-    with suppress(FileNotFoundError):
-        if shutil.disk_usage(folder).free < LITTLE:
-            raise OSError(errno.ENOSPC, "no room left on the disk", str(folder))
-
-
-def clear(run: Path) -> None:
-    """Remove what a killed run left half done."""
-    for room in ("cells", "splits", "catalogues", MODELS):
-        for partial in (run / room).glob(".*"):
-            store.remove(partial)

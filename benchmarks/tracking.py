@@ -18,7 +18,7 @@ from coldbench.errors import UserError, unknown
 from coldbench.metrics.compute import mean_defined, per_user
 from coldbench.results.user_scores import read_user_scores
 
-from .supervisor import FULL
+from .partials import FULL
 
 SHOWN = ("ndcg@5", "auc", "mae", "log-loss")  # of a finished cell, by number of labels
 Event = dict[str, Any]  # event, seconds, the cell, and of a finished one `metrics` by name and K

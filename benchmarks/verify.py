@@ -25,7 +25,8 @@ from .archive import Archive, answers_digest, frames
 from .archived_cells import put_together
 from .dataset_names import Source
 from .preparation import cut_split, dataset_facts, directly
-from .run import Run, RunOptions
+from .run import Run
+from .work import RunOptions
 
 SAME = 1e-9  # figures made again from the same scores
 CLOSE = 1e-4  # scores of a cell that was run again, on another machine perhaps
@@ -218,9 +219,8 @@ def _rerun(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> I
     known = [spec for spec in done if spec.method in here]
     drawn = random.SystemRandom().sample(known, min(rerun, len(known)))
     grid = replace(archive.grid(), limit=next((s.limit for s in drawn), None))
-    with Run(grid, folder.with_name("rerun"), options) as run:
-        wanted = {_key(spec) for spec in drawn}
-        run.plan = replace(run.plan, specs=[s for s in run.specs if _key(s) in wanted])
+    wanted = {_key(spec) for spec in drawn}
+    with Run(grid, folder.with_name("rerun"), options, lambda spec: _key(spec) in wanted) as run:
         cells = {_key(cell.spec): cell for cell in run.cells(lambda *_: None)}
     for spec in drawn:
         cell = cells[_key(spec)]

@@ -180,18 +180,27 @@ def write_plan(run: Path, specs: list[Spec]) -> None:
     store.write(run / "plan.json", json.dumps([asdict(spec) for spec in specs], indent=1))
 
 
-def read_run(run: Path) -> list[Cell]:
-    """Every planned cell of a run, those that failed or are missing among them."""
+def read_plan(run: Path) -> list[Spec]:
+    """Which cells a run is made of."""
     plan = run / "plan.json"
     if not plan.is_file():
         raise UserError(f"{run} is no run: it has no plan.json; make one by `coldbench run GRID`")
     try:
-        specs = [Spec(**fields) for fields in json.loads(plan.read_text(encoding="utf-8"))]
+        return [Spec(**fields) for fields in json.loads(plan.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(
             f"{plan} is damaged ({type(error).__name__}); the run's command writes it again"
         ) from None
+
+
+def read_cells(run: Path, specs: Iterable[Spec]) -> list[Cell]:
+    """These cells of a run, in the state they are in."""
     return [Cell.read(spec, run / "cells" / spec.fingerprint) for spec in specs]
+
+
+def read_run(run: Path) -> list[Cell]:
+    """Every planned cell of a run, those that failed or are missing among them."""
+    return read_cells(run, read_plan(run))
 
 
 def read_runs(runs: list[Path]) -> list[Cell]:

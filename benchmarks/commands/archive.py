@@ -7,8 +7,8 @@ from typing import Any
 from coldbench.errors import UserError, printable
 
 from .. import archive as archives
-from ..run import RunOptions
 from ..verify import verify as findings
+from ..work import RunOptions
 from .command import document, one_document
 
 

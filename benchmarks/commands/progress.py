@@ -58,7 +58,8 @@ class Progress:
             self._ended.setdefault(_row(spec), Counter())[event] += 1
             done = self._count - self._waiting
             left = f", {self._left()} left" if self._waiting else ""
-            self._line(f"[{done}/{self._count}{left}] {spec.title}: {event} ({seconds:.1f} s)")
+            took = f"{seconds:.1f} s" if seconds else "by another worker"
+            self._line(f"[{done}/{self._count}{left}] {spec.title}: {event} ({took})")
 
     def _line(self, words: str) -> None:
         if not self._console.is_terminal:

@@ -9,8 +9,9 @@ from coldbench.errors import DONE, SOME_FAILED, UserError, printable
 
 from ..grid import Grid
 from ..plan import device_of
-from ..run import Run, RunOptions
+from ..run import Run
 from ..tracking import Tracking
+from ..work import RunOptions
 from .command import document, one_document
 from .grid_options import plan, show_plan
 from .progress import Progress

@@ -31,10 +31,10 @@ from coldbench.seeds import Seeds
 from coldbench.split import Split
 
 from .. import splits
+from ..claims import Claims
 from ..dataset_names import dataset_of
 from ..grid import Grid
 from ..loop import meta_train, predict
-from ..run import run_lock
 from .space import checked, optuna_or_error, propose
 
 USUAL = 50  # trials of a method
@@ -109,7 +109,9 @@ def tune(
 ) -> dict[str, list[Trial]]:
     """Every method's trials, those of the folder's log among them; the missing ones are run."""
     folder.mkdir(parents=True, exist_ok=True)
-    with run_lock(folder):
+    with Claims(folder) as claims:
+        if not claims.take("tune"):
+            raise UserError(f"{folder}: another search is at work here; wait for it, or use --name")
         _same(searched, metric, folder)
         return _search(searched, metric, folder, budget, tell)
 

@@ -1,0 +1,81 @@
+"""A cell before it is whole: its partial folder, and what a full disk or a killed worker leaves."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Container
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from coldbench import store
+from coldbench.cell import KEPT, MODELS
+
+from .worker import RESULT, Job
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LITTLE = 64 << 20  # bytes: a disk with less free is full
+LOG_MOST = 64 << 20  # bytes that a running cell's log may have before it is cut
+BEGUN = ".begun"  # a file of the partial folder: when it was made, by the file system's clock
+
+
+def result_of(folder: Path) -> dict[str, Any] | None:
+    """What a method's process said of its end; None where it said nothing that can be read."""
+    try:
+        path = folder / RESULT
+        if path.is_symlink() or path.stat().st_size > store.LARGEST:
+            return None
+        found = json.loads(path.read_text(encoding="utf-8"))
+        texts = all(isinstance(found[key], str) for key in ("status", "stage", "reason"))
+        known = found["status"] in KEPT and isinstance(found["facts"], dict)
+        return found if texts and known and "errno" in found else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def partial(job: Job, worker: str) -> Path:
+    """Where a worker has a cell before it is whole."""
+    return job.whole.with_name(f".{job.spec.fingerprint}-{worker}")
+
+
+def fresh(folder: Path, keep: tuple[str, ...] = ()) -> Path:
+    """The partial folder, empty but for what is kept, whatever lies there."""
+    for place in (folder.parent, folder):
+        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+            place.unlink()
+        place.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in keep or path.is_symlink() or not path.is_file():
+            store.remove(path)
+    return folder
+
+
+def cut_log(log: Path) -> None:
+    """A flood of output must not fill the disk."""
+    with suppress(OSError):
+        if log.stat().st_size > LOG_MOST and not log.is_symlink():
+            os.truncate(log, 0)
+
+
+def not_full(folder: Path) -> None:
+    """Raises OSError where the disk is full: no cell can help that, so none is recorded."""
+    with suppress(FileNotFoundError):
+        if shutil.disk_usage(folder).free < LITTLE:
+            raise OSError(errno.ENOSPC, "no room left on the disk", str(folder))
+
+
+def clear(run: Path, *rooms: str) -> None:
+    """Remove what nobody can be at work on from rooms that one worker at a time writes to."""
+    for room in rooms:
+        for half in (run / room).glob(".*"):
+            store.remove(half)
+
+
+def clear_of(run: Path, *, worker: str = "", alive: Container[str] = ()) -> None:
+    """Remove the unfinished cells of one worker, or of all that are not alive."""
+    for room in ("cells", MODELS):
+        for half in (run / room).glob(f".*-{worker}" if worker else ".*"):
+            whose = half.name[1:].partition("-")[2]
+            if worker or whose not in alive:
+                store.remove(half)

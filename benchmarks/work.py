@@ -1,0 +1,146 @@
+"""What is left of a run's cells, done by whoever sees its folder: `run`, `work`, `cell` alike."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from coldbench import store
+from coldbench.cell import Spec, code_hash, read_cells, read_plan
+from coldbench.errors import UserError, printable
+
+from . import catalogues, processes, provenance
+from .claims import Claims
+from .plan import code, device_of
+from .preparation import Died, Preparer, encode_stored
+from .signals import Stop
+from .supervisor import Lost, OnEvent, Supervisor
+from .worker import Job
+
+AGAIN = ("failed", "unavailable")  # what --retry-failed runs again
+OPTIONS = "options.json"  # in the run's folder: how its cells are run
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run cells: nothing here changes a number."""
+
+    device: str = "auto"  # "cpu", "cuda", "cuda:1"
+    jobs: int = 1
+    timeout: float = 900.0  # seconds that a cell, a dataset, a split or an encoder may take
+    retry_failed: bool = False
+    include: tuple[str, ...] = ()
+    timing: bool = True  # measure one cell of each row
+    keep_models: bool = False  # beside the cells, for an export
+
+    def write(self, run: Path, lost: Lost) -> None:
+        """For workers that were not told."""
+        store.write(run / OPTIONS, json.dumps(asdict(self) | {"lost": lost}, indent=1))
+
+    @classmethod
+    def read(cls, run: Path) -> tuple[Self, Lost]:
+        """How the run's cells are run, and which cannot be."""
+        try:
+            found = json.loads((run / OPTIONS).read_text(encoding="utf-8"))
+            lost = {name: (stage, reason) for name, (stage, reason) in found.pop("lost").items()}
+            return cls(**found | {"include": tuple(found["include"]), "retry_failed": False}), lost
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"{run} is not prepared ({type(error).__name__}: {OPTIONS}): "
+                "`coldbench run GRID --prepare` does that"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What does cells here."""
+
+    claims: Claims
+    stop: Stop
+    context: processes.Context
+    warden: processes.Warden
+
+
+def work(
+    run: Path, waiting: list[Spec], options: RunOptions, hands: Hands, on_event: OnEvent, lost: Lost
+) -> None:
+    """Have these cells done, here or by other workers; returns when all are."""
+    jobs = list(_jobs(run, waiting, options))
+    retry = {spec.fingerprint for spec in waiting} if options.retry_failed else set()
+    supervisor = Supervisor(
+        hands.claims, run, hands.context, hands.warden, options.jobs, options.timeout, hands.stop,
+        on_event, lost, retry,
+    )  # fmt: skip
+    supervisor.schedule(jobs)
+
+
+def _jobs(run: Path, waiting: list[Spec], options: RunOptions) -> Iterator[Job]:
+    """One seed of a row is timed: the plan's first."""
+    first: dict[tuple[str, str, str], str] = {}
+    for spec in read_plan(run):
+        first.setdefault((spec.dataset, spec.protocol, spec.name), spec.fingerprint)
+    made = {"hardware": provenance.hardware(), "commit": provenance.commit()}
+    device = str(device_of(options.device))
+    for spec in waiting:
+        row = spec.dataset, spec.protocol, spec.name
+        timed = options.timing and first[row] == spec.fingerprint
+        include, jobs = options.include, options.jobs
+        yield Job(spec, str(run), device, timed, include, jobs, made, options.keep_models)
+
+
+def work_on(run: Path, wanted: list[Spec], options: RunOptions, on_event: OnEvent) -> None:
+    """Do what is left of a folder that a run has prepared, with nothing but the folder: no data
+    set is loaded here.
+
+    Raises UserError where this machine would make other numbers than the plan says.
+    """
+    _, lost = RunOptions.read(run)
+    left = [cell.spec for cell in read_cells(run, wanted) if cell.status in ("missing", "damaged")]
+    context = processes.context()
+    with (
+        processes.supervision(context) as warden,
+        Preparer(context, options.timeout, warden) as preparer,
+        Claims(run, options.jobs) as claims,
+        Stop() as stop,
+    ):
+        _fit_here(run, left, options, preparer, lost)
+        work(run, left, options, Hands(claims, stop, context, warden), on_event, lost)
+
+
+def _fit_here(
+    run: Path, left: list[Spec], options: RunOptions, preparer: Preparer, lost: Lost
+) -> None:
+    """The same code, libraries, kind of device and encoder as where the cells were planned; what
+    cells read is there."""
+    device, versions = device_of(options.device).type, provenance.versions()
+    codes: dict[tuple[str, str], str] = {}
+    ready: set[Path] = set()
+    for spec in left:
+        if spec.fingerprint in lost:
+            continue
+        made = codes.setdefault(
+            (spec.method, spec.loader), code_hash(code(spec.method, spec.loader))
+        )
+        for what, planned, here in (
+            ("device", spec.device, device),
+            *((name, spec.versions.get(name), versions[name]) for name in versions),
+            ("code", spec.code, made),
+        ):
+            if planned != here:
+                raise UserError(
+                    f"{printable(spec.title)} was planned with {what} {printable(str(planned))}, "
+                    f"and here is {here}: its numbers would not be the plan's; use the same"
+                )
+        for needed in (run / "splits" / spec.split_key, catalogues.folder_of(run, spec)):
+            if not needed.is_dir():
+                raise UserError(
+                    f"{needed} is not there: `coldbench run GRID --prepare` makes what cells read"
+                )
+        folder = catalogues.folder_of(run, spec)
+        if folder not in ready:
+            ready.add(folder)
+            try:
+                preparer.ask(encode_stored, str(folder), spec.encoder, spec.encoder_hash)
+            except Died as error:
+                raise UserError(f"{spec.encoder['name']} cannot read here: {error}") from None
