@@ -10,7 +10,7 @@ import typer
 from coldbench.errors import SOME_FAILED, WRONG_USE, UserError
 
 from .commands import options as o
-from .commands import serving, sharing
+from .commands import serving, sharing, working
 from .commands.command import Command, document, run_app
 
 CODES = "Ends with 0: all done; 1: some failed; 2: wrong use or bad input; 130: stopped by Ctrl-C."
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(serving.app)
 app.add_typer(sharing.app)
+app.add_typer(working.app)
 
 
 def main() -> None:
@@ -107,6 +108,9 @@ def run(
     no_timing: o.NoTiming = False,
     keep_models: o.KeepModels = False,
     track: o.Track = "",
+    executor: o.Executor = "local",
+    part: o.Part = "",
+    prepare: o.Prepare = False,
     include: o.Include = None,
     as_json: o.DryJson = False,
 ) -> None:
@@ -115,7 +119,7 @@ def run(
 
     processes.context()  # its server loads torch while this process finds out what to run
     from .commands.grid_options import grid_of, include_files
-    from .commands.run import run_grid, run_options, show_grid
+    from .commands.run import How, run_grid, run_options, show_grid
 
     files = include_files(include)
     if as_json and not dry_run:
@@ -128,7 +132,7 @@ def run(
     if dry_run:
         show_grid(what, folder, options, as_json=as_json)
     else:
-        sys.exit(run_grid(what, folder, options, track))
+        sys.exit(run_grid(what, folder, options, How(track, executor, part, prepare)))
 
 
 @app.command(cls=Command)

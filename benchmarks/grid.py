@@ -48,6 +48,7 @@ class Grid:
     seeds_for: dict[str, tuple[int, ...]] = field(default_factory=dict)  # by method
     params: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method
     dataset_params: dict[str, dict[str, Any]] = field(default_factory=dict)  # by dataset
+    resources: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method, or "default"
 
     @classmethod
     def read(cls, path: Path) -> dict[str, Any]:
@@ -103,7 +104,8 @@ class Grid:
         if grid.without:
             raise UserError('without goes with methods = "all"; here leave the method out')
         _datasets(grid)
-        for name in (*grid.methods, *grid.seeds_for, *grid.params):
+        placed = [name for name in grid.resources if name != "default"]
+        for name in (*grid.methods, *grid.seeds_for, *grid.params, *placed):
             grid.resolve_row(name)
         return grid
 

@@ -72,7 +72,7 @@ def shape(settings: dict[str, Any], keys: Iterable[str]) -> None:
     for key in ("datasets", "methods", "without"):
         if key in settings:
             settings[key] = _tuple(settings[key], str, key, 'names, like ["maml"]')
-    for key in ("encoder", "params", "dataset_params", "seeds_for"):
+    for key in ("encoder", "params", "dataset_params", "seeds_for", "resources"):
         if not isinstance(settings.get(key, {}), dict):
             raise UserError(f"{key} must be a table, not {settings[key]!r}")
     if "seeds" in settings:
@@ -80,10 +80,10 @@ def shape(settings: dict[str, Any], keys: Iterable[str]) -> None:
     for name, seeds in settings.get("seeds_for", {}).items():
         shown = name if name.isprintable() else repr(name)  # an error is one line
         settings["seeds_for"][name] = _seeds(seeds, f"seeds_for.{shown}")
-    for key in ("params", "dataset_params"):
+    for key in ("params", "dataset_params", "resources"):
         for name, own in settings.get(key, {}).items():
             if not isinstance(own, dict):
-                known = name in settings.get("methods", ()) or key == "dataset_params"
+                known = name in settings.get("methods", ()) or key != "params"
                 right = f"{key}.{name}.NAME" if known else f"{key}.METHOD.{name}"
                 raise UserError(f"{key}.{name} must be a table, not {own!r}; set {right}")
     if "protocol" in settings:

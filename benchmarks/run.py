@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,13 +19,14 @@ from coldbench.errors import UserError
 from . import catalogues, processes, splits
 from .claims import Claims
 from .dataset_names import Source
+from .executor import Resources, Task, checked, dispatch, find
 from .grid import Grid
-from .partials import clear, clear_of, not_full
+from .partials import clear, clear_of, not_full, partial
 from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .signals import Stop
-from .supervisor import Lost, OnEvent
-from .work import AGAIN, Hands, RunOptions, work
+from .supervisor import Lost, OnEvent, record_failure
+from .work import AGAIN, Hands, RunOptions, jobs_of, work
 
 PREPARING = "prepare"  # the claim of who has splits and vectors made
 PAUSE = 0.2  # seconds between two looks at who has it
@@ -90,12 +91,48 @@ class Run:
         for the last of them. Raises KeyboardInterrupt at the second Ctrl-C, at SIGTERM and SIGHUP;
         at the first Ctrl-C the running cells are ended well.
         """
-        options = self.options
-        with Claims(self.folder, options.jobs) as claims, Stop() as stop:
-            lost = self.prepare(claims)
+        with Claims(self.folder, self.options.jobs) as claims, Stop() as stop:
+            lost, waiting = self.prepare(claims), self._in_order(self.missing())
             hands = Hands(claims, stop, self.context, self._warden)
-            work(self.folder, self._in_order(self.missing()), options, hands, on_event, lost)
+            work(self.folder, waiting, self.options, hands, on_event, lost)
         return self.read()
+
+    def cells_by(self, name: str, on_event: OnEvent) -> list[Cell]:
+        """The same by an executor, "slurm" or "ray:ADDRESS"; what cannot be run is done here."""
+        checked(self.grid.resources)
+        with Claims(self.folder, 0) as claims, Stop() as stop:
+            lost, waiting = self.prepare(claims), self._in_order(self.missing())
+            done = [cell for cell in self.read() if cell.status == "done"]
+            here = [spec for spec in waiting if spec.fingerprint in lost]
+            hands = Hands(claims, stop, self.context, self._warden)
+            work(self.folder, here, replace(self.options, jobs=1), hands, on_event, lost)
+            executor = find(name, self.folder)
+            try:
+                tables, limit = self.grid.resources, self.options.timeout
+                tasks = [
+                    Task(spec, Resources.of(spec, tables, done, limit))
+                    for spec in waiting
+                    if spec.fingerprint not in lost
+                ]
+                self._clear_places(tasks)
+                dispatch(tasks, executor, claims, stop, on_event, self._give_up(claims))
+            finally:
+                executor.close()
+        return self.read()
+
+    def _clear_places(self, tasks: list[Task]) -> None:
+        """What failed is to be run again where --retry-failed says so: tasks do what is missing."""
+        for cell in read_cells(self.folder, [task.spec for task in tasks]):
+            if cell.status in AGAIN:
+                store.remove(cell.folder)
+
+    def _give_up(self, claims: Claims) -> Callable[[Spec, str], str]:
+        def record(spec: Spec, reason: str) -> str:
+            (job,) = jobs_of(self.folder, [spec], self.options)
+            folder = partial(job, claims.name)
+            return record_failure(self.folder, job, folder, "executor", reason)
+
+        return record
 
     def prepare(self, claims: Claims) -> Lost:
         """Have the plan, and all that cells share, in the folder: once, whoever else begins there.

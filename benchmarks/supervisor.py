@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from coldbench.errors import first_line
 
 from . import processes, splits
 from .claims import Claims
+from .gpus import emptiest
 from .judge import commit_cell, judge
 from .partials import BEGUN, FULL, clear_of, cut_log, fresh, not_full, partial, result_of
 from .signals import Stop
@@ -61,6 +62,7 @@ class Supervisor:
     on_event: OnEvent  # of a cell that another worker has done, with 0 seconds
     lost: Lost
     retry: Container[str] = ()  # cells that are run although they have failed
+    gpus: tuple[str, ...] = ()  # that cells are laid on
 
     def __post_init__(self) -> None:
         self.running: list[_Running] = []
@@ -131,6 +133,7 @@ class Supervisor:
             self._record_failure(job, *self.lost[job.spec.fingerprint], time.monotonic())
             return
         self.on_event("start", job.spec, 0.0)
+        job = replace(job, gpu=emptiest(self.gpus, [one.job.gpu for one in self.running]))
         folder = fresh(self._partial(job))
         (folder / BEGUN).touch()
         self._start(job, run_cell, job, folder, begun=time.monotonic())
@@ -206,20 +209,24 @@ class Supervisor:
             self._record_failure(one.job, "judge", death, one.begun)
 
     def _record_failure(self, job: Job, stage: str, reason: str, begun: float) -> None:
-        """A row for a cell that left none."""
-        not_full(self.run)
-        state = "missing"
-        try:
-            folder = fresh(self._partial(job), keep=("log.txt",))
-            facts = splits.facts(job.split) or {}
-            result = {"status": "failed", "stage": stage, "reason": reason}
-            commit_cell(folder, job.whole, result | {"facts": facts | job.provenance})
-            state = "failed"
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in FULL:
-                raise
-            print(f"coldbench: {job.spec.title} is left out: {error}", file=sys.stderr)
-        self._ended(job, state, begun)
+        folder = self._partial(job)
+        self._ended(job, record_failure(self.run, job, folder, stage, reason), begun)
+
+
+def record_failure(run: Path, job: Job, folder: Path, stage: str, reason: str) -> str:
+    """A row for a cell that left none, by way of its partial folder; returns its state."""
+    not_full(run)
+    try:
+        fresh(folder, keep=("log.txt",))
+        facts = splits.facts(job.split) or {}
+        result = {"status": "failed", "stage": stage, "reason": reason}
+        commit_cell(folder, job.whole, result | {"facts": facts | job.provenance})
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        print(f"coldbench: {job.spec.title} is left out: {error}", file=sys.stderr)
+        return "missing"
+    return "failed"
 
 
 def _judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from coldbench.errors import UserError, printable
 
 from . import catalogues, processes, provenance
 from .claims import Claims
+from .gpus import gpus_of
 from .plan import code, device_of
 from .preparation import Died, Preparer, encode_stored
 from .signals import Stop
@@ -66,27 +67,28 @@ def work(
     run: Path, waiting: list[Spec], options: RunOptions, hands: Hands, on_event: OnEvent, lost: Lost
 ) -> None:
     """Have these cells done, here or by other workers; returns when all are."""
-    jobs = list(_jobs(run, waiting, options))
+    jobs = list(jobs_of(run, waiting, options))
     retry = {spec.fingerprint for spec in waiting} if options.retry_failed else set()
     supervisor = Supervisor(
         hands.claims, run, hands.context, hands.warden, options.jobs, options.timeout, hands.stop,
-        on_event, lost, retry,
+        on_event, lost, retry, gpus_of(device_of(options.device)),
     )  # fmt: skip
     supervisor.schedule(jobs)
 
 
-def _jobs(run: Path, waiting: list[Spec], options: RunOptions) -> Iterator[Job]:
-    """One seed of a row is timed: the plan's first."""
+def jobs_of(run: Path, waiting: list[Spec], options: RunOptions) -> Iterator[Job]:
+    """The cells' jobs. One seed of a row is timed: the plan's first."""
     first: dict[tuple[str, str, str], str] = {}
     for spec in read_plan(run):
         first.setdefault((spec.dataset, spec.protocol, spec.name), spec.fingerprint)
     made = {"hardware": provenance.hardware(), "commit": provenance.commit()}
-    device = str(device_of(options.device))
+    device = device_of(options.device)
+    placed = device.type if gpus_of(device) else str(device)  # each process sees its GPU alone
     for spec in waiting:
         row = spec.dataset, spec.protocol, spec.name
         timed = options.timing and first[row] == spec.fingerprint
         include, jobs = options.include, options.jobs
-        yield Job(spec, str(run), device, timed, include, jobs, made, options.keep_models)
+        yield Job(spec, str(run), placed, timed, include, jobs, made, options.keep_models)
 
 
 def work_on(run: Path, wanted: list[Spec], options: RunOptions, on_event: OnEvent) -> None:

@@ -25,6 +25,7 @@ from coldbench.method import Method, from_params
 from coldbench.seeds import Seeds
 
 from . import catalogues, splits
+from .gpus import see_alone
 from .loop import BATCH, evaluate, meta_train
 from .timing import cost, now, peak_memory
 from .trace import trace
@@ -45,6 +46,7 @@ class Job:
     jobs: int  # cells side by side, noted beside the timings
     provenance: dict[str, str]  # hardware and commit
     keep_model: bool = False  # for an export
+    gpu: str = ""  # the only one that its process sees
 
     @property
     def split(self) -> Path:
@@ -79,6 +81,7 @@ class Stage:
 
 def run_cell(job: Job, folder: Path) -> None:
     """Run the method; whatever comes of it stands in the folder's result.json."""
+    see_alone(job.gpu)
     _log_to(folder / "log.txt")
     stage, facts = Stage(folder), dict[str, Any](job.provenance)
     status, reason, number = "done", "", None

@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 
 from coldbench.errors import INTERRUPTED, WRONG_USE, UserError, printable
 
-GO_ON = ("run", "tune", "anchors")  # verbs that keep what they have done
+GO_ON = ("run", "work", "cell", "tune", "anchors")  # verbs that keep what they have done
 FILE_ERRORS = (
     *(errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM),
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),

@@ -56,6 +56,15 @@ NoTiming = Annotated[bool, Option("--no-timing", help="Do not measure what metho
 KeepModels = Annotated[
     bool, Option("--keep-models", help="Keep each trained method beside its cell, for an export.")
 ]
+Executor = Annotated[
+    str, Option(help="Who has cells done: local, slurm[:PARTITION], ray[:ADDRESS].")
+]
+Part = Annotated[
+    str, Option(help="Only this part of the cells, such as 1/2; `merge` joins the parts.")
+]
+Prepare = Annotated[
+    bool, Option("--prepare", help="Store plan, splits and vectors, for `work`; run no cell.")
+]
 Retry = Annotated[bool, Option("--retry-failed", help="Run failed cells again.")]
 Track = Annotated[
     str, Option(help="Log there, too: tensorboard, wandb (offline); comma-separated.")

@@ -1,0 +1,55 @@
+"""What `coldbench work` and `coldbench cell` do and show."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from coldbench import registry
+from coldbench.cell import KEPT, Spec, read_cells, read_plan
+from coldbench.errors import UserError
+
+from ..work import RunOptions, work_on
+from .bench import named
+from .progress import Progress
+from .run import ended, side_by_side
+
+
+def work(run: Path, jobs: int, device: str) -> int:
+    """Do what is left; returns the exit code."""
+    return _work(run, read_plan(run), jobs, device)
+
+
+def cell(run: Path, words: str, device: str) -> int:
+    """Do one; returns the exit code."""
+    return _work(run, [_spec(run, words)], 1, device)
+
+
+def _work(run: Path, specs: list[Spec], jobs: int, device: str) -> int:
+    options, _ = RunOptions.read(run)
+    for path in options.include:
+        registry.include(Path(path))
+    device = specs[0].device if device == "auto" else device
+    options = replace(options, device=device, jobs=side_by_side(jobs, device))
+    waiting = sum(one.status not in KEPT for one in read_cells(run, specs))
+    print(f"{run}: {waiting} of {len(specs)} cells left, {options.jobs} side by side", flush=True)
+    if waiting:
+        with Progress(specs, waiting) as shown:
+            work_on(run.resolve(), specs, options, shown)
+    return ended(read_cells(run, specs), run)
+
+
+def _spec(run: Path, words: str) -> Spec:
+    specs = read_plan(run)
+    if not Path(words).is_file():
+        return named(run, read_cells(run, specs), words).spec
+    try:
+        asked = Spec(**json.loads(Path(words).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        wrong = (
+            f"{words} holds no cell ({type(error).__name__}); an entry of {run}/plan.json is one"
+        )
+        raise UserError(wrong) from None
+    for spec in specs:
+        if spec.fingerprint == asked.fingerprint:
+            return spec
+    raise UserError(f"{words}: its cell {asked.fingerprint} is not in the plan of {run}")

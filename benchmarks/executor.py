@@ -1,0 +1,208 @@
+"""Who has cells done elsewhere: what an executor is, and the loop that waits for its tasks.
+
+An executor is told which cells to have done; each of its tasks is `coldbench cell CELL --run DIR`,
+wherever the folder is seen. What has come of a cell is read from the folder, whoever did it, so
+that an executor has nothing to send back, and a run goes on where its submitter was killed.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from importlib import import_module
+from importlib.metadata import entry_points
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from coldbench.cell import KEPT, Cell, Spec
+from coldbench.errors import UserError, unknown
+
+from .claims import Claims
+from .signals import Stop
+from .supervisor import OnEvent
+
+GROUP = "coldbench.executors"  # entry points of other packages: name -> a subclass of Executor
+HERE = Path(__file__).with_name("executors")
+LOCAL = "local"
+TRIES = 3  # tasks of a cell that may end without one
+POLL = 1.0  # seconds between two looks at the folder
+SPARE = 120  # seconds of a task beside its cell: the start, the wait for a dead worker's claim
+SLACK = 3  # how much longer than earlier cells of its row a cell may take
+MEMORY = 4.0  # GB of a cell of which nothing is known
+Record = Callable[[Spec, str], str]  # a row for a cell that left none, by its reason: its state
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a task asks for, as the grid's table `[resources]` says by row or as `default`."""
+
+    minutes: int = 0  # 0: by earlier cells of the row, else by --timeout
+    memory_gb: float = 0.0  # 0: by earlier cells of the row, else 4
+    cpus: int = 0  # 0: the grid's threads
+    gpus: int = -1  # -1: one where the device is cuda
+    partition: str = ""  # of SLURM
+
+    @classmethod
+    def of(
+        cls, spec: Spec, tables: dict[str, dict[str, Any]], done: list[Cell], timeout: float
+    ) -> "Resources":
+        """Of a cell; done: finished cells, whose timings are known."""
+        asked = cls(**tables.get("default", {}) | tables.get(spec.name, {}))
+        timings = [cell.timing() for cell in done if cell.spec.name == spec.name]
+        spent = [t.get("meta_train_seconds", 0) + t.get("evaluate_seconds", 0) for t in timings]
+        limit = min(timeout, max(spent) * SLACK + SPARE) if spent else timeout
+        peak = max((t.get("peak_memory_bytes") or 0 for t in timings), default=0)
+        return cls(
+            asked.minutes or ceil((limit + SPARE) / 60),
+            asked.memory_gb or (ceil(peak * 1.5 / 1e9) + 1.0 if peak else MEMORY),
+            asked.cpus or spec.threads,
+            asked.gpus if asked.gpus >= 0 else int(spec.device == "cuda"),
+            asked.partition,
+        )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell to have done."""
+
+    spec: Spec
+    resources: Resources
+
+
+class Executor(ABC):
+    """Has cells done; made with the run's folder and what stands behind the name: "ray:auto"."""
+
+    def __init__(self, run: Path, where: str) -> None:
+        self.run, self.where = run, where
+
+    @abstractmethod
+    def submit(self, tasks: list[Task]) -> None:
+        """Have these done, at some time. A cell that is submitted again replaces its task."""
+
+    @abstractmethod
+    def over(self) -> dict[str, str]:
+        """fingerprint -> in words how its task ended, of tasks that are over, however."""
+
+    @abstractmethod
+    def cancel(self, fingerprints: set[str]) -> None:
+        """End these tasks, begun or not."""
+
+    def close(self) -> None:  # noqa: B027  an executor may have nothing to close
+        """The run has ended."""
+
+
+def find(name: str, run: Path) -> Executor:
+    """The executor "slurm", "ray:ADDRESS": a file of executors/, or another package's."""
+    name, _, where = name.partition(":")
+    others = {point.name: point for point in entry_points(group=GROUP)}
+    ours = sorted(path.stem for path in HERE.glob("[!_]*.py"))
+    if name in ours:
+        module = import_module(f"{__package__}.executors.{name}")
+        found = module.EXECUTOR
+    elif name in others:
+        found = others[name].load()
+    else:
+        raise unknown("executor", name, [LOCAL, *ours, *others], "docs/scale.md")
+    executor: Executor = found(run, where)
+    return executor
+
+
+def checked(tables: dict[str, Any]) -> None:
+    """Raises UserError where the grid's resources hold what Resources does not."""
+    kinds = {field.name: field.type for field in fields(Resources)}
+    for row, table in tables.items():
+        for key, value in table.items():
+            if key not in kinds:
+                raise unknown("resource", key, kinds, "docs/scale.md")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if (kinds[key] is str) is number or (number and value < 0):
+                raise UserError(f"resources.{row}.{key} cannot be {value!r} (docs/scale.md)")
+
+
+def dispatch(
+    tasks: list[Task], executor: Executor, claims: Claims, stop: Stop, tell: OnEvent, record: Record
+) -> None:
+    """Have the tasks' cells done; returns when all are. Raises KeyboardInterrupt where signals
+    asked for an end: at the first Ctrl-C the cells that run are waited for."""
+    waiting = {task.spec.fingerprint: task for task in tasks}
+    begun: dict[str, float] = {}
+    tries: Counter[str] = Counter()
+    stop.draining, drained = True, False
+    try:
+        executor.submit(tasks)
+        while waiting:
+            running = claims.taken() & waiting.keys()
+            if stop.asked and not drained:
+                drained = True
+                executor.cancel(waiting.keys() - running)
+            over = executor.over()  # before the cells are read: whoever ended has left its cell
+            _look(executor.run, waiting, begun, running, tell)
+            again = []
+            for name in over.keys() & waiting.keys():
+                tries[name] += 1
+                task = waiting[name]
+                if stop.asked:
+                    del waiting[name]
+                elif tries[name] < TRIES:
+                    again.append(task)
+                else:
+                    tell(record(task.spec, over[name]), task.spec, _since(begun, name))
+                    del waiting[name]
+            if again:
+                executor.submit(again)
+            if drained and not running:
+                break
+            time.sleep(POLL)
+        if stop.asked:
+            raise KeyboardInterrupt
+    finally:
+        stop.deaf()
+        executor.cancel(set(waiting))
+
+
+def _look(
+    run: Path, waiting: dict[str, Task], begun: dict[str, float], running: set[str], tell: OnEvent
+) -> None:
+    """Tell of the cells that are there, and of those that run."""
+    there: set[str] = set()
+    with suppress(OSError):
+        there = set(os.listdir(run / "cells"))
+    for name in [name for name in waiting if name in there]:
+        state = Cell.read(waiting[name].spec, run / "cells" / name).status
+        if state in KEPT:
+            tell(state, waiting.pop(name).spec, _since(begun, name))
+    for name in running & waiting.keys():
+        if name not in begun:
+            begun[name] = time.monotonic()
+            tell("start", waiting[name].spec, 0.0)
+        tell("running", waiting[name].spec, _since(begun, name))
+
+
+def _since(begun: dict[str, float], name: str) -> float:
+    return max(POLL / 100, time.monotonic() - begun.get(name, time.monotonic()))
+
+
+def one_cell(run: str, fingerprint: str, **more: str) -> int:
+    """What a task does: the command, in a process of its own that ends with this one's."""
+    command = [str(Path(sys.executable).with_name("coldbench")), "cell", fingerprint, "--run", run]
+    ended = subprocess.run(command, env=os.environ | more, preexec_fn=_end_with_parent, check=False)
+    if ended.returncode not in (0, 1):  # 1: the cell is a row that says why
+        raise RuntimeError(f"{' '.join(command)} ended with code {ended.returncode}")
+    return ended.returncode
+
+
+def _end_with_parent() -> None:
+    """A scheduler that ends a task may kill the task's process alone. Its warnings (SIGUSR2) are
+    for that process, too, and would end this one."""
+    import ctypes
+    import signal
+
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG

@@ -1,0 +1,117 @@
+"""SLURM, by array jobs that submitit writes: one for all cells that ask for the same resources."""
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from coldbench.errors import UserError
+
+from ..executor import Executor, Resources, Task, one_cell
+
+PAUSE = 5.0  # seconds between two questions to the controller
+MOST = 1000  # tasks of an array: SLURM's MaxArraySize is 1001 where nobody has changed it
+LOST = 3  # questions in a row after which a task that SLURM does not list is over
+
+
+class CellTask:
+    """What submitit runs in a task; where SLURM preempts it, it is queued again as it is."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+
+    def __call__(self, fingerprint: str) -> int:
+        return one_cell(self.run, fingerprint)
+
+    def checkpoint(self, fingerprint: str) -> Any:
+        import submitit
+
+        return submitit.helpers.DelayedSubmission(self, fingerprint)
+
+
+class Slurm(Executor):
+    """Where: the partition, for tasks whose resources name none."""
+
+    cluster = "slurm"  # submitit's "local" runs tasks here, for tests
+
+    def __init__(self, run: Path, where: str) -> None:
+        super().__init__(run, where)
+        self._jobs: dict[str, Any] = {}  # fingerprint -> submitit's job
+        self._unseen: dict[str, int] = {}  # fingerprint -> how often SLURM did not list it
+        self._asked = 0.0
+        try:
+            import submitit  # noqa: F401
+        except ImportError:
+            raise UserError("pip install 'coldbench[slurm]' for --executor slurm") from None
+
+    def submit(self, tasks: list[Task]) -> None:
+        by_resources: dict[Resources, list[str]] = {}
+        for task in tasks:
+            by_resources.setdefault(task.resources, []).append(task.spec.fingerprint)
+        for resources, names in by_resources.items():
+            for at in range(0, len(names), MOST):
+                part = names[at : at + MOST]
+                jobs = self._executor(resources).map_array(CellTask(str(self.run)), part)
+                self._jobs.update(zip(part, jobs, strict=True))
+                self._unseen.update(dict.fromkeys(part, 0))
+        self._asked = time.monotonic()
+
+    def _executor(self, resources: Resources) -> Any:
+        import submitit
+
+        try:
+            executor = submitit.AutoExecutor(self.run / "slurm", cluster=self.cluster)
+        except RuntimeError as error:
+            raise UserError(f"{error}; --executor slurm is for a machine with sbatch") from None
+        executor.update_parameters(
+            name=f"coldbench-{self.run.name}",
+            timeout_min=resources.minutes,
+            mem_gb=resources.memory_gb,
+            cpus_per_task=resources.cpus,
+            **({"gpus_per_node": resources.gpus} if resources.gpus else {}),
+        )
+        if self.cluster == "slurm":
+            partition = resources.partition or self.where
+            executor.update_parameters(
+                slurm_array_parallelism=MOST,
+                **({"slurm_partition": partition} if partition else {}),
+            )
+        return executor
+
+    def over(self) -> dict[str, str]:
+        if time.monotonic() - self._asked < PAUSE:
+            return {}
+        self._asked = time.monotonic()
+        listed = self._listed()
+        if listed is None:
+            return {}
+        for name, job in self._jobs.items():
+            self._unseen[name] = 0 if job.job_id in listed else self._unseen[name] + 1
+        return {
+            name: f"SLURM's job {job.job_id} is over, and the cell is not there: {job.paths.stderr}"
+            for name, job in self._jobs.items()
+            if self._unseen[name] >= LOST
+        }
+
+    def _listed(self) -> set[str] | None:
+        """The jobs that wait or run; None where the controller does not answer."""
+        if self.cluster != "slurm":
+            return {job.job_id for job in self._jobs.values() if not job.done()}
+        ask = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
+        try:
+            said = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=True)
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return {f"{line}" for line in said.stdout.split()}
+
+    def cancel(self, fingerprints: set[str]) -> None:
+        ids = [self._jobs[name].job_id for name in fingerprints if name in self._jobs]
+        if self.cluster != "slurm":
+            for name in fingerprints & self._jobs.keys():
+                self._jobs[name].cancel()
+            return
+        for at in range(0, len(ids), MOST):
+            subprocess.run(["scancel", "--quiet", *ids[at : at + MOST]], check=False)
+
+
+EXECUTOR = Slurm
