@@ -6,8 +6,6 @@ that an executor has nothing to send back, and a run goes on where its submitter
 """
 
 import os
-import subprocess
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -186,23 +184,3 @@ def _look(
 
 def _since(begun: dict[str, float], name: str) -> float:
     return max(POLL / 100, time.monotonic() - begun.get(name, time.monotonic()))
-
-
-def one_cell(run: str, fingerprint: str, **more: str) -> int:
-    """What a task does: the command, in a process of its own that ends with this one's."""
-    command = [str(Path(sys.executable).with_name("coldbench")), "cell", fingerprint, "--run", run]
-    ended = subprocess.run(command, env=os.environ | more, preexec_fn=_end_with_parent, check=False)
-    if ended.returncode not in (0, 1):  # 1: the cell is a row that says why
-        raise RuntimeError(f"{' '.join(command)} ended with code {ended.returncode}")
-    return ended.returncode
-
-
-def _end_with_parent() -> None:
-    """A scheduler that ends a task may kill the task's process alone. Its warnings (SIGUSR2) are
-    for that process, too, and would end this one."""
-    import ctypes
-    import signal
-
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG

@@ -68,7 +68,7 @@ class Progress:
     def _left(self) -> str:
         """An estimate of the time left, from the cells that have ended."""
         ended = self._count - self._waiting
-        if not ended:
+        if not ended or not self._begun:
             return "?"
         seconds = (time.monotonic() - self._begun) / ended * self._waiting
         return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -7,17 +7,10 @@ from typing import Any
 
 from coldbench.errors import UserError
 
-from ..executor import Executor, Task, one_cell
+from ..executor import Executor, Task
+from ._task import one_cell_by_ray
 
 RETRIES = 3  # of a task whose node is lost, by Ray itself
-
-
-def cell(run: str, fingerprint: str) -> int:
-    """The task."""
-    import ray
-
-    node = ray.get_runtime_context().get_node_id()
-    return one_cell(run, fingerprint, COLDBENCH_RAY_NODE=node[:8])
 
 
 class Ray(Executor):
@@ -40,7 +33,7 @@ class Ray(Executor):
             raise UserError(f"no Ray cluster at {address}: {str(error).splitlines()[0]}") from None
 
     def submit(self, tasks: list[Task]) -> None:
-        remote = self._ray.remote(cell)
+        remote = self._ray.remote(one_cell_by_ray)
         for task in tasks:
             asked = task.resources
             options = {

@@ -7,26 +7,12 @@ from typing import Any
 
 from coldbench.errors import UserError
 
-from ..executor import Executor, Resources, Task, one_cell
+from ..executor import Executor, Resources, Task
+from ._task import CellTask
 
 PAUSE = 5.0  # seconds between two questions to the controller
 MOST = 1000  # tasks of an array: SLURM's MaxArraySize is 1001 where nobody has changed it
 LOST = 3  # questions in a row after which a task that SLURM does not list is over
-
-
-class CellTask:
-    """What submitit runs in a task; where SLURM preempts it, it is queued again as it is."""
-
-    def __init__(self, run: str) -> None:
-        self.run = run
-
-    def __call__(self, fingerprint: str) -> int:
-        return one_cell(self.run, fingerprint)
-
-    def checkpoint(self, fingerprint: str) -> Any:
-        import submitit
-
-        return submitit.helpers.DelayedSubmission(self, fingerprint)
 
 
 class Slurm(Executor):

@@ -34,6 +34,7 @@ ALLOWED = {
         *("words", "files", "metrics", "results", "serving", "testing"),
         *("benchmarks", "benchmarks/tuning", "benchmarks/anchors", "benchmarks/refit"),
     ),
+    "benchmarks/executors": ("words", "benchmarks"),
     "benchmarks/anchors": ("words", "files", "metrics", "benchmarks"),
     "benchmarks/speed": ("words", "files", "metrics"),
 }
