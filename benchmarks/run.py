@@ -19,12 +19,15 @@ from coldbench.errors import UserError
 
 from . import catalogues, processes, provenance, splits
 from .dataset_names import Source
+from .devices import device_name
 from .grid import Grid
-from .plan import Plan, device_of, plan
+from .job import Job
+from .known import Known
+from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .signals import Stop
 from .supervisor import Lost, OnEvent, Supervisor, clear, not_full
-from .worker import Job
+from .tracking import Metrics, measured
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,18 @@ class RunOptions:
 class Run:
     """One run of a grid in a folder; use as `with Run(...) as run`, then `run.cells(on_event)`."""
 
-    def __init__(self, grid: Grid, folder: Path, options: RunOptions) -> None:
+    def __init__(
+        self, grid: Grid, folder: Path, options: RunOptions, *, only_plan: bool = False
+    ) -> None:
         self.grid, self.folder, self.options = grid, folder.resolve(), options
         self.shown = folder  # as it was named
-        self.context = processes.context()
+        self.context = processes.context(server=not only_plan)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._warden = stack.enter_context(processes.supervision(self.context))
             self._data = stack.enter_context(self._preparer())
+            self._reader = stack.enter_context(self._preparer())
             with self._preparer() as methods:
                 self.plan = self._planned(methods)
             self._stack = stack.pop_all()
@@ -71,8 +77,10 @@ class Run:
                 if not registry.is_ours("methods", row.partition(":")[0]):
                     methods.end()  # what it has done to its process is nobody else's
 
-        grid, options = self.grid, self.options
-        return plan(grid, options.device, options.include, self._data.ask, construct)
+        grid, options, known = self.grid, self.options, Known.here()
+        made = plan(grid, options.device, options.include, self._data.ask, construct, known)
+        known.save()
+        return made
 
     @property
     def specs(self) -> list[Spec]:
@@ -82,6 +90,11 @@ class Run:
         """Every cell in the state it is in."""
         cells = self.folder / "cells"
         return [Cell.read(spec, cells / spec.fingerprint) for spec in self.specs]
+
+    def measure(self, spec: Spec, folder: Path) -> Metrics:
+        """A finished cell's metrics, read by a process that has torch."""
+        found = self._reader.ask(measured, spec, folder)
+        return {name: {int(k): mean for k, mean in by.items()} for name, by in found.items()}
 
     def missing(self) -> list[Spec]:
         """The cells that are to be run."""
@@ -117,7 +130,7 @@ class Run:
         timed."""
         seen, missing = set(), {spec.fingerprint for spec in self.missing()}
         made = {"hardware": provenance.hardware(), "commit": provenance.commit()}
-        device = str(device_of(self.options.device))
+        device = device_name(self.options.device)
         for spec in self.specs:
             row = (spec.dataset, spec.protocol, spec.name)
             timed = self.options.timing and row not in seen

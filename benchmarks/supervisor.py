@@ -23,9 +23,8 @@ from coldbench.cell import KEPT, MODELS, Cell, Spec
 from coldbench.errors import first_line
 
 from . import processes, splits
-from .judge import commit_cell, judge
+from .job import RESULT, Job, Stage, commit_cell
 from .signals import Stop
-from .worker import RESULT, Job, Stage, run_cell
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 64 << 20  # bytes: a disk with less free is full
@@ -92,12 +91,12 @@ class Supervisor:
             self._record_failure(job, *self.lost[job.spec.fingerprint], time.monotonic())
             return
         self.on_event("start", job.spec, 0.0)
-        self._start(job, run_cell, job, _fresh(job), begun=time.monotonic())
+        self._start(job, _run_cell, job, _fresh(job), begun=time.monotonic())
 
     def _start(self, job: Job, act: Callable[..., object], *args: Any, begun: float) -> None:
         process = processes.start(self.context, act, *args)
         self.warden("add", process.pid or 0)
-        since = 0.0 if act is run_cell else time.monotonic()
+        since = 0.0 if act is _run_cell else time.monotonic()
         self.running.append(_Running(job, process, begun, since))
 
     def _look_at(self, one: _Running) -> None:
@@ -156,8 +155,17 @@ class Supervisor:
         self.on_event(state, job.spec, time.monotonic() - begun)
 
 
+def _run_cell(job: Job, folder: Path) -> None:
+    """The method's process: its server has imported what it runs, and the parent need not."""
+    from .worker import run_cell
+
+    run_cell(job, folder)
+
+
 def _judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, Any]) -> None:
     """The judge's process. What the method's left may be anything: then that is the reason."""
+    from .judge import judge
+
     result = result | {"facts": result["facts"] | (splits.facts(split) or {})}
     try:
         judge(spec, folder, split, whole, result)

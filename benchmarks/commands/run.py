@@ -7,8 +7,8 @@ from pathlib import Path
 from coldbench.cell import Cell, Spec
 from coldbench.errors import DONE, SOME_FAILED, UserError, printable
 
+from ..devices import device_type
 from ..grid import Grid
-from ..plan import device_of
 from ..run import Run, RunOptions
 from ..tracking import Tracking
 from .command import document, one_document
@@ -29,7 +29,7 @@ def run_options(
     """jobs = 0: one a core, or one where there is a GPU. timeout = None: the grid's."""
     if jobs < 0 or (timeout is not None and timeout <= 0):
         raise UserError("-j must be 0 or more, and --timeout more than 0 seconds")
-    one_a_core = 1 if device_of(device).type == "cuda" else min(os.cpu_count() or 1, 8)
+    one_a_core = 1 if device_type(device) == "cuda" else min(os.cpu_count() or 1, 8)
     return RunOptions(
         device, jobs or one_a_core, timeout or grid.timeout, retry_failed, include, timing
     )
@@ -43,7 +43,7 @@ def run_grid(grid: Grid, folder: Path, options: RunOptions, track: str) -> int:
 
 def show_grid(grid: Grid, folder: Path, options: RunOptions, *, as_json: bool) -> None:
     """Show what would be run."""
-    with one_document(as_json), Run(grid, folder, options) as run:
+    with one_document(as_json), Run(grid, folder, options, only_plan=True) as run:
         specs = run.specs
         _note(run)
     document(plan(grid, specs, folder)) if as_json else show_plan(grid, specs, folder)
@@ -57,7 +57,7 @@ def _run(run: Run, track: str) -> list[Cell]:
         end="",
     )
     print(f", each within {options.timeout:.0f} s (--timeout)" if waiting else "", flush=True)
-    with Progress(run.specs, waiting) as shown, Tracking(run.folder, track) as tracked:
+    with Progress(run.specs, waiting) as shown, Tracking(run.folder, track, run.measure) as tracked:
 
         def on_event(event: str, spec: Spec, seconds: float) -> None:
             shown(event, spec, seconds)
