@@ -117,7 +117,8 @@ def run(
     """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
     from . import processes
 
-    processes.context()  # its server loads torch while this process finds out what to run
+    if not dry_run:
+        processes.context()  # its server loads torch while this process finds out what to run
     from .commands.grid_options import grid_of, include_files
     from .commands.run import How, run_grid, run_options, show_grid
 

@@ -3,20 +3,22 @@
 import os
 from collections.abc import Iterable, Sequence
 
-import torch
-
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
-def gpus_of(device: torch.device) -> tuple[str, ...]:
+def gpus_of(device: str) -> tuple[str, ...]:
     """The GPUs that cells may use, as CUDA_VISIBLE_DEVICES names them; none on the CPU. "cuda" is
     every one there is, "cuda:1" that one."""
-    if device.type != "cuda":
+    kind, _, number = device.partition(":")
+    if kind != "cuda":
         return ()
     stated = os.environ.get(VISIBLE, "")
     names = [name.strip() for name in stated.split(",") if name.strip()]
-    names = names or [str(number) for number in range(torch.cuda.device_count())]
-    return tuple(names) if device.index is None else (names[device.index],)
+    if not names:
+        import torch
+
+        names = [str(number) for number in range(torch.cuda.device_count())]
+    return (names[int(number)],) if number else tuple(names)
 
 
 def emptiest(gpus: Sequence[str], used: Iterable[str]) -> str:

@@ -6,7 +6,6 @@ the order in which it was asked, and nothing else.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +17,18 @@ import torch
 from numpy.typing import NDArray
 
 from coldbench import store
-from coldbench.cell import MODEL, MODELS, RECORD, TRACED, Spec, record
+from coldbench.cell import MODEL, MODELS, TRACED, Spec
 from coldbench.episode import Episodes
 from coldbench.interactions import Int
 from coldbench.metrics.predictions import above_and_tied
 from coldbench.protocol import Protocol
 
 from . import splits
+from .job import commit_cell
 
 TOP = 100  # of a ranked catalogue, kept
 BATCH = 256  # users ranked at once
 KEPT = ("log.txt", "timing.json")  # files of the method's process that stay as they are
-LOG_BYTES = 200_000  # of a cell's log that are kept: the end
 
 Float = NDArray[np.float32]
 
@@ -68,20 +67,6 @@ def _keep_model(folder: Path, whole: Path) -> None:
         store.remove(partial)
         saved.rename(partial)
         store.seal(partial, MODEL, {}, rooms / whole.name)
-
-
-def commit_cell(folder: Path, whole: Path, result: dict[str, Any]) -> None:
-    """The folder, with its log cut to the end, becomes the cell. One that stands there already was
-    written by a method, since a run clears a cell's place: it is set aside."""
-    if os.path.lexists(whole):
-        store.set_aside(whole)
-    log = folder / "log.txt"
-    if log.is_file() and log.stat().st_size > LOG_BYTES:
-        with log.open("rb") as file:
-            file.seek(-LOG_BYTES, 2)
-            end = file.read()
-        log.write_bytes(b"[the beginning was cut]\n" + end)
-    store.seal(folder, RECORD, record(**result), whole)
 
 
 def _frames(spec: Spec, folder: Path, split: Path) -> Iterator[tuple[str, pl.DataFrame]]:

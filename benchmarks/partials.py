@@ -12,7 +12,7 @@ from typing import Any
 from coldbench import store
 from coldbench.cell import KEPT, MODELS
 
-from .worker import RESULT, Job
+from .job import RESULT, Job
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 64 << 20  # bytes: a disk with less free is full

@@ -1,23 +1,23 @@
 """From a grid to its cells: names found, datasets loaded, all that defines a cell resolved."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from coldbench import registry
 from coldbench.cell import Spec, code_hash
-from coldbench.encoder import Encoder
-from coldbench.errors import Unavailable, UserError, unknown
+from coldbench.errors import Unavailable, UserError
 from coldbench.protocol import as_dict
 
 from . import provenance
 from .dataset_names import Source
+from .devices import device_type
 from .grid import Grid
 from .import_closure import closure
-from .preparation import Died, dataset_facts, directly, method_params
+from .known import Known, of_encoder
+from .preparation import Died, dataset_facts, directly, encoder_facts, method_params
 
 Ask = Callable[..., Any]  # a question of preparation.py and its arguments: answered, or an error
 
@@ -40,22 +40,32 @@ def resolve(grid: Grid, device: str) -> list[Spec]:
     return plan(grid, device, (), directly, directly).specs
 
 
-def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: Ask) -> Plan:
-    """The grid's cells. `data` loads the datasets, `methods` constructs the methods.
+def plan(
+    grid: Grid,
+    device: str,
+    include: tuple[str, ...],
+    data: Ask,
+    methods: Ask,
+    known: Known | None = None,
+) -> Plan:
+    """The grid's cells. `data` loads the datasets, `methods` constructs the methods; what is
+    `known` of code and models is not found out again.
 
     Raises UserError where no dataset can be loaded, or a method's parameters are wrong. One dataset
     of several that cannot be loaded loses its own cells; a method that breaks is left to its cell.
     """
-    reader = encoder(grid)
+    known = known or Known(None)
+    question = of_encoder(grid.encoder) if known.keeps else None
+    reader = known.answer(question, lambda: data(encoder_facts, grid.encoder))
     common: dict[str, Any] = {
-        "encoder": {field.name: getattr(reader, field.name) for field in fields(reader)},
-        "encoder_hash": reader.hash,
+        "encoder": reader["encoder"],
+        "encoder_hash": reader["hash"],
         "limit": grid.limit,
-        "device": device_of(device).type,
+        "device": device_type(device),
         "threads": grid.threads,
         "versions": provenance.versions(),
     }
-    rows = [(name, *_params(grid, name, include, methods)) for name in grid.methods]
+    rows = [(name, *_params(grid, name, include, methods, known)) for name in grid.methods]
     specs: list[Spec] = []
     lost: dict[str, str] = {}
     notes: list[str] = []
@@ -75,7 +85,9 @@ def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: 
             for row, method, params in rows:
                 own: dict[str, Any] = {"method": method, "params": params}
                 own["row"] = row if row != method else ""
-                own["code"] = code_hash(code(method, source.loader))
+                own["code"] = known.answer(
+                    ["code", method, source.loader], partial(_code_hash, method, source.loader)
+                )
                 for seed in grid.seeds_for.get(row, grid.seeds):
                     specs.append(Spec(**common, **found, **cut, **own, seed=seed))
                     if error:
@@ -86,12 +98,13 @@ def plan(grid: Grid, device: str, include: tuple[str, ...], data: Ask, methods: 
 
 
 def _params(
-    grid: Grid, row: str, include: tuple[str, ...], methods: Ask
+    grid: Grid, row: str, include: tuple[str, ...], methods: Ask, known: Known
 ) -> tuple[str, dict[str, Any]]:
     """A row's method, and all of its hyper-parameters."""
     method, own = row.partition(":")[0], grid.params.get(row, {})
     try:
-        return method, methods(method_params, row, own, include)
+        find = partial(methods, method_params, row, own, include)
+        return method, known.answer(["params", row, own], find)
     except (Died, Unavailable):
         return method, own  # its cell will fail in the same way
 
@@ -107,28 +120,12 @@ def _facts(source: Source, data: Ask) -> tuple[dict[str, Any], UserError | None]
         return nothing, UserError(f"{source.name} could not be loaded: {error}")
 
 
+def _code_hash(method: str, loader: str) -> str:
+    return code_hash(code(method, loader))
+
+
 def code(method: str, loader: str) -> list[Path]:
     """The files of ours that a cell's numbers come from."""
     named = [("methods", method), *(("datasets", one) for one in loader.split(">"))]
     files = [registry.source(room, name) for room, name in named]
     return closure([*LOOP, *(file for file in files if file)])
-
-
-def encoder(grid: Grid) -> Encoder:
-    for key in grid.encoder:
-        if key not in Encoder.__dataclass_fields__:
-            raise unknown("encoder field", key, Encoder.__dataclass_fields__, "docs/start.md")
-    return Encoder(**grid.encoder).resolved()
-
-
-def device_of(name: str) -> torch.device:
-    """ "auto" is CUDA where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UserError(f"no device {name!r}; use auto, cpu, cuda or cuda:1") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"no device {name!r} here ({torch.cuda.device_count()} CUDA devices)")
-    return device

@@ -2,7 +2,8 @@
 
 A dataset is loaded, split and encoded in one process, and methods are imported and constructed in
 another: no process that runs a method's code holds ratings, and none of it runs in the parent. Each
-question has a time limit, and an error names the one thing that was asked about.
+question has a time limit, and an error names the one thing that was asked about. torch is imported
+by the questions that need it alone: the parent asks them by their names here.
 """
 
 import json
@@ -16,10 +17,8 @@ from typing import Any, Self
 from coldbench import registry, store
 from coldbench.cell import Spec
 from coldbench.dataset import Dataset
-from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError, first_line, unknown
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.method import from_params
 
 from . import catalogues, processes, splits
 from .dataset_names import Source, parameters
@@ -137,6 +136,8 @@ def dataset_facts(source: Source) -> dict[str, Any]:
 
 def method_params(row: str, own: dict[str, Any], include: tuple[str, ...]) -> dict[str, Any]:
     """All hyper-parameters of a row, "maml" or with a preset "maml:paper", own ones over it."""
+    from coldbench.method import from_params
+
     for path in include:
         registry.include(Path(path))
     name, is_preset, preset = row.partition(":")
@@ -148,14 +149,31 @@ def method_params(row: str, own: dict[str, Any], include: tuple[str, ...]) -> di
     return params
 
 
+def encoder_facts(stated: dict[str, Any]) -> dict[str, Any]:
+    """All fields of the encoder that a grid states some of, and the hash of its content. Raises
+    UserError for an unknown field or a model that cannot be read."""
+    from coldbench.encoder import Encoder
+
+    known = Encoder.__dataclass_fields__
+    for key in stated:
+        if key not in known:
+            raise unknown("encoder field", key, known, "docs/start.md")
+    reader = Encoder(**stated).resolved()
+    return {"encoder": {name: getattr(reader, name) for name in known}, "hash": reader.hash}
+
+
 def texts_to_encode(source: Source, encoder: dict[str, Any]) -> int:
     """How many texts of the catalogue the encoder has yet to read."""
+    from coldbench.encoder import Encoder
+
     reader, (_, _, catalogue) = Encoder(**encoder), _load(source)
     return 0 if reader.name == "vectors" or reader.kept(catalogue).is_file() else len(catalogue)
 
 
 def encode(source: Source, encoder: dict[str, Any], folder: str) -> None:
     """Store the catalogue and the encoder's vectors of it, once."""
+    from coldbench.encoder import Encoder
+
     _, _, catalogue = _load(source)
     if store.read(Path(folder), catalogues.RECORD) is None:
         catalogues.save(catalogue, Path(folder))
@@ -164,6 +182,8 @@ def encode(source: Source, encoder: dict[str, Any], folder: str) -> None:
 
 def encode_stored(folder: str, encoder: dict[str, Any], digest: str) -> None:
     """Have the vectors of a run's stored catalogue on this machine, by the model of the plan."""
+    from coldbench.encoder import Encoder
+
     reader = Encoder(**encoder)
     if reader.hash != digest:
         raise UserError(

@@ -24,6 +24,7 @@ PRELOAD = [
     "torch",
     "coldbench.benchmarks.cli",  # what a child takes for its main module
     "coldbench.benchmarks.worker",
+    "coldbench.benchmarks.judge",
     *("pydantic.fields", "pydantic.functional_validators"),  # what a method's parameters ask for
 ]
 MARK = "COLDBENCH_SUPERVISOR"  # in the environment of whatever a run's processes start
@@ -33,11 +34,12 @@ LINUX = sys.platform == "linux"
 Context = ForkServerContext | SpawnContext
 
 
-def context() -> Context:
-    """Where children come from; starts the server that forks them. What a dead child leaves running
-    becomes this process's own child (Linux), which ends it."""
+def context(*, server: bool = True) -> Context:
+    """Where children come from; starts the server that forks them. Without it each child imports
+    for itself: sooner done where one or two are all, and need no torch. What a dead child leaves
+    running becomes this process's own child (Linux), which ends it."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if not server or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
 

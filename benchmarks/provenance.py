@@ -8,9 +8,10 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 import psutil
-import torch
 
 import coldbench
+
+from .devices import may_have_gpu
 
 COMPUTING = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "tokenizers")
 
@@ -30,7 +31,11 @@ def hardware() -> str:
                 name = line.split(":", 1)[1].strip()
                 break
     memory = round(psutil.virtual_memory().total / 2**30)
-    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    gpu = ""
+    if may_have_gpu():
+        import torch
+
+        gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{name}, {os.cpu_count()} cores, {memory} GiB, {platform.system()}{gpu}"
 
 

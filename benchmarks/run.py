@@ -21,11 +21,13 @@ from .claims import Claims
 from .dataset_names import Source
 from .executor import Resources, Task, checked, dispatch, find
 from .grid import Grid
+from .known import Known
 from .partials import clear, clear_of, not_full, partial
 from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .signals import Stop
 from .supervisor import Lost, OnEvent, record_failure
+from .tracking import Metrics, measured
 from .work import AGAIN, Hands, RunOptions, jobs_of, work
 
 PREPARING = "prepare"  # the claim of who has splits and vectors made
@@ -37,18 +39,25 @@ class Run:
     """One run of a grid in a folder; use as `with Run(...) as run`, then `run.cells(on_event)`."""
 
     def __init__(
-        self, grid: Grid, folder: Path, options: RunOptions, wants: Wants = lambda _: True
+        self,
+        grid: Grid,
+        folder: Path,
+        options: RunOptions,
+        wants: Wants = lambda _: True,
+        *,
+        only_plan: bool = False,
     ) -> None:
         """wants: which of the grid's cells are this run's to do; the plan has all of them."""
         self.grid, self.folder, self.options = grid, folder.resolve(), options
         self.wants = wants
         self.shown = folder  # as it was named
-        self.context = processes.context()
+        self.context = processes.context(server=not only_plan)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._warden = stack.enter_context(processes.supervision(self.context))
             self._data = stack.enter_context(self._preparer())
+            self._reader = stack.enter_context(self._preparer())
             with self._preparer() as methods:
                 self.plan = self._planned(methods)
             self._stack = stack.pop_all()
@@ -68,8 +77,10 @@ class Run:
                 if not registry.is_ours("methods", row.partition(":")[0]):
                     methods.end()  # what it has done to its process is nobody else's
 
-        grid, options = self.grid, self.options
-        return plan(grid, options.device, options.include, self._data.ask, construct)
+        grid, options, known = self.grid, self.options, Known.here()
+        made = plan(grid, options.device, options.include, self._data.ask, construct, known)
+        known.save()
+        return made
 
     @property
     def specs(self) -> list[Spec]:
@@ -78,6 +89,11 @@ class Run:
     def read(self) -> list[Cell]:
         """Every wanted cell in the state it is in."""
         return read_cells(self.folder, [spec for spec in self.specs if self.wants(spec)])
+
+    def measure(self, spec: Spec, folder: Path) -> Metrics:
+        """A finished cell's metrics, read by a process that has torch."""
+        found = self._reader.ask(measured, spec, folder)
+        return {name: {int(k): mean for k, mean in by.items()} for name, by in found.items()}
 
     def missing(self) -> list[Spec]:
         """The cells that are to be run."""

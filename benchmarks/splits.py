@@ -11,9 +11,10 @@ split.json: the facts that a reader of scores needs, and the hashes of these fil
 
 import json
 from dataclasses import asdict, fields, is_dataclass, replace
+from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -24,23 +25,16 @@ from safetensors.numpy import save_file
 from coldbench import store
 from coldbench.cell import Spec
 from coldbench.dataset import Dataset
-from coldbench.episode import Episodes, Users
 from coldbench.interactions import Int, Interactions
-from coldbench.item_sums import prior
-from coldbench.leakage import leaks
 from coldbench.protocol import Protocol
 from coldbench.rolling import roles
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
 
-from .loop import swap
+if TYPE_CHECKING:  # torch comes with them, and a run's parent reads facts alone
+    from coldbench.episode import Episodes
+    from coldbench.split import Split
 
 RECORD = "split.json"
-_PARTS: dict[type, dict[str, type]] = {  # the dataclasses a split is made of
-    Split: {"warm": Users, "valid": Episodes, "cold": Episodes},
-    Episodes: {"users": Users},
-    Users: {"log": Interactions},
-}
 STORED = {"user_index": "who", "n_source": "lent"}  # how files name these fields
 
 
@@ -49,8 +43,10 @@ def protocol_of(spec: Spec) -> Protocol:
     return Protocol(**stated | {"shots": tuple(stated["shots"])})
 
 
-def cut(spec: Spec, dataset: Dataset, log: Interactions) -> tuple[Protocol, Split]:
+def cut(spec: Spec, dataset: Dataset, log: Interactions) -> "tuple[Protocol, Split]":
     """The split that a cell is trained and evaluated on, with its answers."""
+    from coldbench.split import split
+
     protocol = protocol_of(spec)
     labels = dataset.labels(log.ratings, protocol.labels)
     seeds, who = Seeds.of(spec.seed, protocol.vary), None
@@ -63,6 +59,11 @@ def cut(spec: Spec, dataset: Dataset, log: Interactions) -> tuple[Protocol, Spli
 
 def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     """Write the folder, at once or not at all."""
+    from coldbench.item_sums import prior
+    from coldbench.leakage import leaks
+
+    from .loop import swap
+
     protocol, made = cut(spec, dataset, log)
     made = replace(made, cold=_mixed(made.cold, protocol, Seeds.of(spec.seed, protocol.vary).draw))
     partial = folder.with_name(f".{folder.name}")
@@ -88,17 +89,19 @@ def facts(folder: Path) -> dict[str, Any] | None:
     return None if record is None else record["facts"]
 
 
-def load(folder: Path) -> tuple[Split, Episodes]:
+def load(folder: Path) -> "tuple[Split, Episodes]":
     """The split as a method's process may hold it, the answers to the queries withheld; and its
     cold users with another user's support each, the control."""
     with safe_open(folder / "episodes.safetensors", "numpy") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
         rest = json.loads(file.metadata()["rest"])
+    from coldbench.split import Split
+
     made: Split = _put_together(Split, "", arrays, rest)
     return made, replace(made.cold, support=arrays["swapped"])
 
 
-def withheld(made: Split, protocol: Protocol) -> Split:
+def withheld(made: "Split", protocol: Protocol) -> "Split":
     """The split without the answers: ratings and labels of the queries are NaN. Where the catalogue
     is ranked the items asked for are withheld too, since in a log of likes alone they are the
     answers; others of the candidates stand in for them, for whoever measures time."""
@@ -112,7 +115,7 @@ def withheld(made: Split, protocol: Protocol) -> Split:
     return replace(made, cold=replace(cold, users=users))
 
 
-def answers(cold: Episodes) -> pl.DataFrame:
+def answers(cold: "Episodes") -> pl.DataFrame:
     """user, item, rating, label: a row for each item of each query, user by user."""
     real = cold.query >= 0
     rows, log = cold.query[real], cold.users.log
@@ -121,7 +124,7 @@ def answers(cold: Episodes) -> pl.DataFrame:
     return pl.DataFrame(columns | {"label": cold.users.labels[rows]})
 
 
-def _mixed(cold: Episodes, protocol: Protocol, seed: int) -> Episodes:
+def _mixed(cold: "Episodes", protocol: Protocol, seed: int) -> "Episodes":
     """A query of likes and sampled items in random order, so that an item's place tells nothing."""
     if protocol.candidates != "popular":
         return cold
@@ -129,7 +132,7 @@ def _mixed(cold: Episodes, protocol: Protocol, seed: int) -> Episodes:
     return replace(cold, query=np.take_along_axis(cold.query, place, 1))
 
 
-def _facts(made: Split, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
+def _facts(made: "Split", dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
     asked = blake2b(made.cold.users.log.items[made.cold.query].tobytes(), digest_size=8)
     asked.update(made.candidates.tobytes())
     return {
@@ -143,7 +146,7 @@ def _facts(made: Split, dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def _users(made: Split, dataset: Dataset, log: Interactions, protocol: Protocol) -> pl.DataFrame:
+def _users(made: "Split", dataset: Dataset, log: Interactions, protocol: Protocol) -> pl.DataFrame:
     cold = made.cold
     ids = cold.users.ids[cold.user_index]
     given = cold.support >= 0
@@ -178,14 +181,28 @@ def _taken_apart(part: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], 
     return arrays, rest
 
 
+@cache
+def _parts() -> dict[type, dict[str, type]]:
+    """The dataclasses a split is made of."""
+    from coldbench.episode import Episodes, Users
+    from coldbench.split import Split
+
+    return {
+        Split: {"warm": Users, "valid": Episodes, "cold": Episodes},
+        Episodes: {"users": Users},
+        Users: {"log": Interactions},
+    }
+
+
 def _put_together(
     cls: type, prefix: str, arrays: dict[str, NDArray[Any]], rest: dict[str, Any]
 ) -> Any:
     values: dict[str, Any] = {}
     for field in fields(cls):
         path = _stored(prefix, field.name)
-        if field.name in _PARTS.get(cls, {}):
-            values[field.name] = _put_together(_PARTS[cls][field.name], f"{path}.", arrays, rest)
+        part = _parts().get(cls, {}).get(field.name)
+        if part is not None:
+            values[field.name] = _put_together(part, f"{path}.", arrays, rest)
         elif path in arrays:
             values[field.name] = arrays[path]
         else:
@@ -198,6 +215,6 @@ def _stored(prefix: str, name: str) -> str:
     return f"{prefix}{STORED.get(name, name)}"
 
 
-def support_items(cold: Episodes) -> Int:
+def support_items(cold: "Episodes") -> Int:
     """(E, S) the items of every cold user's longest support; -1 where there is none."""
     return np.where(cold.support >= 0, cold.users.log.items[cold.support], -1).astype(np.int64)

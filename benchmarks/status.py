@@ -14,8 +14,8 @@ from coldbench.cell import Cell, Spec, read_run
 
 from .claims import CLAIMS, Claim, is_alive, workers
 from .identity import Worker
+from .job import Stage
 from .partials import BEGUN
-from .worker import Stage
 
 USUAL = 1.0  # seconds of a cell beside training and scoring
 

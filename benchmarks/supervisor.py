@@ -22,10 +22,9 @@ from coldbench.errors import first_line
 from . import processes, splits
 from .claims import Claims
 from .gpus import emptiest
-from .judge import commit_cell, judge
+from .job import Job, Stage, commit_cell
 from .partials import BEGUN, FULL, clear_of, cut_log, fresh, not_full, partial, result_of
 from .signals import Stop
-from .worker import Job, Stage, run_cell
 
 TICK = 1.0  # seconds between two looks at what is running
 LOOKS = 0.1  # seconds between two looks, for each cell that another worker has
@@ -136,7 +135,7 @@ class Supervisor:
         job = replace(job, gpu=emptiest(self.gpus, [one.job.gpu for one in self.running]))
         folder = fresh(self._partial(job))
         (folder / BEGUN).touch()
-        self._start(job, run_cell, job, folder, begun=time.monotonic())
+        self._start(job, _run_cell, job, folder, begun=time.monotonic())
 
     def _partial(self, job: Job) -> Path:
         return partial(job, self.claims.name)
@@ -144,7 +143,7 @@ class Supervisor:
     def _start(self, job: Job, act: Callable[..., object], *args: Any, begun: float) -> None:
         process = processes.start(self.context, act, *args)
         self.warden("add", process.pid or 0)
-        since = 0.0 if act is run_cell else time.monotonic()
+        since = 0.0 if act is _run_cell else time.monotonic()
         self.running.append(_Running(job, process, begun, since))
 
     def _look_at(self, one: _Running) -> None:
@@ -229,8 +228,17 @@ def record_failure(run: Path, job: Job, folder: Path, stage: str, reason: str) -
     return "failed"
 
 
+def _run_cell(job: Job, folder: Path) -> None:
+    """The method's process: its server has imported what it runs, and the parent need not."""
+    from .worker import run_cell
+
+    run_cell(job, folder)
+
+
 def _judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, Any]) -> None:
     """The judge's process. What the method's left may be anything: then that is the reason."""
+    from .judge import judge
+
     result = result | {"facts": result["facts"] | (splits.facts(split) or {})}
     try:
         judge(spec, folder, split, whole, result)

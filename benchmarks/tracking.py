@@ -15,21 +15,40 @@ from typing import Any, Self
 
 from coldbench.cell import Cell, Spec
 from coldbench.errors import UserError, unknown
-from coldbench.metrics.compute import mean_defined, per_user
-from coldbench.results.user_scores import read_user_scores
 
 from .partials import FULL
 
 SHOWN = ("ndcg@5", "auc", "mae", "log-loss")  # of a finished cell, by number of labels
 Event = dict[str, Any]  # event, seconds, the cell, and of a finished one `metrics` by name and K
 Track = Callable[[Event], None]
+Metrics = dict[str, dict[int, float]]  # metric -> K -> mean over users
+
+
+def measured(spec: Spec, folder: Path) -> Metrics:
+    """A finished cell's metrics. Imports torch: a run has it asked in another process."""
+    from coldbench.metrics.compute import mean_defined, per_user
+    from coldbench.results.user_scores import read_user_scores
+
+    scores = read_user_scores([Cell.read(spec, folder)], ())
+    return {
+        metric: {
+            shots: round(mean_defined(per_user(metric, found.predictions))[0], 6)
+            for shots, found in scores.items()
+        }
+        for metric in SHOWN
+    }
 
 
 class Tracking:
     """Called with every event, like Progress; a context, so that trackers can end well."""
 
-    def __init__(self, folder: Path, names: str = "") -> None:
-        self._cells = folder / "cells"
+    def __init__(
+        self,
+        folder: Path,
+        names: str = "",
+        measure: Callable[[Spec, Path], Metrics] = measured,
+    ) -> None:
+        self._cells, self._measure = folder / "cells", measure
         self._trackers: list[tuple[str, Track, Callable[[], None]]] = []
         for name in ["events.jsonl", *filter(None, map(str.strip, names.split(",")))]:
             if name not in _KINDS:
@@ -59,25 +78,15 @@ class Tracking:
             "cell": spec.fingerprint, "dataset": spec.dataset, "protocol": spec.protocol,
             "method": spec.name, "seed": spec.seed,
         }  # fmt: skip
+        folder = self._cells / spec.fingerprint
         if event == "done":
-            self._try("metrics", lambda: row.update(metrics=self._measured(spec)))
+            self._try("metrics", lambda: row.update(metrics=self._measure(spec, folder)))
         elif event != "start":
-            row["reason"] = Cell.read(spec, self._cells / spec.fingerprint).reason
+            row["reason"] = Cell.read(spec, folder).reason
         for one in list(self._trackers):
             name, track, _ = one
             if not self._try(name, partial(track, row)):
                 self._trackers.remove(one)
-
-    def _measured(self, spec: Spec) -> dict[str, dict[int, float]]:
-        """{metric: {K: mean over users}}"""
-        scores = read_user_scores([Cell.read(spec, self._cells / spec.fingerprint)], ())
-        return {
-            metric: {
-                shots: round(mean_defined(per_user(metric, found.predictions))[0], 6)
-                for shots, found in scores.items()
-            }
-            for metric in SHOWN
-        }
 
     @staticmethod
     def _try(name: str, act: Callable[[], object]) -> bool:

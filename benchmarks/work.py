@@ -12,12 +12,13 @@ from coldbench.errors import UserError, printable
 
 from . import catalogues, processes, provenance
 from .claims import Claims
+from .devices import device_name, device_type
 from .gpus import gpus_of
-from .plan import code, device_of
+from .job import Job
+from .plan import code
 from .preparation import Died, Preparer, encode_stored
 from .signals import Stop
 from .supervisor import Lost, OnEvent, Supervisor
-from .worker import Job
 
 AGAIN = ("failed", "unavailable")  # what --retry-failed runs again
 OPTIONS = "options.json"  # in the run's folder: how its cells are run
@@ -71,7 +72,7 @@ def work(
     retry = {spec.fingerprint for spec in waiting} if options.retry_failed else set()
     supervisor = Supervisor(
         hands.claims, run, hands.context, hands.warden, options.jobs, options.timeout, hands.stop,
-        on_event, lost, retry, gpus_of(device_of(options.device)),
+        on_event, lost, retry, gpus_of(device_name(options.device)),
     )  # fmt: skip
     supervisor.schedule(jobs)
 
@@ -82,8 +83,8 @@ def jobs_of(run: Path, waiting: list[Spec], options: RunOptions) -> Iterator[Job
     for spec in read_plan(run):
         first.setdefault((spec.dataset, spec.protocol, spec.name), spec.fingerprint)
     made = {"hardware": provenance.hardware(), "commit": provenance.commit()}
-    device = device_of(options.device)
-    placed = device.type if gpus_of(device) else str(device)  # each process sees its GPU alone
+    device = device_name(options.device)
+    placed = device_type(device) if gpus_of(device) else device  # each process sees its GPU alone
     for spec in waiting:
         row = spec.dataset, spec.protocol, spec.name
         timed = options.timing and first[row] == spec.fingerprint
@@ -115,7 +116,7 @@ def _fit_here(
 ) -> None:
     """The same code, libraries, kind of device and encoder as where the cells were planned; what
     cells read is there."""
-    device, versions = device_of(options.device).type, provenance.versions()
+    device, versions = device_type(options.device), provenance.versions()
     codes: dict[tuple[str, str], str] = {}
     ready: set[Path] = set()
     for spec in left:

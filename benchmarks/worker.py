@@ -10,7 +10,6 @@ import os
 import sys
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,57 +25,10 @@ from coldbench.seeds import Seeds
 
 from . import catalogues, splits
 from .gpus import see_alone
+from .job import RESULT, Job, Stage
 from .loop import BATCH, evaluate, meta_train
 from .timing import cost, now, peak_memory
 from .trace import trace
-
-RESULT = "result.json"  # status, stage, reason and facts, for the judge
-STAGE = ".stage"
-
-
-@dataclass(frozen=True)
-class Job:
-    """A cell to run, and what its numbers do not depend on."""
-
-    spec: Spec
-    run: str  # the run's folder, absolute
-    device: str  # "cpu", "cuda:1"
-    timed: bool  # one seed of a method is enough
-    include: tuple[str, ...]  # files of the user's own methods
-    jobs: int  # cells side by side, noted beside the timings
-    provenance: dict[str, str]  # hardware and commit
-    keep_model: bool = False  # for an export
-    gpu: str = ""  # the only one that its process sees
-
-    @property
-    def split(self) -> Path:
-        return Path(self.run) / "splits" / self.spec.split_key
-
-    @property
-    def whole(self) -> Path:
-        """Where the cell is to stand."""
-        return Path(self.run) / "cells" / self.spec.fingerprint
-
-
-class Stage:
-    """Where the process is, for its parent to read should it die."""
-
-    def __init__(self, folder: Path) -> None:
-        self.name = "start"
-        self._fd = os.open(folder / STAGE, os.O_WRONLY | os.O_CREAT, 0o644)
-
-    def __call__(self, name: str) -> None:
-        if name != self.name:
-            self.name = name
-            os.pwrite(self._fd, name.ljust(16).encode(), 0)
-
-    @staticmethod
-    def left(folder: Path) -> str:
-        """What a process that died was at."""
-        try:
-            return (folder / STAGE).read_bytes()[:16].decode("utf-8", "replace").strip() or "start"
-        except OSError:
-            return "start"
 
 
 def run_cell(job: Job, folder: Path) -> None:

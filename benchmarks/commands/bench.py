@@ -18,8 +18,8 @@ from coldbench.split import Split
 
 from .. import splits
 from ..dataset_names import dataset_of
+from ..devices import device_of
 from ..loop import meta_train
-from ..plan import device_of
 
 FEW = 12  # names in an error
 

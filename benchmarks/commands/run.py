@@ -10,10 +10,10 @@ from coldbench.cell import Cell, Spec
 from coldbench.errors import DONE, SOME_FAILED, UserError, printable
 
 from ..claims import Claims
+from ..devices import device_name
 from ..executor import LOCAL
 from ..gpus import gpus_of
 from ..grid import Grid
-from ..plan import device_of
 from ..run import Run
 from ..tracking import Tracking
 from ..work import RunOptions
@@ -54,7 +54,7 @@ def side_by_side(jobs: int, device: str) -> int:
     """How many cells at once where so many are asked for; 0: one a core, or one a GPU."""
     if jobs < 0:
         raise UserError("-j must be 0 or more")
-    gpus = len(gpus_of(device_of(device)))
+    gpus = len(gpus_of(device_name(device)))
     return jobs or gpus or min(os.cpu_count() or 1, 8)
 
 
@@ -92,7 +92,7 @@ def _prepared(run: Run) -> int:
 
 def show_grid(grid: Grid, folder: Path, options: RunOptions, *, as_json: bool) -> None:
     """Show what would be run."""
-    with one_document(as_json), Run(grid, folder, options) as run:
+    with one_document(as_json), Run(grid, folder, options, only_plan=True) as run:
         specs = run.specs
         _note(run)
     document(plan(grid, specs, folder)) if as_json else show_plan(grid, specs, folder)
@@ -105,7 +105,10 @@ def _run(run: Run, how: How) -> list[Cell]:
     where = f"{options.jobs} side by side" if local else f"by {how.executor}"
     print(f"{run.shown}: {len(run.read())} cells, {waiting} to run, {where}", end="")
     print(f", each within {options.timeout:.0f} s (--timeout)" if waiting else "", flush=True)
-    with Progress(run.specs, waiting) as shown, Tracking(run.folder, how.track) as tracked:
+    with (
+        Progress(run.specs, waiting) as shown,
+        Tracking(run.folder, how.track, run.measure) as tracked,
+    ):
 
         def on_event(event: str, spec: Spec, seconds: float) -> None:
             shown(event, spec, seconds)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from coldbench.errors import UserError
 
-from ..plan import device_of
+from ..devices import device_of
 
 KEY = "COLDBENCH_API_KEY"  # of the environment: an option would stand in every list of processes
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -18,8 +18,8 @@ from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
 from .. import splits
+from ..devices import device_of
 from ..loop import meta_train
-from ..plan import device_of
 from . import gate
 from .card import readme
 from .gate import Int, Panel

@@ -1,0 +1,119 @@
+"""How a run begins: its parent does without torch, and what is known of the code is not found out
+again."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coldbench import registry
+from coldbench.cache import home
+from coldbench.errors import UserError
+
+known: Any = import_module("coldbench.benchmarks.known")
+devices: Any = import_module("coldbench.benchmarks.devices")
+WORDS = [
+    *("run", "-d", "synthetic", "-m", "item-bias", "--name", "r", "--no-timing", "-j", "1"),
+    *("--set", 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}'),
+    *("--set", "encoder=vectors", "--set", "protocol.shots=[0,4]", "--device", "cpu"),
+]
+SCRIPT = """
+import json, sys
+sys.argv = ["coldbench", *json.loads(sys.argv[1])]
+from coldbench.benchmarks.cli import main
+try:
+    main()
+except SystemExit as ended:
+    print(json.dumps([ended.code, sorted({"torch", "transformers", "scipy"} & sys.modules.keys())]))
+"""
+
+
+def ended(folder: Path, *words: str) -> Any:
+    """The code of a command, and which of the heavy libraries its own process has imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(words)],
+        cwd=folder, env=dict(os.environ), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_the_parent_of_a_run_imports_no_torch(tmp_path: Path) -> None:
+    assert ended(tmp_path, *WORDS) == [0, []]
+    assert len(list(tmp_path.glob("runs/r/cells/*/scores.parquet"))) == 1
+
+
+@pytest.mark.slow
+def test_a_dry_run_imports_no_torch(tmp_path: Path) -> None:
+    assert ended(tmp_path, *WORDS, "--dry-run") == [0, []]
+
+
+def test_an_answer_is_found_out_once_and_by_whoever_comes_later() -> None:
+    found: list[int] = []
+
+    def find() -> int:
+        found.append(1)
+        return len(found)
+
+    first = known.Known.here()
+    assert [first.answer(["q", 1], find), first.answer(["q", 1], find)] == [1, 1]
+    first.save()
+    later = known.Known.here()
+    assert [later.answer(["q", 1], find), later.answer(["q", 2], find)] == [1, 2]
+
+
+def test_what_raises_is_asked_again() -> None:
+    kept = known.Known.here()
+
+    def fails() -> int:
+        raise UserError("no")
+
+    with pytest.raises(UserError, match="no"):
+        kept.answer(["fails"], fails)
+    assert kept.answer(["fails"], lambda: 5) == 5
+
+
+def test_a_torn_file_of_answers_is_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text('{"a": ', encoding="utf-8")
+    assert known.Known(path).answer(["a"], lambda: 3) == 3
+
+
+def test_beside_somebody_elses_file_nothing_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("", encoding="utf-8")
+    assert known.Known.here().keeps
+    registry.include(tmp_path / "mine.py")
+    assert not known.Known.here().keeps
+
+
+def test_an_encoder_is_another_with_each_byte_of_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "1_Pooling").mkdir()
+    inner = tmp_path / "1_Pooling/config.json"
+    inner.write_text("{}", encoding="utf-8")
+    before = known.of_encoder({"name": str(tmp_path)})
+    assert before == known.of_encoder({"name": str(tmp_path)})
+    inner.write_text("[]", encoding="utf-8")
+    assert before is not None and before != known.of_encoder({"name": str(tmp_path)})
+
+
+def test_of_a_hubs_model_and_of_foreign_code_nothing_is_kept(tmp_path: Path) -> None:
+    assert known.of_encoder({"name": "some/model"}) is None
+    assert known.of_encoder({"name": str(tmp_path), "trust_remote_code": True}) is None
+
+
+def test_answers_of_other_code_are_in_another_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = known._house()
+    monkeypatch.setattr(known.provenance, "versions", lambda: {"torch": "0"})
+    assert known._house() != before
+    assert not (home() / "plans" / f"{known._house()}.json").exists()
+
+
+def test_a_cpu_needs_no_library_to_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # importing it raises
+    monkeypatch.setattr(devices, "may_have_gpu", lambda: False)
+    assert [devices.device_type(name) for name in ("cpu", "auto")] == ["cpu", "cpu"]
