@@ -98,6 +98,8 @@ def run(
     with_: o.With = None,
     name: o.Name = None,
     change: o.Change = None,
+    shots: o.ShotsList = None,
+    seeds: o.Seeds = None,
     limit: o.Limit = None,
     device: o.Device = "auto",
     jobs: o.Jobs = 0,
@@ -108,19 +110,20 @@ def run(
     keep_models: o.KeepModels = False,
     track: o.Track = "",
     include: o.Include = None,
-    as_json: o.DryJson = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    as_json: o.Json = False,
 ) -> None:
-    """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
+    """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge --seeds 3`."""
     from . import processes
 
     processes.context()  # its server loads torch while this process finds out what to run
-    from .commands.grid_options import grid_of, include_files
-    from .commands.run import run_grid, run_options, show_grid
+    from .commands.grid_options import grid_of, include_files, usual
+    from .commands.run import Say, run_as_asked, run_options, show_grid
 
     files = include_files(include)
-    if as_json and not dry_run:
-        raise UserError("--json goes with --dry-run here; of what was run: coldbench report RUN")
-    what, folder = grid_of(grid, dataset, method, with_, name, change, limit)
+    changes = [*usual(shots, seeds), *(change or [])]
+    what, folder = grid_of(grid, dataset, method, with_, name, changes, limit)
     options = run_options(
         what, device, jobs, timeout, files, retry_failed=retry_failed, timing=not no_timing
     )
@@ -128,7 +131,8 @@ def run(
     if dry_run:
         show_grid(what, folder, options, as_json=as_json)
     else:
-        sys.exit(run_grid(what, folder, options, track))
+        say = Say.of(quiet=quiet, verbose=verbose)
+        sys.exit(run_as_asked(what, folder, options, track, say, as_json=as_json))
 
 
 @app.command(cls=Command)

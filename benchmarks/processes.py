@@ -22,7 +22,6 @@ import psutil
 
 PRELOAD = [
     "torch",
-    "coldbench.benchmarks.cli",  # what a child takes for its main module
     "coldbench.benchmarks.worker",
     *("pydantic.fields", "pydantic.functional_validators"),  # what a method's parameters ask for
 ]
@@ -51,9 +50,22 @@ def context() -> Context:
 def start(found: Context, act: Callable[..., object], *args: Any) -> BaseProcess:
     """A running child that does `act(*args)`."""
     process = found.Process(target=_child, args=(os.getpid(), act, *args), daemon=False)
-    with _as_server():  # the server is started anew where it has died
+    with _as_server(), _no_main():  # the server is started anew where it has died
         process.start()
     return process
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """A child does not run the script again that has called us: it may hold labels, and begins a
+    run of its own where `coldbench.benchmark` is not below `if __name__ == "__main__"`."""
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.update({name: None for name in kept})
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 @contextmanager

@@ -51,7 +51,14 @@ Timeout = Annotated[
     float | None, Option(help="Seconds that a cell may take; by default the grid's, or 900.")
 ]
 DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
-DryJson = Annotated[bool, Option("--json", help="With --dry-run: print one JSON document.")]
+ShotsList = Annotated[
+    str | None, Option("--shots", metavar="0,4,16", help="How many ratings a new user has: each K.")
+]
+Seeds = Annotated[
+    str | None, Option("--seeds", metavar="N", help="How many: 3 is 0,1,2; or 0,7: these.")
+]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Say only what failed.")]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="Say all that a failed cell has logged.")]
 NoTiming = Annotated[bool, Option("--no-timing", help="Do not measure what methods cost: faster.")]
 KeepModels = Annotated[
     bool, Option("--keep-models", help="Keep each trained method beside its cell, for an export.")

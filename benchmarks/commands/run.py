@@ -2,6 +2,7 @@
 
 import os
 import sys
+from enum import Enum
 from pathlib import Path
 
 from coldbench.cell import Cell, Spec
@@ -14,6 +15,20 @@ from ..tracking import Tracking
 from .command import document, one_document
 from .grid_options import plan, show_plan
 from .progress import Progress
+
+FINE = ("done", "unavailable")  # what is no failure
+
+
+class Say(Enum):
+    """How much a run says of itself."""
+
+    QUIET, USUAL, VERBOSE = "only what failed", "progress", "and the whole log of what failed"
+
+    @classmethod
+    def of(cls, *, quiet: bool, verbose: bool) -> "Say":
+        if quiet and verbose:
+            raise UserError("--quiet and --verbose: leave one out")
+        return cls.QUIET if quiet else cls.VERBOSE if verbose else cls.USUAL
 
 
 def run_options(
@@ -35,10 +50,23 @@ def run_options(
     )
 
 
-def run_grid(grid: Grid, folder: Path, options: RunOptions, track: str) -> int:
-    """Run the grid's missing cells; returns the exit code."""
+def run_grid(grid: Grid, folder: Path, options: RunOptions, track: str, say: Say) -> list[Cell]:
+    """Run the grid's missing cells; returns all of them."""
     with Run(grid, folder, options) as run:
-        return _ended(_run(run, track), folder)
+        cells = _run(run, track, say)
+    _ended(cells, folder, say)
+    return cells
+
+
+def run_as_asked(
+    grid: Grid, folder: Path, options: RunOptions, track: str, say: Say, *, as_json: bool
+) -> int:
+    """The same for a command; returns its exit code."""
+    with one_document(as_json):
+        cells = run_grid(grid, folder, options, track, say)
+    if as_json:
+        document(plan(grid, [cell.spec for cell in cells], folder))
+    return SOME_FAILED if any(cell.status not in FINE for cell in cells) else DONE
 
 
 def show_grid(grid: Grid, folder: Path, options: RunOptions, *, as_json: bool) -> None:
@@ -49,15 +77,14 @@ def show_grid(grid: Grid, folder: Path, options: RunOptions, *, as_json: bool) -
     document(plan(grid, specs, folder)) if as_json else show_plan(grid, specs, folder)
 
 
-def _run(run: Run, track: str) -> list[Cell]:
-    waiting, options = len(run.missing()), run.options
-    _note(run)
-    print(
-        f"{run.shown}: {len(run.specs)} cells, {waiting} to run, {options.jobs} side by side",
-        end="",
-    )
-    print(f", each within {options.timeout:.0f} s (--timeout)" if waiting else "", flush=True)
-    with Progress(run.specs, waiting) as shown, Tracking(run.folder, track) as tracked:
+def _run(run: Run, track: str, say: Say) -> list[Cell]:
+    waiting, options, quiet = len(run.missing()), run.options, say is Say.QUIET
+    if not quiet:
+        _note(run)
+        within = f", each within {options.timeout:.0f} s (--timeout)" if waiting else ""
+        what = f"{len(run.specs)} cells, {waiting} to run, {options.jobs} side by side"
+        print(f"{run.shown}: {what}{within}", flush=True)
+    with Progress(run.specs, waiting, quiet) as shown, Tracking(run.folder, track) as tracked:
 
         def on_event(event: str, spec: Spec, seconds: float) -> None:
             shown(event, spec, seconds)
@@ -71,14 +98,17 @@ def _note(run: Run) -> None:
         print(printable(note), file=sys.stderr)
 
 
-def _ended(cells: list[Cell], folder: Path) -> int:
+def _ended(cells: list[Cell], folder: Path, say: Say) -> None:
     """Say what is not done, and where to read on."""
     bad = [cell for cell in cells if cell.status != "done"]
     for cell in bad:
         print(printable(f"{cell.status}: {cell.spec.title}: {cell.stage}: {cell.reason}"))
-    failed = [cell for cell in bad if cell.status != "unavailable"]
-    logs = [cell.folder / "log.txt" for cell in failed if cell.log()]
+        if say is Say.VERBOSE:
+            print(printable(cell.log()).rstrip())
+    logs = [cell.folder / "log.txt" for cell in bad if cell.status not in FINE and cell.log()]
     if logs:
         print(f"more is said in {logs[0]}" + (f" and {len(logs) - 1} more" if logs[1:] else ""))
-    print(f"{len(cells) - len(bad)} of {len(cells)} cells done; next: coldbench report {folder}")
-    return SOME_FAILED if failed else DONE
+    if say is not Say.QUIET:
+        print(
+            f"{len(cells) - len(bad)} of {len(cells)} cells done; next: coldbench report {folder}"
+        )
