@@ -18,7 +18,6 @@ app = typer.Typer(
     help="Which method serves a new user best from a few ratings, at what cost, is the gain real?",
     epilog=CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -97,6 +96,7 @@ def run(
     method: o.Methods = None,
     with_: o.With = None,
     name: o.Name = None,
+    output: o.RunFolder = None,
     change: o.Change = None,
     shots: o.ShotsList = None,
     seeds: o.Seeds = None,
@@ -118,12 +118,13 @@ def run(
     from . import processes
 
     processes.context()  # its server loads torch while this process finds out what to run
-    from .commands.grid_options import grid_of, include_files, usual
+    from .commands.grid_options import grid_of, include_files, placed, usual
     from .commands.run import Say, run_as_asked, run_options, show_grid
 
     files = include_files(include)
     changes = [*usual(shots, seeds), *(change or [])]
     what, folder = grid_of(grid, dataset, method, with_, name, changes, limit)
+    folder = folder if output is None else placed(output, name)
     options = run_options(
         what, device, jobs, timeout, files, retry_failed=retry_failed, timing=not no_timing
     )
@@ -205,11 +206,13 @@ def report(
 
 
 @app.command(cls=Command)
-def compare(folder: o.Run, one: str, other: str, as_json: o.Json = False) -> None:
+def compare(
+    folder: o.Run, one: str, other: str, metrics: o.Compared = "", as_json: o.Json = False
+) -> None:
     """Two methods of a run, paired by user: difference, interval, p, who is better off."""
     from .commands import compare as command
 
-    wanted = _run(folder), one, other
+    wanted = _run(folder), one, other, _words(metrics)
     document(command.comparisons(*wanted)) if as_json else print(command.compare(*wanted))
 
 

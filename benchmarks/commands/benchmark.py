@@ -5,6 +5,7 @@ is not run again here, nor the other way round.
 """
 
 import inspect
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,9 @@ def benchmark(
     options = run_options(
         what, device, jobs, None, include_files(files), retry_failed=False, timing=timing
     )
-    cells = run_grid(what, folder, options, "", Say.QUIET if quiet else Say.USUAL)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, of a bar nobody shows
+        cells = run_grid(what, folder, options, "", Say.QUIET if quiet else Say.USUAL)
     results = read(folder, measured or DEFAULT_METRICS)
     return Benchmark(folder, cells, results, measured or SHOWN)
 

@@ -20,7 +20,7 @@ from .compare import compare
 KEYS = ["dataset", "protocol", "method", "shots"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Benchmark:
     """A run that has ended. In a notebook it shows itself as its table."""
 
@@ -69,7 +69,7 @@ class Benchmark:
         """Two methods paired by user: difference, interval, p, a verdict in words."""
         return compare(self.folder, one, other)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         with pl.Config(tbl_cols=-1, tbl_rows=-1, tbl_width_chars=1000, float_precision=3) as config:
             config.set_tbl_hide_column_data_types(True)
             return f"{self._caption()}\n{self._shown()}"

@@ -71,6 +71,16 @@ def grid_of(
     return Grid.of(settings, changes), RUNS / (name or stem)
 
 
+def placed(folder: Path, name: str | None) -> Path:
+    """A folder of the user's for a run: a new one, an empty one, or a run's own."""
+    if name is not None:
+        raise UserError("--name is a folder in runs/, --output any other: leave one out")
+    there = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not there and not (folder / "plan.json").is_file():
+        raise UserError(f"--output {folder}: holds something else than a run; name a new folder")
+    return folder
+
+
 def _stated(
     grid: str | None, datasets: list[str], methods: list[str]
 ) -> tuple[dict[str, Any], str]:

@@ -1,5 +1,6 @@
 """`coldbench.benchmark`: the engine of the command line, called from Python."""
 
+import json
 import os
 import re
 import subprocess
@@ -48,9 +49,10 @@ def run(folder: Path) -> Any:
 def test_its_cells_are_those_of_the_command_line(folder: Path, run: Any) -> None:
     words = ["run", "-d", "synthetic", "-m", ",".join(WORDS), "--shots", "0,4", "--seeds", "2"]
     size = f'dataset_params={{"synthetic" = {{n_users = {SMALL["n_users"]}, per_user = 30}}}}'
-    set_ = ["--set", "encoder=vectors", "--set", size, "--no-timing", "--name", "r"]
-    done = console.coldbench(folder, *words, *set_)
-    assert "6 cells, 0 to run" in done.stdout, done.stdout + done.stderr
+    set_ = ["--set", "encoder=vectors", "--set", size, "--no-timing", "--output", "runs/r"]
+    done = console.coldbench(folder, *words, *set_, "--json")
+    assert "6 cells, 0 to run" in done.stderr, done.stdout + done.stderr
+    assert [cell["status"] for cell in json.loads(done.stdout)["cells"]] == ["done"] * 6
     assert [cell.status for cell in run.cells] == ["done"] * 6
 
 
