@@ -77,21 +77,35 @@ def _as_server() -> Iterator[None]:
         resource_tracker.ensure_running()  # started inside, it would unblock SIGINT on its way
     changes = {"PYTHONSAFEPATH": "1", MARK: str(os.getpid())}
     before = {name: os.environ.get(name) for name in changes}
+    with _deaf():
+        os.environ.update(changes)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """SIGINT blocked, for whoever is started meanwhile, too; Windows has no such mask."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(changes)
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _child(parent: int, act: Callable[..., object], *args: Any) -> None:
-    os.setsid()
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if hasattr(os, "setsid"):
+        os.setsid()
+    if LINUX:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if psutil.pid_exists(parent):  # else it died before it could be noticed
         act(*args)
 
@@ -103,9 +117,8 @@ def end(process: BaseProcess) -> None:
             for child in psutil.Process(process.pid).children(recursive=True):
                 with suppress(psutil.Error):
                     child.kill()
-    with suppress(OSError):
-        if process.pid:
-            os.killpg(process.pid, signal.SIGKILL)
+    if process.pid:
+        _kill_group(process.pid)
     with suppress(OSError, ValueError, AttributeError):
         process.kill()
     process.join(10)
@@ -155,8 +168,20 @@ def _guard(pipe: Connection) -> None:
             what, pid = pipe.recv()
             (groups.add if what == "add" else groups.discard)(pid)
     for group in groups:
+        _kill_group(group)
+
+
+def _kill_group(leader: int) -> None:
+    """Kill a child and what is of its group; on Windows, which has no groups, what it started."""
+    if hasattr(os, "killpg"):
         with suppress(OSError):
-            os.killpg(group, signal.SIGKILL)
+            os.killpg(leader, signal.SIGKILL)
+        return
+    with suppress(psutil.Error):
+        process = psutil.Process(leader)
+        for one in (*process.children(recursive=True), process):
+            with suppress(psutil.Error):
+                one.kill()
 
 
 def _end_orphans() -> None:
