@@ -18,7 +18,6 @@ app = typer.Typer(
     help="Which method serves a new user best from a few ratings, at what cost, is the gain real?",
     epilog=CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -98,7 +97,10 @@ def run(
     method: o.Methods = None,
     with_: o.With = None,
     name: o.Name = None,
+    output: o.RunFolder = None,
     change: o.Change = None,
+    shots: o.ShotsList = None,
+    seeds: o.Seeds = None,
     limit: o.Limit = None,
     device: o.Device = "auto",
     jobs: o.Jobs = 0,
@@ -112,20 +114,22 @@ def run(
     part: o.Part = "",
     prepare: o.Prepare = False,
     include: o.Include = None,
-    as_json: o.DryJson = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    as_json: o.Json = False,
 ) -> None:
-    """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge`."""
+    """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge --seeds 3`."""
     from . import processes
 
     if not dry_run:
         processes.context()  # its server loads torch while this process finds out what to run
-    from .commands.grid_options import grid_of, include_files
-    from .commands.run import How, run_grid, run_options, show_grid
+    from .commands.grid_options import grid_of, include_files, placed, usual
+    from .commands.run import How, Say, run_as_asked, run_options, show_grid
 
     files = include_files(include)
-    if as_json and not dry_run:
-        raise UserError("--json goes with --dry-run here; of what was run: coldbench report RUN")
-    what, folder = grid_of(grid, dataset, method, with_, name, change, limit)
+    changes = [*usual(shots, seeds), *(change or [])]
+    what, folder = grid_of(grid, dataset, method, with_, name, changes, limit)
+    folder = folder if output is None else placed(output, name)
     options = run_options(
         what, device, jobs, timeout, files, retry_failed=retry_failed, timing=not no_timing
     )
@@ -133,7 +137,8 @@ def run(
     if dry_run:
         show_grid(what, folder, options, as_json=as_json)
     else:
-        sys.exit(run_grid(what, folder, options, How(track, executor, part, prepare)))
+        how = How(track, executor, part, prepare, Say.of(quiet=quiet, verbose=verbose))
+        sys.exit(run_as_asked(what, folder, options, how, as_json=as_json))
 
 
 @app.command(cls=Command)
@@ -206,11 +211,13 @@ def report(
 
 
 @app.command(cls=Command)
-def compare(folder: o.Run, one: str, other: str, as_json: o.Json = False) -> None:
+def compare(
+    folder: o.Run, one: str, other: str, metrics: o.Compared = "", as_json: o.Json = False
+) -> None:
     """Two methods of a run, paired by user: difference, interval, p, who is better off."""
     from .commands import compare as command
 
-    wanted = _run(folder), one, other
+    wanted = _run(folder), one, other, _words(metrics)
     document(command.comparisons(*wanted)) if as_json else print(command.compare(*wanted))
 
 

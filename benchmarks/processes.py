@@ -22,7 +22,6 @@ import psutil
 
 PRELOAD = [
     "torch",
-    "coldbench.benchmarks.cli",  # what a child takes for its main module
     "coldbench.benchmarks.worker",
     "coldbench.benchmarks.judge",
     *("pydantic.fields", "pydantic.functional_validators"),  # what a method's parameters ask for
@@ -53,9 +52,22 @@ def context(*, server: bool = True) -> Context:
 def start(found: Context, act: Callable[..., object], *args: Any) -> BaseProcess:
     """A running child that does `act(*args)`."""
     process = found.Process(target=_child, args=(os.getpid(), act, *args), daemon=False)
-    with _as_server():  # the server is started anew where it has died
+    with _as_server(), _no_main():  # the server is started anew where it has died
         process.start()
     return process
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """A child does not run the script again that has called us: it may hold labels, and begins a
+    run of its own where `coldbench.benchmark` is not below `if __name__ == "__main__"`."""
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.update({name: None for name in kept})
+    try:
+        yield
+    finally:
+        main.update(kept)
 
 
 @contextmanager
@@ -67,21 +79,35 @@ def _as_server() -> Iterator[None]:
         resource_tracker.ensure_running()  # started inside, it would unblock SIGINT on its way
     changes = {"PYTHONSAFEPATH": "1", MARK: str(os.getpid())}
     before = {name: os.environ.get(name) for name in changes}
+    with _deaf():
+        os.environ.update(changes)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """SIGINT blocked, for whoever is started meanwhile, too; Windows has no such mask."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(changes)
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _child(parent: int, act: Callable[..., object], *args: Any) -> None:
-    os.setsid()
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if hasattr(os, "setsid"):
+        os.setsid()
+    if LINUX:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if psutil.pid_exists(parent):  # else it died before it could be noticed
         act(*args)
 
@@ -93,9 +119,8 @@ def end(process: BaseProcess) -> None:
             for child in psutil.Process(process.pid).children(recursive=True):
                 with suppress(psutil.Error):
                     child.kill()
-    with suppress(OSError):
-        if process.pid:
-            os.killpg(process.pid, signal.SIGKILL)
+    if process.pid:
+        _kill_group(process.pid)
     with suppress(OSError, ValueError, AttributeError):
         process.kill()
     process.join(10)
@@ -145,8 +170,20 @@ def _guard(pipe: Connection) -> None:
             what, pid = pipe.recv()
             (groups.add if what == "add" else groups.discard)(pid)
     for group in groups:
+        _kill_group(group)
+
+
+def _kill_group(leader: int) -> None:
+    """Kill a child and what is of its group; on Windows, which has no groups, what it started."""
+    if hasattr(os, "killpg"):
         with suppress(OSError):
-            os.killpg(group, signal.SIGKILL)
+            os.killpg(leader, signal.SIGKILL)
+        return
+    with suppress(psutil.Error):
+        process = psutil.Process(leader)
+        for one in (*process.children(recursive=True), process):
+            with suppress(psutil.Error):
+                one.kill()
 
 
 def _end_orphans() -> None:

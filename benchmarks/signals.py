@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 from typing import Self
 
 
@@ -14,7 +15,8 @@ class Stop:
         self.draining = False  # cells run that are worth waiting for
 
     def __enter__(self) -> Self:
-        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        hears = threading.current_thread() is threading.main_thread()  # no other thread may
+        names = ("SIGINT", "SIGTERM", "SIGHUP") if hears else ()
         self._before = {
             number: signal.signal(number, self._heard)
             for number in (getattr(signal, n) for n in names if hasattr(signal, n))

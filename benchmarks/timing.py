@@ -5,6 +5,7 @@ repeated until its share of the row's budget is spent or it has been repeated of
 median is reported, for one user the 95th percentile too.
 """
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from statistics import median, quantiles
@@ -105,7 +106,8 @@ def _high_water(now_used: int) -> int:
         import resource
     except ImportError:  # Windows
         return now_used
-    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, now_used)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, now_used)
 
 
 def _scoring(

@@ -34,6 +34,8 @@ def load(*runs: str | Path) -> "Results":
 def __getattr__(name: str) -> Any:
     if name == "plot":  # draws with matplotlib, which nothing else here needs
         return import_module("coldbench.plot")
+    if name == "benchmark":  # the engine, which reading results does without
+        return import_module("coldbench.benchmarks.commands.benchmark").benchmark
     if name == "Recommender":
         return import_module("coldbench.recommender").Recommender
     raise AttributeError(f"module 'coldbench' has no attribute {name!r}")

@@ -63,7 +63,7 @@ def seal(partial: Path, folder: Path) -> None:
     """Write the manifest of a folder's files and give it its own name."""
     files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
     for path in partial.iterdir():
-        with path.open("rb") as file:
+        with path.open(store.SYNCED) as file:
             os.fsync(file.fileno())
     store.write(partial / MANIFEST, json.dumps({"format": FORMAT, "sha256": files}, indent=1))
     for path in partial.iterdir():

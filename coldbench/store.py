@@ -18,6 +18,7 @@ from typing import Any
 
 LARGEST = 1 << 24  # bytes of a record: one that is larger was not written by us
 VOLATILE = ("timing.json", "log.txt")  # files whose content is no result
+SYNCED = "rb+" if os.name == "nt" else "rb"  # Windows syncs no file that is open to be read
 SIDE = "volatile.json"  # their hashes
 
 
@@ -31,9 +32,9 @@ def write_by(path: Path, save: Callable[[Path], object]) -> None:
     """The same of a file that `save` writes where it is told: an array, tensors."""
     partial = path.with_name(f".{os.getpid()}-{path.name}")  # of the same ending: numpy adds one
     save(partial)
-    with partial.open("rb") as file:
+    with partial.open(SYNCED) as file:
         os.fsync(file.fileno())
-    partial.rename(path)
+    partial.replace(path)
     _sync(path.parent)
 
 
@@ -100,7 +101,7 @@ def _hashes(folder: Path, but: tuple[str, ...], *, sync: bool = False) -> Iterat
             continue
         if path.is_symlink() or not path.is_file():
             raise ValueError(f"{path} is no file")
-        with path.open("rb") as file:
+        with path.open(SYNCED if sync else "rb") as file:
             if sync:
                 os.fsync(file.fileno())
             digest = blake2b(digest_size=16)

@@ -1,6 +1,8 @@
 """One figure of a report as a function, for coldbench.plot."""
 
 from collections.abc import Callable
+from functools import partial
+from io import BytesIO
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -31,7 +33,7 @@ def _of_setting(name: str, picture: Any) -> Callable[..., Figure]:
         drawing = picture.draw(setting) if setting.shots else None
         if drawing is None:
             raise UserError(f"no {name} of {setting.title}: it needs {picture.needs}")
-        return drawing.figure
+        return _seen(drawing.figure)
 
     return _named(draw, name, picture)
 
@@ -41,9 +43,21 @@ def _of_run(name: str, picture: Any) -> Callable[..., Figure]:
         drawing = picture.draw(results)
         if drawing is None:
             raise UserError(f"no {name} of {results.name}: it needs {picture.needs}")
-        return drawing.figure
+        return _seen(drawing.figure)
 
     return _named(draw, name, picture)
+
+
+def _seen(figure: Figure) -> Figure:
+    """The figure, which a notebook shows though pyplot has not made it."""
+    vars(figure)["_repr_png_"] = partial(_png, figure)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    kept = BytesIO()
+    figure.savefig(kept, format="png", bbox_inches="tight")
+    return kept.getvalue()
 
 
 def _named(draw: Any, name: str, picture: Any) -> Callable[..., Figure]:

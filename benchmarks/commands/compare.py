@@ -1,5 +1,6 @@
 """`coldbench compare RUN A B`: two methods paired by user and split, and the answer in words."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,27 @@ VERDICT = "ndcg@5"  # the metric that words are about, as on the report's page
 AT = METRICS.index(VERDICT)
 
 
-def compare(run: Path, one: str, other: str) -> str:
+def compare(run: Path, one: str, other: str, metrics: Sequence[str] = ()) -> str:
     """The comparisons as a table each, with sentences under it: the verdict on this one, and the
     report's, which corrects for all that it tests."""
-    parts = [_words(row) for row in comparisons(run, one, other)]
+    parts = [_words(row) for row in comparisons(run, one, other, metrics)]
     return "\n\n".join(parts) or f"{one} and {other} have no dataset and protocol in common"
 
 
-def comparisons(run: Path, one: str, other: str) -> list[dict[str, Any]]:
+def comparisons(
+    run: Path, one: str, other: str, metrics: Sequence[str] = ()
+) -> list[dict[str, Any]]:
     """One for each dataset and protocol that both have, at the largest K, ready for JSON.
 
+    metrics: rows of the table, by default METRICS; the verdict is about NDCG@5 whichever they are.
     shots is None where they have no K in common; n counts pairs of user and seed; differences are
     `method` less `other`, better and worse the shares of pairs; verdict and report are sentences.
-    Raises UserError where one of them has no finished cell.
+    Raises UserError where one of them has no finished cell, or a metric is none per user.
     """
+    for name in metrics:
+        if not parse_metric(name)[0].per_user:
+            raise UserError(f"{name} is no metric per user, and users are paired here; auc is one")
+    measured = tuple(dict.fromkeys((*METRICS, *metrics)))
     cells = read_runs([run])
     done = [cell for cell in cells if cell.status == "done"]
     for name in (one, other):
@@ -47,7 +55,7 @@ def comparisons(run: Path, one: str, other: str) -> list[dict[str, Any]]:
     for (dataset, protocol), methods in settings.items():
         if not {one, other} <= methods.keys():
             continue
-        scores = {name: read_user_scores(many, METRICS) for name, many in methods.items()}
+        scores = {name: read_user_scores(many, measured) for name, many in methods.items()}
         common = scores[one].keys() & scores[other].keys()
         row: dict[str, Any] = {
             "dataset": dataset, "protocol": protocol, "method": one, "other": other,
@@ -59,7 +67,9 @@ def comparisons(run: Path, one: str, other: str) -> list[dict[str, Any]]:
             mine, theirs = scores[one][max(common)].align(scores[other][max(common)])
             row["n"] = len(mine)
         if row["n"]:
-            row["metrics"], row["verdict"] = _differences(mine, theirs, one, other)
+            found, row["verdict"] = _differences(mine, theirs, one, other, measured)
+            by_name = {line["metric"]: line for line in found}
+            row["metrics"] = [by_name[m] for m in metrics or METRICS if m in by_name]
             row["report"] = _corrected(scores, one, other)
     return rows
 
@@ -79,12 +89,12 @@ def _check_finished(name: str, cells: list[Cell], done: list[Cell]) -> None:
 
 
 def _differences(
-    mine: UserScores, theirs: UserScores, one: str, other: str
+    mine: UserScores, theirs: UserScores, one: str, other: str, metrics: Sequence[str]
 ) -> tuple[list[dict[str, Any]], str]:
     """A row for each metric that is defined, and the verdict."""
     weights = bootstrap_weights(mine.users, resamples=10_000)
     rows, verdict = [], ""
-    for metric, a, b in zip(METRICS, mine.values.T, theirs.values.T, strict=True):
+    for metric, a, b in zip(metrics, mine.values.T, theirs.values.T, strict=True):
         found = statistics.paired(a, b, weights, mine.seeds)
         if not found.n:  # some metrics are undefined for implicit feedback
             continue

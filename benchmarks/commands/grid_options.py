@@ -15,6 +15,8 @@ from .. import run_names
 from ..dataset_names import Source, options
 from ..grid import READY, Grid
 
+MOST_SEEDS = 1000  # that one number may ask for
+
 
 def names(option: Iterable[str] | None) -> list[str]:
     """The names of a repeated option, split at commas; an existing file is one, comma or not."""
@@ -23,6 +25,31 @@ def names(option: Iterable[str] | None) -> list[str]:
         parts = [value] if os.path.isfile(value) else value.split(",")
         found += [part.strip() for part in parts if part.strip()]
     return found
+
+
+def usual(shots: str | None, seeds: str | None) -> list[str]:
+    """What other harnesses call `--shots 0,4,16` and `--seeds 3`, as changes of `--set`: one number
+    of seeds is how many, several are these."""
+    changes = []
+    if shots is not None:
+        changes.append(f"protocol.shots={_whole('--shots', shots, '0,4,16')}")
+    if seeds is not None:
+        named = _whole("--seeds", seeds, "3, which is 0,1,2, or 0,1,2 themselves")
+        if not named[1:]:
+            if not 1 <= named[0] <= MOST_SEEDS:
+                right = f"from 1 to {MOST_SEEDS:,}; the seed {named[0]} alone: --set seeds={named}"
+                raise UserError(f"--seeds {named[0]}: one number is how many, {right}")
+            named = list(range(named[0]))
+        changes.append(f"seeds={named}")
+    return changes
+
+
+def _whole(option: str, given: str, example: str) -> list[int]:
+    """The numbers of an option, separated by commas."""
+    words = [word.strip() for word in given.split(",")]
+    if not all(word.isascii() and word.isdigit() and len(word) < 20 for word in words):
+        raise UserError(f"{option} takes whole numbers, like {example}, not {given!r}")
+    return [int(word) for word in words]
 
 
 def grid_of(
@@ -42,6 +69,16 @@ def grid_of(
     if limit is not None:
         settings["limit"] = limit
     return Grid.of(settings, changes), RUNS / (name or stem)
+
+
+def placed(folder: Path, name: str | None) -> Path:
+    """A folder of the user's for a run: a new one, an empty one, or a run's own."""
+    if name is not None:
+        raise UserError("--name is a folder in runs/, --output any other: leave one out")
+    there = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not there and not (folder / "plan.json").is_file():
+        raise UserError(f"--output {folder}: holds something else than a run; name a new folder")
+    return folder
 
 
 def _stated(
@@ -89,9 +126,9 @@ def include_files(include: list[Path] | None) -> tuple[str, ...]:
 def show_plan(grid: Grid, specs: list[Spec], run: Path) -> None:
     """The resolved grid as a file that `run` takes, and its cells as comments."""
     print(grid.toml(), end="")
-    for spec, status in _states(specs, run):
-        state = "there" if status in KEPT else "to run"
-        print(printable(f"# {spec.fingerprint} {spec.title}: {state}"))
+    for cell in _cells(specs, run):
+        state = "there" if cell.status in KEPT else "to run"
+        print(printable(f"# {cell.spec.fingerprint} {cell.spec.title}: {state}"))
 
 
 def plan(grid: Grid, specs: list[Spec], run: Path) -> dict[str, Any]:
@@ -99,13 +136,14 @@ def plan(grid: Grid, specs: list[Spec], run: Path) -> dict[str, Any]:
     settings = json.loads(json.dumps({f.name: getattr(grid, f.name) for f in fields(grid)}))
     cells = [
         {
-            "fingerprint": spec.fingerprint, "dataset": spec.dataset, "protocol": spec.protocol,
-            "method": spec.name, "seed": spec.seed, "params": spec.params, "status": status,
+            "fingerprint": cell.spec.fingerprint, "dataset": cell.spec.dataset,
+            "protocol": cell.spec.protocol, "method": cell.spec.name, "seed": cell.spec.seed,
+            "params": cell.spec.params, "status": cell.status, "reason": cell.reason,
         }
-        for spec, status in _states(specs, run)
+        for cell in _cells(specs, run)
     ]  # fmt: skip
     return {"run": str(run), "grid": settings, "cells": cells}
 
 
-def _states(specs: list[Spec], run: Path) -> list[tuple[Spec, str]]:
-    return [(s, Cell.read(s, run / "cells" / s.fingerprint).status) for s in specs]
+def _cells(specs: list[Spec], run: Path) -> list[Cell]:
+    return [Cell.read(spec, run / "cells" / spec.fingerprint) for spec in specs]

@@ -10,7 +10,8 @@ from typing import Any
 from coldbench import registry
 from coldbench.errors import printable, unknown
 
-ROOMS = ("methods", "datasets", "protocols", "metrics", "encoders", "reports")
+from .completion import ROOMS
+
 COLUMNS = {  # of the short list, beside the name; all there is of one: `list ROOM NAME`
     "methods": ("family", "summary"),
     "datasets": ("domain", "users", "interactions", "likes", "here"),

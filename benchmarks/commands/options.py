@@ -7,6 +7,8 @@ import typer
 
 from coldbench import __version__
 
+from . import completion
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -15,7 +17,14 @@ def _version(asked: bool) -> None:
 
 
 Argument, Option = typer.Argument, typer.Option
-Room = Annotated[str, Argument(help="methods, datasets, protocols, metrics, encoders or reports")]
+METHODS, DATASETS = completion.of_room("methods"), completion.of_room("datasets")
+Room = Annotated[
+    str,
+    Argument(
+        help="methods, datasets, protocols, metrics, encoders or reports",
+        autocompletion=completion.rooms,
+    ),
+]
 OneOf = Annotated[str | None, Argument(metavar="NAME", help="Show all about this one.")]
 Version = Annotated[
     bool, Option("--version", help="Show the version.", callback=_version, is_eager=True)
@@ -24,21 +33,38 @@ Json = Annotated[bool, Option("--json", help="Print one JSON document and nothin
 Include = Annotated[
     list[Path] | None, Option("--include", help="A file with a method of your own; repeatable.")
 ]
-GridFile = Annotated[str | None, Argument(help="A TOML file, or the name of a ready grid: quick")]
+GridFile = Annotated[
+    str | None,
+    Argument(
+        help="A TOML file, or the name of a ready grid: quick", autocompletion=completion.grids
+    ),
+]
 Datasets = Annotated[
     list[str] | None,
-    Option("-d", help="Datasets, without a grid: names or files; comma-separated or repeated."),
+    Option(
+        "-d",
+        help="Datasets, without a grid: names or files; comma-separated or repeated.",
+        autocompletion=DATASETS,
+    ),
 ]
 With = Annotated[
     list[str] | None, Option("--with", help="key=value: a parameter of the dataset; repeatable.")
 ]
-Named = Annotated[str, Argument(metavar="NAME-or-FILE")]
+Named = Annotated[str, Argument(metavar="NAME-or-FILE", autocompletion=DATASETS)]
 Files = Annotated[list[str], Argument(metavar="FILE...")]
 Figure = Annotated[Path | None, Option("--figure", help="Draw it, too: FILE.png, .svg or .pdf.")]
 Methods = Annotated[
-    list[str] | None, Option("-m", help="Methods, without a grid; comma-separated or repeated.")
+    list[str] | None,
+    Option(
+        "-m",
+        help="Methods, without a grid; comma-separated or repeated.",
+        autocompletion=METHODS,
+    ),
 ]
 Name = Annotated[str | None, Option(help="Name of the run: its folder in runs/.")]
+RunFolder = Annotated[
+    Path | None, Option("--output", "-o", help="The run's folder, rather than one in runs/.")
+]
 Change = Annotated[
     list[str] | None, Option("--set", help="key=value: change a setting of the grid; repeatable.")
 ]
@@ -51,7 +77,14 @@ Timeout = Annotated[
     float | None, Option(help="Seconds that a cell may take; by default the grid's, or 900.")
 ]
 DryRun = Annotated[bool, Option("--dry-run", help="Show the grid and its cells; run nothing.")]
-DryJson = Annotated[bool, Option("--json", help="With --dry-run: print one JSON document.")]
+ShotsList = Annotated[
+    str | None, Option("--shots", metavar="0,4,16", help="How many ratings a new user has: each K.")
+]
+Seeds = Annotated[
+    str | None, Option("--seeds", metavar="N", help="How many: 3 is 0,1,2; or 0,7: these.")
+]
+Quiet = Annotated[bool, Option("--quiet", "-q", help="Say only what failed.")]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="Say all that a failed cell has logged.")]
 NoTiming = Annotated[bool, Option("--no-timing", help="Do not measure what methods cost: faster.")]
 KeepModels = Annotated[
     bool, Option("--keep-models", help="Keep each trained method beside its cell, for an export.")
@@ -70,25 +103,46 @@ Track = Annotated[
     str, Option(help="Log there, too: tensorboard, wandb (offline); comma-separated.")
 ]
 Offline = Annotated[bool, Option("--offline", help="Use only files that are on this machine.")]
-Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
+Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...", autocompletion=METHODS)]
 All = Annotated[bool, Option("--all", help="All methods.")]
 Anchors = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
 Workers = Annotated[int, Option("-j", help="Splits run in parallel; 0: one per core.")]
-Output = Annotated[Path | None, Option(help="Write the table to this file, too, as Markdown.")]
-Run = Annotated[Path, Argument(metavar="RUN", help="A run: its folder, or its name: quick")]
-Several = Annotated[list[Path], Argument(metavar="RUN...", help="Runs: folders or names.")]
+Output = Annotated[
+    Path | None,
+    Option("--output", "-o", help="Write the table to this file, too, as Markdown."),
+]
+Run = Annotated[
+    Path,
+    Argument(
+        metavar="RUN",
+        help="A run: its folder, or its name: quick",
+        autocompletion=completion.runs,
+    ),
+]
+Several = Annotated[
+    list[Path],
+    Argument(metavar="RUN...", help="Runs: folders or names.", autocompletion=completion.runs),
+]
 Folder = Annotated[
-    Path | None, Option("--output", help="Write to this folder; by default RUN/report.")
+    Path | None, Option("--output", "-o", help="Write to this folder; by default RUN/report.")
 ]
 Formats = Annotated[str, Option("--format", help="html,md,tex,csv,png; by default all of them.")]
 Metrics = Annotated[
     str, Option(help="Such as ndcg@10,auc (see `list metrics`); by default the usual ones.")
 ]
+Compared = Annotated[
+    str, Option("--metrics", help="Such as ndcg@10,auc: of users; by default the usual ones.")
+]
 Open = Annotated[bool, Option("--open", help="Show the page in the browser.")]
 Searched = Annotated[
-    str, Argument(metavar="METHOD", help="Methods, comma-separated; each gets the same budget.")
+    str,
+    Argument(
+        metavar="METHOD",
+        help="Methods, comma-separated; each gets the same budget.",
+        autocompletion=METHODS,
+    ),
 ]
-Tried = Annotated[str, Option("-d", help="The dataset: a name or a file.")]
+Tried = Annotated[str, Option("-d", help="The dataset: a name or a file.", autocompletion=DATASETS)]
 Trials = Annotated[
     int | None, Option(help="Trials of each method; 50 where --seconds is not given.")
 ]

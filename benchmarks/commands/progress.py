@@ -17,8 +17,8 @@ EVERY = 30.0  # seconds after which a cell that still runs has another line, off
 class Progress:
     """Called with every event of a run; a context, so that the table is left in order."""
 
-    def __init__(self, planned: list[Spec], waiting: int) -> None:
-        self._console = Console()
+    def __init__(self, planned: list[Spec], waiting: int, quiet: bool = False) -> None:
+        self._console = Console(quiet=quiet)
         self._planned = Counter(_row(spec) for spec in planned)
         self._ended: dict[tuple[str, str, str], Counter[str]] = {}
         self._running: dict[str, tuple[Spec, float]] = {}  # fingerprint -> since when
@@ -30,7 +30,7 @@ class Progress:
         )
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.quiet:
             self._live.start()
         return self
 
@@ -62,7 +62,7 @@ class Progress:
             self._line(f"[{done}/{self._count}{left}] {spec.title}: {event} ({took})")
 
     def _line(self, words: str) -> None:
-        if not self._console.is_terminal:
+        if not self._console.is_terminal and not self._console.quiet:
             print(words, flush=True)
 
     def _left(self) -> str:

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from coldbench.cell import Cell, Spec
@@ -21,6 +22,20 @@ from .command import document, one_document
 from .grid_options import plan, show_plan
 from .progress import Progress
 
+FINE = ("done", "unavailable")  # what is no failure
+
+
+class Say(Enum):
+    """How much a run says of itself."""
+
+    QUIET, USUAL, VERBOSE = "only what failed", "progress", "and the whole log of what failed"
+
+    @classmethod
+    def of(cls, *, quiet: bool, verbose: bool) -> "Say":
+        if quiet and verbose:
+            raise UserError("--quiet and --verbose: leave one out")
+        return cls.QUIET if quiet else cls.VERBOSE if verbose else cls.USUAL
+
 
 @dataclass(frozen=True)
 class How:
@@ -30,6 +45,7 @@ class How:
     executor: str = LOCAL
     part: str = ""
     prepare: bool = False
+    say: Say = Say.USUAL
 
 
 def run_options(
@@ -58,12 +74,30 @@ def side_by_side(jobs: int, device: str) -> int:
     return jobs or gpus or min(os.cpu_count() or 1, 8)
 
 
-def run_grid(grid: Grid, folder: Path, options: RunOptions, how: How) -> int:
-    """Run the grid's missing cells; returns the exit code."""
+def run_grid(grid: Grid, folder: Path, options: RunOptions, how: How) -> list[Cell]:
+    """Run the grid's missing cells; returns all of them."""
     with Run(grid, folder, options, part_of(how.part)) as run:
-        if how.prepare:
+        cells = _run(run, how)
+    ended(cells, folder, how.say)
+    return cells
+
+
+def run_as_asked(grid: Grid, folder: Path, options: RunOptions, how: How, *, as_json: bool) -> int:
+    """The same for a command; returns its exit code."""
+    if how.prepare:
+        if as_json:
+            raise UserError(f"--prepare prints no JSON; next: coldbench status {folder} --json")
+        with Run(grid, folder, options, part_of(how.part)) as run:
             return _prepared(run)
-        return ended(_run(run, how), folder)
+    with one_document(as_json):
+        cells = run_grid(grid, folder, options, how)
+    if as_json:
+        document(plan(grid, [cell.spec for cell in cells], folder))
+    return exit_code(cells)
+
+
+def exit_code(cells: list[Cell]) -> int:
+    return SOME_FAILED if any(cell.status not in FINE for cell in cells) else DONE
 
 
 def part_of(words: str) -> Callable[[Spec], bool]:
@@ -83,10 +117,8 @@ def _prepared(run: Run) -> int:
     _note(run)
     for reason in dict.fromkeys(reason for _, reason in lost.values()):
         print(printable(f"cannot be run: {reason}"))
-    print(
-        f"{run.shown}: {len(run.missing())} of {len(run.read())} cells are ready to be run", end=""
-    )
-    print(f"; next, anywhere: coldbench work {run.shown}")
+    ready = f"{len(run.missing())} of {len(run.read())} cells are ready to be run"
+    print(f"{run.shown}: {ready}; next, anywhere: coldbench work {run.shown}")
     return SOME_FAILED if lost else DONE
 
 
@@ -99,14 +131,16 @@ def show_grid(grid: Grid, folder: Path, options: RunOptions, *, as_json: bool) -
 
 
 def _run(run: Run, how: How) -> list[Cell]:
-    waiting, options = len(run.missing()), run.options
+    waiting, options, quiet = len(run.missing()), run.options, how.say is Say.QUIET
     local = how.executor == LOCAL
-    _note(run)
-    where = f"{options.jobs} side by side" if local else f"by {how.executor}"
-    print(f"{run.shown}: {len(run.read())} cells, {waiting} to run, {where}", end="")
-    print(f", each within {options.timeout:.0f} s (--timeout)" if waiting else "", flush=True)
+    if not quiet:
+        _note(run)
+        where = f"{options.jobs} side by side" if local else f"by {how.executor}"
+        within = f", each within {options.timeout:.0f} s (--timeout)" if waiting else ""
+        what = f"{len(run.read())} cells, {waiting} to run, {where}"
+        print(f"{run.shown}: {what}{within}", flush=True)
     with (
-        Progress(run.specs, waiting) as shown,
+        Progress(run.specs, waiting, quiet) as shown,
         Tracking(run.folder, how.track, run.measure) as tracked,
     ):
 
@@ -123,14 +157,17 @@ def _note(run: Run) -> None:
         print(printable(note), file=sys.stderr)
 
 
-def ended(cells: list[Cell], folder: Path) -> int:
+def ended(cells: list[Cell], folder: Path, say: Say = Say.USUAL) -> None:
     """Say what is not done, and where to read on."""
     bad = [cell for cell in cells if cell.status != "done"]
     for cell in bad:
         print(printable(f"{cell.status}: {cell.spec.title}: {cell.stage}: {cell.reason}"))
-    failed = [cell for cell in bad if cell.status != "unavailable"]
-    logs = [cell.folder / "log.txt" for cell in failed if cell.log()]
+        if say is Say.VERBOSE:
+            print(printable(cell.log()).rstrip())
+    logs = [cell.folder / "log.txt" for cell in bad if cell.status not in FINE and cell.log()]
     if logs:
         print(f"more is said in {logs[0]}" + (f" and {len(logs) - 1} more" if logs[1:] else ""))
-    print(f"{len(cells) - len(bad)} of {len(cells)} cells done; next: coldbench report {folder}")
-    return SOME_FAILED if failed else DONE
+    if say is not Say.QUIET:
+        print(
+            f"{len(cells) - len(bad)} of {len(cells)} cells done; next: coldbench report {folder}"
+        )

@@ -15,7 +15,8 @@ app = typer.Typer()  # cli.py takes its verbs
 
 ArchiveFile = Annotated[Path, typer.Argument(metavar="FILE", help="What `archive` wrote.")]
 ArchiveOutput = Annotated[
-    Path | None, typer.Option("-o", help="The file to write; by default RUN.coldbench.zip here.")
+    Path | None,
+    typer.Option("--output", "-o", help="The file to write; by default RUN.coldbench.zip here."),
 ]
 Rerun = Annotated[int, typer.Option(help="Run so many cells again, drawn at random.")]
 

@@ -11,7 +11,7 @@ from coldbench.errors import UserError
 from ..work import RunOptions, work_on
 from .bench import named
 from .progress import Progress
-from .run import ended, side_by_side
+from .run import ended, exit_code, side_by_side
 
 
 def work(run: Path, jobs: int, device: str) -> int:
@@ -35,7 +35,9 @@ def _work(run: Path, specs: list[Spec], jobs: int, device: str) -> int:
     if waiting:
         with Progress(specs, waiting) as shown:
             work_on(run.resolve(), specs, options, shown)
-    return ended(read_cells(run, specs), run)
+    cells = read_cells(run, specs)
+    ended(cells, run)
+    return exit_code(cells)
 
 
 def _spec(run: Path, words: str) -> Spec:

@@ -25,7 +25,7 @@ PATIENCE = 60  # seconds, and one more for each 10 MB
 TRIAL = """
 import sys
 from contextlib import suppress
-with suppress(ImportError):  # Windows
+with suppress(ImportError, ValueError, OSError):  # Windows has none, macOS may set none
     import resource
     none, kind = resource.RLIM_INFINITY, resource.RLIMIT_AS
     least = min(n for n in (int(sys.argv[1]), *resource.getrlimit(kind)) if n != none)
