@@ -1,7 +1,8 @@
 """The loop over a run's processes. Total: whatever a cell does, it ends in a row or is missing.
 
 A cell is two processes, one after the other: the method's, which holds no label that it is
-evaluated on (worker.py), and the judge's, which holds the labels and no method (judge.py).
+evaluated on (worker.py), and the judge's, which holds the labels and no method (judge.py). Where
+the protocol has an asker a third runs beside the first and answers it (elicitation.py).
 """
 
 import errno
@@ -23,6 +24,7 @@ from coldbench.cell import KEPT, MODELS, Cell, Spec
 from coldbench.errors import first_line
 
 from . import processes, splits
+from .elicitation import answer
 from .judge import commit_cell, judge
 from .signals import Stop
 from .worker import RESULT, Job, Stage, run_cell
@@ -47,6 +49,7 @@ class _Running:
     process: BaseProcess
     begun: float  # of the cell
     judge_since: float = 0.0  # 0: the method's process runs
+    answerer: BaseProcess | None = None  # who holds the labels that an asker asks for
 
 
 @dataclass
@@ -84,7 +87,7 @@ class Supervisor:
         finally:
             self.stop.deaf()
             for one in self.running:
-                processes.end(one.process)
+                self._end(one)
             clear(self.run)
 
     def _begin(self, job: Job) -> None:
@@ -92,13 +95,38 @@ class Supervisor:
             self._record_failure(job, *self.lost[job.spec.fingerprint], time.monotonic())
             return
         self.on_event("start", job.spec, 0.0)
-        self._start(job, run_cell, job, _fresh(job), begun=time.monotonic())
+        protocol, begun = splits.protocol_of(job.spec), time.monotonic()
+        if not protocol.asks:
+            self._start(job, run_cell, job, _fresh(job), begun=begun)
+            return
+        ours, theirs = self.context.Pipe()
+        answerer = self._child(answer, job.split, protocol.max_shots, theirs)
+        self._start(job, run_cell, job, _fresh(job), ours, begun=begun, answerer=answerer)
+        ours.close()  # the two processes alone hold an end: when one ends the other hears of it
+        theirs.close()
 
-    def _start(self, job: Job, act: Callable[..., object], *args: Any, begun: float) -> None:
+    def _child(self, act: Callable[..., object], *args: Any) -> BaseProcess:
         process = processes.start(self.context, act, *args)
         self.warden("add", process.pid or 0)
+        return process
+
+    def _start(
+        self,
+        job: Job,
+        act: Callable[..., object],
+        *args: Any,
+        begun: float,
+        answerer: BaseProcess | None = None,
+    ) -> None:
+        process = self._child(act, *args)
         since = 0.0 if act is run_cell else time.monotonic()
-        self.running.append(_Running(job, process, begun, since))
+        self.running.append(_Running(job, process, begun, since, answerer))
+
+    def _end(self, one: _Running) -> None:
+        for process in (one.process, one.answerer):
+            if process is not None:
+                processes.end(process)
+                self.warden("discard", process.pid or 0)
 
     def _look_at(self, one: _Running) -> None:
         limit, now = self.timeout, time.monotonic()
@@ -108,8 +136,7 @@ class Supervisor:
             _cut_log(_partial(one.job) / "log.txt")
             return
         late = one.process.is_alive()
-        processes.end(one.process)
-        self.warden("discard", one.process.pid or 0)
+        self._end(one)
         self.running.remove(one)
         death = f"no result within {limit:.0f} s" if late else processes.death(one.process.exitcode)
         if one.judge_since:
