@@ -9,9 +9,14 @@ counts, what all of them share is left out.
 from torch import Tensor
 
 
-def covariance(features: Tensor, mask: Tensor) -> Tensor:
-    """(B, F, F) of the (B, P, F) features of real items, about their mean."""
+def variance_told(covariance: Tensor, mask: Tensor) -> Tensor:
+    """(B, P) by how much an answer lowers the variance of scores about their mean over the pool.
+
+    covariance: (B, P, P) of the pool's scores after what was answered, in units of a label's noise;
+    mask: (B, P), the items that are there.
+    """
     count = mask.sum(1).clamp_min(1)[:, None, None]  # (B, 1, 1)
-    real = features * mask[..., None]
+    real = covariance * mask[..., None]  # rows: scores; columns: answers
     about = (real - real.sum(1, keepdim=True) / count) * mask[..., None]
-    return about.mT @ about / count
+    noise = 1 + covariance.diagonal(dim1=1, dim2=2)  # (B, P)
+    return about.square().sum(1) / (count[..., 0] * noise)

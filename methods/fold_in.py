@@ -20,7 +20,7 @@ from coldbench.seeds import Seeds
 
 from . import _graph
 from ._als import factorise, residuals, spread
-from ._ask import covariance
+from ._ask import variance_told
 from ._grid_search import choose
 from ._item_prior import item_prior
 from ._later_items import later_factors, later_prior, lengthened
@@ -86,13 +86,10 @@ class FoldIn(Method[Tensor]):
         return Explanation(self.learned["prior"][items], parts, "label")
 
     def ask(self, support: Feedback, pool: Tensor, still: Tensor) -> Tensor:
-        """By how much an answer lowers the variance of scores within the pool (B, P), user by user:
-        with w ~ N(., C) it is v'C M C v / (1 + v'C v), M the covariance of the pool's factors."""
+        """(B, P) by how much each answer would lower the variance of scores within the pool."""
         _, _, factor = self._system(support)
         v = self.learned["factors"][pool]  # (B, P, F)
-        told = torch.cholesky_solve(v.mT, factor).mT  # (B, P, F) C v
-        shown = (v * told).sum(2)  # (B, P)
-        return (told @ covariance(v, still) * told).sum(2) / (1 + shown)
+        return variance_told(v @ torch.cholesky_solve(v.mT, factor), still)
 
     def _system(self, support: Feedback) -> tuple[Tensor, Tensor, Tensor]:
         """(B, K) residuals r, (B, K, F) factors V_S, and the Cholesky factor of V_S'V_S + I."""
