@@ -17,6 +17,7 @@ from coldbench.cell import KEPT, Cell, Spec, read_cells, read_plan, write_plan
 from coldbench.errors import UserError
 
 from . import catalogues, processes, splits
+from .children import record_failure
 from .claims import Claims
 from .dataset_names import Source
 from .executor import Resources, Task, checked, dispatch, find
@@ -26,7 +27,7 @@ from .partials import clear, clear_of, not_full, partial
 from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .signals import Stop
-from .supervisor import Lost, OnEvent, record_failure
+from .supervisor import Lost, OnEvent
 from .tracking import Metrics, measured
 from .work import AGAIN, Hands, RunOptions, jobs_of, work
 

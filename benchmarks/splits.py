@@ -3,6 +3,7 @@
 episodes.safetensors: what a method's process may hold: warm users, valid users, and the cold users'
 supports with the items to be scored. answers.parquet: what it may not, the cold users' ratings and
 labels of these items (user, item, rating, label), in the order in which they are asked for.
+pool.npy: where a protocol has an asker, the labels of the items it may ask for (elicitation.py).
 users.parquet: user, activity (interactions in the whole log), entropy (bits, of likes among the
 labels at the largest K), and what the dataset knows of people. items.parquet: item, seen (warm
 users' interactions). leaks.json: the leak audit, a list of {says, checked, broken, tied}.
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # torch comes with them, and a run's parent reads facts alone
     from coldbench.split import Split
 
 RECORD = "split.json"
+POOL = "pool.npy"
 STORED = {"user_index": "who", "n_source": "lent"}  # how files name these fields
 
 
@@ -73,6 +75,8 @@ def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     arrays["swapped"] = swap(made.cold).support
     save_file(arrays, partial / "episodes.safetensors", {"rest": json.dumps(rest)})
     answers(made.cold).write_parquet(partial / "answers.parquet")
+    if protocol.asks:
+        np.save(partial / POOL, pool_labels(made.cold))
     _users(made, dataset, log, protocol).write_parquet(partial / "users.parquet")
     seen = made.warm.seen()
     columns = {"item": np.arange(len(seen), dtype=np.int32), "seen": seen}
@@ -107,6 +111,8 @@ def withheld(made: "Split", protocol: Protocol) -> "Split":
     answers; others of the candidates stand in for them, for whoever measures time."""
     cold, log = made.cold, made.cold.users.log
     rows = cold.query[cold.query >= 0]
+    if protocol.asks:  # what is not asked is not told
+        rows = np.concatenate([rows, cold.support[cold.support >= 0]])
     ratings, labels, items = log.ratings.copy(), cold.users.labels.copy(), log.items.copy()
     ratings[rows] = labels[rows] = np.nan
     if protocol.candidates == "all":
@@ -122,6 +128,11 @@ def answers(cold: "Episodes") -> pl.DataFrame:
     users = np.broadcast_to(cold.users.ids[cold.user_index][:, None], real.shape)[real]
     columns = {"user": users, "item": log.items[rows], "rating": log.ratings[rows]}
     return pl.DataFrame(columns | {"label": cold.users.labels[rows]})
+
+
+def pool_labels(cold: "Episodes") -> NDArray[np.float32]:
+    """(E, P) the label of each item that may be asked for; NaN where there is none."""
+    return np.where(cold.support >= 0, cold.users.labels[cold.support], np.float32(np.nan))
 
 
 def _mixed(cold: "Episodes", protocol: Protocol, seed: int) -> "Episodes":

@@ -1,13 +1,13 @@
 """The loop over a run's processes. Total: whatever a cell does, it ends in a row or is missing.
 
 A cell is two processes, one after the other: the method's, which holds no label that it is
-evaluated on (worker.py), and the judge's, which holds the labels and no method (judge.py). A cell
+evaluated on (worker.py), and the judge's, which holds the labels and no method (judge.py). Where
+the protocol has an asker a third runs beside the first and answers it (elicitation.py). A cell
 that another worker has claimed is waited for, and taken over should that worker be gone.
 """
 
 import multiprocessing.connection
 import signal
-import sys
 import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from typing import Any
 
 from coldbench import store
 from coldbench.cell import KEPT, Cell, Spec
-from coldbench.errors import first_line
 
 from . import processes, splits
+from .children import answer_process, judge_process, method_process, record_failure
 from .claims import Claims
 from .gpus import emptiest
-from .job import Job, Stage, commit_cell
+from .job import Job, Stage
 from .partials import BEGUN, FULL, clear_of, cut_log, fresh, not_full, partial, result_of
 from .signals import Stop
 
@@ -45,6 +45,7 @@ class _Running:
     process: BaseProcess
     begun: float  # of the cell
     judge_since: float = 0.0  # 0: the method's process runs
+    answerer: BaseProcess | None = None  # who holds the labels that an asker asks for
 
 
 @dataclass
@@ -87,8 +88,8 @@ class Supervisor:
                 raise KeyboardInterrupt
         finally:
             self.stop.deaf()
-            for one in self.running:
-                processes.end(one.process)
+            for one in list(self.running):
+                self._end(one)
             clear_of(self.run, worker=self.claims.name)
 
     def _room(self) -> bool:
@@ -135,16 +136,42 @@ class Supervisor:
         job = replace(job, gpu=emptiest(self.gpus, [one.job.gpu for one in self.running]))
         folder = fresh(self._partial(job))
         (folder / BEGUN).touch()
-        self._start(job, _run_cell, job, folder, begun=time.monotonic())
+        protocol, begun = splits.protocol_of(job.spec), time.monotonic()
+        if not protocol.asks:
+            self._start(job, method_process, job, folder, begun=begun)
+            return
+        ours, theirs = self.context.Pipe()
+        answerer = self._child(answer_process, job.split, protocol.max_shots, theirs)
+        self._start(job, method_process, job, folder, ours, begun=begun, answerer=answerer)
+        ours.close()  # the two processes alone hold an end: when one ends the other hears of it
+        theirs.close()
 
     def _partial(self, job: Job) -> Path:
         return partial(job, self.claims.name)
 
-    def _start(self, job: Job, act: Callable[..., object], *args: Any, begun: float) -> None:
+    def _child(self, act: Callable[..., object], *args: Any) -> BaseProcess:
         process = processes.start(self.context, act, *args)
         self.warden("add", process.pid or 0)
-        since = 0.0 if act is _run_cell else time.monotonic()
-        self.running.append(_Running(job, process, begun, since))
+        return process
+
+    def _start(
+        self,
+        job: Job,
+        act: Callable[..., object],
+        *args: Any,
+        begun: float,
+        answerer: BaseProcess | None = None,
+    ) -> None:
+        process = self._child(act, *args)
+        since = 0.0 if act is method_process else time.monotonic()
+        self.running.append(_Running(job, process, begun, since, answerer))
+
+    def _end(self, one: _Running) -> None:
+        for process in (one.process, one.answerer):
+            if process is not None:
+                processes.end(process)
+                self.warden("discard", process.pid or 0)
+        self.running.remove(one)
 
     def _look_at(self, one: _Running) -> None:
         if not self.claims.holds(one.job.spec.fingerprint):
@@ -163,11 +190,6 @@ class Supervisor:
             self._judged(one, death)
         else:
             self._worked(one, death)
-
-    def _end(self, one: _Running) -> None:
-        processes.end(one.process)
-        self.warden("discard", one.process.pid or 0)
-        self.running.remove(one)
 
     def _drop(self, one: _Running) -> None:
         """The claim is another worker's, who took this one for dead, or was deleted: once."""
@@ -198,7 +220,7 @@ class Supervisor:
         if result["errno"] in FULL:
             not_full(self.run)
         args = one.job.spec, self._partial(one.job), one.job.split, one.job.whole, result
-        self._start(one.job, _judge, *args, begun=one.begun)
+        self._start(one.job, judge_process, *args, begun=one.begun)
 
     def _judged(self, one: _Running, death: str) -> None:
         state = Cell.read(one.job.spec, one.job.whole).status
@@ -210,41 +232,3 @@ class Supervisor:
     def _record_failure(self, job: Job, stage: str, reason: str, begun: float) -> None:
         folder = self._partial(job)
         self._ended(job, record_failure(self.run, job, folder, stage, reason), begun)
-
-
-def record_failure(run: Path, job: Job, folder: Path, stage: str, reason: str) -> str:
-    """A row for a cell that left none, by way of its partial folder; returns its state."""
-    not_full(run)
-    try:
-        fresh(folder, keep=("log.txt",))
-        facts = splits.facts(job.split) or {}
-        result = {"status": "failed", "stage": stage, "reason": reason}
-        commit_cell(folder, job.whole, result | {"facts": facts | job.provenance})
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno in FULL:
-            raise
-        print(f"coldbench: {job.spec.title} is left out: {error}", file=sys.stderr)
-        return "missing"
-    return "failed"
-
-
-def _run_cell(job: Job, folder: Path) -> None:
-    """The method's process: its server has imported what it runs, and the parent need not."""
-    from .worker import run_cell
-
-    run_cell(job, folder)
-
-
-def _judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, Any]) -> None:
-    """The judge's process. What the method's left may be anything: then that is the reason."""
-    from .judge import judge
-
-    result = result | {"facts": result["facts"] | (splits.facts(split) or {})}
-    try:
-        judge(spec, folder, split, whole, result)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno in FULL:
-            sys.exit(1)  # the parent finds the disk full
-        reason = f"{type(error).__name__}: {first_line(error)}"
-        wrong = {"status": "failed", "stage": "save", "reason": reason}
-        judge(spec, folder, split, whole, result | wrong)

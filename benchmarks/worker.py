@@ -10,6 +10,8 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import psutil
 import torch
 
 from coldbench import registry
+from coldbench.askers import asker_of
 from coldbench.cell import MODELS, Spec
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError, first_line
@@ -24,21 +27,23 @@ from coldbench.method import Method, from_params
 from coldbench.seeds import Seeds
 
 from . import catalogues, splits
+from .elicitation import Questions, elicit
 from .gpus import see_alone
 from .job import RESULT, Job, Stage
-from .loop import BATCH, evaluate, meta_train
+from .loop import BATCH, evaluate, meta_train, swap
 from .timing import cost, now, peak_memory
 from .trace import trace
 
 
-def run_cell(job: Job, folder: Path) -> None:
-    """Run the method; whatever comes of it stands in the folder's result.json."""
+def run_cell(job: Job, folder: Path, answers: Connection | None = None) -> None:
+    """Run the method; whatever comes of it stands in the folder's result.json. answers: whom to
+    ask, where the protocol has an asker."""
     see_alone(job.gpu)
     _log_to(folder / "log.txt")
     stage, facts = Stage(folder), dict[str, Any](job.provenance)
     status, reason, number = "done", "", None
     try:
-        _measure(job, folder, stage, facts)
+        _measure(job, folder, stage, facts, answers)
     except Unavailable as error:
         status, reason = "unavailable", first_line(error)
     except UserError as error:
@@ -63,7 +68,9 @@ def run_cell(job: Job, folder: Path) -> None:
     os._exit(0)  # a method's threads and exit handlers are not waited for
 
 
-def _measure(job: Job, folder: Path, stage: Stage, facts: dict[str, Any]) -> None:
+def _measure(
+    job: Job, folder: Path, stage: Stage, facts: dict[str, Any], answers: Connection | None
+) -> None:
     spec = job.spec
     stage("load")
     torch.set_num_threads(spec.threads)
@@ -88,6 +95,10 @@ def _measure(job: Job, folder: Path, stage: Stage, facts: dict[str, Any]) -> Non
     facts["trained_parameters"] = sum(tensor.numel() for tensor in method.learned.values())
 
     begin = now(device)
+    if answers is not None:
+        asker, most = asker_of(protocol.asker, split.warm, method), protocol.max_shots
+        cold = elicit(asker, split.cold, most, Questions(answers), device, stage)
+        split, swapped = replace(split, cold=cold), swap(cold)
     evaluate(method, split, swapped, protocol, device, folder, stage)
     timing["evaluate_seconds"] = now(device) - begin
 

@@ -75,8 +75,9 @@ def _sizes(cold: Episodes, protocol: Protocol) -> list[Check]:
     most = protocol.max_shots
     each = protocol.query * (1 + protocol.unseen if protocol.candidates == "popular" else 1)
     given, asked = (cold.support >= 0).sum(1), (cold.query >= 0).sum(1)
+    wrong = given < most if protocol.asks else given != most  # of a pool there may be more
     return [
-        _none(f"every judged user has {most} labels to give", given != most),
+        _none(f"every judged user has {most} labels to give", wrong),
         _none(f"every judged user is asked for {each} items", asked != each),
     ]
 

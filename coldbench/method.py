@@ -118,6 +118,14 @@ class Method(ABC, Generic[State]):
         where scores are no such sum."""
         raise no_explanation(type(self).__name__)
 
+    def ask(self, support: Feedback, pool: Tensor, still: Tensor) -> Tensor:
+        """(B, P) what it would be worth to know the label of each item of a pool (B, P), after a
+        (B, K) support: the largest is asked next. still: (B, P) bool, those that may be asked.
+        Optional: raises UserError."""
+        raise UserError(
+            f"{type(self).__name__} asks for nothing: take another protocol.asker than 'own'"
+        )
+
     def graph(self) -> torch.nn.Module:
         """adapt and score in one plain graph, for ONNX: see coldbench/onnx.py. Optional."""
         raise UserError(f"the score of {type(self).__name__} is no plain graph: leave out --onnx")

@@ -8,8 +8,8 @@
 Those of a setting, `name(results, dataset=None, protocol=None)`: kshot, pareto, gains, control,
 wins, profile, popularity, groups, calibration, exposure, steps, ranks, throughput. Dataset and
 protocol may be left out where that leaves one. Those of a whole run, `name(results)`: critical,
-variance, rolling, health. A UserError says which settings there are, or why there is nothing to
-draw.
+variance, rolling, elicitation, health. A UserError says which settings there are, or why there is
+nothing to draw.
 """
 
 from collections.abc import Callable

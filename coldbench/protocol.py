@@ -32,6 +32,10 @@ class Protocol:
     before: float = 0.3  # share of the ratings that come before the first period, where split rolls
     period: int = 7  # days
     refit: Literal["period", "never"] = "period"  # trained again before each, or at the start alone
+    asker: Literal["nobody", "random", "popular", "variance", "entropy0", "tree", "own"] = (
+        "nobody"  # who chooses which of a new user's items are rated: see coldbench.askers
+    )
+    pool: int = 64  # items at most that may be asked of a user, where there is an asker
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -39,7 +43,7 @@ class Protocol:
                 raise unknown(
                     f"protocol.{field}", str(getattr(self, field)), allowed, f"one of {allowed}"
                 )
-        for field in ("query", "unseen", "period", *_SHARES):
+        for field in ("query", "unseen", "period", "pool", *_SHARES):
             value, kind = getattr(self, field), float if field in _SHARES else int
             if type(value) is not int and type(value) is not kind:
                 raise UserError(f"protocol.{field} must be a number, not {value!r}")
@@ -47,7 +51,7 @@ class Protocol:
             raise UserError(f"protocol.shots must be whole numbers, not {self.shots!r}")
         if not self.shots or list(self.shots) != sorted(set(self.shots)) or self.shots[0] < 0:
             raise UserError(f"protocol.shots must rise from 0 or more, not {list(self.shots)}")
-        for field in ("query", "unseen", "period"):
+        for field in ("query", "unseen", "period", "pool"):
             if getattr(self, field) < 1:
                 raise UserError(f"protocol.{field} must be 1 or more, not {getattr(self, field)}")
         if not (0 < self.cold_users < 1 and 0 < self.valid_users < 1 and 0 < self.cold_items < 1):
@@ -62,6 +66,7 @@ class Protocol:
             )
 
         self._check_rolling()
+        self._check_asking()
 
     def _check_rolling(self) -> None:
         if not 0 < self.before < 1:
@@ -72,6 +77,27 @@ class Protocol:
                 "protocol.split = 'rolling' needs cold = 'user' or 'nothing', order = 'time' and "
                 "audience = 'all'"
             )
+
+    def _check_asking(self) -> None:
+        """Items that were rated after the query may be asked, so time must say nothing."""
+        if not self.asks:
+            return
+        kind = self.cold, self.split, self.order, self.candidates
+        if kind != ("user", "random", "random", "rated"):
+            raise UserError(
+                "protocol.asker needs cold = 'user', split = 'random', order = 'random' and "
+                "candidates = 'rated'; the preset 'elicit' has them"
+            )
+        if not 1 <= self.max_shots <= self.pool:
+            raise UserError(
+                f"protocol.pool = {self.pool} and protocol.shots up to {self.max_shots}: an asker "
+                "needs a question, and a pool of as many items"
+            )
+
+    @property
+    def asks(self) -> bool:
+        """Whether someone chooses which items a new user rates."""
+        return self.asker != "nobody"
 
     @property
     def max_shots(self) -> int:
@@ -106,6 +132,11 @@ class Protocol:
                 "protocol.candidates = 'popular' is for logs of likes alone; this one has dislikes "
                 "too: use 'rated' or 'all'"
             )
+        if self.asks and not explicit:
+            raise UserError(
+                "protocol.asker needs ratings: of a log of likes alone nobody knows what a user "
+                "would have said of other items"
+            )
         positive_only = self.candidates if self.candidates == "popular" else "all"
         return replace(
             self,
@@ -124,6 +155,7 @@ _CHOICES = {
     "vary": ("all", "split", "draw", "init", "order"),
     "audience": ("all", "development", "confirmation"),
     "refit": ("period", "never"),
+    "asker": ("nobody", "random", "popular", "variance", "entropy0", "tree", "own"),
 }
 FEWER = (0, 1, 2, 4, 8)  # K where cold items alone count: histories are shorter
 PRESETS: dict[str, dict[str, object]] = {
@@ -131,6 +163,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "item-cold": {"cold": "item", "shots": FEWER},  # known users, items nobody rated
     "both-cold": {"cold": "both", "shots": FEWER},  # new users, items nobody rated
     "warm": {"cold": "nothing"},  # the control: users and items both known
+    "elicit": {"cold": "user", "order": "random", "asker": "random"},  # which item to ask first
 }
 
 

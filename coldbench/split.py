@@ -95,10 +95,11 @@ def split(
     everyone = Users(log, labels, np.arange(log.n_users))
     if not len(windows[0]):
         raise too_short(np.bincount(users[judged], minlength=1), protocol)
+    asked = _with_pool(judged, users, *windows, protocol) if protocol.asks else windows[1]
     cut = Split(
         warm=everyone.only(learn),
         valid=_episodes(everyone, *choose, protocol),
-        cold=_episodes(everyone, *windows, protocol),
+        cold=_episodes(everyone, windows[0], asked, protocol),
         candidates=np.flatnonzero(
             cold_item if new_items else np.arange(log.n_items) >= log.n_source[1]
         ),
@@ -190,15 +191,28 @@ def _windows(
     return (who, rows[start[:, None] + np.arange(length)]), int((counts > 0).sum()) - len(who)
 
 
+def _with_pool(chosen: Mask, users: Int, who: Int, windows: Int, p: Protocol) -> Int:
+    """(E, P + Q) rows: before each window up to P - K of its user's rows after it, which may be
+    asked too; -1 where a user has fewer."""
+    rows = np.flatnonzero(chosen)
+    counts = np.bincount(users[rows], minlength=who.max() + 1)
+    ends = np.cumsum(counts)[who]
+    first = (ends - counts[who])[:, None] + windows.shape[1]
+    more = first + np.arange(min(p.pool - p.max_shots, counts[who].max() - windows.shape[1]))
+    there = more < ends[:, None]
+    return np.hstack([np.where(there, rows[np.where(there, more, 0)], -1), windows])
+
+
 def _episodes(users: Users, who: Int, windows: Int, p: Protocol) -> Episodes:
     """Only the rows of the windows are kept, so that episodes carry nothing else of the log."""
-    own = np.arange(windows.size).reshape(windows.shape)
+    real = windows >= 0
+    own = np.where(real, (np.cumsum(real) - 1).reshape(windows.shape), -1)
     log = users.log
-    flat = windows.ravel()
+    flat = windows[real]
     times = None if log.times is None else log.times[flat]
-    offsets = np.arange(len(who) + 1) * windows.shape[1]
+    offsets = np.concatenate([[0], np.cumsum(real.sum(1))])
     kept = Interactions(offsets, log.items[flat], log.ratings[flat], times, log.n_items)
-    k = p.max_shots
+    k = windows.shape[1] - p.query
     return Episodes(
         Users(kept, users.labels[flat], users.ids[who]), np.arange(len(who)), own[:, :k], own[:, k:]
     )

@@ -102,6 +102,10 @@ class Bandit(Method[Belief]):
             mean = mean + self.alpha * (deviation - at_first)
         return squash_to_unit(mean)
 
+    def ask(self, support: Feedback, pool: Tensor, still: Tensor) -> Tensor:
+        """What it would recommend: its bonus is for what it may learn."""
+        return self.score(self.adapt(support), pool)
+
     def posterior(self, state: Belief, items: Tensor) -> tuple[Tensor, Tensor]:
         """(B, Q) the mean (Thompson: what the sample says) and the standard deviation of what is
         expected of each item, the noise of a label left out."""

@@ -20,6 +20,7 @@ from coldbench.seeds import Seeds
 
 from . import _graph
 from ._als import factorise, residuals, spread
+from ._ask import variance_told
 from ._grid_search import choose
 from ._item_prior import item_prior
 from ._later_items import later_factors, later_prior, lengthened
@@ -83,6 +84,12 @@ class FoldIn(Method[Tensor]):
         each = torch.cholesky_solve((seen * left[..., None]).mT, factor)  # (B, F, K): sums to w
         parts = self.learned["factors"][items] @ each  # (B, Q, K)
         return Explanation(self.learned["prior"][items], parts, "label")
+
+    def ask(self, support: Feedback, pool: Tensor, still: Tensor) -> Tensor:
+        """(B, P) by how much each answer would lower the variance of scores within the pool."""
+        _, _, factor = self._system(support)
+        v = self.learned["factors"][pool]  # (B, P, F)
+        return variance_told(v @ torch.cholesky_solve(v.mT, factor), still)
 
     def _system(self, support: Feedback) -> tuple[Tensor, Tensor, Tensor]:
         """(B, K) residuals r, (B, K, F) factors V_S, and the Cholesky factor of V_S'V_S + I."""

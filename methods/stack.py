@@ -54,9 +54,7 @@ class Stack(Method[Seen]):
     def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
         """Features in units in which each weight of a new user is N(0, 1), and so is the noise."""
         left = residuals(warm, self.learned["prior"])
-        counts = Warm.of(warm, self.items.device).counts
-        text = self.items.features
-        text = text - counts @ text / counts.sum().clamp_min(1)  # the level is there already
+        text = self._text(warm)
         for penalty in (8.0, 4.0, 12.0) if self.ridge is None else (self.ridge,):
             factors = factorise(left, self.factors, penalty, self.rounds, seeds.init).to(text)
             for noise in (0.6, 0.3, 1.0) if self.noise is None else (self.noise,):
@@ -65,6 +63,11 @@ class Stack(Method[Seen]):
                     features = torch.cat([factors / s, text / tau**0.5], 1)
                     chosen = {"ridge": penalty, "s": s, "tau": tau}
                     yield {"features": features} | {k: torch.tensor(v) for k, v in chosen.items()}
+
+    def _text(self, warm: Users) -> Tensor:
+        """(n_items, D) items' vectors about their mean over ratings: the level is there already."""
+        counts, text = Warm.of(warm, self.items.device).counts, self.items.features
+        return text - counts @ text / counts.sum().clamp_min(1)
 
     def with_items(self, items: Items, rated: Rated) -> "Stack":
         old, n = self.learned["features"], 1 + self.factors

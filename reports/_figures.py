@@ -10,6 +10,7 @@ from coldbench.results.results import Results
 from ._calibration import calibration
 from ._critical import critical
 from ._curves import kshot, profile, throughput
+from ._elicitation import elicitation
 from ._gains import control, gains
 from ._inner_loop import ranks, steps
 from ._matrices import health, wins
@@ -52,6 +53,7 @@ OF_RUN: dict[str, Picture[Results]] = {
     "tuning": Picture(tuning, "trials of coldbench tune in the run's folder"),
     "variance": Picture(variance, "a method that is done under two seeds"),
     "rolling": Picture(rolling, "two protocols that differ in refit alone, split = 'rolling'"),
+    "elicitation": Picture(elicitation, "protocols that differ in asker alone, one of them random"),
     "health": Picture(health, "a cell"),
 }
 

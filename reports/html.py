@@ -13,6 +13,7 @@ from markupsafe import Markup
 from coldbench.report import Report
 from coldbench.results.results import Results
 
+from ._elicitation import elicitation_table
 from ._escape import slug, xml
 from ._figures import pictures, run_pictures
 from ._overview import overview
@@ -75,6 +76,7 @@ def page(results: Results) -> str:
     return templates.get_template("_page.html").render(
         results=results,
         overview=overview(results),
+        asked=elicitation_table(results),
         figures=[
             {"drawing": drawing, "svg": Markup(inline(drawing.svg))}
             for drawing in run_pictures(results)

@@ -5,6 +5,7 @@ from pathlib import Path
 from coldbench.report import Report
 from coldbench.results.results import Results
 
+from ._elicitation import elicitation_table
 from ._escape import markdown as safe
 from ._overview import overview
 from ._provenance import origin
@@ -23,15 +24,9 @@ class Markdown(Report):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "report.md"
         lines = [f"# coldbench: {safe(results.name)}", ""]
-        if (first := overview(results)) is not None:
-            lines += [
-                f"## {safe(first.title)}",
-                "",
-                *_table(first),
-                "",
-                f"*{safe(first.caption)}*",
-                "",
-            ]
+        for first in filter(None, (overview(results), elicitation_table(results))):
+            lines += [f"## {safe(first.title)}", "", *_table(first), ""]
+            lines += [f"*{safe(first.caption)}*", ""]
         for setting in settings(results):
             lines += _section(setting)
         lines += ["## Where the numbers come from", ""]

@@ -62,7 +62,7 @@ def compare(methods: MethodScores, metrics: list[str], bootstrap: Bootstrap) -> 
                 row.update(more)
                 if not parse_metric(row["metric"])[0].higher_is_better:
                     row["helped"], row["harmed"] = row["harmed"], row["helped"]
-    _adjust(rows)
+    adjust(rows)
     return [row for row in rows if row["users"]]
 
 
@@ -85,8 +85,9 @@ def tested(row: Row) -> bool:
     return row["p"] is not None and bool(row["helped"] or row["harmed"])
 
 
-def _adjust(rows: list[Row]) -> None:
-    """Where nothing differs nothing is tested, and nothing is counted."""
+def adjust(rows: list[Row]) -> None:
+    """Add p_holm, over what is tested of a metric at one K, and round p. Where nothing differs
+    nothing is tested, and nothing is counted."""
     families: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for row in rows:
         row["p_holm"] = None if row["p"] is None else 1.0

@@ -22,6 +22,7 @@ from coldbench.results import (
     classification,
     controls,
     costs,
+    elicitation,
     exposure,
     inner_loop,
     interquartile,
@@ -61,7 +62,8 @@ ANALYSES: dict[str, Analysis] = {
     "steps": inner_loop,
 }
 SCHEMAS = {name: KEYS | analysis.SCHEMA for name, analysis in ANALYSES.items()}
-SCHEMAS["rolling"] = {"dataset": pl.String} | rolling.SCHEMA  # of two protocols side by side
+ACROSS = {"rolling": rolling, "elicitation": elicitation}  # of several protocols side by side
+SCHEMAS |= {name: {"dataset": pl.String} | module.SCHEMA for name, module in ACROSS.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +134,8 @@ def read(
             keyed = [pl.lit(text).alias(column) for column, text in key_columns.items()]
             users += [frame.select(*keyed, pl.all()) for frame in setting.users()]
         for dataset, own in settings.items():
-            found["rolling"] += [{"dataset": dataset} | row for row in rolling.rows(own)]
+            for name, module in ACROSS.items():
+                found[name] += [{"dataset": dataset} | row for row in module.rows(own)]
     text: dict[str, Any] = {name: pl.String for name in ("dataset", "protocol", "method")}
     return Results(
         " + ".join(one.resolve().name for one in runs),

@@ -22,6 +22,7 @@ from coldbench.results.results import Results, read
 from coldbench.results.trials import Trial, add_trial
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
+ACROSS = {"rolling", "elicitation"}  # of several protocols: test_rolling.py, test_elicitation.py
 room: Any = import_module("coldbench.reports._figures")
 draw: Any = import_module("coldbench.reports._svg")
 HOSTILE = r"""=<b style="x:y" id="z">$x_1$ \frac{1}{2} 100% & _a_ ^2"""
@@ -128,7 +129,7 @@ def words(figure: Any) -> list[str]:
 
 def test_a_whole_run_has_every_picture_in_reading_order(results: Results) -> None:
     names = [drawing.name for drawing in every(results)]
-    one_protocol = [name for name in room.OF_RUN if name != "rolling"]  # test_rolling.py
+    one_protocol = [name for name in room.OF_RUN if name not in ACROSS]
     assert names == [*room.OF_SETTING, *one_protocol]
     for drawing in every(results):
         assert drawing.title and drawing.caption and drawing.how, drawing.name
@@ -247,7 +248,7 @@ def test_ranks_of_an_adapter_are_rows_of_one_line(results: Results) -> None:
 
 def test_what_a_run_of_before_did_not_keep_is_left_out(bare: Results) -> None:
     names = {drawing.name for drawing in every(bare)}
-    gone = {"control", "popularity", "groups", "exposure", "steps", "ranks", "tuning", "rolling"}
+    gone = {"control", "popularity", "groups", "exposure", "steps", "ranks", "tuning", *ACROSS}
     assert names == {*room.OF_SETTING, *room.OF_RUN} - gone
     for name in gone:
         assert picture(bare, name) is None
@@ -291,7 +292,7 @@ def test_plot_gives_figures_that_are_ones_own(results: Results) -> None:
     from matplotlib.figure import Figure
 
     assert set(dir(coldbench.plot)) == {*room.OF_SETTING, *room.OF_RUN}
-    for name in set(dir(coldbench.plot)) - {"rolling"}:  # of two protocols: test_rolling.py
+    for name in set(dir(coldbench.plot)) - ACROSS:
         function = getattr(coldbench.plot, name)
         figure = function(results)
         assert isinstance(figure, Figure)
