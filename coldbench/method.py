@@ -242,6 +242,6 @@ def soft_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
 def squash_to_unit(x: Tensor, edge: float = 0.05) -> Tensor:
     """Expected labels squashed into 0..1: unchanged inside `edge` of the ends, beyond it by an
     exponential tail. Strictly monotone, so squashing makes no ties."""
-    low = edge * torch.exp(((x - edge) / edge).clamp_max(0))
-    high = 1 - edge * torch.exp(((1 - edge - x) / edge).clamp_max(0))
+    low = edge * (x - edge).div_(edge).clamp_max_(0).exp_()
+    high = 1 - edge * (1 - edge - x).div_(edge).clamp_max_(0).exp_()
     return torch.where(x < edge, low, torch.where(x > 1 - edge, high, x))

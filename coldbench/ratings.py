@@ -19,6 +19,7 @@ from coldbench.titles import Titles
 MOST = 10_000  # ratings of a user: more is a mistake, or an attack
 DAY = 86_400.0  # seconds
 
+Row = tuple[int, float, float | None]  # the item's number, the label, seconds since 1970
 One = Mapping[str, float] | Sequence[tuple[str, float] | tuple[str, float, float]]
 
 
@@ -53,7 +54,9 @@ def is_one_user(ratings: Any) -> bool:
 
 
 def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    return isinstance(value, list | tuple) or (
+        isinstance(value, Sequence) and not isinstance(value, str)
+    )
 
 
 def feedback(
@@ -65,19 +68,23 @@ def feedback(
     Raises UserError for an unknown item, one rated twice, a rating off the scale, or a time that is
     none.
     """
-    rows = [_rows(user, scale, titles) for user in users]
-    most = max(map(len, rows), default=0)
-    items = np.zeros((len(rows), most), np.int64)
-    labels, ages = np.zeros(items.shape, np.float32), np.zeros(items.shape, np.float32)
-    mask = np.zeros(items.shape, bool)
-    for b, row in enumerate(rows):
-        if not row:
-            continue
-        at, label, time = zip(*row, strict=True)
-        k = slice(most - len(row), most)
-        items[b, k], labels[b, k], mask[b, k] = at, label, True
-        if time[0] is not None:
-            ages[b, k] = ((time[-1] if now is None else now[b]) - np.array(time)) / DAY
+    return padded([rows(user, scale, titles) for user in users], now)
+
+
+def padded(users: Sequence[list[Row]], now: Sequence[float] | None = None) -> Feedback:
+    """(B, K) the rows of B users, shorter ones padded in front. now: as above."""
+    lengths = np.fromiter(map(len, users), np.int64, len(users))
+    most = int(lengths.max(initial=0))
+    mask = np.arange(most) >= most - lengths[:, None]
+    items, labels = np.zeros(mask.shape, np.int64), np.zeros(mask.shape, np.float32)
+    ages = np.zeros(mask.shape, np.float32)
+    flat = [row for user in users for row in user]
+    items[mask] = [row[0] for row in flat]
+    labels[mask] = [row[1] for row in flat]
+    for b, user in enumerate(users):
+        if user and user[0][2] is not None:
+            time = np.array([row[2] for row in user])
+            ages[b, most - len(user) :] = ((time[-1] if now is None else now[b]) - time) / DAY
     return Feedback(*map(torch.from_numpy, (items, labels, ages, mask)))
 
 
@@ -95,27 +102,27 @@ def places(user: One) -> list[int]:
     return sorted(range(len(rows)), key=order.__getitem__)
 
 
-def _rows(user: Any, scale: Scale, titles: Titles) -> list[tuple[int, float, float | None]]:
-    """(number, label, seconds) of each rating, in order of time where there are times."""
+def rows(user: Any, scale: Scale, titles: Titles) -> list[Row]:
+    """One user's ratings, in order of time where there are times. Raises as `feedback` does."""
     if isinstance(user, Mapping):
         user = list(user.items())
     if not _is_list(user):
         raise UserError(f"a user is {{item: rating}} or a list of pairs, not {user!r}"[:200])
     if len(user) > MOST:
         raise UserError(f"{len(user):,} ratings of one user; at most {MOST:,} are read")
-    rows = [_row(row, scale, titles) for row in user]
+    found = [_row(row, scale, titles) for row in user]
     seen: set[int] = set()
-    for at, *_ in rows:
+    for at, *_ in found:
         if at in seen:
             raise UserError(f"item {titles.ids[at]!r} is rated twice: leave one out")
         seen.add(at)
-    timed = [row for row in rows if row[2] is not None]
-    if timed and len(timed) < len(rows):
+    timed = [row for row in found if row[2] is not None]
+    if timed and len(timed) < len(found):
         raise UserError("some ratings have a time and some have none: give all of them, or none")
-    return sorted(rows, key=lambda row: row[2] or 0.0) if timed else rows
+    return sorted(found, key=lambda row: row[2] or 0.0) if timed else found
 
 
-def _row(row: Any, scale: Scale, titles: Titles) -> tuple[int, float, float | None]:
+def _row(row: Any, scale: Scale, titles: Titles) -> Row:
     if not _is_list(row) or len(row) not in (2, 3):
         raise UserError(f"a rating is (item, rating) or (item, rating, time), not {row!r}"[:200])
     item, rating, *time = row

@@ -6,9 +6,9 @@
 Nothing is kept of a user: every call starts from the ratings it is given.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, overload
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from coldbench import artefact, registry, store
 from coldbench.artefact import About
+from coldbench.best_items import best_items
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Feedback
 from coldbench.errors import UserError
@@ -29,7 +30,6 @@ from coldbench.titles import Titles
 
 USERS = 256  # adapted at once
 PAIRS = 2**20  # of a user and an item, scored at once
-HELD = 2**24  # scores held at once: 64 MB
 PROBED = 8  # items whose scores a loaded model must repeat
 CLOSE = 1e-4  # to which it must: other threads and libraries sum in another order
 
@@ -101,17 +101,21 @@ class Recommender:
             raise UserError(f"n is how many items to recommend, 1 or more, not {n!r}")
         if is_one_user(ratings):
             return self.recommend([ratings], n)[0]
-        found: list[list[Recommendation]] = []
-        every = torch.arange(len(self.items))
-        size = max(1, min(USERS, HELD // len(every)))
-        said = feedback(ratings, self.about.scale, self.catalogue)
-        for at in range(0, len(ratings), size):
-            some = said.map(lambda column, at=at: column[at : at + size])  # type: ignore[misc]
-            scores = self.scores(some, every.expand(len(some.items), -1))
-            known = torch.where(some.mask, some.items, len(every))  # padding beyond the end
-            open_ = torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)
-            open_.scatter_(1, known, -1.0)
-            found += [self._best(row, n) for row in open_[:, :-1]]
+        said, names = feedback(ratings, self.about.scale, self.catalogue), self.catalogue
+        return [
+            [Recommendation(names.ids[at], names.titles[at], score) for at, score in best]
+            for best in self.best(said, n)
+        ]
+
+    @torch.no_grad()
+    def best(self, said: Feedback, n: int) -> list[list[tuple[int, float]]]:
+        """Of each user the numbers and scores of the n best items, for whoever holds tensors."""
+        found: list[list[tuple[int, float]]] = []
+        for at in range(0, len(said.items), USERS):
+            some = said.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]
+            some = some.to(self.items.device)
+            score = partial(self.method.score, self.method.adapt(some))
+            found += best_items(score, len(self.items), some, n)
         return found
 
     @overload
@@ -216,36 +220,18 @@ class Recommender:
     @torch.no_grad()
     def scores(self, said: Feedback, items: Tensor) -> Tensor:
         """(B, Q) scores on the CPU of (B, Q) items by number, for whoever holds tensors already."""
-        parts = [items.new_zeros(0, items.shape[1]).float()]
+        found = torch.empty(items.shape)
         for at in range(0, len(items), USERS):
             some = said.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]
             state = self.method.adapt(some.to(self.items.device))
             asked = items[at : at + USERS]
             width = max(1, PAIRS // len(asked))
-            columns = [
-                self.method.score(state, part.to(self.items.device)).float().cpu()
-                for part in asked.split(width, 1)
-            ]
-            parts.append(torch.cat(columns, 1))
-        return torch.cat(parts)
-
-    def _best(self, scores: Tensor, n: int) -> list[Recommendation]:
-        """The first n of (n_items,), without those below 0."""
-        return [
-            Recommendation(self.catalogue.ids[at], self.catalogue.titles[at], score)
-            for at, score in _first(scores, n)
-            if score >= 0
-        ]
+            for left in range(0, items.shape[1], width):
+                part = asked[:, left : left + width].to(self.items.device)
+                found[at : at + USERS, left : left + width] = self.method.score(state, part)
+        return found
 
     def _numbers(self, items: Any) -> list[int]:
         if isinstance(items, str) or not isinstance(items, Sequence):
             raise UserError(f"items are a list of ids, not {items!r}"[:200])
         return [self.catalogue.number(item) for item in items]
-
-
-def _first(scores: Tensor, n: int) -> Iterator[tuple[int, float]]:
-    """The n largest of (N,), ties in their order."""
-    least = scores.topk(min(n, len(scores))).values[-1]
-    able = (scores >= least).nonzero()[:, 0]
-    order = able[scores[able].argsort(descending=True, stable=True)][:n]
-    return zip(order.tolist(), scores[order].tolist(), strict=True)

@@ -15,11 +15,12 @@ from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
-from ._head import Head, logits
+from ._head import Head, logits, logits_of_same
 from ._inner_loop import SupportRows
 from ._item_prior import item_prior
-from ._kernel import inner
+from ._kernel import inner, inner_of_same
 from ._meta_learner import EpisodicMethod, log_odds
+from ._same_items import product_of, rows_of, same_items
 
 
 def gram(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -127,6 +128,12 @@ class GradientHead(EpisodicMethod[Adapted]):
 
     def logits(self, state: Adapted, items: Tensor) -> Tensor:
         features = self.items.features
+        row = same_items(items)
+        if row is not None and state.support.dim() == 2:
+            table = rows_of(product_of(features, self.learned["weight"]), row)  # (Q, H)
+            products = 1 + inner_of_same(features, state.support, row)  # (B, K, Q)
+            z = logits_of_same(state.head, table + self.learned["shift"], products)
+            return rows_of(self.learned["prior"], row) + z
         if state.support.dim() == 2:
             cross = gram(features, items, state.support)  # (B, Q, K)
         else:

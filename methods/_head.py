@@ -60,6 +60,17 @@ def logits(head: Head, table: Tensor, items: Tensor, gram: Tensor) -> Tensor:
         return _Reading.apply(*given)  # type: ignore[no-untyped-call]
 
 
+def logits_of_same(head: Head, table: Tensor, products: Tensor) -> Tensor:
+    """(B, Q) z of the same Q rows for every user: (Q, H) of x'W + b, and their (B, R, Q) products
+    with what was learnt from. One user after the other, so that the units stay in a core's cache.
+    """
+    if head.first is None:
+        return head.last @ torch.relu(table).T + head.bias
+    users = zip(products, head.first, head.last, strict=True)
+    z = [torch.addmm(table, own.T, first).relu_() @ last for own, first, last in users]
+    return torch.stack(z) + head.bias
+
+
 def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
     """Steps are sums of small numbers: no autocast."""
     return torch.autocast(tensor.device.type, enabled=False)

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn.functional import embedding
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from ._same_items import rows_of
+
 SMALL = 4_000  # items of a catalogue whose products are kept, as long as its features are: 64 MB
 _grams: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 SLICE = 2**20  # numbers gathered at once: larger blocks leave the cache and are a third slower
@@ -33,11 +35,8 @@ def inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
     the catalogue is small."""
     n_items, width = features.shape
     if n_items <= SMALL:
-        if features not in _grams:
-            with torch.no_grad():
-                _grams[features] = features @ features.T
         where = left[:, :, None] * n_items + right[:, None]
-        return _grams[features].view(-1).index_select(0, where.view(-1)).view(where.shape)
+        return _products(features).view(-1).index_select(0, where.view(-1)).view(where.shape)
     if left.shape[1] * right.shape[1] == 0:
         return features.new_zeros(*left.shape, right.shape[1])
     whole = right.shape[1] > n_items // 8  # then a product with the catalogue costs less
@@ -54,6 +53,24 @@ def inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
         else:
             parts.append(e @ embedding(asked, features).mT)
     return torch.cat(parts)
+
+
+def _products(features: Tensor) -> Tensor:
+    """(n_items, n_items), kept."""
+    if features not in _grams:
+        with torch.no_grad():
+            _grams[features] = features @ features.T
+    return _grams[features]
+
+
+def inner_of_same(features: Tensor, support: Tensor, row: Tensor) -> Tensor:
+    """(B, K) item numbers, one row (Q,) for all users -> (B, K, Q) inner products."""
+    seen, place = support.unique(return_inverse=True)
+    if len(features) <= SMALL:
+        products = rows_of(_products(features).T, row)[:, seen].T
+    else:
+        products = features[seen] @ rows_of(features, row).T  # (S, Q)
+    return products.contiguous()[place]
 
 
 def gram(features: Tensor, items: Tensor, mask: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from ._ask import variance_told
 from ._grid_search import choose
 from ._item_prior import item_prior
 from ._later_items import later_factors, later_prior, lengthened
-from ._same_items import same_items
+from ._same_items import rows_of, same_items
 
 
 @dataclass
@@ -73,9 +73,9 @@ class FoldIn(Method[Tensor]):
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         row = same_items(items)
         if row is not None:
-            taste = state @ self.learned["factors"][row].T  # (B, Q)
-        else:
-            taste = (self.learned["factors"][items] @ state[..., None])[..., 0]
+            taste = state @ rows_of(self.learned["factors"], row).T  # (B, Q)
+            return squash_to_unit(rows_of(self.learned["prior"], row) + taste)
+        taste = (self.learned["factors"][items] @ state[..., None])[..., 0]
         return squash_to_unit(self.learned["prior"][items] + taste)
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:

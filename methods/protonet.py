@@ -21,7 +21,7 @@ from . import _graph
 from ._gradient_head import project
 from ._item_prior import item_prior
 from ._meta_learner import EpisodicMethod, log_odds
-from ._same_items import same_items
+from ._same_items import product_of, rows_of, same_items
 
 
 @dataclass
@@ -63,11 +63,11 @@ class Protonet(EpisodicMethod[Tensor]):
 
     def _logits_of_same(self, state: Tensor, row: Tensor) -> Tensor:
         """The same of one row (Q,): d(e, c-) - d(e, c+) = 2 e'(c+ - c-) + |c-|^2 - |c+|^2."""
-        places = self.items.features[row] @ self.learned["projection"]  # (Q, P)
+        places = rows_of(product_of(self.items.features, self.learned["projection"]), row)  # (Q, P)
         liked, disliked = state.unbind(1)  # (B, P)
         lengths = (disliked.square() - liked.square()).sum(1, keepdim=True)
         further = 2 * (liked - disliked) @ places.T + lengths
-        return self.learned["prior"][row] + self.learned["scale"] * further
+        return rows_of(self.learned["prior"], row) + self.learned["scale"] * further
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """c = c0 + sum b_i (x_i - c0) with b = w / (kappa + sum w), so a support item adds

@@ -17,9 +17,8 @@ def serve(folder: Path, host: str, port: int, most: int, device: str) -> None:
     """Loads the model, binds, says where, and answers. Raises UserError for a folder that cannot be
     served and for a port that is taken."""
     try:
-        import uvicorn
-
         from coldbench.serving.app import app_of
+        from coldbench.serving.http import server_of
         from coldbench.serving.service import Service
     except ModuleNotFoundError as error:
         raise UserError(f"{error.name} is not installed: pip install 'coldbench[serve]'") from None
@@ -29,11 +28,7 @@ def serve(folder: Path, host: str, port: int, most: int, device: str) -> None:
     on = str(device_of(device))
     bound = bind(host, port)
     service = Service(folder, most, on)
-    config = uvicorn.Config(
-        app_of(service, key), log_level="warning", access_log=False, server_header=False,
-        http="h11", timeout_graceful_shutdown=10, h11_max_incomplete_event_size=16_384,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = server_of(app_of(service, key))
     name, number = bound.getsockname()[:2]
     where = f"[{name}]" if ":" in name else name
     print(f"{service.served.name} is served on http://{where}:{number} (Ctrl-C ends it)")

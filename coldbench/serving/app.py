@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException as Refusal
@@ -17,11 +17,10 @@ from coldbench import __version__
 from coldbench.errors import UserError
 
 from . import schema
-from .batcher import Full, Together
-from .guard import Guard, header, problem
+from .computed import Computed
+from .guard import Guard, problem
 from .service import Service
 
-PATIENCE = 30.0  # seconds that an answer may take
 HERE = Path(__file__).parent
 WRONG: dict[int | str, dict[str, Any]] = {
     code: {"model": schema.Problem, "description": why}
@@ -46,6 +45,7 @@ def app_of(service: Service, key: str = "") -> FastAPI:
         title="coldbench", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
         description="Recommendations for a user who is met for the first time. Nothing is kept.",
     )  # fmt: skip
+    app.add_middleware(Computed, service=service)  # answers the three that are told of below
     app.add_middleware(Guard, figures=service.figures, key=key)
     for kind in (Refusal, UserError, RequestValidationError):
         app.add_exception_handler(kind, refused)
@@ -53,30 +53,16 @@ def app_of(service: Service, key: str = "") -> FastAPI:
     @app.post(
         "/recommend", response_model=schema.Answer, responses=WRONG, **takes(schema.ToRecommend)
     )
-    async def recommend(request: Request) -> Response:
+    async def recommend() -> None:
         """The best items for a user, best first; what the user rated is left out."""
-        asked = await read(request, schema.ToRecommend)
-        served = service.served
-        served.check(asked.ratings)
-        return await answer(service, served.recommend, asked)
 
     @app.post("/score", response_model=schema.Answer, responses=WRONG, **takes(schema.ToScore))
-    async def score(request: Request) -> Response:
+    async def score() -> None:
         """The user's expected label of each item, in the order asked: 0 dislike, 1 like."""
-        asked = await read(request, schema.ToScore)
-        served = service.served
-        served.check(asked.ratings, asked.items)
-        return await answer(service, served.score, asked)
 
     @app.post("/explain", response_model=schema.Answer, responses=WRONG, **takes(schema.ToScore))
-    async def explain(request: Request) -> Response:
+    async def explain() -> None:
         """The same, and what each of the user's ratings adds to each score: exactly."""
-        asked = await read(request, schema.ToScore)
-        served = service.served
-        if served.unexplained:
-            raise UserError(served.unexplained)
-        served.check(asked.ratings, asked.items)
-        return await answer(service, served.explain, asked)
 
     @app.get("/items", responses={key: WRONG[key] for key in (401, 422)})
     async def items(
@@ -124,31 +110,6 @@ def takes(model: type[schema.Asked]) -> dict[str, Any]:
     """The body of a route for its OpenAPI: it is read here, where every mistake gets its line."""
     content = {"application/json": {"schema": model.model_json_schema()}}
     return {"openapi_extra": {"requestBody": {"required": True, "content": content}}}
-
-
-async def read(request: Request, model: type[schema.Model]) -> schema.Model:
-    kind = header(request.scope, b"content-type").partition(b";")[0].strip().lower()
-    if kind != b"application/json":
-        raise HTTPException(415, "send JSON, with the header content-type: application/json")
-    try:
-        return schema.parsed(await request.body(), model)
-    except ValueError as error:
-        raise HTTPException(400, f"the body is no JSON: {error}") from None
-
-
-async def answer(service: Service, together: Together, asked: Any) -> Response:
-    """Computed with what others ask at the same time."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            found = await service.ask(together, asked, asked.ratings)
-    except Full:
-        raise HTTPException(
-            429, "too many requests wait; try again", {"retry-after": "1"}
-        ) from None
-    except TimeoutError:
-        late = f"no answer within {PATIENCE:g} seconds; try again"
-        raise HTTPException(503, late, {"retry-after": "1"}) from None
-    return JSONResponse(found)
 
 
 def html(name: str) -> HTMLResponse:

@@ -50,7 +50,7 @@ class Guard:
                     scope, receive, answer
                 )
         finally:
-            path = getattr(scope.get("route"), "path", "other")
+            path = getattr(scope.get("route"), "path", "other")  # set by who answers
             self.figures.request(path, status, perf_counter() - begun)
 
     def _check_key(self, scope: Scope) -> None:

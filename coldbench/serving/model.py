@@ -1,17 +1,32 @@
 """The model that a folder holds now: loaded, tried once, and asked for many users at a time."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from json import JSONEncoder
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from coldbench.errors import UserError
+from coldbench.ratings import Row, padded, rows
 from coldbench.recommender import Recommender
 
 from .schema import ToRecommend, ToScore
 
 CURRENT = "current"  # a link of a folder that was refitted: to the version that serves
 Json = dict[str, Any]
+json = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A request, in the numbers of the model that read it."""
+
+    ratings: Any  # as they came
+    rows: list[Row]
+    items: list[int]
+    n: int = 0
+    explain: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,19 +60,34 @@ class Served:
             "explains": not self.unexplained,
         }  # fmt: skip
 
-    @cached_property
+    @property
     def at(self) -> dict[str, int]:
-        return {item: at for at, item in enumerate(self.recommender.catalogue.ids)}
+        return self.recommender.catalogue.at
 
     def title(self, item: str) -> str:
         return self.recommender.catalogue.titles[self.at[item]]
 
-    def check(self, ratings: Any, items: tuple[str, ...] | list[str] = ()) -> None:
-        """Refuses one request, before it joins others in a batch. Raises UserError."""
+    def read(self, body: ToRecommend | ToScore) -> Asking:
+        """A request in the model's own numbers, before it joins others in a batch. Raises
+        UserError."""
+        asked = body.items if isinstance(body, ToScore) else []
+        self._check(body.ratings, asked)
+        said = rows(body.ratings, self.recommender.about.scale, self.recommender.catalogue)
+        numbers = [self.at[item] for item in asked]
+        if isinstance(body, ToScore):
+            return Asking(body.ratings, said, numbers)
+        return Asking(body.ratings, said, numbers, body.n, body.explain)
+
+    def read_to_explain(self, body: ToScore) -> Asking:
+        if self.unexplained:
+            raise UserError(self.unexplained)
+        return replace(self.read(body), explain=True)
+
+    def _check(self, ratings: Any, items: list[str]) -> None:
         low, high = self.recommender.scale
-        rows = ratings.items() if isinstance(ratings, dict) else ratings
+        pairs = ratings.items() if isinstance(ratings, dict) else ratings
         seen = set()
-        for item, rating, *_ in rows:
+        for item, rating, *_ in pairs:
             if not low <= rating <= high:
                 raise UserError(
                     f"the rating {rating:g} of {item[:60]!r} is off the scale, {low:g} to {high:g}"
@@ -82,46 +112,44 @@ class Served:
         order = [exact, *(at for at in found if at != exact)] if exact is not None else found
         return [_named(catalogue.ids[at], catalogue.titles[at]) for at in order[:limit]]
 
-    def recommend(self, asked: list[ToRecommend]) -> list[Json]:
-        best = self.recommender.recommend([one.ratings for one in asked], n=max(a.n for a in asked))
+    def recommend(self, asked: list[Asking]) -> list[bytes]:
+        said = padded([one.rows for one in asked])
+        best = self.recommender.best(said, max(one.n for one in asked))
+        return [self._answer(o, found[: o.n]) for o, found in zip(asked, best, strict=True)]
+
+    def score(self, asked: list[Asking]) -> list[bytes]:
+        longest = max(len(one.items) for one in asked)
+        items = torch.tensor([one.items + [0] * (longest - len(one.items)) for one in asked])
+        scores = self.recommender.scores(padded([one.rows for one in asked]), items).tolist()
         return [
-            self._answer(one.ratings, [(r.item, r.score) for r in found[: one.n]], one.explain)
-            for one, found in zip(asked, best, strict=True)
+            self._answer(one, list(zip(one.items, own, strict=False)))
+            for one, own in zip(asked, scores, strict=True)
         ]
 
-    def score(self, asked: list[ToScore]) -> list[Json]:
-        return [
-            self._answer(one.ratings, list(zip(one.items, scores, strict=True)), False)
-            for one, scores in zip(asked, self._scores(asked), strict=True)
+    explain = score
+
+    def _answer(self, asked: Asking, scored: list[tuple[int, float]]) -> bytes:
+        names = self.recommender.catalogue
+        found: list[Json] = [
+            {"item": names.ids[at], "title": names.titles[at], "score": score}
+            for at, score in scored
         ]
+        if asked.explain and found and not self.unexplained:
+            self._explain(asked.ratings, found)
+        return json({"model": self.name, "items": found}).encode()
 
-    def explain(self, asked: list[ToScore]) -> list[Json]:
-        return [
-            self._answer(one.ratings, list(zip(one.items, scores, strict=True)), True)
-            for one, scores in zip(asked, self._scores(asked), strict=True)
-        ]
-
-    def _scores(self, asked: list[ToScore]) -> list[list[float]]:
-        return self.recommender.score([a.ratings for a in asked], [a.items for a in asked])
-
-    def _answer(self, ratings: Any, scored: list[tuple[str, float]], explain: bool) -> Json:
-        rows = [{**_named(item, self.title(item)), "score": score} for item, score in scored]
-        if explain and rows and not self.unexplained:
-            reasons = self.recommender.explain(ratings, [item for item, _ in scored])
-            names = list(ratings) if isinstance(ratings, dict) else [row[0] for row in ratings]
-            for at, row in enumerate(rows):
-                adds = reasons.contributions[0, at].tolist()
-                parts = [
-                    {**_named(i, self.title(i)), "adds": a}
-                    for i, a in zip(names, adds, strict=True)
-                ]
-                parts.sort(key=lambda part: -part["adds"])
-                row["why"] = {
-                    "base": float(reasons.base[0, at]),
-                    "unit": reasons.unit,
-                    "contributions": parts,
-                }
-        return {"model": self.name, "items": rows}
+    def _explain(self, ratings: Any, found: list[Json]) -> None:
+        reasons = self.recommender.explain(ratings, [row["item"] for row in found])
+        names = list(ratings) if isinstance(ratings, dict) else [row[0] for row in ratings]
+        for at, row in enumerate(found):
+            adds = reasons.contributions[0, at].tolist()
+            parts = [
+                {**_named(i, self.title(i)), "adds": a} for i, a in zip(names, adds, strict=True)
+            ]
+            parts.sort(key=lambda part: -part["adds"])
+            row["why"] = {
+                "base": float(reasons.base[0, at]), "unit": reasons.unit, "contributions": parts,
+            }  # fmt: skip
 
 
 def _named(item: str, title: str) -> Json:

@@ -39,8 +39,8 @@ class Service:
             with suppress(asyncio.CancelledError):
                 await watch
 
-    async def ask(self, together: Together, request: Any, ratings: Any) -> Any:
-        return await self.batcher.ask(together, request, len(ratings))
+    async def ask(self, together: Together, request: Any, size: int) -> Any:
+        return await self.batcher.ask(together, request, size)
 
     async def _watch(self) -> None:
         while True:

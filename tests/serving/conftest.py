@@ -13,8 +13,6 @@ import requests
 
 pytest.importorskip("fastapi")
 
-import uvicorn
-
 from coldbench import registry
 from coldbench.artefact import About
 from coldbench.encoder import Items
@@ -22,6 +20,7 @@ from coldbench.ratings import Scale
 from coldbench.recommender import Recommender
 from coldbench.seeds import Seeds
 from coldbench.serving.app import app_of
+from coldbench.serving.http import server_of
 from coldbench.serving.service import Service
 from coldbench.split import Split
 
@@ -46,7 +45,7 @@ class Site:
 def running(folder: Path, key: str = "", **how: Any) -> Iterator[Site]:
     service = Service(folder, **how)
     bound = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app_of(service, key), log_level="warning"))
+    server = server_of(app_of(service, key))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:

@@ -135,7 +135,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(
 def test_an_answer_that_does_not_come_is_a_503_and_a_full_line_a_429(
     site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coldbench.serving.app.PATIENCE", 0.0)
+    monkeypatch.setattr("coldbench.serving.computed.PATIENCE", 0.0)
     refused(site.post("/recommend", {"ratings": {}}), 503, "try again")
     monkeypatch.setattr(site.service.batcher, "length", 0)
     refused(site.post("/recommend", {"ratings": {}}), 429, "try again")
