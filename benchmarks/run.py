@@ -21,7 +21,7 @@ from .claims import Claims
 from .dataset_names import Source
 from .executor import Resources, Task, checked, dispatch, find
 from .grid import Grid
-from .partials import clear, clear_of, not_full, partial
+from .partials import clear, clear_dead, not_full, partial
 from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .signals import Stop
@@ -145,7 +145,7 @@ class Run:
             time.sleep(PAUSE)
         try:
             self._same_plan(claims)
-            clear_of(self.folder, alive=claims.sweep())
+            clear_dead(self.folder, claims)
             clear(self.folder, "splits", "catalogues")
             (self.folder / "cells").mkdir(exist_ok=True)
             store.write(self.folder / "grid.toml", self.grid.toml())

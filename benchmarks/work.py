@@ -13,6 +13,7 @@ from coldbench.errors import UserError, printable
 from . import catalogues, processes, provenance
 from .claims import Claims
 from .gpus import gpus_of
+from .partials import clear_dead
 from .plan import code, device_of
 from .preparation import Died, Preparer, encode_stored
 from .signals import Stop
@@ -106,6 +107,7 @@ def work_on(run: Path, wanted: list[Spec], options: RunOptions, on_event: OnEven
         Claims(run, options.jobs) as claims,
         Stop() as stop,
     ):
+        clear_dead(run, claims)
         _fit_here(run, left, options, preparer, lost)
         work(run, left, options, Hands(claims, stop, context, warden), on_event, lost)
 
