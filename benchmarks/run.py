@@ -19,11 +19,12 @@ from coldbench.errors import UserError
 from . import catalogues, processes, splits
 from .claims import Claims
 from .dataset_names import Source
-from .executor import Resources, Task, checked, dispatch, find
+from .executor import Task, dispatch, find
 from .grid import Grid
 from .partials import clear, clear_dead, not_full, partial
 from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
+from .resources import Resources
 from .signals import Stop
 from .supervisor import Lost, OnEvent, record_failure
 from .work import AGAIN, Hands, RunOptions, jobs_of, work
@@ -99,7 +100,6 @@ class Run:
 
     def cells_by(self, name: str, on_event: OnEvent) -> list[Cell]:
         """The same by an executor, "slurm" or "ray:ADDRESS"; what cannot be run is done here."""
-        checked(self.grid.resources)
         with Claims(self.folder, 0) as claims, Stop() as stop:
             lost, waiting = self.prepare(claims), self._in_order(self.missing())
             done = [cell for cell in self.read() if cell.status == "done"]

@@ -10,7 +10,7 @@ from coldbench.cell import Cell, Spec
 from coldbench.errors import DONE, SOME_FAILED, UserError, printable
 
 from ..claims import Claims
-from ..executor import LOCAL
+from ..executor import LOCAL, named
 from ..gpus import gpus_of
 from ..grid import Grid
 from ..plan import device_of
@@ -60,7 +60,10 @@ def side_by_side(jobs: int, device: str) -> int:
 
 def run_grid(grid: Grid, folder: Path, options: RunOptions, how: How) -> int:
     """Run the grid's missing cells; returns the exit code."""
-    with Run(grid, folder, options, part_of(how.part)) as run:
+    wants = part_of(how.part)
+    if how.executor != LOCAL:
+        named(how.executor)
+    with Run(grid, folder, options, wants) as run:
         if how.prepare:
             return _prepared(run)
         return ended(_run(run, how), folder)
