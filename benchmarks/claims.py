@@ -113,10 +113,12 @@ class Claims:
             found = Claim.read(self._place(name))
             if found and not self._alive(found):
                 self._bury(name, found)
-        alive = {worker.name for worker in self.others()} | {self.name}
-        for path in (self._run / WORKERS).iterdir():
+        alive = {self.name}
+        for path in (self._run / WORKERS).glob("[!.]*"):
             found = Claim.read(path)
-            if path.name not in alive and found and not self._alive(found):
+            if found and self._alive(found):
+                alive.add(path.name)
+            elif found:
                 store.remove(path)
         return alive
 

@@ -11,17 +11,16 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
-from math import ceil
 from pathlib import Path
-from typing import Any
 
 from coldbench.cell import KEPT, Cell, Spec
-from coldbench.errors import UserError, unknown
+from coldbench.errors import unknown
 
 from .claims import Claims
+from .resources import Resources
 from .signals import Stop
 from .supervisor import OnEvent
 
@@ -30,39 +29,7 @@ HERE = Path(__file__).with_name("executors")
 LOCAL = "local"
 TRIES = 3  # tasks of a cell that may end without one
 POLL = 1.0  # seconds between two looks at the folder
-SPARE = 120  # seconds of a task beside its cell: the start, the wait for a dead worker's claim
-SLACK = 3  # how much longer than earlier cells of its row a cell may take
-MEMORY = 4.0  # GB of a cell of which nothing is known
 Record = Callable[[Spec, str], str]  # a row for a cell that left none, by its reason: its state
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a task asks for, as the grid's table `[resources]` says by row or as `default`."""
-
-    minutes: int = 0  # 0: by earlier cells of the row, else by --timeout
-    memory_gb: float = 0.0  # 0: by earlier cells of the row, else 4
-    cpus: int = 0  # 0: the grid's threads
-    gpus: int = -1  # -1: one where the device is cuda
-    partition: str = ""  # of SLURM
-
-    @classmethod
-    def of(
-        cls, spec: Spec, tables: dict[str, dict[str, Any]], done: list[Cell], timeout: float
-    ) -> "Resources":
-        """Of a cell; done: finished cells, whose timings are known."""
-        asked = cls(**tables.get("default", {}) | tables.get(spec.name, {}))
-        timings = [cell.timing() for cell in done if cell.spec.name == spec.name]
-        spent = [t.get("meta_train_seconds", 0) + t.get("evaluate_seconds", 0) for t in timings]
-        limit = min(timeout, max(spent) * SLACK + SPARE) if spent else timeout
-        peak = max((t.get("peak_memory_bytes") or 0 for t in timings), default=0)
-        return cls(
-            asked.minutes or ceil((limit + SPARE) / 60),
-            asked.memory_gb or (ceil(peak * 1.5 / 1e9) + 1.0 if peak else MEMORY),
-            asked.cpus or spec.threads,
-            asked.gpus if asked.gpus >= 0 else int(spec.device == "cuda"),
-            asked.partition,
-        )
 
 
 @dataclass(frozen=True)
@@ -96,31 +63,23 @@ class Executor(ABC):
 
 
 def find(name: str, run: Path) -> Executor:
-    """The executor "slurm", "ray:ADDRESS": a file of executors/, or another package's."""
-    name, _, where = name.partition(":")
+    """The executor "slurm", "ray:ADDRESS"."""
+    executor: Executor = named(name)(run, name.partition(":")[2])
+    return executor
+
+
+def named(name: str) -> type[Executor]:
+    """A file of executors/, or another package's entry point."""
+    name = name.partition(":")[0]
     others = {point.name: point for point in entry_points(group=GROUP)}
     ours = sorted(path.stem for path in HERE.glob("[!_]*.py"))
     if name in ours:
-        module = import_module(f"{__package__}.executors.{name}")
-        found = module.EXECUTOR
+        found: type[Executor] = import_module(f"{__package__}.executors.{name}").EXECUTOR
     elif name in others:
         found = others[name].load()
     else:
         raise unknown("executor", name, [LOCAL, *ours, *others], "docs/scale.md")
-    executor: Executor = found(run, where)
-    return executor
-
-
-def checked(tables: dict[str, Any]) -> None:
-    """Raises UserError where the grid's resources hold what Resources does not."""
-    kinds = {field.name: field.type for field in fields(Resources)}
-    for row, table in tables.items():
-        for key, value in table.items():
-            if key not in kinds:
-                raise unknown("resource", key, kinds, "docs/scale.md")
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if (kinds[key] is str) is number or (number and value < 0):
-                raise UserError(f"resources.{row}.{key} cannot be {value!r} (docs/scale.md)")
+    return found
 
 
 def dispatch(

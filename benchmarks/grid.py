@@ -27,6 +27,7 @@ from coldbench.protocol import Protocol
 
 from .dataset_names import Source
 from .grid_settings import NAME_OF, apply_changes, no_key, shape
+from .resources import checked
 
 READY = Path(__file__).with_name("grids")  # those that come with coldbench
 LARGEST = 20_000  # bytes of a file: tomllib takes for ever over keys of many dots
@@ -104,6 +105,7 @@ class Grid:
         if grid.without:
             raise UserError('without goes with methods = "all"; here leave the method out')
         _datasets(grid)
+        checked(grid.resources)
         placed = [name for name in grid.resources if name != "default"]
         for name in (*grid.methods, *grid.seeds_for, *grid.params, *placed):
             grid.resolve_row(name)

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Container
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from coldbench import store
 from coldbench.cell import KEPT, MODELS
 
+from .claims import Claims
 from .job import RESULT, Job
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -72,10 +72,20 @@ def clear(run: Path, *rooms: str) -> None:
             store.remove(half)
 
 
-def clear_of(run: Path, *, worker: str = "", alive: Container[str] = ()) -> None:
-    """Remove the unfinished cells of one worker, or of all that are not alive."""
-    for room in ("cells", MODELS):
-        for half in (run / room).glob(f".*-{worker}" if worker else ".*"):
-            whose = half.name[1:].partition("-")[2]
-            if worker or whose not in alive:
-                store.remove(half)
+def clear_of(run: Path, worker: str) -> None:
+    """Remove the unfinished cells of a worker."""
+    for half in _halves(run, f".*-{worker}"):
+        store.remove(half)
+
+
+def clear_dead(run: Path, claims: Claims) -> None:
+    """Remove the unfinished cells of workers that are gone, and their claims."""
+    found = _halves(run, ".*")  # before the living are asked: a worker has a name before a cell
+    alive = claims.sweep()
+    for half in found:
+        if half.name[1:].partition("-")[2] not in alive:
+            store.remove(half)
+
+
+def _halves(run: Path, pattern: str) -> list[Path]:
+    return [half for room in ("cells", MODELS) for half in (run / room).glob(pattern)]

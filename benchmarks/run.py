@@ -20,12 +20,13 @@ from . import catalogues, processes, splits
 from .children import record_failure
 from .claims import Claims
 from .dataset_names import Source
-from .executor import Resources, Task, checked, dispatch, find
+from .executor import Task, dispatch, find
 from .grid import Grid
 from .known import Known
-from .partials import clear, clear_of, not_full, partial
+from .partials import clear, clear_dead, not_full, partial
 from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
+from .resources import Resources
 from .signals import Stop
 from .supervisor import Lost, OnEvent
 from .tracking import Metrics, measured
@@ -116,7 +117,6 @@ class Run:
 
     def cells_by(self, name: str, on_event: OnEvent) -> list[Cell]:
         """The same by an executor, "slurm" or "ray:ADDRESS"; what cannot be run is done here."""
-        checked(self.grid.resources)
         with Claims(self.folder, 0) as claims, Stop() as stop:
             lost, waiting = self.prepare(claims), self._in_order(self.missing())
             done = [cell for cell in self.read() if cell.status == "done"]
@@ -162,7 +162,7 @@ class Run:
             time.sleep(PAUSE)
         try:
             self._same_plan(claims)
-            clear_of(self.folder, alive=claims.sweep())
+            clear_dead(self.folder, claims)
             clear(self.folder, "splits", "catalogues")
             (self.folder / "cells").mkdir(exist_ok=True)
             store.write(self.folder / "grid.toml", self.grid.toml())

@@ -90,7 +90,7 @@ class Supervisor:
             self.stop.deaf()
             for one in list(self.running):
                 self._end(one)
-            clear_of(self.run, worker=self.claims.name)
+            clear_of(self.run, self.claims.name)
 
     def _room(self) -> bool:
         return len(self.running) < self.jobs and not self.stop.asked

@@ -15,6 +15,7 @@ from .claims import Claims
 from .devices import device_name, device_type
 from .gpus import gpus_of
 from .job import Job
+from .partials import clear_dead
 from .plan import code
 from .preparation import Died, Preparer, encode_stored
 from .signals import Stop
@@ -107,6 +108,7 @@ def work_on(run: Path, wanted: list[Spec], options: RunOptions, on_event: OnEven
         Claims(run, options.jobs) as claims,
         Stop() as stop,
     ):
+        clear_dead(run, claims)
         _fit_here(run, left, options, preparer, lost)
         work(run, left, options, Hands(claims, stop, context, warden), on_event, lost)
 

@@ -12,7 +12,7 @@ from coldbench.errors import DONE, SOME_FAILED, UserError, printable
 
 from ..claims import Claims
 from ..devices import device_name
-from ..executor import LOCAL
+from ..executor import LOCAL, named
 from ..gpus import gpus_of
 from ..grid import Grid
 from ..run import Run
@@ -76,7 +76,10 @@ def side_by_side(jobs: int, device: str) -> int:
 
 def run_grid(grid: Grid, folder: Path, options: RunOptions, how: How) -> list[Cell]:
     """Run the grid's missing cells; returns all of them."""
-    with Run(grid, folder, options, part_of(how.part)) as run:
+    wants = part_of(how.part)
+    if how.executor != LOCAL:
+        named(how.executor)
+    with Run(grid, folder, options, wants) as run:
         cells = _run(run, how)
     ended(cells, folder, how.say)
     return cells

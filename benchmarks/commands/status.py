@@ -52,7 +52,7 @@ def show(run: Path, found: dict[str, Any]) -> None:
     slots = sum(worker["jobs"] for worker in found["workers"])
     if found["seconds_left"] is not None and (found["left"] or found["running"]):
         print(f"about {_time(found['seconds_left'])} with {slots} side by side")
-    elif found["left"] and not slots:
+    elif found["left"] and not found["workers"]:
         print(f"nobody is at work; next: coldbench work {run}")
     for one in found["running"][:SHOWN]:
         where = f"{one['host']} {one['pid']}" + (f" ({one['job']})" if one["job"] else "")

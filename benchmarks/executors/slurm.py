@@ -7,7 +7,8 @@ from typing import Any
 
 from coldbench.errors import UserError
 
-from ..executor import Executor, Resources, Task
+from ..executor import Executor, Task
+from ..resources import Resources
 from ._task import CellTask
 
 PAUSE = 5.0  # seconds between two questions to the controller

@@ -151,8 +151,7 @@ class RayCluster:
 @contextmanager
 def ray() -> Iterator[RayCluster]:
     """A Ray of two nodes."""
-    script = str(Path(sys.executable).with_name("ray"))
-    script = script if Path(script).is_file() else str(shutil.which("ray"))
+    command = [sys.executable, "-P", "-c", "from ray.scripts.scripts import main; main()", "start"]
     with ExitStack() as stack:
         temp = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-"))
         (port,) = free_ports(1)
@@ -163,8 +162,8 @@ def ray() -> Iterator[RayCluster]:
         nodes = []
         for own in ([*head, "--node-ip-address=127.0.0.1"], [f"--address={address}"]):
             started = subprocess.Popen(
-                [sys.executable, script, "start", *own, *common], stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL, start_new_session=True,
+                [*command, *own, *common], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )  # fmt: skip
             nodes.append(started)
             wait_for_port(port)
