@@ -100,7 +100,6 @@ def evaluate(
     for into, cold, shots in runs:
         for scored in predict(method, cold, shots, device, items, stage):
             into[scored.rows, scored.columns] = scored.scores.numpy()
-        into.flush()
 
 
 def swap(cold: Episodes) -> Episodes:

@@ -162,22 +162,25 @@ def encoder_facts(stated: dict[str, Any]) -> dict[str, Any]:
     return {"encoder": {name: getattr(reader, name) for name in known}, "hash": reader.hash}
 
 
-def texts_to_encode(source: Source, encoder: dict[str, Any]) -> int:
-    """How many texts of the catalogue the encoder has yet to read."""
+def texts_to_encode(source: Source, encoder: dict[str, Any], digest: str) -> int:
+    """How many texts of the catalogue the encoder has yet to read. digest: the encoder's hash as it
+    was planned; found anew it costs the import of transformers and each byte of the model."""
     from coldbench.encoder import Encoder
 
-    reader, (_, _, catalogue) = Encoder(**encoder), _load(source)
+    reader, (_, _, catalogue) = Encoder.hashed(encoder, digest), _load(source)
     return 0 if reader.name == "vectors" or reader.kept(catalogue).is_file() else len(catalogue)
 
 
-def encode(source: Source, encoder: dict[str, Any], folder: str) -> None:
-    """Store the catalogue and the encoder's vectors of it, once."""
+def encode(source: Source, encoder: dict[str, Any], digest: str, folder: str) -> None:
+    """Store the catalogue and the encoder's vectors of it, once; the model that reads is hashed as
+    it is now, so that one that was exchanged since the plan leaves no vectors under its name."""
     from coldbench.encoder import Encoder
 
     _, _, catalogue = _load(source)
     if store.read(Path(folder), catalogues.RECORD) is None:
         catalogues.save(catalogue, Path(folder))
-    Encoder(**encoder).items(catalogue)
+    reads = texts_to_encode(source, encoder, digest)
+    (Encoder(**encoder) if reads else Encoder.hashed(encoder, digest)).items(catalogue)
 
 
 def encode_stored(folder: str, encoder: dict[str, Any], digest: str) -> None:

@@ -215,10 +215,11 @@ class Run:
 
     def _encode(self, source: Source, spec: Spec, folder: Path) -> str:
         try:
-            if texts := self._data.ask(texts_to_encode, source, spec.encoder):
+            asked = source, spec.encoder, spec.encoder_hash
+            if texts := self._data.ask(texts_to_encode, *asked):
                 reader = spec.encoder["name"]
                 print(f"{spec.dataset}: {texts:,} texts are read by {reader}, once", flush=True)
-            self._data.ask(encode, source, spec.encoder, str(folder))
+            self._data.ask(encode, *asked, str(folder))
         except UserError as error:
             return str(error)
         except Died as error:
