@@ -21,7 +21,7 @@ from coldbench.testing.checks import CHECKS
 from tests import console
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md")
+FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md")
 PAGES = (*FIRST, *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))
 FOLDERS = ("benchmarks", "coldbench", "datasets", "docs", "examples", "methods", "reports", "tests")
 
