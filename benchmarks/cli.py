@@ -236,6 +236,15 @@ def check(
         sys.exit(SOME_FAILED)
 
 
+@app.command("init-method", cls=Command)
+def init_method(name: o.NewMethod, as_json: o.Json = False) -> None:
+    """Write a method's file to begin with, which passes `check` as it is: `init-method mine`."""
+    from .commands.init_method import init_method as command
+
+    done = command(name)
+    document(done) if as_json else print(done["file"], *done["next"], sep="\nnext: ")
+
+
 @app.command(cls=Command)
 def anchors(names: o.Anchors = None, jobs: o.Workers = 0, as_json: o.Json = False) -> None:
     """Published numbers beside chance and ours, by their own protocols; all: takes a while."""

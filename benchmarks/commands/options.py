@@ -104,6 +104,7 @@ Track = Annotated[
 ]
 Offline = Annotated[bool, Option("--offline", help="Use only files that are on this machine.")]
 Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...", autocompletion=METHODS)]
+NewMethod = Annotated[str, Argument(metavar="NAME", help="Its name; the file is NAME.py, here.")]
 All = Annotated[bool, Option("--all", help="All methods.")]
 Anchors = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
 Workers = Annotated[int, Option("-j", help="Splits run in parallel; 0: one per core.")]

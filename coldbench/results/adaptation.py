@@ -8,6 +8,7 @@ from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 
 MIN_SHIFT = 1e-3  # scores that move by less than this share of the scale have not adapted
+FRAME = "adaptation"
 SCHEMA = schema("method verdict", "shots", "moved")
 
 

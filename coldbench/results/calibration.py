@@ -9,6 +9,7 @@ from coldbench.results.user_scores import MethodScores
 
 BINS = 10
 
+FRAME = "reliability"
 SCHEMA = schema("method", "shots bin predictions", "score label")
 
 

@@ -4,6 +4,7 @@ from coldbench.metrics.compute import classification
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 
+FRAME = "reports"
 SCHEMA = schema("method report", "shots")
 
 

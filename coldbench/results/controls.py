@@ -24,6 +24,7 @@ CONTROLS = {  # what a cell keeps -> the gain over K = 0 that it gives, and what
 }
 ENDS = {"": "mean", "_low": "low", "_high": "high", "_p": "p"}  # of a column, and what they hold
 CHANGES = ("own", "others", "personal", "shuffled", "labels")
+FRAME = "controls"
 SCHEMA = schema("method metric", "shots", " ".join(f"{x}{end}" for x in CHANGES for end in ENDS))
 
 

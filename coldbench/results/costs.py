@@ -10,6 +10,7 @@ from coldbench.cell import UNDONE
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 
+FRAME = "costs"
 SCHEMA = schema(
     "method family",
     f"shots peak_memory_bytes trained_parameters done {' '.join(UNDONE)}",

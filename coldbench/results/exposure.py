@@ -17,6 +17,7 @@ from coldbench.results.user_scores import Float, MethodScores, UserScores, kept
 
 SHOWN = 5
 
+FRAME = "exposure"
 SCHEMA = schema("method", "", "popularity coverage gini")
 
 

@@ -11,6 +11,7 @@ from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 from coldbench.results.user_scores import kept, pad_to_matrix
 
+FRAME = "steps"
 SCHEMA = schema("method", "step", "support_loss query_loss value")
 
 

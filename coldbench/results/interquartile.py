@@ -13,6 +13,7 @@ from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 from coldbench.results.user_scores import Float, MethodScores
 
+FRAME = "interquartile"
 SCHEMA = schema("method", "", "iqm iqm_low iqm_high")
 
 

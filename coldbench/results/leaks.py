@@ -23,6 +23,7 @@ SAME_QUERIES = "all methods were asked for the same items"
 USER_FREE = "at K = 0 an item scores the same for every user"
 PERMUTED_SUPPORT = "another user's labels are worth nothing"
 AUDITS_READABLE = "the audit of every split can be read"
+FRAME = "leaks"
 SCHEMA = schema("says who", "checked broken tied")
 
 

@@ -12,6 +12,7 @@ from coldbench.results.schema import REAL, TEXT, WHOLE, Row
 from coldbench.results.setting import Setting
 from coldbench.results.user_scores import Float, UserScores
 
+FRAME = "table"
 SCHEMA = {  # in the order of results.csv
     "method": TEXT, "shots": WHOLE, "metric": TEXT, "value": REAL, "low": REAL, "high": REAL,
     "users": WHOLE, "seeds": WHOLE, "status": TEXT,

@@ -20,6 +20,7 @@ BASELINE = "item-bias"  # the row to beat
 OWN_ZERO_SHOT = "K = 0"  # what a method is beside itself
 ALPHA = 0.05  # a Holm-adjusted p below this is shown as real
 
+FRAME = "gains"
 SCHEMA = schema(
     "method metric against", "shots users seeds", "mean low high p p_holm helped harmed detectable"
 )

@@ -13,6 +13,7 @@ from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 from coldbench.results.user_scores import Float, MethodScores, UserScores
 
+FRAME = "pairs"
 SCHEMA = schema(
     "method other metric", "shots users", "mean low high p p_holm helped harmed detectable"
 )

@@ -15,6 +15,7 @@ from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 from coldbench.results.user_scores import Float, MethodScores, UserScores
 
+FRAME = "pooled"
 SCHEMA = schema("method", "", "pooled within between share level")
 
 

@@ -14,6 +14,7 @@ from coldbench.results.user_scores import MethodScores
 
 STEPS = np.linspace(0, 1, 41)  # thresholds, as a share of the metric's range in this setting
 
+FRAME = "profiles"
 SCHEMA = schema("method", "", "threshold share low high")
 
 

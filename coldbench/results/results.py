@@ -4,10 +4,12 @@ Read from the cells alone, so that a new metric reruns nothing. The unit is an e
 a user under one seed. Intervals resample users, each under all their seeds; differences pair rows.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +18,7 @@ import torch
 
 from coldbench import RUNS
 from coldbench.cell import Cell, read_runs
-from coldbench.results import (
-    adaptation,
-    calibration,
-    classification,
-    controls,
-    costs,
-    elicitation,
-    exposure,
-    inner_loop,
-    interquartile,
-    leaks,
-    levels,
-    paired,
-    pairwise,
-    pooled_auc,
-    profiles,
-    rolling,
-    subgroups,
-)  # fmt: skip
+from coldbench.results import elicitation, rolling
 from coldbench.results.schema import KEYS
 from coldbench.results.setting import Analysis, Setting, headline
 from coldbench.results.trials import curve, read_trials
@@ -43,24 +27,18 @@ DEFAULT_METRICS = tuple(
     "ndcg@10 ndcg@5 ndcg-binary@5 auc auc-matched auc-pooled accuracy f1 precision recall mrr "
     "hit@5 recall@5 mae rmse log-loss ece".split()
 )
-# frame -> the module that makes it: a new one is a file and a line
-ANALYSES: dict[str, Analysis] = {
-    "table": levels,
-    "gains": paired,
-    "adaptation": adaptation,
-    "costs": costs,
-    "reports": classification,
-    "pairs": pairwise,
-    "profiles": profiles,
-    "interquartile": interquartile,
-    "reliability": calibration,
-    "pooled": pooled_auc,
-    "subgroups": subgroups,
-    "exposure": exposure,
-    "controls": controls,
-    "leaks": leaks,
-    "steps": inner_loop,
-}
+
+
+def _analyses() -> Iterator[tuple[str, Analysis]]:
+    """Of every file of this folder that states a FRAME: its name and the module that makes it."""
+    for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
+        stated = re.search(r'^FRAME = "(\w+)"$', path.read_text(encoding="utf-8"), re.M)
+        if stated:
+            module: Any = import_module(f"coldbench.results.{path.stem}")
+            yield stated[1], module
+
+
+ANALYSES = dict(_analyses())
 SCHEMAS = {name: KEYS | analysis.SCHEMA for name, analysis in ANALYSES.items()}
 ACROSS = {"rolling": rolling, "elicitation": elicitation}  # of several protocols side by side
 SCHEMAS |= {name: {"dataset": pl.String} | module.SCHEMA for name, module in ACROSS.items()}

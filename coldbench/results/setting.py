@@ -21,8 +21,9 @@ HEADLINE = "ndcg@5"  # the metric that verdicts are about
 
 
 class Analysis(Protocol):
-    """What a module of this folder is that makes a frame of a setting."""
+    """What a module of this folder is that makes a frame of a setting: found by its FRAME."""
 
+    FRAME: str  # what the frame is called
     SCHEMA: Schema  # its columns, behind dataset and protocol
 
     def rows(self, setting: "Setting") -> list[Row]: ...

@@ -24,6 +24,7 @@ from coldbench.results.user_scores import Float, MethodScores, UserScores
 
 FEWEST = 10  # evaluated users that a group must have to be shown
 TENTHS = 10
+FRAME = "subgroups"
 SCHEMA = schema("method kind bucket", "shots n", "value low high gain gain_low gain_high")
 
 

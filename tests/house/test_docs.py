@@ -21,7 +21,7 @@ from coldbench.testing.checks import CHECKS
 from tests import console
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md")
+FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md")
 PAGES = (*FIRST, *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")))
 FOLDERS = ("benchmarks", "coldbench", "datasets", "docs", "examples", "methods", "reports", "tests")
 
@@ -186,7 +186,6 @@ def test_every_command_of_a_page_exists_with_its_options() -> None:
 
 
 def test_the_first_pages_count_what_there_is() -> None:
-    methods, start = len(registry.names("methods")), text_of("docs/start.md")
-    assert f"and {methods} methods," in text_of("README.md")
-    assert f"the {methods} rows" in start
-    assert f"{len(CHECKS)} checks of a method's contract" in start
+    stated = re.search(r"and more than (\d+) methods,", text_of("README.md"))
+    assert stated and len(registry.names("methods")) > int(stated[1])
+    assert f"{len(CHECKS)} checks of a method's contract" in text_of("docs/start.md")
