@@ -92,6 +92,7 @@ class Method(ABC, Generic[State]):
     )
     explains: ClassVar[bool] = False  # True: `explain` takes its scores apart, exactly
     grows: ClassVar[bool] = False  # True: `with_items` scores items that came after training
+    warm_starts: ClassVar[bool] = False  # True: `begin_with` says where `meta_train` begins
     fine_tunes_encoder: ClassVar[bool] = False  # True: it needs tokens, not frozen item vectors
     requires_package: ClassVar[str] = ""  # without this optional package the row is unavailable
     steps_param: ClassVar[str] = ""  # the parameter that holds the number of steps of `adapt`
@@ -100,10 +101,17 @@ class Method(ABC, Generic[State]):
     state_size: ClassVar[str] = ""  # bytes a user, in K, D and parameters: "4 * K"
     exempt: ClassVar[dict[str, str]] = {}  # a failing check of coldbench.testing -> why it may fail
 
+    learnt_before: ClassVar[Params] = {}
+
     @abstractmethod
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         """Learn from warm users, once; choose and stop by valid users. Sets `self.items` and
         `self.learned`, a dictionary of tensors."""
+
+    def begin_with(self, learned: Params) -> None:
+        """Let `meta_train` begin where the same method ended on an earlier log, if it has a warm
+        start: `warm_starts` says whether."""
+        vars(self)["learnt_before"] = learned
 
     @abstractmethod
     def adapt(self, support: Feedback) -> State:

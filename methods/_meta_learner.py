@@ -35,6 +35,7 @@ class EpisodicMethod(TrainingOptions[State]):
     check_every: Count = 20  # batches between two looks at valid users
 
     grows: ClassVar[bool] = True
+    warm_starts: ClassVar[bool] = True
     space: ClassVar[Space] = {"meta_lr": (3e-4, 1e-2), **TrainingOptions.space}
 
     def with_items(self, items: Items, rated: Rated) -> Self:
@@ -59,7 +60,9 @@ class EpisodicMethod(TrainingOptions[State]):
         self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds
     ) -> None:
         """Train `weights` from where they are; `fixed` tensors go along. Sets `self.learned`."""
-        weights = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
+        weights = {
+            name: w.detach().clone().requires_grad_() for name, w in self.begun(weights).items()
+        }
         self.learned = fixed | weights
         adam = torch.optim.AdamW(weights.values(), self.meta_lr, weight_decay=self.weight_decay)
         rate = torch.optim.lr_scheduler.LambdaLR(
@@ -86,6 +89,12 @@ class EpisodicMethod(TrainingOptions[State]):
             if not len(valid) or stopping.improved(self._valid_loss(valid, shots)):
                 kept = weights
         self.learned = fixed | {name: w.detach() for name, w in kept.items()}
+
+    def begun(self, weights: Params) -> Params:
+        """Those learnt before, where all are there in the same shapes; else those given."""
+        before = self.learnt_before
+        fits = all(name in before and before[name].shape == w.shape for name, w in weights.items())
+        return {name: before[name] for name in weights} if fits else weights
 
     def thin(self, rng: torch.Generator) -> None:
         """Dropout for one batch: features to 0 at random, the others raised by as much. An item has

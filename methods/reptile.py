@@ -58,6 +58,7 @@ class Reptile(GradientHead):
         batches = warm.sample(
             self.meta_steps, self.meta_users, shots=shots, query=valid.query_size, seed=seeds.order
         )
+        weights = self.begun(weights)
         stopping, kept = EarlyStopping(self.patience), weights
         for step in range(self.meta_steps + 1):
             self.learned = fixed | weights

@@ -24,13 +24,11 @@ from coldbench.metrics import statistics
 from coldbench.metrics.compute import chance, per_user
 from coldbench.metrics.statistics import EPSILON, Difference
 from coldbench.protocol import Protocol
-from coldbench.recommender import Recommender
 from coldbench.results.user_scores import UserScores, pad_to_matrix
 from coldbench.split import Split
 
 from .. import splits
 from ..judge import Asked
-from ..loop import predict
 
 METRIC = "ndcg@5"
 LATEST, EARLIER = "latest", "earlier"
@@ -39,6 +37,7 @@ FEWEST = 20  # users of a panel
 RESAMPLES = 2000
 Mask = NDArray[np.bool_]
 Int = NDArray[np.int64]
+Scores = NDArray[np.float32]  # (E, N) of E users, as Task.scores gives them
 
 
 @dataclass(frozen=True)
@@ -89,22 +88,17 @@ def panels(
     return {LATEST: every}
 
 
-def scored(rec: Recommender, made: Split, protocol: Protocol, facts: dict[str, Any]) -> UserScores:
-    """What a model says of the cold users at the largest K; it is given none of the answers.
+def judged(scores: Scores, made: Split, protocol: Protocol, facts: dict[str, Any]) -> UserScores:
+    """What a model said of the cold users at the largest K, beside the answers, which it never had.
 
-    facts: like_at, span and graded.
+    scores: (E, N); facts: like_at, span and graded.
     """
     asked = Asked(splits.withheld(made, protocol).cold, splits.answers(made.cold), made.candidates)
-    shape = asked.shape(protocol)
-    every = np.broadcast_to(made.candidates, shape) if protocol.candidates == "all" else None
-    scores = np.empty(shape, np.float32)
-    for part in predict(rec.method, asked.cold, protocol.max_shots, rec.items.device, every):
-        scores[part.rows, part.columns] = part.scores.numpy()
     rows, _ = asked.rows(scores, protocol.max_shots, protocol)
-    blocks, items, judged = pad_to_matrix(rows, ["user"], facts)
+    blocks, items, found = pad_to_matrix(rows, ["user"], facts)
     users = blocks["user"].to_numpy().astype(np.int64)
-    values = per_user(METRIC, judged).numpy()[:, None]
-    return UserScores(np.zeros_like(users), users, items, judged, values)
+    values = per_user(METRIC, found).numpy()[:, None]
+    return UserScores(np.zeros_like(users), users, items, found, values)
 
 
 def compare(name: str, old: UserScores, new: UserScores, margin: float) -> Panel:

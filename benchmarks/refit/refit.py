@@ -1,6 +1,7 @@
 """From a served model and new ratings to the next version, and the decision which one serves."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from coldbench.recommender import Recommender
 
 from .. import splits
 from ..dataset_names import dataset_of
-from . import addition, gate, growth
-from .served import FIRST, HISTORY, Line, Served
+from . import addition, gate, growth, task
+from .served import FIRST, GATE, HISTORY, Line, Served
 from .trial import Trial
 
 
@@ -72,8 +73,12 @@ def refit(
                    "users": len(trial.grown.trained) - len(before.trained),
                    "items": items.height, "file": Path(file).name}  # fmt: skip
         growth.write(served, version, serving, trial.grown, (rows, items))
-        trial.train(old, brought).save(served.model(version))
-        panels = trial.judge(old, Recommender.load(served.model(version)), margin)
+        with TemporaryDirectory(dir=served.folder, prefix=GATE) as place:
+            task.apart(
+                trial.task(brought), served.model(serving), served.model(version), Path(place)
+            )
+            theirs, mine = (np.load(Path(place) / name) for name in (task.OLD, task.NEW))
+        panels = trial.judge(theirs, mine, margin)
         promoted = all(panel.passes for panel in panels)
         return served.decide(
             {"event": "refit", **brought, "promoted": promoted,

@@ -28,6 +28,7 @@ from coldbench.recommender import Recommender
 
 CURRENT, HISTORY = "current", "history.jsonl"
 FIRST = "0001"
+GATE = ".gate-"  # folders of a refit at work: what the models said
 Line = dict[str, Any]
 
 
@@ -79,6 +80,8 @@ class Served:
             for path in (self.folder / room).glob("*"):
                 if path.name not in known and path.name != "damaged":
                     store.remove(path)
+        for path in self.folder.glob(f"{GATE}*"):
+            store.remove(path)
         if not lines or self._linked() == lines[-1]["serves"]:
             return None
         self._switch(lines[-1]["serves"])

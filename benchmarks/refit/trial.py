@@ -1,29 +1,22 @@
-"""A new model in the making: who trains it, who judges it, and how it did."""
+"""A new model on trial: whom it learns from, who judges it, and how it did."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-import torch
 
-from coldbench import registry
 from coldbench.cell import Spec
-from coldbench.encoder import Encoder
 from coldbench.interactions import Catalogue
-from coldbench.method import from_params
 from coldbench.protocol import Protocol
-from coldbench.recommender import Recommender
 from coldbench.rolling import Roles
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
 from .. import splits
-from ..devices import device_of
-from ..loop import meta_train
 from . import gate
-from .card import readme
-from .gate import Int, Panel
+from .gate import Int, Panel, Scores
 from .growth import Grown
+from .task import Task
 
 
 @dataclass(frozen=True)
@@ -71,27 +64,15 @@ class Trial:
         data = f"{log.hash()}-{catalogue.hash()}"
         return cls(spec, protocol, replace(grown, trained=names), catalogue, data, made, panels)
 
-    def train(self, old: Recommender, brought: dict[str, Any]) -> Recommender:
-        """The new model, trained without an answer of the gate. brought: for its card."""
-        spec, hidden = self.spec, splits.withheld(self.made, self.protocol)
-        torch.set_num_threads(spec.threads)
-        device = device_of("auto" if spec.device == "cuda" else spec.device)
-        items = Encoder(**spec.encoder).items(self.catalogue).to(device)
-        method = from_params(registry.find("methods", spec.method), spec.method, spec.params)
-        meta_train(method, hidden, items, Seeds.of(spec.seed, self.protocol.vary))
-        card = old.about.card | {
-            "fingerprint": f"{spec.fingerprint}+{brought['version']}", "data": self.data,
-            "split": self.made.facts(), "figures": [], "refit": brought,
-        }  # fmt: skip
-        hashed = self.catalogue.hash()
-        about = replace(old.about, catalogue=hashed, card=card, probe={}, added=0)
-        new = Recommender(method, items, about, self.made.warm.seen(), readme(card))
-        return replace(new, about=replace(about, probe=new.probe()))
+    def task(self, brought: dict[str, Any]) -> Task:
+        """What is to be done without an answer of the gate. brought: for the new model's card."""
+        hidden = splits.withheld(self.made, self.protocol)
+        return Task(self.spec, self.protocol, self.catalogue, self.data, hidden, brought)
 
-    def judge(self, old: Recommender, new: Recommender, margin: float) -> list[Panel]:
-        """Both models on every panel."""
+    def judge(self, old: Scores, new: Scores, margin: float) -> list[Panel]:
+        """Both models on every panel, by their (E, N) scores."""
         facts = asdict(self.grown.label_scale(self.protocol.labels))
-        theirs, mine = (gate.scored(rec, self.made, self.protocol, facts) for rec in (old, new))
+        theirs, mine = (gate.judged(own, self.made, self.protocol, facts) for own in (old, new))
         found = []
         for name, users in self.panels.items():
             rows = np.flatnonzero(np.isin(theirs.users, users))

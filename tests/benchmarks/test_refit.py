@@ -27,12 +27,13 @@ def room(name: str) -> Any:
     return import_module(f"coldbench.benchmarks.{name}")
 
 
-addition, gate, growth, flow = map(
-    room, "refit.addition refit.gate refit.growth refit.refit".split()
+addition, gate, growth, flow, task = map(
+    room, "refit.addition refit.gate refit.growth refit.refit refit.task".split()
 )
 Served, Trial = room("refit.served").Served, room("refit.trial").Trial
 refit, rollback, spec_of = flow.refit, flow.rollback, flow.spec_of
 meta_train = room("loop").meta_train
+APART = task.apart
 OLD, USERS = 200, 600  # those of ratings.csv, and all
 MARGIN = 0.01
 BROUGHT = {
@@ -82,6 +83,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(place: Path, tmp_path: Path) -> Any:
     shutil.copytree(place / "shop", tmp_path / "shop", symlinks=True)
     return Served(tmp_path / "shop")
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of their own are test_refit_apart's: here the same is done in this one."""
+    monkeypatch.setattr("coldbench.benchmarks.refit.task.apart", task.work)
 
 
 def again(shop: Any, file: Path, **more: Any) -> dict[str, Any]:
@@ -160,9 +167,10 @@ def test_the_latest_are_those_whose_ratings_come_last(place: Path, shop: Any) ->
 def test_both_models_meet_the_same_items_after_the_same_ratings(place: Path, shop: Any) -> None:
     _, made = trial(place, shop)
     old = Recommender.load(shop.folder)
-    new = made.train(old, BROUGHT)
+    work = made.task(BROUGHT)
     facts = {"like_at": 0.625, "span": 4.0, "graded": True}
-    one, other = (gate.scored(rec, made.made, made.protocol, facts) for rec in (old, new))
+    scores = [work.scores(rec) for rec in (old, work.train(old))]
+    one, other = (gate.judged(own, made.made, made.protocol, facts) for own in scores)
     assert one.users.tolist() == other.users.tolist()
     assert one.items.tolist() == other.items.tolist() and one.items.shape[1] == 6
     assert one.predictions.labels.equal(other.predictions.labels)
@@ -179,10 +187,24 @@ def test_the_new_model_is_trained_without_an_answer_of_the_gate(
         given.append(split)
         inner(method, split, *rest)
 
-    monkeypatch.setattr("coldbench.benchmarks.refit.trial.meta_train", spied)
-    made.train(Recommender.load(shop.folder), BROUGHT)
+    monkeypatch.setattr("coldbench.benchmarks.refit.task.meta_train", spied)
+    made.task(BROUGHT).train(Recommender.load(shop.folder))
     cold = given[0].cold
     assert np.isnan(cold.users.labels[cold.query]).all()
+
+
+@pytest.mark.slow
+def test_training_and_scoring_are_done_in_another_process(
+    place: Path, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "apart", APART)
+    for name in ("train", "scores"):
+        monkeypatch.setattr(task.Task, name, None)  # of this process
+    assert again(shop, place / "new.csv")["promoted"]
+    _, made = trial(place, shop)
+    nowhere = place / "model", place / "not-made", place
+    with pytest.raises(UserError, match="item-bias could not be trained again: KeyError"):
+        APART(made.task({}), *nowhere)
 
 
 def test_the_same_command_again_makes_no_second_decision(place: Path, shop: Any) -> None:
