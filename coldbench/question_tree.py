@@ -18,7 +18,7 @@ from coldbench.episode import Users
 Int = NDArray[np.int64]
 Float = NDArray[np.floating[Any]]
 LIKE = 0.5  # a label above it is a like
-LEAST = 10  # warm users of a node that is still split
+LEAST, NODE = 10, 200  # warm users of a node that is still split, and of one that are counted
 MOST = 2_000  # warm users who are remembered: the first
 COUNTED = 400  # items whose error is counted: the most rated
 DAMPING = 4.0  # ratings of the mean added to an item's mean in a node
@@ -51,7 +51,7 @@ class QuestionTree:
             self.root[new] = self._gains(np.arange(len(self.rated)), new)
             return self.root[pool]
         same = (self.rated[:, items] > 0) & (self.likes[:, items] == (labels > LIKE))
-        node = np.flatnonzero(same.all(1))
+        node = np.flatnonzero(same.all(1))[:NODE]
         return self.counts[pool] if len(node) < LEAST else self._gains(node, pool)
 
     def _gains(self, node: Int, items: Int) -> Float:

@@ -34,9 +34,12 @@ class GaussianProcess(Stack):
 
     by: Literal["evidence", "valid"] = "evidence"  # what chooses; "valid": stack's way
 
+    family = "simple"
+    grows = True
     explains = True
     paper = "Rasmussen & Williams, Gaussian Processes for Machine Learning (2006)"
     presets: ClassVar[dict[str, dict[str, Any]]] = {"valid": {"by": "valid"}}
+    state_size = "12 * K"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         if self.by == "valid" or not len(valid):

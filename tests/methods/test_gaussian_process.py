@@ -48,7 +48,7 @@ def test_scores_are_scikit_learns_mean() -> None:
 
 def test_the_posterior_is_scikit_learns_covariance() -> None:
     items = BATCH.query.items
-    found = METHOD.posterior(BATCH.support, items)  # type: ignore[attr-defined]
+    found = METHOD.posterior(BATCH.support, items)
     for user in range(4):
         _, covariance = peer(user).predict(X[items[user]], return_cov=True)
         own = covariance - np.eye(len(covariance))  # theirs is of labels, with noise
