@@ -1,5 +1,7 @@
-"""An encoder's hidden states below its top blocks: every item read once, kept packed on disk."""
+"""A model's hidden states below its top blocks: every item read once, kept packed on disk."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -9,29 +11,11 @@ from torch import Tensor
 from coldbench import store
 from coldbench.cache import home
 from coldbench.encoder import Items
-from coldbench.errors import UserError
 
-BERT_LIKE = ("bert", "roberta", "xlm-roberta", "camembert")
-
-
-def bert_like(items: Items) -> Any:
-    """A fresh copy of the encoder, if it is one whose blocks we know."""
-    name = items.encoder.name
-    if name == "vectors":
-        raise UserError(
-            "this method changes the encoder itself, and encoder = 'vectors' has none; "
-            "use 'minilm' or another model of BERT's kind"
-        )
-    model: Any = items.encoder.model()
-    if model.config.model_type not in BERT_LIKE:
-        raise UserError(
-            f"encoder {name!r} is a {model.config.model_type} model; token-level methods know "
-            f"{', '.join(BERT_LIKE)}: use 'minilm' or another of these"
-        )
-    return model
+Told = list[tuple[tuple[Any, ...], dict[str, Any]]]
 
 
-def read_below(items: Items, model: Any, blocks: int, batch: int = 64) -> tuple[Tensor, Tensor]:
+def read_below(items: Items, model: Any, layers: Any, blocks: int) -> tuple[Tensor, Tensor]:
     """((T, D) packed states below the top blocks, (n_items,) tokens an item)."""
     kept = home() / "tokens" / f"{items.encoder.hash}-{items.catalogue.hash()}-{blocks}.safetensors"
     if kept.is_file():
@@ -40,15 +24,60 @@ def read_below(items: Items, model: Any, blocks: int, batch: int = 64) -> tuple[
     ids, mask = (part.to(items.device) for part in items.encoder.tokens(list(items.catalogue.text)))
     lengths = mask.sum(1)
     parts: list[Tensor] = [torch.empty(0)] * len(ids)
-    with torch.inference_mode():
-        for rows in lengths.argsort(stable=True).split(batch):  # of like length together
+    seen: list[Tensor] = []
+    with torch.inference_mode(), ExitStack() as hooks:
+        if blocks:
+            given = layers[-blocks].register_forward_pre_hook(
+                lambda _, args, told: seen.append(_states(args, told)), with_kwargs=True
+            )
+        else:
+            given = layers[-1].register_forward_hook(lambda _, __, out: seen.append(_first(out)))
+        hooks.callback(given.remove)
+        for rows in lengths.argsort(stable=True).split(64):  # of like length together
             width = int(lengths[rows].max())
-            seen = mask[rows, :width]
-            read = model(ids[rows, :width], seen.long(), output_hidden_states=True)
-            for row, states, real in zip(rows, read.hidden_states[-1 - blocks], seen, strict=True):
-                parts[row] = states[real]
+            real = mask[rows, :width]
+            model(input_ids=ids[rows, :width], attention_mask=real.long())
+            for row, states, own in zip(rows, seen.pop(), real, strict=True):
+                parts[row] = states[own]
         states = torch.cat(parts)
     tensors = {"states": states.clone(), "lengths": lengths}
     kept.parent.mkdir(parents=True, exist_ok=True)
     store.write_by(kept, lambda partial: save_file(tensors, partial))
     return states.clone(), lengths
+
+
+def told_blocks(model: Any, top: list[Any], longest: int) -> Told:
+    """What the model tells each of these blocks beside the states, for one text of so many tokens:
+    its places (rotary or relative) in the main."""
+    found: Told = []
+
+    def note(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
+        found.append((args[1:], {k: v for k, v in told.items() if k != "hidden_states"}))
+
+    with torch.no_grad(), ExitStack() as hooks:
+        for block in top:
+            hooks.callback(block.register_forward_pre_hook(note, with_kwargs=True).remove)
+        model.config.use_cache = False  # else it would tell them of keys that others read
+        ids = torch.zeros(1, longest, dtype=torch.int64, device=model.device)
+        model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    return found
+
+
+def mapped(told: Any, move: Callable[[Tensor], Tensor]) -> Any:
+    """The same with `move` of each tensor in it."""
+    if isinstance(told, Tensor):
+        return move(told)
+    if isinstance(told, dict):
+        return {name: mapped(part, move) for name, part in told.items()}
+    if isinstance(told, list | tuple):
+        return type(told)(mapped(part, move) for part in told)
+    return told
+
+
+def _states(args: tuple[Any, ...], told: dict[str, Any]) -> Tensor:
+    states: Tensor = args[0] if args else told["hidden_states"]
+    return states
+
+
+def _first(out: Any) -> Tensor:
+    return out[0] if isinstance(out, tuple) else out

@@ -22,9 +22,10 @@ from coldbench.method import Params, Rated, Space
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
+from ._backbone import Change
 from ._item_prior import item_prior
 from ._meta_learner import EpisodicMethod, log_odds
-from ._shared_encoder import Change, Packed, SharedEncoder
+from ._shared_encoder import Packed, SharedEncoder
 
 AT_ONCE = 4096  # tokens that run through the top blocks at once: some 100 MB with their gradients
 

@@ -8,47 +8,52 @@ A user's tokens stand one after another, without padding between items, for all 
 by token. Attention is within an item: there, and only there, items are padded to one length.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, pad, scaled_dot_product_attention
+from torch.nn.functional import normalize
 
 from coldbench.encoder import Items
 from coldbench.errors import UserError
 
-from ._frozen_states import bert_like, read_below
+from ._backbone import (
+    Change,
+    Known,
+    Leaf,
+    Pass,
+    attend_within_items,
+    blocks_of,
+    model_of,
+    opened,
+    passing,
+    unchanged,
+)
+from ._frozen_states import Told, mapped, read_below, told_blocks
 from ._token_slots import Slots
 
-Part = Callable[[Tensor], Tensor]
-
-
-class Change(Protocol):
-    """What a method makes of one part of the model: `part(x)` where it changes nothing.
-
-    x: (B, S, ...) the part's input. Names: "0.query", "0.key", "0.value", "0.attention" (its dense
-    layer), "0.attention_norm", "0.intermediate", "0.activation", "0.output" (of the feed-forward
-    net), "0.output_norm" and "0.block" (the whole); 0 is the lowest changed block. "0.keys" and
-    "0.values" (B, P, D) are seen by every token beside its item's own: here `part` gives P = 0.
-    """
-
-    def __call__(self, name: str, x: Tensor, part: Part) -> Tensor: ...
-
-
-def unchanged(name: str, x: Tensor, part: Part) -> Tensor:
-    return part(x)
+NEAR = 1e-3  # an entry of a unit vector may differ by so much from the whole model's
 
 
 @dataclass(frozen=True)
 class Packed:
     """The tokens of N items for each of B users, a user's items one after another; S tokens."""
 
-    states: Tensor  # (B, S, D) what enters the lowest changed block
-    projected: tuple[Part, ...]  # (B, S, D) its query, key and value before any change: known
+    known: Known  # (B, S, D) what enters the lowest changed block, and what it becomes unchanged
+    within: Tensor  # (B, S) int64, a token's place in its item
     slots: Slots
     pooling: Tensor  # (B, N, S) weights that make one vector of an item's tokens
+    longest: int  # tokens of the longest item there is
+
+    @property
+    def states(self) -> Tensor:
+        return self.known.states
+
+    def placed(self, told: Tensor) -> Tensor:
+        """What a model tells of places 0, 1, ... (1, L, ...), told of these tokens' (B, S, ...)."""
+        by_place = told.dim() < 4 and told.shape[:2] == (1, self.longest)
+        return told[0, self.within] if by_place else told
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,9 @@ class SharedEncoder:
     starts: Tensor  # (n_items,) int64, where an item's tokens begin
     lengths: Tensor  # (n_items,) int64
     top: tuple[Any, ...]  # transformers' own blocks; None first: `states` left that block already
-    heads: int
+    leaves: tuple[dict[str, Leaf], ...]  # of each, by name: its linear layers and norms
+    told: Told  # what the model tells each of them of its places
+    after: tuple[Any, ...]  # norms above the last block
     pooling: str
     plain: Tensor  # (n_items, D) float32 unit vectors, read without a change
 
@@ -69,21 +76,31 @@ class SharedEncoder:
     ) -> "SharedEncoder":
         """Read the catalogue, or take it from the cache where it is there.
 
-        above: nothing inside the lowest changed block changes, only what leaves it.
+        above: nothing inside the lowest changed block changes, only what leaves it. Raises
+        UserError where the model has not so many blocks, or where they cannot be cut apart: read in
+        two halves, some items are then not what the whole model reads.
         """
-        model = bert_like(items).to(items.device)
-        layers = list(model.encoder.layer)
+        model = model_of(items)
+        _, layers, after = blocks_of(model)
         if not 1 <= blocks <= len(layers):
             raise UserError(f"blocks must be 1 to {len(layers)} for this encoder, not {blocks}")
         states, lengths = (
-            part.to(items.device) for part in read_below(items, model, blocks - above)
+            part.to(items.device) for part in read_below(items, model, layers, blocks - above)
         )
-        top = [layer.to(dtype) for layer in layers[-blocks:]]
+        top: list[Any] = list(layers)[-blocks:]
+        told = told_blocks(model, top, int(lengths.max()))
+        attend_within_items(model)
+        leaves = tuple(opened(block.to(dtype)) for block in top)
         if above:
             top[0] = None
-        heads, pooling = model.config.num_attention_heads, items.encoder.pooling
+        told = mapped(told, lambda x: x.to(dtype) if x.is_floating_point() else x)
         starts = lengths.cumsum(0) - lengths
-        trunk = cls(states.to(dtype), starts, lengths, tuple(top), heads, pooling, items.features)
+        trunk = cls(
+            states.to(dtype), starts, lengths, tuple(top), leaves, told,
+            tuple(norm.to(dtype) for norm in after),
+            items.encoder.pooling, items.features,
+        )  # fmt: skip
+        trunk._verify(items)
         return trunk if dtype == torch.float32 else replace(trunk, plain=trunk.every())
 
     def every(self, change: Change = unchanged, batch: int = 64) -> Tensor:
@@ -125,8 +142,8 @@ class SharedEncoder:
             real.flatten(),
             length,
         )
-        projected = tuple(_known(part(states)) for part in _projections(self.top[0]))
-        return Packed(states, projected, slots, pooling)
+        known = Known(states)
+        return Packed(known, torch.where(real, within, 0), slots, pooling, int(self.lengths.max()))
 
     def read(self, packed: Packed, change: Change = unchanged) -> Tensor:
         """(B, N, D) float32 unit vectors of the items, read with the change."""
@@ -136,73 +153,24 @@ class SharedEncoder:
             def block(x: Tensor, depth: int = depth, layer: Any = layer) -> Tensor:
                 if layer is None:
                     return x
-                parts = packed.projected if depth == 0 else _projections(layer)
-                return self._block(layer, x, parts, packed.slots, _within(depth, change))
+                args, told = mapped(self.told[depth], packed.placed)
+                with passing(Pass(change, depth, packed.slots, packed.known)):
+                    out = layer(x, *args, **told)
+                return out[0] if isinstance(out, tuple) else out
 
             hidden = change(f"{depth}.block", hidden, block)
+        for norm in self.after:
+            hidden = norm(hidden)
         return normalize(packed.pooling @ hidden.float(), dim=2)
 
-    def _block(
-        self, layer: Any, x: Tensor, parts: tuple[Part, ...], slots: Slots, change: Change
-    ) -> Tensor:
-        """One block of BERT as transformers computes it without dropout, with the change inside."""
-        self_output, output = layer.attention.output, layer.output
-        mixed = self._attend(x, parts, slots, change)
-        mixed = change("attention", mixed, self_output.dense)
-        middle = change("attention_norm", mixed + x, self_output.LayerNorm)
-        wide = change("intermediate", middle, layer.intermediate.dense)
-        wide = change("activation", wide, layer.intermediate.intermediate_act_fn)
-        out = change("output", wide, output.dense)
-        return change("output_norm", out + middle, output.LayerNorm)
-
-    def _attend(self, x: Tensor, parts: tuple[Part, ...], slots: Slots, change: Change) -> Tensor:
-        """(B, S, D): each token's values, mixed by how its query meets the keys of its item."""
-        names = ("query", "key", "value")
-        q, k, v = (
-            slots.spread(change(name, x, part)) for name, part in zip(names, parts, strict=True)
-        )  # (B N, L, D)
-        seen = slots.filled.view(-1, 1, 1, slots.length)
-        seen = seen | (torch.arange(slots.length, device=x.device) == 0)  # not nothing at all
-        more = [change(name, x, _none) for name in ("keys", "values")]  # (B, P, D)
-        if more[0].shape[1]:
-            seen = pad(seen, (more[0].shape[1], 0), value=True)
-            k, v = (
-                torch.cat([extra.repeat_interleave(len(k) // len(x), 0), own], 1)
-                for extra, own in zip(more, (k, v), strict=True)
+    def _verify(self, items: Items) -> None:
+        some = torch.linspace(0, len(items) - 1, min(8, len(items)), device=items.device).long()
+        with torch.no_grad():
+            read = self.read(self.pack(some[None], torch.ones_like(some[None]).bool()))[0]
+        off = float((read - items.features[some]).abs().max())
+        if not off < (NEAR if self.states.dtype == torch.float32 else 0.1):
+            raise UserError(
+                f"encoder {items.encoder.name!r}: its top blocks alone do not make what the whole "
+                f"model makes (off by {off:.2g}), so this method cannot change it; use another "
+                "encoder (coldbench list encoders)"
             )
-        q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
-        mixed = _mix(q, k, v, seen).transpose(1, 2).flatten(2)
-        return slots.gather(mixed, len(x))
-
-
-def _mix(q: Tensor, k: Tensor, v: Tensor, seen: Tensor) -> Tensor:
-    """(B N, heads, L, D / heads): softmax(q k' / sqrt) v over what is seen."""
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and torch.is_grad_enabled():
-        # torch's own way back from bfloat16 attention takes ten times as long on a CPU
-        scores = (q * q.shape[3] ** -0.5) @ k.mT
-        return scores.masked_fill(~seen, torch.finfo(scores.dtype).min).softmax(3) @ v
-    return scaled_dot_product_attention(q, k, v, seen)
-
-
-def _known(y: Tensor) -> Part:
-    return lambda x: y
-
-
-def _none(x: Tensor) -> Tensor:
-    return x[:, :0]
-
-
-def _projections(layer: Any) -> tuple[Part, ...]:
-    if layer is None:
-        return ()
-    attend = layer.attention.self
-    return attend.query, attend.key, attend.value
-
-
-def _within(depth: int, change: Change) -> Change:
-    return lambda name, x, part: change(f"{depth}.{name}", x, part)
-
-
-def hidden_units(trunk: SharedEncoder, depth: int) -> int:
-    """Of the feed-forward net of a changed block."""
-    return int(trunk.top[depth].intermediate.dense.out_features)

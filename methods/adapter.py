@@ -16,8 +16,8 @@ from torch.nn.functional import gelu
 from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 
+from ._backbone import Change, Part
 from ._peft import TokenMethod
-from ._shared_encoder import Change, Part
 
 
 @dataclass

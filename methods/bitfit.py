@@ -15,15 +15,13 @@ from torch import Tensor
 from coldbench.method import Params
 from coldbench.parameters import Positive, Whole
 
+from ._backbone import NAMES, Change, Part, per_user
 from ._peft import TokenMethod
-from ._shared_encoder import Change, Part, hidden_units
-
-AS_WIDE = ("query", "value", "attention", "attention_norm", "output", "output_norm")
 
 
 def shifted(state: Params, name: str, x: Tensor, part: Part) -> Tensor:
     y = part(x)
-    return y + state[name].to(y)[:, None] if name in state else y
+    return y + per_user(state[name], y) if name in state else y
 
 
 @dataclass
@@ -41,9 +39,11 @@ class Bitfit(TokenMethod):
 
     def start(self, width: int, generator: torch.Generator) -> Params:
         weights: Params = {}
-        for depth in range(self.blocks):
-            weights |= {f"{depth}.{name}": torch.zeros(width) for name in AS_WIDE}
-            weights[f"{depth}.intermediate"] = torch.zeros(hidden_units(self.trunk, depth))
+        for depth, leaves in enumerate(self.trunk.leaves):
+            keys = [name for name in leaves if name.rpartition(".")[2] in NAMES["key"]]
+            told = {name: leaf.sizes[1] for name, leaf in leaves.items() if name not in keys}
+            for name in sorted(told, key=lambda name: told[name]):
+                weights[f"{depth}.{name}"] = torch.zeros(told[name])
         return weights
 
     def change(self, state: Params) -> Change:

@@ -23,8 +23,8 @@ from coldbench.method import Params, Space
 from coldbench.parameters import Count, NotNegative, Positive, Whole
 from coldbench.seeds import Seeds
 
+from ._backbone import model_of
 from ._early_stopping import EarlyStopping
-from ._frozen_states import bert_like
 from ._item_prior import Warm
 from ._training_options import TrainingOptions
 
@@ -123,7 +123,7 @@ class _Reader:
     def of(cls, items: Items, mean: float) -> "_Reader":
         """As pretrained, with a head that expects the mean label of everything."""
         device, width = items.device, items.features.shape[1]
-        model = bert_like(items).to(device).requires_grad_()
+        model = model_of(items).requires_grad_()
         ids, mask = items.encoder.tokens(list(items.catalogue.text))
         head = {
             "head": torch.zeros(width, device=device, requires_grad=True),
@@ -141,7 +141,7 @@ class _Reader:
         """(n,) of n items, with a head (D,)."""
         width = int(self.mask[rows].sum(1).max())
         ids, mask = self.ids[rows, :width], self.mask[rows, :width]
-        hidden = self.model(ids, mask.long()).last_hidden_state
+        hidden = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
         pooled = pool(hidden, mask, self.pooling)  # (n, D)
         return normalize(pooled, dim=1) @ head + self.head["bias"]
 

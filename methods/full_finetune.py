@@ -8,29 +8,17 @@ Beside the block each user adapts a head of their own.
 """
 
 from dataclasses import dataclass
-from functools import reduce
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, full_like
+from torch.func import functional_call
 from torch.nn.functional import layer_norm
 
 from coldbench.method import Params
 from coldbench.parameters import Positive, Whole
 
+from ._backbone import Change, Leaf, Part, per_user
 from ._peft import TokenMethod
-from ._shared_encoder import Change, Part
-
-LAYERS = {
-    "query": ("attention", "self", "query"),
-    "key": ("attention", "self", "key"),
-    "value": ("attention", "self", "value"),
-    "attention": ("attention", "output", "dense"),
-    "attention_norm": ("attention", "output", "LayerNorm"),
-    "intermediate": ("intermediate", "dense"),
-    "output": ("output", "dense"),
-    "output_norm": ("output", "LayerNorm"),
-}
 
 
 @dataclass
@@ -48,28 +36,37 @@ class FullFinetune(TokenMethod):
 
     def start(self, width: int, generator: torch.Generator) -> Params:
         return {
-            f"{depth}.{name}.{kind}": torch.zeros(getattr(self._layer(depth, name), kind).shape)
-            for depth in range(self.blocks)
-            for name in LAYERS
-            for kind in ("weight", "bias")
+            f"{depth}.{name}.{kind}": torch.zeros(weight.shape)
+            for depth, leaves in enumerate(self.trunk.leaves)
+            for name, leaf in leaves.items()
+            for kind, weight in leaf.inner.named_parameters()
         }
 
     def change(self, state: Params) -> Change:
         def own(name: str, x: Tensor, part: Part) -> Tensor:
             if f"{name}.weight" not in state:
                 return part(x)
-            depth, layer = name.split(".")
-            shared = self._layer(int(depth), layer)
-            weight, bias = (
-                (getattr(shared, kind) + state[f"{name}.{kind}"]).to(x)
-                for kind in ("weight", "bias")
-            )  # (B, out, in) or (B, D), and (B, out)
-            if weight.dim() == 2:
-                unit = layer_norm(x, x.shape[2:], eps=shared.eps)
+            depth, _, layer = name.partition(".")
+            leaf = self.trunk.leaves[int(depth)][layer]
+            weight, bias = (self._own(state, name, leaf, kind, x) for kind in ("weight", "bias"))
+            if leaf.linear:
+                there = weight if leaf.turned else weight.mT
+                return torch.baddbmm(bias[:, None], x, there)
+            if isinstance(leaf.inner, torch.nn.LayerNorm):
+                unit = layer_norm(x, x.shape[2:], eps=leaf.inner.eps)
                 return torch.addcmul(bias[:, None], unit, weight[:, None])
-            return torch.baddbmm(bias[:, None], x, weight.mT)
+            moved = per_user(state[f"{name}.weight"], x)  # a norm is affine in its weight
+            one, none = (
+                functional_call(leaf.inner, {"weight": full_like(leaf.inner.weight, value)}, x)
+                for value in (1.0, 0.0)
+            )
+            return part(x) + (one - none) * moved
 
         return own
 
-    def _layer(self, depth: int, name: str) -> Any:
-        return reduce(getattr, LAYERS[name], self.trunk.top[depth])
+    def _own(self, state: Params, name: str, leaf: Leaf, kind: str, x: Tensor) -> Tensor:
+        """(B, ...) a layer's weight or bias as each user has it; 0 where the model has none."""
+        shared = getattr(leaf.inner, kind, None)
+        if shared is None:
+            return x.new_zeros(1, 1)
+        return (shared + state[f"{name}.{kind}"]).to(x)

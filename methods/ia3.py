@@ -1,4 +1,4 @@
-"""IA3: a new user is three scales in each of the encoder's top blocks: l_k k, l_v v, l_ff a(W h).
+"""IA3: a new user is three scales in each of the model's top blocks: l_k k, l_v v, l_ff a(W h).
 
 Liu et al., "Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context
 Learning" (2022), arXiv:2205.05638. Keys, values and the feed-forward net's hidden units are
@@ -15,11 +15,13 @@ from torch import Tensor
 from coldbench.method import Params
 from coldbench.parameters import Positive, Whole
 
+from ._backbone import Change, Part, chosen, last_linear
 from ._peft import TokenMethod
-from ._shared_encoder import Change, Part, hidden_units
 
 
 def scaled(state: Params, name: str, x: Tensor, part: Part) -> Tensor:
+    if f"{name}.in" in state:
+        return part(x * (1 + state[f"{name}.in"]).to(x)[:, None])
     y = part(x)
     return y * (1 + state[name]).to(y)[:, None] if name in state else y
 
@@ -37,10 +39,11 @@ class Ia3(TokenMethod):
 
     def start(self, width: int, generator: torch.Generator) -> Params:
         weights = {}
-        for depth in range(self.blocks):
-            weights[f"{depth}.key"] = torch.zeros(width)
-            weights[f"{depth}.value"] = torch.zeros(width)
-            weights[f"{depth}.activation"] = torch.zeros(hidden_units(self.trunk, depth))
+        for depth, leaves in enumerate(self.trunk.leaves):
+            for name, leaf in chosen(leaves, "key", "value").items():
+                weights[f"{depth}.{name}"] = torch.zeros(leaf.sizes[1])
+            last = last_linear(leaves)
+            weights[f"{depth}.{last.name}.in"] = torch.zeros(last.sizes[0])
         return weights
 
     def change(self, state: Params) -> Change:

@@ -1,4 +1,4 @@
-"""LoRA: a new user is a low-rank change of the encoder's top attention, W + (a / r) B A on q and v.
+"""LoRA: a new user is a low-rank change of the model's top attention, W + (a / r) B A on q and v.
 
 Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models" (2021), arXiv:2106.09685. B = 0 at
 the start of every user; A's start and the head are learnt on warm users. The base is never written
@@ -14,8 +14,8 @@ from torch import Tensor
 from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 
+from ._backbone import Change, Part, chosen
 from ._peft import TokenMethod
-from ._shared_encoder import Change, Part
 
 
 @dataclass
@@ -36,11 +36,12 @@ class Lora(TokenMethod):
 
     def start(self, width: int, generator: torch.Generator) -> Params:
         weights = {}
-        for depth in range(self.blocks):
-            for part in ("query", "value"):
-                a = torch.randn(self.rank, width, generator=generator) / width**0.5
-                weights[f"{depth}.{part}.A"] = a
-                weights[f"{depth}.{part}.B"] = torch.zeros(width, self.rank)
+        for depth, leaves in enumerate(self.trunk.leaves):
+            for name, leaf in chosen(leaves, "query", "value").items():
+                into, out = leaf.sizes
+                a = torch.randn(self.rank, into, generator=generator) / into**0.5
+                weights[f"{depth}.{name}.A"] = a
+                weights[f"{depth}.{name}.B"] = torch.zeros(out, self.rank)
         return weights
 
     def change(self, state: Params) -> Change:

@@ -17,8 +17,8 @@ from torch import Tensor
 from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 
+from ._backbone import Change, Part
 from ._peft import TokenMethod
-from ._shared_encoder import Change, Part
 
 
 def beside(state: Params, name: str, x: Tensor, part: Part) -> Tensor:
@@ -49,10 +49,9 @@ class Prefix(TokenMethod):
         weights: Params = {}
 
         def keep(name: str, x: Tensor, part: Part) -> Tensor:
-            y = part(x)
-            if name.endswith((".key", ".value")):
-                weights[f"{name}s"] = y[0, places].float()
-            return y
+            if name.endswith((".keys", ".values")):
+                weights[name] = x[0, places].float()
+            return part(x)
 
         with torch.no_grad():
             self.trunk.read(packed, keep)

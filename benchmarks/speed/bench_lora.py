@@ -129,7 +129,7 @@ def _peft() -> tuple[Any, list[Any], list[Tensor]]:
         for part in ("query", "value"):
             for letter in ("A", "B"):
                 weights.append(getattr(getattr(attend, part), f"lora_{letter}")["default"].weight)
-                start.append(lora().learned[f"start.{block}.{part}.{letter}"])
+                start.append(lora().learned[f"start.{block}.attention.self.{part}.{letter}"])
     return model, weights, start
 
 

@@ -117,7 +117,7 @@ def as_lora(method: Any, model: Any, top: list[int]) -> tuple[Any, list[Any]]:
     for place, at in enumerate(top):
         for part in ("query", "value"):
             module = getattr(inner[at].attention.self, part)
-            start = f"start.{place}.{part}"
+            start = f"start.{place}.attention.self.{part}"
             module.lora_A["default"].weight.data = method.learned[f"{start}.A"].clone()
             module.lora_B["default"].weight.data = method.learned[f"{start}.B"].clone()
     return model, weights
@@ -314,10 +314,10 @@ def test_adapting_writes_nothing_into_the_encoder(method: Any, world: ToyProblem
 def test_the_state_is_the_change_alone(world: ToyProblem) -> None:
     state = trained("lora", world, rank=4).adapt(some(world).support)
     assert {name: tuple(value.shape) for name, value in state.items()} == {
-        "0.query.A": (6, 4, 32),
-        "0.query.B": (6, 32, 4),
-        "0.value.A": (6, 4, 32),
-        "0.value.B": (6, 32, 4),
+        "0.attention.self.query.A": (6, 4, 32),
+        "0.attention.self.query.B": (6, 32, 4),
+        "0.attention.self.value.A": (6, 4, 32),
+        "0.attention.self.value.B": (6, 32, 4),
     }
 
 
