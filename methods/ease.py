@@ -17,13 +17,12 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError
-from coldbench.method import Method, Params, Rated, Space, squash_to_unit
+from coldbench.method import Params, Rated, Space, squash_to_unit
 from coldbench.parameters import NotNegative, Positive
 from coldbench.seeds import Seeds
 
 from ._als import residuals, spread
-from ._grid_search import choose
-from ._item_prior import item_prior
+from ._chosen_on_valid import ChosenOnValid
 from ._later_items import later_prior, lengthened
 
 MOST_ITEMS = 20_000  # the matrix and its inverse then take 6 GB
@@ -39,7 +38,7 @@ class Voters:
 
 
 @dataclass
-class Ease(Method[Voters]):
+class Ease(ChosenOnValid[Voters]):
     strength: Positive | None = (
         None  # lambda / variance of the residuals; None: chosen on valid users
     )
@@ -68,11 +67,9 @@ class Ease(Method[Voters]):
                 f"ease keeps a matrix of items x items; {len(items):,} items are more than "
                 f"{MOST_ITEMS:,}: leave it out, or use fold-in"
             )
-        self.items = items
-        self.learned = {"prior": item_prior(warm, items)}
-        choose(self, self._candidates(warm), valid)
+        super().meta_train(warm, valid, items, seeds)
 
-    def _candidates(self, warm: Users) -> Iterator[Params]:
+    def candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
         x = residuals(warm, self.learned["prior"])
         variance = spread(x) ** 2 or 1.0
         level = np.asarray(x.sum(1)).ravel() / (warm.log.counts + self.damping)

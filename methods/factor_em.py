@@ -13,20 +13,18 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from coldbench.encoder import Items
-from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Params, Space, squash_to_unit
+from coldbench.episode import Feedback, Users
+from coldbench.method import Explanation, Params, Space, squash_to_unit
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._als import residuals
+from ._chosen_on_valid import ChosenOnValid
 from ._factor_em import path
-from ._grid_search import choose
-from ._item_prior import item_prior
 
 
 @dataclass
-class FactorEm(Method[Tensor]):
+class FactorEm(ChosenOnValid[Tensor]):
     """Its state is a user's vector, (B, 1 + factors)."""
 
     factors: Count = 12  # and one more, the user's level
@@ -41,12 +39,7 @@ class FactorEm(Method[Tensor]):
     space: ClassVar[Space] = {"factors": (4, 64), "rounds": (1, 20), "raters": (5.0, 1000.0)}
     state_size = "4 * (1 + factors)"
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        self.items = items
-        self.learned = {"prior": item_prior(warm, items)}
-        choose(self, self._candidates(warm, seeds), valid)
-
-    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
+    def candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
         r = residuals(warm, self.learned["prior"])
         models = path(r, self.factors, seeds.init, rounds=self.rounds, raters=self.raters)
         for model in models:

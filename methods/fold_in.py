@@ -13,22 +13,21 @@ import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
-from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Params, Rated, Space, squash_to_unit
+from coldbench.episode import Feedback, Users
+from coldbench.method import Explanation, Params, Rated, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
 from . import _graph
 from ._als import factorise, residuals, spread
 from ._ask import variance_told
-from ._grid_search import choose
-from ._item_prior import item_prior
+from ._chosen_on_valid import ChosenOnValid
 from ._later_items import later_factors, later_prior, lengthened
 from ._same_items import rows_of, same_items
 
 
 @dataclass
-class FoldIn(Method[Tensor]):
+class FoldIn(ChosenOnValid[Tensor]):
     """Its state is a user's vector, (B, 1 + factors)."""
 
     factors: Count = 16  # and one more, the user's level
@@ -45,12 +44,7 @@ class FoldIn(Method[Tensor]):
     space: ClassVar[Space] = {"factors": (4, 64), "ridge": (1.0, 40.0), "noise": (0.1, 2.0)}
     state_size = "4 * (1 + factors)"
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        self.items = items
-        self.learned = {"prior": item_prior(warm, items)}
-        choose(self, self._candidates(warm, seeds), valid)
-
-    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
+    def candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
         """Factors in units of the noise and of warm users' spread: s^2 = 1 and Sigma = I."""
         left = residuals(warm, self.learned["prior"])
         for ridge in (8.0, 4.0, 12.0) if self.ridge is None else (self.ridge,):

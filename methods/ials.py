@@ -18,21 +18,19 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from coldbench.encoder import Items
-from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Explanation, Method, Params, Space, squash_to_unit
+from coldbench.episode import Feedback, Users
+from coldbench.method import Explanation, Params, Space, squash_to_unit
 from coldbench.parameters import Count, NotNegative, Positive
 from coldbench.seeds import Seeds
 
+from ._chosen_on_valid import ChosenOnValid
 from ._factor_em import Array
-from ._grid_search import choose
-from ._item_prior import item_prior
 
 LIKE = 0.5  # a label above it is a like
 
 
 @dataclass
-class Ials(Method[Tensor]):
+class Ials(ChosenOnValid[Tensor]):
     """Its state is a user's vector, (B, factors)."""
 
     factors: Count = 16
@@ -52,12 +50,7 @@ class Ials(Method[Tensor]):
     }
     state_size = "4 * factors"
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        self.items = items
-        self.learned = {"prior": item_prior(warm, items)}
-        choose(self, self._candidates(warm, seeds), valid)
-
-    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
+    def candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
         labels = warm.matrix().astype(np.float64)
         labels.data[labels.data <= LIKE] = 0
         labels.eliminate_zeros()

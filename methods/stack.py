@@ -13,20 +13,20 @@ import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
-from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Params, Rated, Space, squash_to_unit
+from coldbench.episode import Feedback, Users
+from coldbench.method import Params, Rated, Space, squash_to_unit
 from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
 from ._als import factorise, residuals, spread
-from ._grid_search import choose
-from ._item_prior import Warm, item_prior
+from ._chosen_on_valid import ChosenOnValid
+from ._item_prior import Warm
 from ._kernel import Seen, gram, ridge
 from ._later_items import later_factors, later_prior, lengthened
 
 
 @dataclass
-class Stack(Method[Seen]):
+class Stack(ChosenOnValid[Seen]):
     """Its state is one weight for each item of the support."""
 
     factors: Count = 16  # and one more, the user's level
@@ -46,12 +46,7 @@ class Stack(Method[Seen]):
     }
     state_size = "12 * K"
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        self.items = items
-        self.learned = {"prior": item_prior(warm, items)}
-        choose(self, self._candidates(warm, seeds), valid)
-
-    def _candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
+    def candidates(self, warm: Users, seeds: Seeds) -> Iterator[Params]:
         """Features in units in which each weight of a new user is N(0, 1), and so is the noise."""
         left = residuals(warm, self.learned["prior"])
         text = self._text(warm)
