@@ -196,7 +196,8 @@ def test_a_worker_whose_clock_is_an_hour_off_takes_nothing_from_the_others(
     commands.append(
         subprocess.Popen(
             [faketime, "-f", HOUR_OFF, SCRIPT, "work", "r", "-j", "1"], cwd=tmp_path, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"NO_FAKE_STAT": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=os.environ | {"NO_FAKE_STAT": "1"},
         )
     )  # fmt: skip
     begun = [line for one in commands for line in ended(one).splitlines() if "started" in line]
