@@ -8,7 +8,7 @@ RUN ?= quick
 A ?= stack
 B ?= item-bias
 .DEFAULT_GOAL := help
-.PHONY: help setup benchmark test report plots compare speed anchors check fuzz-short nightly clean
+.PHONY: help setup benchmark test report plots compare speed anchors check fuzz-short test-scale nightly clean
 # $(call stage,NAME,COMMAND): runs it, and says the seconds it took
 stage = @begun=$$(date +%s); { $(2); }; code=$$?; \
   echo "$(1): $$(($$(date +%s) - begun)) s"; exit $$code
@@ -50,6 +50,9 @@ fuzz-short: $(READY)  ## each parser against hostile bytes, 30 seconds each: run
 	$(PIP) -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds 30
 
+test-scale: $(READY)  ## faults on a real SLURM (apt-get install slurm-wlm) and Ray: half an hour
+	COLDBENCH_SCALE=1 $(BIN)/python -m pytest -q tests/scale
+
 nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, mutants of the honesty layer
 	$(PIP) -c constraints.txt -e '.[fuzz]'
 	$(BIN)/python tests/fuzz/run.py --seconds 600
@@ -58,6 +61,7 @@ nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, muta
 	COLDBENCH_ARTEFACTS=all $(BIN)/python -m pytest -q tests/words/test_recommender.py tests/methods/test_later_items.py
 	COLDBENCH_ELSEWHERE=1 $(BIN)/python -m pytest -q tests/house/test_elsewhere.py
 	COLDBENCH_API_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 3600 tests/serving/test_fuzz.py
+	COLDBENCH_SCALE=1 $(BIN)/python -m pytest -q tests/scale
 	$(BIN)/python tests/mutation/run.py --sample 40
 
 clean:      ## remove the environment, the runs and what tools leave behind

@@ -117,22 +117,24 @@ class Run:
 
     def cells_by(self, name: str, on_event: OnEvent) -> list[Cell]:
         """The same by an executor, "slurm" or "ray:ADDRESS"; what cannot be run is done here."""
-        with Claims(self.folder, 0) as claims, Stop() as stop:
-            lost, waiting = self.prepare(claims), self._in_order(self.missing())
-            done = [cell for cell in self.read() if cell.status == "done"]
-            here = [spec for spec in waiting if spec.fingerprint in lost]
-            hands = Hands(claims, stop, self.context, self._warden)
-            work(self.folder, here, replace(self.options, jobs=1), hands, on_event, lost)
+        with Claims(self.folder, 0) as claims:
+            with Stop() as stop:
+                lost, waiting = self.prepare(claims), self._in_order(self.missing())
+                done = [cell for cell in self.read() if cell.status == "done"]
+                here = [spec for spec in waiting if spec.fingerprint in lost]
+                hands = Hands(claims, stop, self.context, self._warden)
+                work(self.folder, here, replace(self.options, jobs=1), hands, on_event, lost)
+            tables, limit = self.grid.resources, self.options.timeout
+            tasks = [
+                Task(spec, Resources.of(spec, tables, done, limit))
+                for spec in waiting
+                if spec.fingerprint not in lost
+            ]
+            self._clear_places(tasks)
             executor = find(name, self.folder)
             try:
-                tables, limit = self.grid.resources, self.options.timeout
-                tasks = [
-                    Task(spec, Resources.of(spec, tables, done, limit))
-                    for spec in waiting
-                    if spec.fingerprint not in lost
-                ]
-                self._clear_places(tasks)
-                dispatch(tasks, executor, claims, stop, on_event, self._give_up(claims))
+                with Stop() as stop:  # another: the first hears nothing once its work has ended
+                    dispatch(tasks, executor, claims, stop, on_event, self._give_up(claims))
             finally:
                 executor.close()
         return self.read()
