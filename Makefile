@@ -6,9 +6,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := $(VENV)/.ready
 RUN ?= quick
 A ?= stack
+DEVICE ?= cuda
 B ?= item-bias
 .DEFAULT_GOAL := help
-.PHONY: help setup benchmark test report plots compare speed anchors check fuzz-short test-scale nightly clean
+.PHONY: help setup benchmark test report plots compare speed speed-check cuda anchors check fuzz-short test-scale nightly clean
 # $(call stage,NAME,COMMAND): runs it, and says the seconds it took
 stage = @begun=$$(date +%s); { $(2); }; code=$$?; \
   echo "$(1): $$(($$(date +%s) - begun)) s"; exit $$code
@@ -36,9 +37,21 @@ plots: $(READY)  ## the figures alone (RUN=quick)
 compare: $(READY)  ## two methods, paired by user (RUN=quick A=stack B=item-bias)
 	$(BIN)/coldbench compare $(RUN) $(A) $(B)
 
-speed: $(READY)  ## ratios against named peers in one run: runs/speed.json
-	$(PIP) --no-deps -r requirements-peers.txt || echo "LensKit could not be installed: its rows are left out"
-	$(BIN)/python -m pytest -q benchmarks/speed -o python_files='bench_*.py'
+PEERS = $(PIP) --no-deps -r requirements-peers.txt || echo "LensKit could not be installed: its rows are left out"
+SPEED = $(BIN)/python -m pytest -q benchmarks/speed -o python_files='bench_*.py'
+
+speed: $(READY)  ## ratios against named peers in one run: runs/speed.json, and the table of docs/speed.md
+	$(PEERS)
+	$(SPEED)
+	$(BIN)/python -P -m coldbench.benchmarks.speed.table
+
+speed-check: $(READY)  ## the same; fails where a ratio fell by a quarter against that table
+	$(PEERS)
+	$(SPEED)
+	$(BIN)/python -P -m coldbench.benchmarks.speed.table --check
+
+cuda:       ## what a GPU computes and how fast, without a network: runs/cuda.json (DEVICE=cpu: a rehearsal)
+	$(or $(wildcard $(BIN)/python),$(PYTHON)) -m coldbench.benchmarks.speed.cuda --device $(DEVICE)
 
 anchors: $(READY)  ## published numbers beside chance and ours: runs/anchors
 	$(BIN)/coldbench anchors

@@ -26,9 +26,9 @@ class Known:
     """Answers by question, of this very code. Files and plug-ins of somebody else's may change
     anything: beside them nothing is kept."""
 
-    def __init__(self, path: Path | None) -> None:
-        """path: where the answers are; None keeps nothing."""
-        self._path = path
+    def __init__(self, path: Path | None, encoder: list[Any] | None = None) -> None:
+        """path: where the answers are; None keeps nothing. encoder: of `of_encoder`."""
+        self._path, self.encoder = path, encoder
         self._answers: dict[str, Any] = {}
         if path is not None:
             with suppress(OSError, ValueError):
@@ -36,13 +36,11 @@ class Known:
         self._before = len(self._answers)
 
     @classmethod
-    def here(cls) -> Self:
-        """Of this code, in the user's cache."""
-        return cls(home() / "plans" / f"{_house()}.json" if registry.only_ours() else None)
-
-    @property
-    def keeps(self) -> bool:
-        return self._path is not None
+    def here(cls, encoder: dict[str, Any]) -> Self:
+        """Of this code and the encoder that a grid states, in the user's cache."""
+        if not registry.only_ours():
+            return cls(None)
+        return cls(home() / "plans" / f"{_house()}.json", of_encoder(encoder))
 
     def answer(self, question: list[Any] | None, find: Callable[[], Any]) -> Any:
         """What `find` returns, or has returned. question: JSON; None is found out again. What

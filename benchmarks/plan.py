@@ -16,7 +16,7 @@ from .dataset_names import Source
 from .devices import device_type
 from .grid import Grid
 from .import_closure import closure
-from .known import Known, of_encoder
+from .known import Known
 from .preparation import Died, dataset_facts, directly, encoder_facts, method_params
 
 Ask = Callable[..., Any]  # a question of preparation.py and its arguments: answered, or an error
@@ -55,8 +55,7 @@ def plan(
     of several that cannot be loaded loses its own cells; a method that breaks is left to its cell.
     """
     known = known or Known(None)
-    question = of_encoder(grid.encoder) if known.keeps else None
-    reader = known.answer(question, lambda: data(encoder_facts, grid.encoder))
+    reader = known.answer(known.encoder, lambda: data(encoder_facts, grid.encoder))
     common: dict[str, Any] = {
         "encoder": reader["encoder"],
         "encoder_hash": reader["hash"],

@@ -56,12 +56,13 @@ class Run:
         self.context = processes.context(server=not only_plan)
 
     def __enter__(self) -> Self:
+        known = Known.here(self.grid.encoder)  # read while the server imports torch
         with ExitStack() as stack:
             self._warden = stack.enter_context(processes.supervision(self.context))
             self._data = stack.enter_context(self._preparer())
             self._reader = stack.enter_context(self._preparer())
             with self._preparer() as methods:
-                self.plan = self._planned(methods)
+                self.plan = self._planned(methods, known)
             self._stack = stack.pop_all()
         return self
 
@@ -71,7 +72,7 @@ class Run:
     def _preparer(self) -> Preparer:
         return Preparer(self.context, self.options.timeout, self._warden)
 
-    def _planned(self, methods: Preparer) -> Plan:
+    def _planned(self, methods: Preparer, known: Known) -> Plan:
         def construct(question: Any, row: str, *rest: Any) -> Any:
             try:
                 return methods.ask(question, row, *rest)
@@ -79,7 +80,7 @@ class Run:
                 if not registry.is_ours("methods", row.partition(":")[0]):
                     methods.end()  # what it has done to its process is nobody else's
 
-        grid, options, known = self.grid, self.options, Known.here()
+        grid, options = self.grid, self.options
         made = plan(grid, options.device, options.include, self._data.ask, construct, known)
         known.save()
         return made

@@ -60,15 +60,15 @@ def test_an_answer_is_found_out_once_and_by_whoever_comes_later() -> None:
         found.append(1)
         return len(found)
 
-    first = known.Known.here()
+    first = known.Known.here({})
     assert [first.answer(["q", 1], find), first.answer(["q", 1], find)] == [1, 1]
     first.save()
-    later = known.Known.here()
+    later = known.Known.here({})
     assert [later.answer(["q", 1], find), later.answer(["q", 2], find)] == [1, 2]
 
 
 def test_what_raises_is_asked_again() -> None:
-    kept = known.Known.here()
+    kept = known.Known.here({})
 
     def fails() -> int:
         raise UserError("no")
@@ -86,9 +86,14 @@ def test_a_torn_file_of_answers_is_forgotten(tmp_path: Path) -> None:
 
 def test_beside_somebody_elses_file_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("", encoding="utf-8")
-    assert known.Known.here().keeps
+
+    def answers() -> list[int]:
+        kept = known.Known.here({})
+        return [kept.answer(["q"], lambda n=n: n) for n in (1, 2)]
+
+    assert answers() == [1, 1]
     registry.include(tmp_path / "mine.py")
-    assert not known.Known.here().keeps
+    assert answers() == [1, 2]
 
 
 def test_an_encoder_is_another_with_each_byte_of_its_folder(tmp_path: Path) -> None:
