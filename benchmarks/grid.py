@@ -18,6 +18,7 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
@@ -55,8 +56,7 @@ class Grid:
     def read(cls, path: Path) -> dict[str, Any]:
         """What a file states. Raises UserError where it is absent or no TOML."""
         if not path.is_file():
-            ready = ", ".join(sorted(path.stem for path in READY.glob("*.toml")))
-            raise UserError(f"no grid file {path}; ready ones: {ready}")
+            raise UserError(f"no grid file {path}{_meant(str(path))}")
         if path.stat().st_size > LARGEST:
             raise UserError(f"{path}: has more than {LARGEST:,} bytes; a grid is a page of TOML")
         try:
@@ -147,6 +147,18 @@ class Grid:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _meant(name: str) -> str:
+    """What was meant by the name of a grid that is none."""
+    if name in registry.names("datasets"):
+        return f": it is a dataset, coldbench run -d {name} -m item-bias,ridge"
+    if name in registry.names("methods"):
+        return f": it is a method, coldbench run -d ml-100k -m {name},item-bias"
+    ready = sorted(path.stem for path in READY.glob("*.toml"))
+    near = get_close_matches(name, ready, 1, 0.6)
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    return f"{hint}; ready ones: {', '.join(ready)}"
 
 
 def _datasets(grid: Grid) -> None:

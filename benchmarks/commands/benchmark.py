@@ -19,7 +19,7 @@ from coldbench.results.setting import headline
 from .. import run_names
 from ..grid import Grid
 from .benchmarked import Benchmark
-from .grid_options import include_files
+from .grid_options import include_files, names
 from .run import How, Say, run_grid, run_options
 
 SHOWN = ("ndcg@5", "auc", "log-loss")  # in a table, where no metrics were asked for
@@ -63,11 +63,12 @@ def benchmark(
         raise UserError(f"the first metric must be one per user: put {main} in front")
     named, files = _named(_several(methods))
     settings = dict(grid)
-    settings["seeds"] = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    settings["seeds"] = list(range(seeds)) if isinstance(seeds, int) else _whole("seeds", seeds)
     if shots is not None:
         asked = settings.get("protocol", "user-cold")
         table = {"preset": asked} if isinstance(asked, str) else dict(asked)
-        settings["protocol"] = table | {"shots": [shots] if isinstance(shots, int) else list(shots)}
+        several = [shots] if isinstance(shots, int) else _whole("shots", shots)
+        settings["protocol"] = table | {"shots": several}
     where = [str(one) for one in _several(datasets)]
     what = Grid.of(settings | {"datasets": where, "methods": named})
     made = run_names.made([*(source.display_name for source in what.sources()), *named])
@@ -83,7 +84,16 @@ def benchmark(
 
 
 def _several(given: Any) -> list[Any]:
+    """Each of a list; of a text each name between commas, as on the command line."""
+    if isinstance(given, str):
+        return names([given])
     return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _whole(what: str, given: Any) -> list[int]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise UserError(f"{what} must be a whole number or a list of them, not {given!r}")
+    return list(given)
 
 
 def _named(methods: Sequence[Any]) -> tuple[list[str], list[Path]]:

@@ -39,10 +39,48 @@ def _end(message: str) -> None:
     sys.exit(WRONG_USE)
 
 
+WrongUsage: Any = typer.BadParameter.__base__  # click's, wherever typer keeps click
+HABITS = {  # what users of other harnesses type -> an option, or what else there is
+    "--dataset": "--datasets", "--tasks": "--datasets", "--task": "--datasets",
+    "--method": "--methods", "--model": "--methods", "--models": "--methods",
+    "--seed": "--seeds", "--k": "--shots", "-k": "--shots", "--num-fewshot": "--shots",
+    "--num_fewshot": "--shots", "--fewshot": "--shots", "--workers": "--jobs", "-n": "--jobs",
+    "--output-path": "--output", "--output_path": "--output", "--output-dir": "--output",
+    "--out": "--output", "--log-level": "--verbose", "--params": "--set", "--protocol": "--set",
+    "--encoder": "--set", "--config": "a grid file without an option: coldbench run my.toml",
+    "--metrics": "coldbench report RUN --metrics", "--metric": "coldbench report RUN --metrics",
+    "--force": "another --name, or remove the run's folder", "--overwrite": "another --name",
+}  # fmt: skip
+
+
+def _meant(error: Any, command: Any) -> str:
+    """A wrong use in one line that says what would be right."""
+    verb, more = command.name, f"(coldbench {command.name} --help)"
+    option, missing = getattr(error, "option_name", ""), getattr(error, "param", None)
+    if option and not error.message.startswith("Option"):
+        there = {name for param in command.params for name in param.opts}
+        habit = HABITS.get(option, "")
+        near = [habit] if habit in there or " " in habit else (error.possibilities or [])[:1]
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"{verb} has no option {option}{hint} {more}"
+    if missing is not None and type(error).__name__ == "MissingParameter":
+        what = (missing.metavar or missing.name).removesuffix("...").upper()
+        name = missing.opts[0] if missing.param_type_name == "option" else what
+        told = getattr(missing, "help", None)
+        return f"{verb} needs {name}{f': {told}' if told else ''} {more}"
+    return f"{error.format_message().rstrip('.')} {more}"
+
+
 class Command(TyperCommand):
     """An option given twice is an error where the last would win in silence; Ctrl-C is one line."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return self._parsed(ctx, args)
+        except WrongUsage as error:
+            raise UserError(_meant(error, self)) from None
+
+    def _parsed(self, ctx: Any, args: list[str]) -> list[str]:
         _, _, order = self.make_parser(ctx).parse_args(list(args))
         for option in dict.fromkeys(order):
             once = option.param_type_name == "option" and not getattr(option, "multiple", False)

@@ -42,7 +42,7 @@ GridFile = Annotated[
 Datasets = Annotated[
     list[str] | None,
     Option(
-        "-d",
+        *("-d", "--datasets"),
         help="Datasets, without a grid: names or files; comma-separated or repeated.",
         autocompletion=DATASETS,
     ),
@@ -56,7 +56,7 @@ Figure = Annotated[Path | None, Option("--figure", help="Draw it, too: FILE.png,
 Methods = Annotated[
     list[str] | None,
     Option(
-        "-m",
+        *("-m", "--methods"),
         help="Methods, without a grid; comma-separated or repeated.",
         autocompletion=METHODS,
     ),
@@ -72,7 +72,7 @@ Limit = Annotated[
     int | None, Option(help="Evaluate only so many users; the report is stamped LIMITED.")
 ]
 Device = Annotated[str, Option(help="auto, cpu, cuda or cuda:1.")]
-Jobs = Annotated[int, Option("-j", help="Cells run in parallel; 0: one per core.")]
+Jobs = Annotated[int, Option("-j", "--jobs", help="Cells run in parallel; 0: one per core.")]
 Timeout = Annotated[
     float | None, Option(help="Seconds that a cell may take; by default the grid's, or 900.")
 ]
@@ -107,7 +107,7 @@ Checked = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...", autoco
 NewMethod = Annotated[str, Argument(metavar="NAME", help="Its name; the file is NAME.py, here.")]
 All = Annotated[bool, Option("--all", help="All methods.")]
 Anchors = Annotated[list[str] | None, Argument(metavar="NAME-or-FILE...")]
-Workers = Annotated[int, Option("-j", help="Splits run in parallel; 0: one per core.")]
+Workers = Annotated[int, Option("-j", "--jobs", help="Splits run in parallel; 0: one per core.")]
 Output = Annotated[
     Path | None,
     Option("--output", "-o", help="Write the table to this file, too, as Markdown."),
@@ -143,7 +143,9 @@ Searched = Annotated[
         autocompletion=METHODS,
     ),
 ]
-Tried = Annotated[str, Option("-d", help="The dataset: a name or a file.", autocompletion=DATASETS)]
+Tried = Annotated[
+    str, Option("-d", "--datasets", help="The dataset: a name or a file.", autocompletion=DATASETS)
+]
 Trials = Annotated[
     int | None, Option(help="Trials of each method; 50 where --seconds is not given.")
 ]
