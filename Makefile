@@ -57,6 +57,7 @@ nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, muta
 	  -o faulthandler_timeout=14400 tests/attacks
 	COLDBENCH_ARTEFACTS=all $(BIN)/python -m pytest -q tests/words/test_recommender.py tests/methods/test_later_items.py
 	COLDBENCH_API_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 3600 tests/serving/test_fuzz.py
+	COLDBENCH_WHEEL=1 $(BIN)/python -m pytest -q tests/serving/test_from_wheel.py
 	$(BIN)/python tests/mutation/run.py --sample 40
 
 clean:      ## remove the environment, the runs and what tools leave behind

@@ -1,7 +1,7 @@
 """The whole service from a wheel in an empty environment, outside the checkout, as a user has it.
 
-`make nightly` sets COLDBENCH_WHEEL=1: the wheel is installed beside the packages that are here, which
-needs no network. COLDBENCH_WHEEL=index installs coldbench[serve] from the package index instead.
+`make nightly` sets COLDBENCH_WHEEL=1: the wheel is installed beside the packages that are here,
+which needs no network. COLDBENCH_WHEEL=index installs coldbench[serve] from the package index instead.
 """
 
 import os
