@@ -75,6 +75,7 @@ nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, muta
 	COLDBENCH_ELSEWHERE=1 $(BIN)/python -m pytest -q tests/house/test_elsewhere.py
 	COLDBENCH_API_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 3600 tests/serving/test_fuzz.py
 	COLDBENCH_SCALE=1 $(BIN)/python -m pytest -q tests/scale
+	COLDBENCH_WHEEL=1 $(BIN)/python -m pytest -q tests/serving/test_from_wheel.py
 	$(BIN)/python tests/mutation/run.py --sample 40
 
 clean:      ## remove the environment, the runs and what tools leave behind

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from coldbench.episode import Feedback
 
-PAIRS = 2**17  # of a user and an item, scored and ranked at once: larger blocks leave the cache
+PAIRS = 2**16  # of a user and an item, scored and ranked at once: larger blocks leave the cache
 LOW = 2**32 - 1  # the low half of a key
 
 
