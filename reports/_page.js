@@ -53,3 +53,12 @@ word.addEventListener("input", () => {
   });
 });
 nav.append(word);
+
+// a link into a fold opens it
+function unfold() {
+  const there = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let one = there; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
+  if (there) there.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+if (location.hash) unfold();
