@@ -19,6 +19,7 @@ from ._overview import glance, overview
 from ._parts import parts
 from ._provenance import origin
 from ._setting import SettingResults, settings
+from ._site import write_site
 from ._summary import summary
 from ._svg import Drawing, inline
 from ._tables import tables
@@ -36,6 +37,10 @@ class Html(Report):
         path = folder / "index.html"
         path.write_text(xml(page(results)), encoding="utf-8")
         return [path, *written]
+
+    def site(self, results: Results, folder: Path, docs: Path | None) -> list[Path]:
+        """A static site of them, into `folder`; docs: a folder of Markdown that is rendered too."""
+        return write_site(results, folder, docs)
 
 
 def page(results: Results) -> str:
