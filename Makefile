@@ -8,7 +8,7 @@ RUN ?= quick
 A ?= stack
 B ?= item-bias
 .DEFAULT_GOAL := help
-.PHONY: help setup benchmark test report plots compare speed anchors check fuzz-short nightly clean
+.PHONY: help setup benchmark test report plots compare speed anchors check fuzz-short nightly site clean
 # $(call stage,NAME,COMMAND): runs it, and says the seconds it took
 stage = @begun=$$(date +%s); { $(2); }; code=$$?; \
   echo "$(1): $$(($$(date +%s) - begun)) s"; exit $$code
@@ -43,6 +43,9 @@ speed: $(READY)  ## ratios against named peers in one run: runs/speed.json
 anchors: $(READY)  ## published numbers beside chance and ours: runs/anchors
 	$(BIN)/coldbench anchors
 
+site: $(READY)  ## the site of the archives in published/: site/index.html
+	$(BIN)/coldbench site published/*.coldbench.zip -o site --docs docs
+
 check: $(READY)  ## the conformance table of every method
 	$(BIN)/coldbench check --all
 
@@ -60,7 +63,7 @@ nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, muta
 	$(BIN)/python tests/mutation/run.py --sample 40
 
 clean:      ## remove the environment, the runs and what tools leave behind
-	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
+	rm -rf $(VENV) runs site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
 
 # learn2learn is compiled: where it cannot be, its rows read unavailable and the rest is installed
 NODEPS = $(PIP) --no-deps -r requirements-nodeps.txt >$(VENV)/nodeps.log 2>&1 || { \

@@ -11,28 +11,29 @@ from ._setting import SettingResults, level
 from ._values import Row, Table, Value, difference, metric_name, point, with_best
 
 
-def leaderboard(results: object, every: list[SettingResults]) -> Table:
+def leaderboard(every: list[SettingResults]) -> Table:
     """Methods by settings, at the largest K of each: level, mark against item-bias; mean rank."""
     metric = every[0].results.headline if every else "ndcg@5"
     rises = parse_metric(metric)[0].higher_is_better
     places = [setting.ranks(setting.max_shots) for setting in every]
     methods = dict.fromkeys(name for place in places for name in place)
+    families: dict[str, str] = {}
+    for setting in every:
+        families |= {name: family for family, names in setting.methods for name in names}
     rows = {}
     for method in methods:
         ranks = [place[method] for place in places if method in place]
         whole = len(ranks) == len(every)
         mean = sum(ranks) / len(ranks)
         rows[method] = (
+            Value(families.get(method, "")),
             Value(f"{mean:.1f}" if whole else f"{mean:.1f} of {len(ranks)} sets",
                   mean if whole else None),
             *(_level(setting, method, metric) for setting in every),
             _cost(every, method),
         )  # fmt: skip
-    rows = with_best(rows, [False, *([rises] * len(every)), None], ("chance",))
-    order = sorted(rows, key=lambda name: (rows[name][0].number is None, rows[name][0].number or 0))
-    families: dict[str, str] = {}
-    for setting in every:
-        families |= {name: family for family, names in setting.methods for name in names}
+    rows = with_best(rows, [None, False, *([rises] * len(every)), None], ("chance",))
+    order = sorted(rows, key=lambda name: (rows[name][1].number is None, rows[name][1].number or 0))
     return Table(
         "leaderboard",
         f"{metric_name(metric)} of new users, at the largest K of each set",
@@ -41,11 +42,8 @@ def leaderboard(results: object, every: list[SettingResults]) -> Table:
         "correction within the set, paired by user. Bold: the best of a column. Mean rank is over "
         "the sets; a method that lacks a set has none to sort by. ms a user: adapting and scoring, "
         "median set.",
-        ("mean rank", *(f"{s.dataset} K={s.max_shots}" for s in every), "ms a user"),
-        tuple(
-            (family, tuple(Row(name, rows[name]) for name in order if families.get(name) == family))
-            for family in dict.fromkeys(families.get(name, "") for name in order)
-        ),
+        ("family", "mean rank", *(f"{s.dataset} K={s.max_shots}" for s in every), "ms a user"),
+        (("", tuple(Row(name, rows[name]) for name in order)),),
     )
 
 
@@ -75,7 +73,7 @@ def _cost(every: list[SettingResults], method: str) -> Value:
     return Value(f"{middle:.2g}", middle)
 
 
-def best_rows(every: list[SettingResults]) -> int:
+def finished(every: list[SettingResults]) -> int:
     """How many cells of all settings are done."""
     return sum(cell.status == "done" for setting in every for cell in setting.cells())
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from markdown_it import MarkdownIt
-
 
 def pages_of(docs: Path) -> Iterator[tuple[str, str, str]]:
     """(name, title, HTML) of each page of a folder. Links out of the folder are words alone."""
+    from markdown_it import MarkdownIt  # rich brings it
+
     render = MarkdownIt("commonmark", {"html": False}).enable("table").render
     names = {path.stem for path in docs.glob("*.md")}
     for path in sorted(docs.glob("*.md")):

@@ -35,7 +35,9 @@ def overview(results: Results) -> Table | None:
 def glance(results: Results) -> str:
     """The first line of a run of several settings: in how many is a gain real."""
     metric = results.headline
-    shown, beaten, helped = 0, [], []
+    shown = 0
+    beaten: list[str] = []
+    helped: list[str] = []
     for setting in settings(results):
         if setting.ranked.is_empty():
             continue

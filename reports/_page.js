@@ -28,6 +28,7 @@ document.querySelectorAll("table").forEach((table) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = head.textContent;
+    if (!head.textContent.trim()) button.setAttribute("aria-label", `column ${column + 1}`);
     head.replaceChildren(button);
     button.addEventListener("click", () => {
       const numbers = rowsOf(table).some((row) => row.cells[column]?.dataset.sort !== undefined);

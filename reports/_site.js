@@ -20,10 +20,8 @@ if (levels) {
   const said = document.createElement("output");
   label.append("K ", slider, said);
   place.append(label);
-  const bodies = [...board.tBodies].map((body) => [body, [...body.querySelectorAll("tr[data-method]")]]);
-  const title = (body) => body.querySelector("tr.family th")?.textContent ?? "";
-  const family = pick("family", ["all", ...bodies.map(([body]) => title(body)).filter(Boolean)], "all");
-  const kin = new Map(bodies.flatMap(([body, own]) => own.map((row) => [row, title(body)])));
+  const kin = new Map([...board.querySelectorAll("tr[data-method]")].map((row) => [row, row.cells[1].textContent.trim()]));
+  const family = pick("family", ["all", ...new Set(kin.values())], "all");
   const first = new Map([...kin.keys()].map((row) => [row, [...row.cells].map((cell) => [cell.innerHTML, cell.dataset.sort, cell.className])]));
   const draw = () => {
     const k = slider.value < all.length ? all[slider.value] : null;
@@ -38,11 +36,11 @@ if (levels) {
       row.hidden = family.value !== "all" && kin.get(row) !== family.value;
       cells.forEach(([html, number, names], at) => {
         const cell = row.cells[at];
-        const set = at - 2;
+        const set = at - 3;
         cell.innerHTML = html;
         cell.className = names;
         if (number === undefined) delete cell.dataset.sort; else cell.dataset.sort = number;
-        if (given || at === 0 || at === cells.length - 1) return;
+        if (given || at < 2 || at === cells.length - 1) return;
         const value = set < 0 ? undefined : found.get(`${set} ${row.dataset.method}`);
         cell.textContent = value === undefined ? "" : value.toFixed(3).replace(/^0/, "");
         cell.className = "";

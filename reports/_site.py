@@ -18,7 +18,7 @@ from coldbench.results.results import Results
 
 from ._escape import slug, xml
 from ._figures import OF_RUN, OF_SETTING
-from ._leaderboard import best_rows, claims, leaderboard, levels_by_metric, of_method
+from ._leaderboard import claims, finished, leaderboard, levels_by_metric, of_method
 from ._markdown_pages import pages_of
 from ._overview import overview
 from ._setting import SettingResults, settings
@@ -70,10 +70,11 @@ def _pages(results: Results, docs: Path | None) -> Iterator[Page]:
     common = {"results": results}
     critical = OF_RUN["critical"].draw(results) if len(every) > 1 else None
     board = {
-        "table": leaderboard(results, every), "best": best_rows(every),
+        "table": leaderboard(every), "done": finished(every),
         "overview": overview(results), "claims": claims(every),
         "critical": _shown(critical) if critical else None,
         "levels": levels_by_metric(every), "metric": results.headline,
+        "links": {method: f"methods/{slug(method)}.html" for method in methods},
     }  # fmt: skip
     yield Page("index.html", "_site_index.html", "Leaderboard", common | board)
     for method in methods:
@@ -87,6 +88,7 @@ def _pages(results: Results, docs: Path | None) -> Iterator[Page]:
         words = {
             "setting": setting, "summary": summary(setting), "facts": _facts(setting),
             "tables": {table.name: table for table in tables(setting)},
+            "open": (f"quality-k{setting.max_shots}", "audit"),
             "figures": [
                 _shown(drawing)
                 for name in DRAWN

@@ -66,7 +66,7 @@ def page(results: Results) -> str:
                 "methods": list(_methods(setting)),
             }
         )  # fmt: skip
-    notes = [section["setting"].note for section in sections]
+    notes = [setting.note for setting in settings(results)]
     templates.filters["said"] = lambda caption: _without(caption, notes)
     return templates.get_template("_page.html").render(
         results=results,
