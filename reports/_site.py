@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from coldbench import registry
+from coldbench.errors import UserError
 from coldbench.results.results import Results
 
 from ._escape import slug, xml
@@ -105,7 +106,7 @@ def _about(method: str) -> dict[str, str]:
     """What the code says of a method; {} of one that is not known here."""
     try:
         entry = registry.entry("methods", method)
-    except Exception as error:  # an archive may hold another's method
+    except UserError as error:  # an archive may hold another's method
         return {"summary": f"not known here ({type(error).__name__})", "source": ""}
     return {"summary": entry.summary, "source": f"methods/{method.replace('-', '_')}.py"}
 
@@ -113,7 +114,7 @@ def _about(method: str) -> dict[str, str]:
 def _facts(setting: SettingResults) -> list[tuple[str, str]]:
     """Who, how many, licence, chance, and the smallest difference that could be seen."""
     facts = [cell.facts for cell in setting.cells() if cell.status == "done"]
-    split = next((fact["split"] for fact in facts if fact.get("split")), {})
+    split: dict[str, int] = next((fact["split"] for fact in facts if fact.get("split")), {})
     chance = setting.of(
         setting.results.table, method="chance", metric=setting.results.headline,
         shots=setting.max_shots,

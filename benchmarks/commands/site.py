@@ -41,8 +41,9 @@ def archived(archive: Archive, path: Path) -> Results:
     cells = []
     for spec in archive.specs:
         kept = archive.records[spec.fingerprint]
-        words = (kept[key] for key in ("status", "stage", "reason", "facts"))
-        cells.append(Cell(spec, *words, path / "cells" / spec.fingerprint))
+        status, stage, reason, facts = (kept[k] for k in ("status", "stage", "reason", "facts"))
+        folder = path / "cells" / spec.fingerprint
+        cells.append(Cell(spec, status, stage, reason, facts, folder))
     frames = {}
     for name, schema in SCHEMAS.items():
         if f"frames/{name}.parquet" not in archive.files:
