@@ -9,7 +9,7 @@ A ?= stack
 DEVICE ?= cuda
 B ?= item-bias
 .DEFAULT_GOAL := help
-.PHONY: help setup benchmark test report plots compare speed speed-check cuda anchors check fuzz-short test-scale nightly clean
+.PHONY: help setup benchmark test report plots compare speed speed-check cuda anchors check fuzz-short test-scale nightly site clean
 # $(call stage,NAME,COMMAND): runs it, and says the seconds it took
 stage = @begun=$$(date +%s); { $(2); }; code=$$?; \
   echo "$(1): $$(($$(date +%s) - begun)) s"; exit $$code
@@ -56,6 +56,9 @@ cuda:       ## what a GPU computes and how fast, without a network: runs/cuda.js
 anchors: $(READY)  ## published numbers beside chance and ours: runs/anchors
 	$(BIN)/coldbench anchors
 
+site: $(READY)  ## the site of the archives in published/: site/index.html
+	$(BIN)/coldbench site published/*.coldbench.zip -o site --docs docs
+
 check: $(READY)  ## the conformance table of every method
 	$(BIN)/coldbench check --all
 
@@ -79,7 +82,7 @@ nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, muta
 	$(BIN)/python tests/mutation/run.py --sample 40
 
 clean:      ## remove the environment, the runs and what tools leave behind
-	rm -rf $(VENV) runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
+	rm -rf $(VENV) runs site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
 
 # learn2learn is compiled: where it cannot be, its rows read unavailable and the rest is installed
 NODEPS = $(PIP) --no-deps -r requirements-nodeps.txt >$(VENV)/nodeps.log 2>&1 || { \

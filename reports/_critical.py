@@ -54,7 +54,7 @@ def critical(results: Results) -> Drawing | None:
         + settings(results)[0].stamp,
         "The further left, the better a method stands among the others; 1 is always first. A bar "
         "joins methods no two of which differ by Wilcoxon's signed ranks over the blocks after "
-        "Holm's correction at 5 %.",
+        "Holm's correction at 5 %; where no two methods differ, words say so.",
     )
     table = found.ranks.with_columns(
         bars=pl.Series(
@@ -110,17 +110,25 @@ def _diagram(axes: Axes, found: Critical) -> None:
         axes.plot([rank, rank, edge], [0, y, y], "-", color=GREY, lw=0.8, zorder=1)
         text = f"{short(name, 26)}  {rank:.2f}" if first else f"{rank:.2f}  {short(name, 26)}"
         axes.text(edge, y, f" {text} ", ha="right" if first else "left", va="center", size=8.5)
+    if level and len(found.alike[0]) == n:  # one bar over all would look like a finding
+        axes.text((1 + n) / 2, 2.3, "no two methods can be told apart", ha="center", va="center",
+                  size=8.5, color=COLOURS[1])  # fmt: skip
     for clique, row in zip(found.alike, level, strict=True):
+        if len(clique) == n:
+            continue
         ends = [ranks[names.index(clique[0])] - 0.06, ranks[names.index(clique[-1])] + 0.06]
         axes.plot(ends, [-0.6 - 0.55 * row] * 2, "-", color=INK, lw=2.6, zorder=3)
     axes.plot([1, n], [0, 0], "-", color=INK, lw=1)
+    step = next(step for step in (1, 2, 5, 10, n) if n / step <= 14)  # labels that stand apart
     for tick in range(1, n + 1):
-        axes.plot([tick, tick], [0, 0.22], "-", color=INK, lw=0.8)
-        axes.text(tick, 0.35, str(tick), ha="center", va="bottom", size=8)
+        named = tick == 1 or tick % step == 0
+        axes.plot([tick, tick], [0, 0.25 if named else 0.12], "-", color=INK, lw=0.8)
+        if named:
+            axes.text(tick, 0.35, str(tick), ha="center", va="bottom", size=8)
     axes.text((1 + n) / 2, 1.35, "mean rank, 1 is best", ha="center", va="bottom", size=8.5,
               color=MUTED)  # fmt: skip
     axes.set_xlim(left, right)
-    axes.set_ylim(top - half + 0.4, 2.3)
+    axes.set_ylim(top - half + 0.4, 3.1)
     axes.axis("off")
 
 

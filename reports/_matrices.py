@@ -40,12 +40,12 @@ def wins(setting: SettingResults) -> Drawing | None:
         axes = figure.add_subplot()
         for (one, other), (better, worse, sure) in shares.items():
             x, y = methods.index(other), methods.index(one)
-            colour = COLOURS[0] if better > worse else COLOURS[1]
-            strength = round(0.62 * sqrt(abs(better - worse) / reach), 2)
+            colour, strength = _shade(better - worse, reach)
             axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=colour, alpha=strength, lw=0))
             text = f"{100 * better:.0f}{'*' if sure else ''}"
             axes.text(x, y, text, size=7, ha="center", va="center", weight="bold" * sure or None)
         _grid(axes, n, n)
+        _scale(figure, reach)
         axes.set_xticks(range(n), [short(m) for m in methods], rotation=90)
         axes.set_yticks(range(n), [short(m) for m in methods])
         for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
@@ -56,12 +56,33 @@ def wins(setting: SettingResults) -> Drawing | None:
         f"Who beats whom, in per cent of the evaluated users at K = {table['shots'][0]}",
         setting.note + left_out,
         "Row beats column for so many per cent of the users that both have; with the mirrored "
-        "cell it sums to less than 100 where some are ties. Blue: more wins than losses, orange: "
-        "fewer. A star: the mean difference is significant after Holm's correction over all "
-        f"{len(every)} pairs. Sorted by the headline metric; reference rows are grey.",
+        "cell it sums to less than 100 where some are ties. Colour: wins less losses, blue where "
+        "the row wins more often and orange where it loses more often, the stronger the more. "
+        f"A star: the mean difference is significant after Holm's correction over all {len(every)} "
+        "pairs. Sorted by the headline metric; reference rows are grey.",
     )
     size = 1.6 + 0.29 * n
-    return drawn(setting, "wins", words, table, (size + 0.4, size), draw)
+    return drawn(setting, "wins", words, table, (max(size, 4.6) + 0.4, size + 0.5), draw)
+
+
+def _shade(lead: float, reach: float) -> tuple[str, float]:
+    """Colour and strength of wins less losses."""
+    return COLOURS[0] if lead > 0 else COLOURS[1], round(0.62 * sqrt(abs(lead) / reach), 2)
+
+
+def _scale(figure: Figure, reach: float) -> None:
+    """What colour means: wins less losses, from the most losses to the most wins."""
+    steps = [reach * at / 4 for at in range(-4, 5)]
+    handles = [
+        Rectangle((0, 0), 1, 1, fc=colour, alpha=strength, lw=0)
+        for colour, strength in (_shade(step, reach) for step in steps)
+    ]
+    labels = [f"{100 * step:+.0f}".replace("-", "−") if step else "0" for step in steps]
+    figure.legend(
+        handles, labels, loc="outside upper center", ncols=9, frameon=False, fontsize=8,
+        handlelength=1.2, handletextpad=0.4, columnspacing=0.9, title_fontsize=8,
+        title="wins less losses of the row, points of per cent",
+    )  # fmt: skip
 
 
 def health(results: Results) -> Drawing | None:

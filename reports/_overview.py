@@ -1,10 +1,13 @@
 """The first table of a run: for every dataset and protocol its best method, and is it real."""
 
-from coldbench.results.paired import BASELINE, OWN_ZERO_SHOT
+import polars as pl
+
+from coldbench.metrics.compute import parse_metric
+from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
 from coldbench.results.results import Results
 
 from ._costs import cost
-from ._setting import TOO_SMALL, SettingResults, level, settings
+from ._setting import BASELINES, TOO_SMALL, SettingResults, level, settings
 from ._values import Row, Table, Value, difference, metric_name, point
 
 
@@ -27,6 +30,36 @@ def overview(results: Results) -> Table | None:
         (("", tuple(made)),),
         "dataset, protocol",
     )  # fmt: skip
+
+
+def glance(results: Results) -> str:
+    """The first line of a run of several settings: in how many is a gain real."""
+    metric = results.headline
+    shown = 0
+    beaten: list[str] = []
+    helped: list[str] = []
+    for setting in settings(results):
+        if setting.ranked.is_empty():
+            continue
+        shown += 1
+        rows = setting.tested(metric, setting.max_shots)
+        rises = parse_metric(metric)[0].higher_is_better
+        better = rows.filter(pl.col("p_holm") < ALPHA, (pl.col("mean") > 0) == rises)
+        better = better.filter(~pl.col("method").is_in(BASELINES))
+        for against, found in ((BASELINE, beaten), (OWN_ZERO_SHOT, helped)):
+            if better.filter(against=against).height:
+                found.append(setting.title)
+    return (
+        f"Of {shown} settings, some method is significantly better than {BASELINE} in "
+        f"{_of(beaten)} and significantly better for its user's labels than without in "
+        f"{_of(helped)}, by {metric_name(metric)} at the largest K of each."
+    )
+
+
+def _of(found: list[str]) -> str:
+    return (
+        f"{len(found)} ({'; '.join(found)})" if 0 < len(found) <= 3 else str(len(found) or "none")
+    )
 
 
 def _row(setting: SettingResults) -> Row | None:

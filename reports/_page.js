@@ -28,6 +28,7 @@ document.querySelectorAll("table").forEach((table) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = head.textContent;
+    if (!head.textContent.trim()) button.setAttribute("aria-label", `column ${column + 1}`);
     head.replaceChildren(button);
     button.addEventListener("click", () => {
       const numbers = rowsOf(table).some((row) => row.cells[column]?.dataset.sort !== undefined);
@@ -53,3 +54,12 @@ word.addEventListener("input", () => {
   });
 });
 nav.append(word);
+
+// a link into a fold opens it
+function unfold() {
+  const there = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let one = there; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
+  if (there) there.scrollIntoView();
+}
+addEventListener("hashchange", unfold);
+if (location.hash) unfold();

@@ -94,10 +94,20 @@ class SettingResults:
     @property
     def ranked(self) -> pl.DataFrame:
         """The levels of the methods at the largest K, best first."""
-        levels = self.levels.filter(pl.col("method") != "chance")
+        return self.ranked_at(self.max_shots)
+
+    def ranked_at(self, shots: int) -> pl.DataFrame:
+        """The levels of the methods at a K, best first."""
+        levels = self.levels.filter(pl.col("method") != "chance", shots=shots)
         better = parse_metric(self.results.headline)[0].higher_is_better
-        last = levels.filter(pl.col("shots") == self.max_shots)
-        return last.sort("value", descending=better, maintain_order=True)
+        return levels.sort("value", descending=better, maintain_order=True)
+
+    def ranks(self, shots: int) -> dict[str, int]:
+        """Each method's place at a K, 1 for the best; equal levels share the better place."""
+        better = parse_metric(self.results.headline)[0].higher_is_better
+        levels = self.ranked_at(shots)
+        places = levels["value"].rank("min", descending=better)
+        return dict(zip(levels["method"], map(int, places), strict=True))
 
     @cached_property
     def detectable(self) -> float | None:

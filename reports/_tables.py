@@ -12,7 +12,7 @@ from ._audits import audits
 from ._costs import NOTHING, cost, idle
 from ._detail_tables import closer
 from ._setting import SettingResults, groups, level
-from ._values import Row, Table, Value, difference, metric_name
+from ._values import Row, Table, Value, difference, metric_name, with_best
 
 QUALITY = "ndcg@10 ndcg@5 auc auc-matched auc-pooled accuracy f1 mrr mae log-loss ece".split()
 
@@ -31,7 +31,11 @@ def quality(setting: SettingResults, shots: int) -> Table:
     levels = _levels(setting, setting.of(setting.results.table, shots=shots), "metric")
     there = {m for by in levels.values() for m, value in by.items() if value != Value("")}
     metrics = [m for m in metrics if m in there] or metrics  # of likes alone some say nothing
-    arrows = [("↑" if parse_metric(m)[0].higher_is_better else "↓") for m in metrics]
+    rises: list[bool | None] = [parse_metric(m)[0].higher_is_better for m in metrics]
+    rows = {m: tuple(by.get(c, Value("")) for c in metrics) for m, by in levels.items()}
+    rows = with_best(rows, rises, ("chance",))
+    ranks = setting.ranks(shots)
+    rows = {m: (_rank(ranks.get(m)), *cells) for m, cells in rows.items()}
     return Table(
         f"quality-k{shots}",
         f"Quality at K = {shots}",
@@ -42,28 +46,34 @@ def quality(setting: SettingResults, shots: int) -> Table:
         "equally well, to a tenth of a star: above .5 is what their ratings do not tell, and above "
         "the same row at K = 0 it is of the user; a pooled AUC is that within a seed, a mean over "
         "seeds. Read no difference between methods off overlapping intervals: the table of "
-        "differences pairs them user by user.",
-        tuple(f"{metric_name(m)} {a}" for m, a in zip(metrics, arrows, strict=True)),
-        groups(
-            setting, {m: tuple(by.get(c, Value("")) for c in metrics) for m, by in levels.items()}
-        ),
-    )
+        "differences pairs them user by user. "
+        f"rank: by {metric_name(setting.results.headline)}; rows with fewer seeds stand where "
+        "figures place them. Bold: the best of a column, among rows with all seeds; that is no "
+        "test.",
+        ("rank", *(f"{metric_name(m)} {'↑' if up else '↓'}"
+                   for m, up in zip(metrics, rises, strict=True))),
+        groups(setting, rows),
+    )  # fmt: skip
+
+
+def _rank(place: int | None) -> Value:
+    return Value("") if place is None else Value(str(place), place)
 
 
 def kshot(setting: SettingResults) -> Table:
     metric = setting.results.headline
     levels = _levels(setting, setting.of(setting.results.table, metric=metric), "shots")
+    rises = parse_metric(metric)[0].higher_is_better
+    rows = {m: tuple(by.get(k, Value("")) for k in setting.shots) for m, by in levels.items()}
+    rows = with_best(rows, [rises] * len(setting.shots), ("chance",))
     return Table(
         "kshot",
         f"{metric_name(metric)} from K = {setting.shots[0] if setting.shots else 0} labels on",
         setting.note,
         "Along a row the same method is given more labels of the same users; K = 0 is the method "
-        "before it has seen any.",
+        "before it has seen any. Bold: the best of a column.",
         tuple(f"K = {k}" for k in setting.shots),
-        groups(
-            setting,
-            {m: tuple(by.get(k, Value("")) for k in setting.shots) for m, by in levels.items()},
-        ),
+        groups(setting, rows),
     )
 
 

@@ -1,6 +1,6 @@
 """What a table is made of: values, not how they are set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coldbench.metrics.compute import parse_metric
@@ -24,6 +24,7 @@ class Value:
     interval: str = ""  # "[.775, .803]"
     mark: str = ""  # "better" or "worse": significant after Holm's correction
     p: str = ""  # "p .012": after Holm's correction, beside the mark it decides on
+    best: bool = False  # of its column, among the methods
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,30 @@ def difference(row: dict[str, Any] | None) -> Value:
         mark = "better" if (row["mean"] > 0) == rises else "worse"
     words = "" if p is None else f"p {p_value(p)}"
     return Value(sign + plain(row["mean"]), row["mean"], span(row), mark, words)
+
+
+def with_best(
+    rows: dict[str, tuple[Value, ...]], rises: list[bool | None], without: tuple[str, ...]
+) -> dict[str, tuple[Value, ...]]:
+    """The rows with the best number of each column marked, ties all; rises: is more better, None:
+    no mark in that column. `without` are rows that cannot win, such as chance."""
+    best: list[float | None] = []
+    for at, up in enumerate(rises):
+        numbers = [
+            number
+            for name, row in rows.items()
+            if name not in without and (number := row[at].number) is not None
+        ]
+        best.append(None if up is None or len(numbers) < 2 else (max if up else min)(numbers))
+    return {
+        name: tuple(
+            replace(value, best=value.number is not None and value.number == top)
+            if name not in without
+            else value
+            for value, top in zip(row, best, strict=True)
+        )
+        for name, row in rows.items()
+    }
 
 
 def point(x: float | None) -> Value:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from coldbench.report import Report
 from coldbench.results.results import Results
@@ -16,25 +16,18 @@ from coldbench.results.results import Results
 from ._elicitation import elicitation_table
 from ._escape import slug, xml
 from ._figures import pictures, run_pictures
-from ._overview import overview
+from ._overview import glance, overview
+from ._parts import parts
 from ._provenance import origin
 from ._setting import SettingResults, settings
+from ._site import write_site
 from ._summary import summary
-from ._svg import inline
+from ._svg import Drawing, inline
 from ._tables import tables
 from .figures import Figures
 
 HERE = Path(__file__).parent
-MAIN = (
-    "quality",
-    "audit",
-    "control",
-    "leaks",
-    "everyone",
-    "kshot",
-    "costs",
-    "failed",
-)  # not folded
+FOLDED = ("critical", "variance", "health")  # of the run as a whole
 
 
 class Html(Report):
@@ -45,6 +38,10 @@ class Html(Report):
         path = folder / "index.html"
         path.write_text(xml(page(results)), encoding="utf-8")
         return [path, *written]
+
+    def site(self, results: Results, folder: Path, docs: Path | None) -> list[Path]:
+        """A static site of them, into `folder`; docs: a folder of Markdown that is rendered too."""
+        return write_site(results, folder, docs)
 
 
 def page(results: Results) -> str:
@@ -61,26 +58,23 @@ def page(results: Results) -> str:
     for setting in settings(results):
         name = f"{slug(setting.dataset)}-{slug(setting.protocol)}"
         made = {table.name: table for table in tables(setting)}
-        figures = {
-            drawing.name: {"drawing": drawing, "svg": Markup(inline(drawing.svg))}
-            for drawing in drawings[setting.dataset, setting.protocol]
-        }
+        figures = {d.name: _shown(d) for d in drawings[setting.dataset, setting.protocol]}
         sections.append(
             {
                 "id": name, "setting": setting, "summary": summary(setting), "tables": made,
-                "figures": figures, "groups": [n for n in made if n.startswith("groups-")],
-                "main": [n for n in made if n.split("-")[0] in MAIN and n != "quality-k0"],
+                "figures": figures, "quality": f"quality-k{setting.max_shots}",
+                "parts": parts(setting, list(made), list(figures)),
                 "methods": list(_methods(setting)),
             }
         )  # fmt: skip
+    notes = [setting.note for setting in settings(results)]
+    templates.filters["said"] = lambda caption: _without(caption, notes)
     return templates.get_template("_page.html").render(
         results=results,
         overview=overview(results),
         asked=elicitation_table(results),
-        figures=[
-            {"drawing": drawing, "svg": Markup(inline(drawing.svg))}
-            for drawing in run_pictures(results)
-        ],
+        glance=glance(results),
+        figures=[_shown(drawing) for drawing in run_pictures(results)],
         sections=sections,
         origin=origin(results),
         style=Markup(style),
@@ -88,6 +82,19 @@ def page(results: Results) -> str:
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "img-src data:; base-uri 'none'; form-action 'none'",
     )
+
+
+def _shown(drawing: Drawing) -> dict[str, Any]:
+    named = f'role="img" aria-label="{escape(drawing.title)}"'
+    svg = Markup(inline(drawing.svg).replace('role="img"', named, 1))
+    return {"drawing": drawing, "svg": svg, "open": drawing.name not in FOLDED}
+
+
+def _without(caption: str, notes: list[str]) -> str:
+    """A caption less what stands once at the head of its section."""
+    for note in notes:
+        caption = caption.replace(note, "")
+    return " ".join(caption.split())
 
 
 def _own(name: str) -> str:

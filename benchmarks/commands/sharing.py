@@ -51,3 +51,20 @@ def verify(
     options = run_options(Grid(), device, jobs, None, files, retry_failed=False, timing=False)
     if not command(file, rerun, options, as_json=as_json):
         sys.exit(SOME_FAILED)
+
+
+Shared = Annotated[
+    list[Path], typer.Argument(metavar="RESULTS...", help="Runs, or files that `archive` wrote.")
+]
+SiteFolder = Annotated[Path, typer.Option("-o", help="The folder to write; made where missing.")]
+Docs = Annotated[
+    Path | None, typer.Option("--docs", help="A folder of Markdown to render as well.")
+]
+
+
+@app.command(cls=Command)
+def site(shared: Shared, output: SiteFolder, docs: Docs = None, as_json: o.Json = False) -> None:
+    """A static site: leaderboard, a page a method and a data set: `site quick -o site`."""
+    from .site import site as command
+
+    command(shared, output, docs, as_json=as_json)

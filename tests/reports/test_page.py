@@ -267,8 +267,25 @@ def test_the_numbers_of_quality_on_the_page_are_those_of_the_store(
         assert float(cell["sort"]) == row["value"], (row, cell)
         assert cell["text"] == printed(row)
         checked += 1
-    cells = [c for by in there.values() for c in by.values() if c["sort"] is not None]
+    cells = [c for by in there.values() for h, c in by.items() if h != "rank" and c["sort"]]
     assert checked == len(cells) > 40, "the page shows a number that the store does not have"
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+def test_the_ranks_of_quality_are_the_order_of_the_headline_and_the_best_of_a_column_is_bold(
+    visit: Any, results: Results, shots: int
+) -> None:
+    table = the(visit.tables(), f"quality-k{shots}")
+    there = {row["method"]: by_head(table, row) for row in table["rows"]}
+    store = results.table.filter(pl.col("method") != "chance", shots=shots).drop_nulls("value")
+    levels = dict(store.filter(metric=results.headline).select("method", "value").rows())
+    for method, value in levels.items():
+        better = sum(other > value for other in levels.values())
+        assert there[method]["rank"]["text"] == str(1 + better)
+    bold = visit.page.locator(f"[id$='-quality-k{shots}'] td.best").all_inner_texts()
+    best = store.group_by("metric").agg(pl.col("value").max(), low=pl.col("value").min())
+    top = dict(best.select("metric", "value").rows())[results.headline]
+    assert any(text.split()[0] == plain(top) for text in bold)
 
 
 def test_the_numbers_of_k_on_k_on_the_page_are_those_of_the_store(

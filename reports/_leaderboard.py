@@ -1,0 +1,159 @@
+"""What the site's leaderboard shows: methods by sets, mean ranks, who may claim what."""
+
+import polars as pl
+
+from coldbench.metrics.compute import parse_metric
+from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
+from coldbench.results.rounding import plain
+
+from ._costs import cost
+from ._setting import SettingResults, level
+from ._values import Row, Table, Value, difference, metric_name, point, with_best
+
+
+def leaderboard(every: list[SettingResults]) -> Table:
+    """Methods by settings, at the largest K of each: level, mark against item-bias; mean rank."""
+    metric = every[0].results.headline if every else "ndcg@5"
+    rises = parse_metric(metric)[0].higher_is_better
+    places = [setting.ranks(setting.max_shots) for setting in every]
+    methods = dict.fromkeys(name for place in places for name in place)
+    families: dict[str, str] = {}
+    for setting in every:
+        families |= {name: family for family, names in setting.methods for name in names}
+    rows = {}
+    for method in methods:
+        ranks = [place[method] for place in places if method in place]
+        whole = len(ranks) == len(every)
+        mean = sum(ranks) / len(ranks)
+        rows[method] = (
+            Value(families.get(method, "")),
+            Value(f"{mean:.1f}" if whole else f"{mean:.1f} of {len(ranks)} sets",
+                  mean if whole else None),
+            *(_level(setting, method, metric) for setting in every),
+            _cost(every, method),
+        )  # fmt: skip
+    rows = with_best(rows, [None, False, *([rises] * len(every)), None], ("chance",))
+    order = sorted(rows, key=lambda name: (rows[name][1].number is None, rows[name][1].number or 0))
+    return Table(
+        "leaderboard",
+        f"{metric_name(metric)} of new users, at the largest K of each set",
+        "",
+        f"▲ better and ▼ worse than {BASELINE}, significant at {100 * ALPHA:.0f} % after Holm's "
+        "correction within the set, paired by user. Bold: the best of a column. Mean rank is over "
+        "the sets; a method that lacks a set has none to sort by. ms a user: adapting and scoring, "
+        "median set.",
+        ("family", "mean rank", *(f"{s.dataset} K={s.max_shots}" for s in every), "ms a user"),
+        (("", tuple(Row(name, rows[name]) for name in order)),),
+    )
+
+
+def _level(setting: SettingResults, method: str, metric: str) -> Value:
+    shots = setting.max_shots
+    row = setting.of(setting.results.table, method=method, metric=metric, shots=shots)
+    row = row.drop_nulls("value")
+    if row.is_empty():
+        return Value("")
+    found = level(setting, row.row(0, named=True))
+    gap = setting.of(
+        setting.results.gains, method=method, metric=metric, shots=shots, against=BASELINE
+    )
+    mark = difference(gap.row(0, named=True)).mark if len(gap) else ""
+    return Value(found.text, found.number, found.interval, mark)
+
+
+def _cost(every: list[SettingResults], method: str) -> Value:
+    found = []
+    for setting in every:
+        rows = setting.of(setting.results.costs, method=method)
+        if len(rows) and (ms := cost(rows.row(0, named=True))) is not None:
+            found.append(ms)
+    if not found:
+        return Value("")
+    middle = sorted(found)[len(found) // 2]
+    return Value(f"{middle:.2g}", middle)
+
+
+def finished(every: list[SettingResults]) -> int:
+    """How many cells of all settings are done."""
+    return sum(cell.status == "done" for setting in every for cell in setting.cells())
+
+
+def levels_by_metric(every: list[SettingResults]) -> list[dict[str, object]]:
+    """One record a method, setting, metric and K: what the choice of metric and K redraws."""
+    made: list[dict[str, object]] = []
+    for at, setting in enumerate(every):
+        rows = setting.of(setting.results.table).drop_nulls(["value", "shots"])
+        for method, metric, shots, value in rows.select(
+            "method", "metric", "shots", "value"
+        ).iter_rows():
+            if method not in setting.few:
+                made.append({"s": at, "m": method, "x": metric, "k": shots, "v": round(value, 4)})
+    return made
+
+
+def claims(every: list[SettingResults]) -> Table:
+    """Who may claim what: methods whose gain is significant after correction, by set."""
+    rows: dict[str, dict[str, list[str]]] = {}
+    for setting in every:
+        metric = setting.results.headline
+        rises = parse_metric(metric)[0].higher_is_better
+        better = setting.tested(metric, setting.max_shots).filter(
+            pl.col("p_holm") < ALPHA, (pl.col("mean") > 0) == rises
+        )
+        for row in better.iter_rows(named=True):
+            words = f"{setting.dataset} (+{plain(abs(row['mean']))})"
+            found = rows.setdefault(row["method"], {})
+            found.setdefault(row["against"], []).append(words)
+    return Table(
+        "claims",
+        "Who may claim what",
+        "",
+        f"Only differences that stand after Holm's correction over all differences of their set. A "
+        f"method that is not here may claim neither that it beats {BASELINE} nor that its user's "
+        "labels help it. The best of many looks better than it is.",
+        (f"better than {BASELINE} on", "better for its user's labels on"),
+        (
+            (
+                "",
+                tuple(
+                    Row(name, tuple(Value(", ".join(found.get(to, ())) or "none")
+                                    for to in (BASELINE, OWN_ZERO_SHOT)))
+                    for name, found in rows.items()
+                ),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def of_method(every: list[SettingResults], method: str) -> Table:
+    """A method on every set: each K, its differences, its cost."""
+    metric = every[0].results.headline if every else "ndcg@5"
+    shots = sorted({k for setting in every for k in setting.shots})
+    rows = []
+    for setting in every:
+        table = setting.of(setting.results.table, method=method, metric=metric)
+        by = {row["shots"]: row for row in table.drop_nulls("value").iter_rows(named=True)}
+        gains = setting.of(
+            setting.results.gains, method=method, metric=metric, shots=setting.max_shots
+        )
+        against = {row["against"]: row for row in gains.iter_rows(named=True)}
+        chance = setting.of(
+            setting.results.table, method="chance", metric=metric, shots=setting.max_shots
+        )
+        cells = (
+            point(chance["value"][0] if len(chance) else None),
+            *(level(setting, by[k]) if k in by else Value("") for k in shots),
+            difference(against.get(BASELINE)), difference(against.get(OWN_ZERO_SHOT)),
+            _cost([setting], method),
+        )  # fmt: skip
+        rows.append(Row(setting.title, cells if by else (), "no finished cell"))
+    return Table(
+        "sets",
+        f"{metric_name(metric)} on every set",
+        "",
+        "Levels with 95 % intervals over users. The differences are at the largest K, paired by "
+        "user; ▲ and ▼: significant after Holm's correction within the set.",
+        ("chance", *(f"K = {k}" for k in shots), f"− {BASELINE}", "− own K = 0", "ms a user"),
+        (("", tuple(rows)),),
+        "set",
+    )
