@@ -70,6 +70,11 @@ class Bench:
 
     @classmethod
     def of(cls, spec: Spec) -> "Bench":
+        if splits.protocol_of(spec).asks:
+            raise UserError(
+                f"{spec.title}: what an asker was answered is not kept; run the method under "
+                "protocol.asker = 'random' as user-cold with order = 'random': the scores are equal"
+            )
         torch.set_num_threads(spec.threads)
         dataset = dataset_of(spec)
         log, catalogue = dataset.load()

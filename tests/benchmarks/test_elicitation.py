@@ -14,6 +14,7 @@ from coldbench import registry
 from coldbench.askers import Asker, Ranked, Shuffled
 from coldbench.cell import Cell, read_run
 from coldbench.episode import Episodes, Feedback
+from coldbench.errors import UserError
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
@@ -196,3 +197,12 @@ def test_a_method_that_asks_for_nothing_is_a_row_that_says_so(
 ) -> None:
     cell = cells["own", "item-bias"]
     assert (cell.status, cell.stage) == ("failed", "ask") and "asks for nothing" in cell.reason
+
+
+@pytest.mark.slow
+def test_what_was_asked_is_neither_explained_nor_exported(
+    cells: dict[tuple[str, str], Cell],
+) -> None:
+    bench: Any = import_module("coldbench.benchmarks.commands.bench")
+    with pytest.raises(UserError, match="what an asker was answered is not kept"):
+        bench.Bench.of(cells["own", "fold-in"].spec)
