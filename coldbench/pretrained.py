@@ -15,6 +15,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import psutil
+
 from coldbench.cache import installed
 from coldbench.errors import Unavailable, UserError
 
@@ -158,6 +160,8 @@ def load(kind: Any, name: str, *, dtype: "torch.dtype | None" = None, **options:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    size = size_of(name, trust_remote_code=options.get("trust_remote_code", False))
+    _check_room(name, size.weights * dtype.itemsize)
     folder, packed = place(name)
     plain = getattr(transformers, "GgufConfig", None)  # newer ones would keep the weights packed
     if packed and plain is not None:
@@ -173,6 +177,42 @@ def load(kind: Any, name: str, *, dtype: "torch.dtype | None" = None, **options:
     if made_up:
         raise UserError(f"model {name!r} has no weights for {made_up[0]}: it is none of this kind")
     return model.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a model is before it is loaded."""
+
+    family: str
+    weights: int
+    causal: bool  # whether it can be asked which word comes next
+
+
+@cache
+def size_of(name: str, *, trust_remote_code: bool = False) -> Size:
+    """From the model's settings alone: no weight is read. Raises UserError for an unknown one."""
+    from transformers import AutoModel
+    from transformers.models.auto import modeling_auto as auto
+
+    kind = config(name, trust_remote_code)
+    try:
+        with torch.device("meta"):
+            made: Any = AutoModel.from_config(kind, trust_remote_code=trust_remote_code)
+    except (ValueError, KeyError) as error:
+        raise _absent(name, error) from error
+    family = kind.model_type
+    writes, fills = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    causal = family in writes and family not in fills
+    return Size(family, sum(weight.numel() for weight in made.parameters()), causal)
+
+
+def _check_room(name: str, needed: int) -> None:
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise UserError(
+            f"model {name!r} needs {needed / 2**30:.1f} GiB of memory for its weights and "
+            f"{free / 2**30:.1f} GiB are free: name a smaller one (coldbench list encoders)"
+        )
 
 
 def _places(config: Any) -> int | None:

@@ -149,16 +149,22 @@ def blocks_of(model: Any) -> tuple[Any, torch.nn.ModuleList, list[Any]]:
     )
 
 
-def opened(block: Any) -> dict[str, Leaf]:
-    """Wrap the linear layers and norms of a block, in place."""
-    leaves = {}
-    for name, module in list(block.named_modules()):
+def leaves_of(block: Any) -> dict[str, Leaf]:
+    """The linear layers and norms of a block, by name."""
+    found = {}
+    for name, module in block.named_modules():
         own = [weight.dim() for weight in module.parameters(recurse=False)]
-        if not own or isinstance(module, torch.nn.Embedding) or max(own) > 2:
-            continue
+        if own and max(own) < 3 and not isinstance(module, torch.nn.Embedding):
+            found[name] = Leaf(name, module)
+    return found
+
+
+def opened(block: Any) -> dict[str, Leaf]:
+    """The same, put into the block in their place."""
+    leaves = leaves_of(block)
+    for name, leaf in leaves.items():
         parent, _, last = name.rpartition(".")
-        leaves[name] = Leaf(name, module)
-        setattr(block.get_submodule(parent), last, leaves[name])
+        setattr(block.get_submodule(parent), last, leaf)
     return leaves
 
 

@@ -33,13 +33,18 @@ class Causal:
         return found[:longest]
 
     @torch.inference_mode()
-    def chances(self, before: list[int], texts: list[list[int]]) -> Tensor:
+    def chances(self, before: list[int] | Tensor, texts: list[list[int]]) -> Tensor:
         """(N,) P(yes) / (P(yes) + P(no)) after `before` and each of N texts, none of them empty.
 
-        `before` is read once; its keys and values serve every text.
+        `before`, tokens or vectors (L, D) in their place, is read once; its keys and values serve
+        every text.
         """
         device = self.model.device
-        kept = self.model.base_model(torch.tensor([before], device=device), use_cache=True)
+        if isinstance(before, Tensor):
+            vectors = before[None].to(self.model.dtype)
+            kept = self.model.base_model(inputs_embeds=vectors, use_cache=True)
+        else:
+            kept = self.model.base_model(torch.tensor([before], device=device), use_cache=True)
         chances = torch.empty(len(texts), device=device)
         widths = torch.tensor([-(-len(text) // WIDTH) * WIDTH for text in texts])
         for width in widths.unique().tolist():
@@ -48,6 +53,35 @@ class Causal:
                 read = self._read(kept.past_key_values, len(before), some, width)[: len(rows)]
                 chances[rows.to(device)] = torch.sigmoid(read[:, 0] - read[:, 1])
         return chances.clone()
+
+    def log_odds(self, texts: list[list[int]], soft: Tensor | None = None) -> Tensor:
+        """(N,) log P(yes) - log P(no) after each of N texts, read in full; gradients go through.
+
+        soft: (N, P, D) vectors in the place of each text's first P tokens.
+        """
+        width = max(map(len, texts))
+        rows = [[0] * (width - len(text)) + text for text in texts]
+        real = [[0] * (width - len(text)) + [1] * len(text) for text in texts]
+        ids, seen = (torch.tensor(x, device=self.model.device) for x in (rows, real))
+        places = (seen.cumsum(1) - 1).clamp_min(0)
+        vectors = self.model.get_input_embeddings()(ids)  # (N, L, D)
+        if soft is not None:
+            first = width - torch.tensor([len(text) for text in texts], device=ids.device)
+            at = first[:, None] + torch.arange(soft.shape[1], device=ids.device)
+            vectors = vectors.clone()
+            vectors[torch.arange(len(at), device=ids.device)[:, None], at] = soft.to(vectors)
+        return self.told_apart(
+            self.model.base_model(
+                inputs_embeds=vectors, attention_mask=seen, position_ids=places, use_cache=False
+            )
+        )
+
+    def told_apart(self, out: Any) -> Tensor:
+        """(N,) of what the model made of N texts: the two words' difference after the last token.
+        Two logits are computed, not those of all 49 thousand words."""
+        words = self.model.get_output_embeddings().weight[list(self.words)]
+        found: Tensor = (out.last_hidden_state[:, -1] @ words.T).float()
+        return found[:, 0] - found[:, 1]
 
     def _read(self, kept: Any, before: int, texts: list[list[int]], width: int) -> Tensor:
         """(AT_ONCE, 2) log-odds of the two words; texts end at the right, padding is before."""

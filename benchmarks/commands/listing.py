@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from coldbench import registry
-from coldbench.errors import printable, unknown
+from coldbench.errors import Unavailable, printable, unknown
 
 from .completion import ROOMS
 
@@ -18,9 +18,9 @@ COLUMNS = {  # of the short list, beside the name; all there is of one: `list RO
     "protocols": ("fields",),
     "reports": ("format", "summary"),
     "metrics": ("scope", "better", "summary"),
-    "encoders": ("package", "summary"),
+    "encoders": ("package", "family", "weights", "memory", "summary"),
 }
-COUNTS = ("users", "interactions")  # stand to the right
+COUNTS = ("users", "interactions", "weights")  # stand to the right
 
 
 def rows(room: str, name: str | None = None) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def _rows(room: str) -> list[dict[str, Any]]:
     if room == "encoders":
         from coldbench.encoder import PACKAGED
 
-        packaged = [{"name": n, "summary": "", "package": p} for n, (p, _) in PACKAGED.items()]
+        packaged = [_model(name, package) for name, (package, _) in PACKAGED.items()]
         other = {
             "name": "HUB/NAME or FOLDER",
             "summary": "any transformers encoder or causal model",
@@ -73,6 +73,21 @@ def _rows(room: str) -> list[dict[str, Any]]:
         common = {"family": "yours", "adapts": True, "paper": "", "state_size": ""}
         found = [common | row for row in found]
     return [_dataset(row) for row in found] if room == "datasets" else found
+
+
+def _model(name: str, package: str) -> dict[str, Any]:
+    """What a packaged model is; its settings are read where its package is there, no weights."""
+    from coldbench.pretrained import place, size_of
+
+    row = {"name": name, "summary": "not installed", "package": package}
+    try:
+        place(name)
+    except Unavailable:
+        return row
+    size = size_of(name)
+    use = "reads items, can be tuned a user" + ("; answers as a language model" * size.causal)
+    memory = f"{4 * size.weights / 2**20:,.0f} MiB"  # in float32
+    return row | {"family": size.family, "weights": size.weights, "memory": memory, "summary": use}
 
 
 def _dataset(row: dict[str, Any]) -> dict[str, Any]:
