@@ -20,6 +20,10 @@ class Unavailable(UserError):
     """A method's optional package is not installed: its row says so, and nothing has failed."""
 
 
+class NotEnoughMemory(UserError):
+    """A file is larger than what this process may use; nothing is known of what it holds."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is wrong at one place of a file."""

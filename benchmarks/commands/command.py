@@ -28,6 +28,8 @@ def run_app(app: typer.Typer) -> None:
         app()
     except UserError as error:
         _end(str(error))
+    except MemoryError:
+        _end("there is not enough memory; end other programs, or use a shell without `ulimit -v`")
     except OSError as error:
         if error.errno not in FILE_ERRORS:
             raise

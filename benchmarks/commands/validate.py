@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from coldbench.dataset import Dataset
-from coldbench.errors import BadFile, Problem, UserError, printable
+from coldbench.errors import BadFile, NotEnoughMemory, Problem, UserError, printable
 from coldbench.files.delimited import MAX_PROBLEMS
 
 from ..dataset_names import Source
@@ -32,6 +32,8 @@ def problems_of(dataset: Dataset) -> list[Problem | str]:
     """All problems of a user's own files, or of a registered dataset the first."""
     try:
         dataset.load()  # quick where all is well
+    except NotEnoughMemory:
+        raise
     except UserError as error:
         return _every(dataset) or _problems(error)
     return []

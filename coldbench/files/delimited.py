@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
+from coldbench.files.memory import not_enough, reserve_for
 from coldbench.files.rows import UTF_16, Row, Unreadable, rows_of
 from coldbench.files.schema import CONTROL, LONGEST, Column, InvalidValue, validate
 
@@ -40,12 +41,16 @@ def read(table: Table, path: Path, content: bytes | None = None) -> pl.DataFrame
 
     content: what stands at `path`, where it was taken out of an archive. Raises BadFile.
     """
-    content = content_of(path) if content is None else content
-    frame = _at_once(table, content)
-    if frame is None:
-        frame, found = _closely(table, str(path), content)
-        if found:
-            raise BadFile(found)
+    try:
+        content = content_of(path) if content is None else content
+        reserve_for(path, content)
+        frame = _at_once(table, content)
+        if frame is None:
+            frame, found = _closely(table, str(path), content)
+            if found:
+                raise BadFile(found)
+    except MemoryError:
+        raise not_enough(path) from None
     return frame
 
 

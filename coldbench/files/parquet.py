@@ -8,7 +8,6 @@ files, each is read once by a process that may end.
 import re
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
 from coldbench.files.archive_members import LIMITS
+from coldbench.files.memory import address_space, not_enough
 from coldbench.files.schema import CONTROL, Column, InvalidValue, validate
 
 MAX_PROBLEMS = 1000  # problems of one file that are told
@@ -115,21 +115,11 @@ def _tried(path: Path, names: list[str], memory: int) -> None:
     lines = trial.stderr.decode("utf-8", "replace").strip().splitlines()
     last_line = lines[-1] if lines and trial.returncode > 0 else ""
     ended_for_memory = trial.returncode == -9 or (
-        _allowed() < memory and (not last_line or NO_MEMORY.search(last_line))
+        address_space() < memory and (not last_line or NO_MEMORY.search(last_line))
     )
     if ended_for_memory:
         raise MemoryError
     raise OSError(last_line or f"reading it ended a process by {-trial.returncode}")
-
-
-def _allowed() -> float:
-    """Bytes that this process may have, as `ulimit -v` says."""
-    with suppress(ImportError):  # Windows
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-        return float("inf") if soft == resource.RLIM_INFINITY else soft
-    return float("inf")
 
 
 def _bounded(path: Path, size: int) -> None:
@@ -141,10 +131,7 @@ def _bounded(path: Path, size: int) -> None:
 
 def _not_read(path: Path, error: BaseException) -> UserError:
     if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
-        limit = _allowed()
-        why = "" if limit == float("inf") else f", of which this shell allows {limit:,.0f} bytes"
-        fix = "end other programs" if not why else "use a shell without `ulimit -v`"
-        return UserError(f"{path}: there is not enough memory to read it{why}; fix: {fix}")
+        return not_enough(path)
     reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
     expected, fix = "a whole Parquet file", "write or copy it again"
     return BadFile([Problem(str(path), 1, 1, reason, expected, fix)])
