@@ -61,8 +61,8 @@ def write(run: Path, path: Path) -> dict[str, Any]:
         for name in FRAMES:
             if (cell.folder / f"{name}.parquet").is_file():
                 frame = cell.scores(name)
-                own = frame if name == "top" else frame.select(pl.col("^shots$"), *_own(frame))
-                files[f"scores/{cell.spec.fingerprint}/{name}.parquet"] = _parquet(own)
+                kept = frame if name == "top" else frame.select(pl.col("^shots$"), *_own(frame))
+                files[f"scores/{cell.spec.fingerprint}/{name}.parquet"] = _parquet(kept)
     for name, frame in frames(read(run)).items():
         files[f"frames/{name}.parquet"] = _parquet(frame)
     manifest = {
@@ -100,13 +100,13 @@ class Archive:
             _same_files(path, manifest["files"], files)
             specs = [Spec(**fields) for fields in json.loads(files["plan.json"])]
             records = json.loads(files["records.json"])
-            found = cls(manifest, specs, records, files)
-            found._check()
+            archive = cls(manifest, specs, records, files)
+            archive._check()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError,
                 NotImplementedError, zipfile.BadZipFile, EOFError) as error:  # fmt: skip
             reason = printable(f"{type(error).__name__}: {error}")[:120]
             raise UserError(f"{path}: no archive of coldbench, or a torn one ({reason})") from None
-        return found
+        return archive
 
     def frame(self, name: str) -> pl.DataFrame:
         """What it claims: a frame of `coldbench.load`, or "users"."""
@@ -138,8 +138,8 @@ class Archive:
 
 def frames(results: Results) -> dict[str, pl.DataFrame]:
     """What a run's results are and an archive can prove, by name."""
-    own = {name: results.frames[name] for name in ANALYSES if name != "steps"}
-    return {"users": results.users} | own
+    analyses = {name: results.frames[name] for name in ANALYSES if name != "steps"}
+    return {"users": results.users} | analyses
 
 
 def answers_digest(split: Path) -> str:
@@ -156,8 +156,8 @@ def _own(frame: pl.DataFrame) -> list[str]:
 
 
 def _record(cell: Cell) -> dict[str, Any]:
-    found = {key: getattr(cell, key) for key in ("status", "stage", "reason", "facts")}
-    return found | {"timing": cell.timing()}
+    fields = {key: getattr(cell, key) for key in ("status", "stage", "reason", "facts")}
+    return fields | {"timing": cell.timing()}
 
 
 def _split(cell: Cell) -> Path:
@@ -167,12 +167,12 @@ def _split(cell: Cell) -> Path:
 
 
 def _datasets(cells: list[Cell]) -> dict[str, dict[str, str]]:
-    found = {}
+    described = {}
     for cell in cells:
         facts = splits.facts(_split(cell)) or {}
         words = {key: facts[key] for key in ("licence", "citation")}
-        found[cell.spec.dataset] = {"data": cell.spec.data, **words}
-    return found
+        described[cell.spec.dataset] = {"data": cell.spec.data, **words}
+    return described
 
 
 def _json(value: Any) -> bytes:
@@ -196,11 +196,11 @@ def _unzip(path: Path) -> dict[str, bytes]:
     """Every file of the archive, in memory: nothing of it is written where its names say."""
     with zipfile.ZipFile(path) as file:
         members = file.infolist()
-        if len(members) > MOST or sum(one.file_size for one in members) > LARGEST:
+        if len(members) > MOST or sum(member.file_size for member in members) > LARGEST:
             raise ValueError(f"it holds more than {MOST:,} files or {LARGEST >> 30} GiB")
-        if len({one.filename for one in members}) != len(members):
+        if len({member.filename for member in members}) != len(members):
             raise ValueError("a name stands in it twice")
-        return {one.filename: file.read(one) for one in members}
+        return {member.filename: file.read(member) for member in members}
 
 
 def _same_files(path: Path, stated: dict[str, str], files: dict[str, bytes]) -> None:

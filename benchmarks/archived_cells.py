@@ -17,19 +17,19 @@ def put_together(
     """Raises ValueError where scores are not those of the split's queries, or outside 0..1."""
     protocol = splits.protocol_of(spec)
     for name, shots in _asked(protocol):
-        own = archive.scores(spec, name)
-        if own is None:
+        stored = archive.scores(spec, name)
+        if stored is None:
             if name == "scores":
                 raise ValueError("it is done and has no scores")
             continue
         parts = []
         for k in shots:
-            part = own.filter(pl.col("shots") == k)
+            part = stored.filter(pl.col("shots") == k)
             if len(part) != len(answers):
                 raise ValueError(f"{name}: {len(part)} at K = {k}, {len(answers)} were asked for")
             parts.append(answers.hstack(part.select("shots", *_present(part))))
         whole = pl.concat(parts)
-        if len(whole) != len(own):
+        if len(whole) != len(stored):
             raise ValueError(f"{name}: some are at a K that its protocol has not")
         if not whole["score"].is_between(0, 1).all():
             raise ValueError(f"{name}: one is outside 0..1")

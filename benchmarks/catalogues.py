@@ -22,7 +22,7 @@ def save(catalogue: Catalogue, folder: Path) -> None:
     partial = folder.with_name(f".{folder.name}")
     store.remove(partial)
     partial.mkdir(parents=True)
-    tags = pl.Series("tags", [list(own) for own in catalogue.tags], pl.List(pl.String))
+    tags = pl.Series("tags", [list(of_item) for of_item in catalogue.tags], pl.List(pl.String))
     table = pl.DataFrame({"id": catalogue.ids, "text": catalogue.text}).with_columns(tags)
     table.write_parquet(partial / "items.parquet")
     if catalogue.vectors is not None:
@@ -35,6 +35,6 @@ def load(folder: Path) -> Catalogue:
     return Catalogue(
         tuple(table["id"]),
         tuple(table["text"]),
-        tuple(tuple(own) for own in table["tags"].to_list()),
+        tuple(tuple(of_item) for of_item in table["tags"].to_list()),
         np.load(vectors) if vectors.is_file() else None,
     )

@@ -80,8 +80,8 @@ class Claims:
         for _ in range(3):
             if self._link(name) or self.holds(name):
                 return True
-            found = Claim.read(self._place(name))
-            if found and (self._alive(found) or not self._bury(name, found)):
+            claim = Claim.read(self._place(name))
+            if claim and (self._alive(claim) or not self._bury(name, claim)):
                 return False
         return False
 
@@ -110,15 +110,15 @@ class Claims:
     def sweep(self) -> set[str]:
         """Remove the claims and files of workers that are gone; returns the names of the others."""
         for name in self.taken():
-            found = Claim.read(self._place(name))
-            if found and not self._alive(found):
-                self._bury(name, found)
+            claim = Claim.read(self._place(name))
+            if claim and not self._alive(claim):
+                self._bury(name, claim)
         alive = {self.name}
         for path in (self._run / WORKERS).glob("[!.]*"):
-            found = Claim.read(path)
-            if found and self._alive(found):
+            claim = Claim.read(path)
+            if claim and self._alive(claim):
                 alive.add(path.name)
-            elif found:
+            elif claim:
                 store.remove(path)
         return alive
 
@@ -161,8 +161,8 @@ class Claims:
             return self._own.stat().st_mtime
         return 0.0
 
-    def _alive(self, found: Claim) -> bool:
-        return is_alive(found, self._now(), self._expiry)
+    def _alive(self, claim: Claim) -> bool:
+        return is_alive(claim, self._now(), self._expiry)
 
     def _bury(self, name: str, seen: Claim) -> bool:
         """Take away a dead worker's claim. Of several who try one succeeds; whoever moves away a
@@ -181,15 +181,15 @@ class Claims:
         return same
 
 
-def is_alive(found: Claim, now: float, expiry: float = EXPIRY) -> bool:
+def is_alive(claim: Claim, now: float, expiry: float = EXPIRY) -> bool:
     """Whether the claim's worker is at work. now: by the file system's clock."""
-    gone = found.worker is not None and found.worker.gone
-    return not gone and now - found.touched <= expiry
+    gone = claim.worker is not None and claim.worker.gone
+    return not gone and now - claim.touched <= expiry
 
 
 def workers(run: Path, now: float, expiry: float = EXPIRY) -> Iterator[Worker]:
     """Those of a run that are alive."""
     for path in sorted((run / WORKERS).glob("[!.]*")):
-        found = Claim.read(path)
-        if found and found.worker and is_alive(found, now, expiry):
-            yield found.worker
+        claim = Claim.read(path)
+        if claim and claim.worker and is_alive(claim, now, expiry):
+            yield claim.worker

@@ -184,9 +184,9 @@ def explain(
     from .commands.grid_options import include_files
 
     include_files(include)
-    found = command.explain(find_cell(_run(folder), cell), user, item, shots)
-    document(found) if as_json else command.show(found)
-    if not found["agrees"]:
+    explanation = command.explain(find_cell(_run(folder), cell), user, item, shots)
+    document(explanation) if as_json else command.show(explanation)
+    if not explanation["agrees"]:
         sys.exit(SOME_FAILED)
 
 
@@ -212,12 +212,12 @@ def report(
 
 @app.command(cls=Command)
 def compare(
-    folder: o.Run, one: str, other: str, metrics: o.Compared = "", as_json: o.Json = False
+    folder: o.Run, method: str, other: str, metrics: o.Compared = "", as_json: o.Json = False
 ) -> None:
     """Two methods of a run, paired by user: difference, interval, p, who is better off."""
     from .commands import compare as command
 
-    wanted = _run(folder), one, other, _words(metrics)
+    wanted = _run(folder), method, other, _words(metrics)
     document(command.comparisons(*wanted)) if as_json else print(command.compare(*wanted))
 
 

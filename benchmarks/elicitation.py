@@ -59,8 +59,8 @@ def elicit(
         for at, batch in enumerate(so_far.batches(number, BATCH)):
             rows = slice(at * BATCH, at * BATCH + len(batch.users))
             open_now = torch.from_numpy(still[rows].copy()).to(device)
-            found = asker.worth(batch.support.to(device), items[rows].to(device), open_now)
-            worth[rows] = _checked(found, items[rows].shape).cpu().numpy()
+            worths = asker.worth(batch.support.to(device), items[rows].to(device), open_now)
+            worth[rows] = _checked(worths, items[rows].shape).cpu().numpy()
         if np.isnan(worth[still]).any():
             raise ValueError("the asker gave no number for an item that may be asked")
         places = np.where(still, worth, -np.inf).argmax(1)
@@ -74,8 +74,8 @@ def elicit(
 
 def _checked(worth: Any, shape: torch.Size) -> torch.Tensor:
     if not isinstance(worth, torch.Tensor) or worth.shape != shape:
-        found = tuple(getattr(worth, "shape", ())) or type(worth).__name__
-        raise ValueError(f"an asker returned {found} where a tensor of {tuple(shape)} was due")
+        returned = tuple(getattr(worth, "shape", ())) or type(worth).__name__
+        raise ValueError(f"an asker returned {returned} where a tensor of {tuple(shape)} was due")
     return worth.float()
 
 
@@ -93,10 +93,10 @@ class Questions:
 
 def answer(split: Path, questions: int, pipe: Connection) -> None:
     """The process that holds the labels: until the other one ends, or asks for what it may not."""
-    told = Told(np.load(split / POOL), questions)
+    pool = Told(np.load(split / POOL), questions)
     with suppress(EOFError, OSError, ValueError), pipe:
         while True:
-            pipe.send_bytes(told(np.frombuffer(pipe.recv_bytes(), np.int64)).tobytes())
+            pipe.send_bytes(pool(np.frombuffer(pipe.recv_bytes(), np.int64)).tobytes())
 
 
 class Told:
@@ -116,5 +116,5 @@ class Told:
             raise ValueError("an item was asked for twice, or is none")
         self.left -= 1
         self.open[users, places] = False
-        found: Labels = self.pool[users, places]
-        return found
+        labels: Labels = self.pool[users, places]
+        return labels

@@ -74,12 +74,12 @@ def named(name: str) -> type[Executor]:
     others = {point.name: point for point in entry_points(group=GROUP)}
     ours = sorted(path.stem for path in HERE.glob("[!_]*.py"))
     if name in ours:
-        found: type[Executor] = import_module(f"{__package__}.executors.{name}").EXECUTOR
+        executor: type[Executor] = import_module(f"{__package__}.executors.{name}").EXECUTOR
     elif name in others:
-        found = others[name].load()
+        executor = others[name].load()
     else:
         raise unknown("executor", name, [LOCAL, *ours, *others], "docs/scale.md")
-    return found
+    return executor
 
 
 def dispatch(
@@ -127,10 +127,10 @@ def _look(
     run: Path, waiting: dict[str, Task], begun: dict[str, float], running: set[str], tell: OnEvent
 ) -> None:
     """Tell of the cells that are there, and of those that run."""
-    there: set[str] = set()
+    present: set[str] = set()
     with suppress(OSError):
-        there = set(os.listdir(run / "cells"))
-    for name in [name for name in waiting if name in there]:
+        present = set(os.listdir(run / "cells"))
+    for name in [name for name in waiting if name in present]:
         state = Cell.read(waiting[name].spec, run / "cells" / name).status
         if state in KEPT:
             tell(state, waiting.pop(name).spec, _since(begun, name))

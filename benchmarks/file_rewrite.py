@@ -27,8 +27,8 @@ def rewritten(path: Path) -> str:
     reader = "read_json" if line.startswith("[") else "read_ndjson" if _is_object(line) else ""
     if reader:
         opened = f"gzip.open({str(path)!r})" if is_packed else repr(str(path))
-        made = f"polars.{reader}({opened}).write_parquet({f'{stem}.parquet'!r})"
-        words = [sys.executable, "-c", f"import gzip, polars; {made}"]
+        expression = f"polars.{reader}({opened}).write_parquet({f'{stem}.parquet'!r})"
+        words = [sys.executable, "-c", f"import gzip, polars; {expression}"]
         return f"`{shlex.join(words)}` and read {stem}.parquet"
     shown = f"{'zcat' if is_packed else 'cat'} {source}"
     if "::" in line:  # as MovieLens has it

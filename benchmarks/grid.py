@@ -98,10 +98,10 @@ class Grid:
         if not grid.datasets or not grid.methods:
             raise UserError("a grid needs datasets and methods: name them in the file or by -d, -m")
         if grid.methods == ("all",):
-            some = (name for name in registry.names("methods") if name not in grid.without)
+            kept = (name for name in registry.names("methods") if name not in grid.without)
             for name in grid.without:
                 grid.resolve_row(name)
-            grid = replace(grid, methods=tuple(some), without=())
+            grid = replace(grid, methods=tuple(kept), without=())
         if grid.without:
             raise UserError('without goes with methods = "all"; here leave the method out')
         _datasets(grid)
@@ -118,14 +118,14 @@ class Grid:
         known = registry.names("methods")
         if name not in known:
             raise unknown("method", name, known, "coldbench list methods")
-        own = self.params.get(row, {})
+        changed = self.params.get(row, {})
         if not is_preset:
-            return name, own
+            return name, changed
         presets = registry.find("methods", name).presets
-        if preset not in presets and not own:
+        if preset not in presets and not changed:
             which = f"{name} has {', '.join(presets) or 'no presets'}"
             raise unknown("preset", row, [f"{name}:{p}" for p in presets], which)
-        return name, presets.get(preset, {}) | own
+        return name, presets.get(preset, {}) | changed
 
     def sources(self) -> list[Source]:
         return [Source.of(name, self.dataset_params.get(name)) for name in self.datasets]

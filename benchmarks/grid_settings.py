@@ -51,7 +51,7 @@ def _set_path(settings: dict[str, Any], key: str, value: Any) -> None:
         default = {NAME_OF[table]: "user-cold"} if (number, table) == (0, "protocol") else {}
         inner = [place.setdefault(table, default) for place in places]
         if number == 0 and isinstance(inner[0], list):  # several protocols: each of them
-            inner = settings[table] = [_table(table, one) for one in inner[0]]
+            inner = settings[table] = [_table(table, entry) for entry in inner[0]]
         for place in inner:
             if not isinstance(place, dict):
                 raise UserError(f"--set {key}: {table} is not a table here, so it has no {last}")
@@ -81,11 +81,11 @@ def shape(settings: dict[str, Any], keys: Iterable[str]) -> None:
         shown = name if name.isprintable() else repr(name)  # an error is one line
         settings["seeds_for"][name] = _seeds(seeds, f"seeds_for.{shown}")
     for key in ("params", "dataset_params", "resources"):
-        for name, own in settings.get(key, {}).items():
-            if not isinstance(own, dict):
+        for name, table in settings.get(key, {}).items():
+            if not isinstance(table, dict):
                 known = name in settings.get("methods", ()) or key != "params"
                 right = f"{key}.{name}.NAME" if known else f"{key}.METHOD.{name}"
-                raise UserError(f"{key}.{name} must be a table, not {own!r}; set {right}")
+                raise UserError(f"{key}.{name} must be a table, not {table!r}; set {right}")
     if "protocol" in settings:
         settings["protocol"] = _protocols(settings["protocol"], keys)
     for key in ("limit", "threads", "timeout"):
@@ -113,15 +113,15 @@ def _seeds(value: Any, key: str) -> tuple[int, ...]:
 def _protocols(given: Any, keys: Iterable[str]) -> tuple[dict[str, Any], ...]:
     """Tables, each once; a field that no protocol has is an error that says where it belongs."""
     several = given if isinstance(given, list) else [given]
-    tables = [_table("protocol", one) for one in several]
-    found: list[dict[str, Any]] = []
+    tables = [_table("protocol", entry) for entry in several]
+    protocols: list[dict[str, Any]] = []
     for table in _tuple(tables, dict, "protocol", "a preset's name or a table"):
         for key in table:
             if key not in ("preset", *Protocol.__dataclass_fields__):
                 raise no_key(f"protocol.{key}", keys)
-        if table not in found:  # a change may have made two alike
-            found.append(table)
-    return tuple(found)
+        if table not in protocols:  # a change may have made two alike
+            protocols.append(table)
+    return tuple(protocols)
 
 
 def _tuple(value: Any, kind: type, key: str, example: str) -> tuple[Any, ...]:

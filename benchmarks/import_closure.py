@@ -30,34 +30,34 @@ def closure(files: Iterable[Path]) -> list[Path]:
 
     A file that is no Python imports nothing. Raises OSError where one cannot be read.
     """
-    found: set[Path] = set()
+    reached: set[Path] = set()
     waiting = {path.resolve() for path in files}
     while waiting:
         path = waiting.pop()
-        found.add(path)
-        waiting.update({*_packages(path), *_imported(path)} - found)
-    return sorted(found | {DOOR} if any(map(_module, found)) else found)
+        reached.add(path)
+        waiting.update({*_packages(path), *_imported(path)} - reached)
+    return sorted(reached | {DOOR} if any(map(_module, reached)) else reached)
 
 
 def _imported(path: Path) -> Iterator[Path]:
     """The files that the names a file imports stand for."""
-    own, names = _module(path), imports(path.read_bytes())
-    if own == "coldbench.registry" or own.startswith("coldbench.benchmarks."):
+    module, names = _module(path), imports(path.read_bytes())
+    if module == "coldbench.registry" or module.startswith("coldbench.benchmarks."):
         names = frozenset(name for name in names if not name.endswith(ANY))
     elif ANY in names:
         names |= {f"coldbench.{ANY}", f".{ANY}"}
     for name in names:
         parts = name.lstrip(".").split(".")
         level = len(name) - len(name.lstrip("."))
-        if own and level:
-            parts, level = [*own.split(".")[:-level], *parts], 0
+        if module and level:
+            parts, level = [*module.split(".")[:-level], *parts], 0
         if name.startswith("@"):
             yield from _registered(*name[1:].split(".", 1))
         elif level:
             yield from _walk(path.parents[level - 1 : level], parts)
         elif parts[0] == "coldbench":
             yield from _ours(tuple(parts))
-        elif not own:
+        elif not module:
             yield from _walk(list(_roots(path, parts[0])), parts)
 
 
@@ -78,18 +78,18 @@ def _ours(parts: tuple[str, ...]) -> list[Path]:
 
 def _walk(folders: Sequence[Path], parts: Sequence[str]) -> list[Path]:
     """The files that `import a.b.c` runs from the folders; an attribute is no file."""
-    found: list[Path] = []
+    files: list[Path] = []
     for part in parts:
         if part == ANY:
-            return found + [path for folder in folders for path in _below(folder)]
+            return files + [path for folder in folders for path in _below(folder)]
         places = [path for f in folders for path in (f / part / "__init__.py", f / f"{part}.py")]
         hit = next((path for path in places if path.is_file()), None)
         if hit:
-            found.append(hit)
+            files.append(hit)
         if hit and hit.stem == part:
-            return found
+            return files
         folders = [hit.parent] if hit else [f / part for f in folders if (f / part).is_dir()]
-    return found
+    return files
 
 
 def _below(folder: Path) -> Iterable[Path]:

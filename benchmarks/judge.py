@@ -73,9 +73,9 @@ def _frames(spec: Spec, folder: Path, split: Path) -> Iterator[tuple[str, pl.Dat
     protocol, asked = splits.protocol_of(spec), Asked.read(split)
     most = protocol.max_shots
     scores = _array(folder / "scores.npy", (len(protocol.shots), *asked.shape(protocol)))
-    found = [asked.rows(scores[n], k, protocol) for n, k in enumerate(protocol.shots)]
-    yield "scores", pl.concat(rows for rows, _ in found)
-    tops = [top for _, top in found if top is not None]
+    by_shots = [asked.rows(scores[n], k, protocol) for n, k in enumerate(protocol.shots)]
+    yield "scores", pl.concat(rows for rows, _ in by_shots)
+    tops = [top for _, top in by_shots if top is not None]
     if tops:
         yield "top", pl.concat(tops)
     if most and len(asked.cold) > 1:
@@ -96,8 +96,10 @@ class Asked:
 
     @classmethod
     def read(cls, split: Path) -> "Asked":
-        made, _ = splits.load(split)
-        return cls(made.cold, pl.read_parquet(split / "answers.parquet"), made.candidates)
+        data_split, _ = splits.load(split)
+        return cls(
+            data_split.cold, pl.read_parquet(split / "answers.parquet"), data_split.candidates
+        )
 
     def shape(self, protocol: Protocol) -> tuple[int, int]:
         ranked = protocol.candidates == "all"
@@ -130,16 +132,16 @@ class Asked:
             part = slice(at, at + BATCH)
             given = np.array(scores[part])  # (b, C)
             _drop(given, support[part], self.candidates)
-            own = np.take_along_axis(given, np.searchsorted(self.candidates, items[part]), 1)
-            above, tied = above_and_tied(*map(torch.from_numpy, (own, given)))
-            every = np.broadcast_to((given >= 0).sum(1, keepdims=True), own.shape)
-            found: dict[str, NDArray[Any]] = {
-                "score": own,
+            of_asked = np.take_along_axis(given, np.searchsorted(self.candidates, items[part]), 1)
+            above, tied = above_and_tied(*map(torch.from_numpy, (of_asked, given)))
+            every = np.broadcast_to((given >= 0).sum(1, keepdims=True), of_asked.shape)
+            frame: dict[str, NDArray[Any]] = {
+                "score": of_asked,
                 "above": above.numpy(),
                 "tied": tied.numpy(),
                 "candidates": every,
             }
-            for name, column in found.items():
+            for name, column in frame.items():
                 kind = np.float32 if name == "score" else np.int32
                 columns.setdefault(name, []).append(column[real[part]].astype(kind))
             tops.append(_top(given, users[part], self.candidates))
@@ -193,24 +195,24 @@ def _top(given: Float, users: Int, candidates: Int) -> pl.DataFrame:
 
 def _array(path: Path, shape: tuple[int, ...]) -> Float:
     """The float32 array of this shape, in 0..1 everywhere."""
-    found = _steps(path, shape[1:])
-    if found.shape != shape:
-        raise Foul(f"{path.name} holds {found.shape} where {shape} was asked for")
-    return found
+    array = _steps(path, shape[1:])
+    if array.shape != shape:
+        raise Foul(f"{path.name} holds {array.shape} where {shape} was asked for")
+    return array
 
 
 def _steps(path: Path, shape: tuple[int, ...]) -> Float:
     """A float32 array of any number of rows of this shape, in 0..1 everywhere."""
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise Foul(f"no scores were left: {error}") from None
-    if found.dtype != np.float32 or found.shape[1:] != shape:
-        raise Foul(f"{path.name} holds {found.dtype} {found.shape}, not float32 of {shape}")
-    for part in found:
+    if array.dtype != np.float32 or array.shape[1:] != shape:
+        raise Foul(f"{path.name} holds {array.dtype} {array.shape}, not float32 of {shape}")
+    for part in array:
         if not ((part >= 0) & (part <= 1)).all():
             raise Foul(f"{path.name} holds a score outside 0..1")
-    return found
+    return array
 
 
 def _timing(path: Path) -> dict[str, Any]:

@@ -69,8 +69,8 @@ def predict(
         asked = batch.query.items if items is None else torch.from_numpy(items[rows].copy())
         for at in range(0, asked.shape[1], CHUNK):
             columns = slice(at, at + CHUNK)
-            some = asked[:, columns]  # (b, n)
-            scores = checked(method.score(state, some.to(device)), some, shots)
+            block = asked[:, columns]  # (b, n)
+            scores = checked(method.score(state, block.to(device)), block, shots)
             yield Scored(batch, rows, columns, scores)
 
 
@@ -141,8 +141,8 @@ def checked(scores: Any, items: Tensor, shots: int) -> Tensor:
         )
     scores = scores.detach().float().cpu()
     if scores.shape != items.shape:
-        found = tuple(scores.shape)
-        raise ValueError(f"score returned the shape {found} where {expected} was asked for")
+        shape = tuple(scores.shape)
+        raise ValueError(f"score returned the shape {shape} where {expected} was asked for")
     wrong = invalid_scores(scores)
     if wrong.any():
         users, example = int(wrong.any(1).sum()), float(scores[wrong][0])

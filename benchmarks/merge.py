@@ -63,8 +63,8 @@ def _one_plan(parts: list[Path]) -> list[Spec]:
 
 def _taken(parts: list[Path], spec: Spec) -> tuple[Cell | None, str]:
     """The cell as it is taken, None where no part has it; and what is wrong, "" for nothing."""
-    found = [Cell.read(spec, part / "cells" / spec.fingerprint) for part in parts]
-    cells = [cell for cell in found if cell.status not in ("missing", "damaged")]
+    copies = [Cell.read(spec, part / "cells" / spec.fingerprint) for part in parts]
+    cells = [cell for cell in copies if cell.status not in ("missing", "damaged")]
     done = [cell for cell in cells if cell.status == "done"]
     for other in done[1:]:
         differ = _differ(done[0], other)
@@ -74,10 +74,10 @@ def _taken(parts: list[Path], spec: Spec) -> tuple[Cell | None, str]:
     return next(iter(done or cells), None), ""
 
 
-def _differ(one: Cell, other: Cell) -> str:
+def _differ(ours: Cell, other: Cell) -> str:
     """The first result of a cell that is not the same in both."""
     files, others = (
-        (store.read(cell.folder, RECORD) or {}).get("files", {}) for cell in (one, other)
+        (store.read(cell.folder, RECORD) or {}).get("files", {}) for cell in (ours, other)
     )
     volatile = {"trace.parquet"}  # of the cell that was timed, which may be another one's there
     names = sorted((files.keys() | others.keys()) - volatile)

@@ -26,10 +26,10 @@ def result_of(folder: Path) -> dict[str, Any] | None:
         path = folder / RESULT
         if path.is_symlink() or path.stat().st_size > store.LARGEST:
             return None
-        found = json.loads(path.read_text(encoding="utf-8"))
-        texts = all(isinstance(found[key], str) for key in ("status", "stage", "reason"))
-        known = found["status"] in KEPT and isinstance(found["facts"], dict)
-        return found if texts and known and "errno" in found else None
+        result = json.loads(path.read_text(encoding="utf-8"))
+        texts = all(isinstance(result[key], str) for key in ("status", "stage", "reason"))
+        known = result["status"] in KEPT and isinstance(result["facts"], dict)
+        return result if texts and known and "errno" in result else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -80,9 +80,9 @@ def clear_of(run: Path, worker: str) -> None:
 
 def clear_dead(run: Path, claims: Claims) -> None:
     """Remove the unfinished cells of workers that are gone, and their claims."""
-    found = _halves(run, ".*")  # before the living are asked: a worker has a name before a cell
+    halves = _halves(run, ".*")  # before the living are asked: a worker has a name before a cell
     alive = claims.sweep()
-    for half in found:
+    for half in halves:
         if half.name[1:].partition("-")[2] not in alive:
             store.remove(half)
 

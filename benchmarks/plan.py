@@ -74,7 +74,7 @@ def plan(
         errors += [error] if error else []
         if facts["unclaimed"]:
             notes.append(f"{source.name}: columns left alone: {', '.join(facts['unclaimed'])}")
-        found: dict[str, Any] = {
+        of_data: dict[str, Any] = {
             "dataset": source.display_name, "dataset_params": facts["params"],
             "data": facts["data"], "loader": source.loader, "files": facts["files"],
         }  # fmt: skip
@@ -82,13 +82,13 @@ def plan(
             protocol = asked if error else asked.suited_to(**facts["suits"])
             cut: dict[str, Any] = {"protocol": preset, "protocol_fields": as_dict(protocol)}
             for row, method, params in rows:
-                own: dict[str, Any] = {"method": method, "params": params}
-                own["row"] = row if row != method else ""
-                own["code"] = known.answer(
+                of_row: dict[str, Any] = {"method": method, "params": params}
+                of_row["row"] = row if row != method else ""
+                of_row["code"] = known.answer(
                     ["code", method, source.loader], partial(_code_hash, method, source.loader)
                 )
                 for seed in grid.seeds_for.get(row, grid.seeds):
-                    specs.append(Spec(**common, **found, **cut, **own, seed=seed))
+                    specs.append(Spec(**common, **of_data, **cut, **of_row, seed=seed))
                     if error:
                         lost[specs[-1].fingerprint] = str(error)
     if len(errors) == len(grid.datasets):
@@ -100,12 +100,12 @@ def _params(
     grid: Grid, row: str, include: tuple[str, ...], methods: Ask, known: Known
 ) -> tuple[str, dict[str, Any]]:
     """A row's method, and all of its hyper-parameters."""
-    method, own = row.partition(":")[0], grid.params.get(row, {})
+    method, changed = row.partition(":")[0], grid.params.get(row, {})
     try:
-        find = partial(methods, method_params, row, own, include)
-        return method, known.answer(["params", row, own], find)
+        find = partial(methods, method_params, row, changed, include)
+        return method, known.answer(["params", row, changed], find)
     except (Died, Unavailable):
-        return method, own  # its cell will fail in the same way
+        return method, changed  # its cell will fail in the same way
 
 
 def _facts(source: Source, data: Ask) -> tuple[dict[str, Any], UserError | None]:
@@ -125,6 +125,6 @@ def _code_hash(method: str, loader: str) -> str:
 
 def code(method: str, loader: str) -> list[Path]:
     """The files of ours that a cell's numbers come from."""
-    named = [("methods", method), *(("datasets", one) for one in loader.split(">"))]
+    named = [("methods", method), *(("datasets", dataset) for dataset in loader.split(">"))]
     files = [registry.source(room, name) for room, name in named]
     return closure([*LOOP, *(file for file in files if file)])

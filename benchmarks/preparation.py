@@ -134,18 +134,20 @@ def dataset_facts(source: Source) -> dict[str, Any]:
     }
 
 
-def method_params(row: str, own: dict[str, Any], include: tuple[str, ...]) -> dict[str, Any]:
+def method_params(row: str, changed: dict[str, Any], include: tuple[str, ...]) -> dict[str, Any]:
     """All hyper-parameters of a row, "maml" or with a preset "maml:paper", own ones over it."""
     from coldbench.method import from_params
 
     for path in include:
         registry.include(Path(path))
     name, is_preset, preset = row.partition(":")
-    found = registry.find("methods", name)
-    if is_preset and preset not in found.presets and not own:
-        which = f"{name} has {', '.join(found.presets) or 'no presets'}"
-        raise unknown("preset", row, [f"{name}:{p}" for p in found.presets], which)
-    params: dict[str, Any] = from_params(found, name, found.presets.get(preset, {}) | own).params()
+    method = registry.find("methods", name)
+    if is_preset and preset not in method.presets and not changed:
+        which = f"{name} has {', '.join(method.presets) or 'no presets'}"
+        raise unknown("preset", row, [f"{name}:{p}" for p in method.presets], which)
+    params: dict[str, Any] = from_params(
+        method, name, method.presets.get(preset, {}) | changed
+    ).params()
     return params
 
 

@@ -42,16 +42,16 @@ def context(*, server: bool = True) -> Context:
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
 
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(PRELOAD)
+    server_context = multiprocessing.get_context("forkserver")
+    server_context.set_forkserver_preload(PRELOAD)
     with _as_server():
         forkserver.ensure_running()
-    return found
+    return server_context
 
 
-def start(found: Context, act: Callable[..., object], *args: Any) -> BaseProcess:
+def start(server_context: Context, act: Callable[..., object], *args: Any) -> BaseProcess:
     """A running child that does `act(*args)`."""
-    process = found.Process(target=_child, args=(os.getpid(), act, *args), daemon=False)
+    process = server_context.Process(target=_child, args=(os.getpid(), act, *args), daemon=False)
     with _as_server(), _no_main():  # the server is started anew where it has died
         process.start()
     return process
@@ -143,10 +143,10 @@ Warden = Callable[[str, int], None]  # "add" or "discard", the pid that leads a 
 
 
 @contextmanager
-def supervision(found: Context) -> Iterator[Warden]:
+def supervision(server_context: Context) -> Iterator[Warden]:
     """Have a warden that ends the children's groups should this process be killed."""
-    theirs, ours = found.Pipe(duplex=False)
-    warden = start(found, _guard, theirs)
+    theirs, ours = server_context.Pipe(duplex=False)
+    warden = start(server_context, _guard, theirs)
     theirs.close()
 
     def tell(what: str, pid: int) -> None:
@@ -181,9 +181,9 @@ def _kill_group(leader: int) -> None:
         return
     with suppress(psutil.Error):
         process = psutil.Process(leader)
-        for one in (*process.children(recursive=True), process):
+        for member in (*process.children(recursive=True), process):
             with suppress(psutil.Error):
-                one.kill()
+                member.kill()
 
 
 def _end_orphans() -> None:
@@ -191,13 +191,13 @@ def _end_orphans() -> None:
     them itself."""
     if not LINUX:
         return
-    own = {child.pid for child in multiprocessing.active_children()} | _servers()
+    ours = {child.pid for child in multiprocessing.active_children()} | _servers()
     with suppress(psutil.Error):
         for child in psutil.Process().children():
             with suppress(psutil.Error, OSError):
-                if child.pid not in own and child.environ().get(MARK) == str(os.getpid()):
-                    for one in (*child.children(recursive=True), child):
-                        one.kill()
+                if child.pid not in ours and child.environ().get(MARK) == str(os.getpid()):
+                    for process in (*child.children(recursive=True), child):
+                        process.kill()
                     os.waitpid(child.pid, 0)
 
 

@@ -81,9 +81,9 @@ class Run:
                     methods.end()  # what it has done to its process is nobody else's
 
         grid, options = self.grid, self.options
-        made = plan(grid, options.device, options.include, self._data.ask, construct, known)
+        planned = plan(grid, options.device, options.include, self._data.ask, construct, known)
         known.save()
-        return made
+        return planned
 
     @property
     def specs(self) -> list[Spec]:
@@ -95,8 +95,8 @@ class Run:
 
     def measure(self, spec: Spec, folder: Path) -> Metrics:
         """A finished cell's metrics, read by a process that has torch."""
-        found = self._reader.ask(measured, spec, folder)
-        return {name: {int(k): mean for k, mean in by.items()} for name, by in found.items()}
+        means = self._reader.ask(measured, spec, folder)
+        return {name: {int(k): mean for k, mean in by.items()} for name, by in means.items()}
 
     def missing(self) -> list[Spec]:
         """The cells that are to be run."""
@@ -122,9 +122,9 @@ class Run:
             with Stop() as stop:
                 lost, waiting = self.prepare(claims), self._in_order(self.missing())
                 done = [cell for cell in self.read() if cell.status == "done"]
-                here = [spec for spec in waiting if spec.fingerprint in lost]
+                undoable = [spec for spec in waiting if spec.fingerprint in lost]
                 hands = Hands(claims, stop, self.context, self._warden)
-                work(self.folder, here, replace(self.options, jobs=1), hands, on_event, lost)
+                work(self.folder, undoable, replace(self.options, jobs=1), hands, on_event, lost)
             tables, limit = self.grid.resources, self.options.timeout
             tasks = [
                 Task(spec, Resources.of(spec, tables, done, limit))
@@ -184,8 +184,8 @@ class Run:
         plan = self.folder / "plan.json"
         if not claims.others() or not plan.is_file():
             return
-        there = {spec.fingerprint for spec in read_plan(self.folder)}
-        if there != {spec.fingerprint for spec in self.specs}:
+        planned = {spec.fingerprint for spec in read_plan(self.folder)}
+        if planned != {spec.fingerprint for spec in self.specs}:
             raise UserError(
                 f"{self.folder}: another run is at work here, with other cells; wait for it, or "
                 "name another by --name"

@@ -55,8 +55,10 @@ def cut(spec: Spec, dataset: Dataset, log: Interactions) -> "tuple[Protocol, Spl
     if protocol.split == "rolling":
         kept, who = roles(log, protocol, spec.seed)
         log, labels = log.rows(kept), labels[kept]
-    made = split(log, labels, protocol, seeds, explicit=dataset.explicit, roles=who)
-    return protocol, replace(made, cold=made.cold.first(spec.limit)) if spec.limit else made
+    data_split = split(log, labels, protocol, seeds, explicit=dataset.explicit, roles=who)
+    return protocol, replace(
+        data_split, cold=data_split.cold.first(spec.limit)
+    ) if spec.limit else data_split
 
 
 def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
@@ -66,25 +68,29 @@ def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
 
     from .loop import swap
 
-    protocol, made = cut(spec, dataset, log)
-    made = replace(made, cold=_mixed(made.cold, protocol, Seeds.of(spec.seed, protocol.vary).draw))
+    protocol, data_split = cut(spec, dataset, log)
+    data_split = replace(
+        data_split, cold=_mixed(data_split.cold, protocol, Seeds.of(spec.seed, protocol.vary).draw)
+    )
     partial = folder.with_name(f".{folder.name}")
     store.remove(partial)
     partial.mkdir(parents=True)
-    arrays, rest = _taken_apart(withheld(made, protocol))
-    arrays["swapped"] = swap(made.cold).support
+    arrays, rest = _taken_apart(withheld(data_split, protocol))
+    arrays["swapped"] = swap(data_split.cold).support
     save_file(arrays, partial / "episodes.safetensors", {"rest": json.dumps(rest)})
-    answers(made.cold).write_parquet(partial / "answers.parquet")
+    answers(data_split.cold).write_parquet(partial / "answers.parquet")
     if protocol.asks:
-        np.save(partial / POOL, pool_labels(made.cold))
-    _users(made, dataset, log, protocol).write_parquet(partial / "users.parquet")
-    seen = made.warm.seen()
+        np.save(partial / POOL, pool_labels(data_split.cold))
+    _users(data_split, dataset, log, protocol).write_parquet(partial / "users.parquet")
+    seen = data_split.warm.seen()
     columns = {"item": np.arange(len(seen), dtype=np.int32), "seen": seen}
-    items = pl.DataFrame(columns | {"prior": prior(made.warm)})
-    items.filter(pl.col("item").is_in(made.candidates)).write_parquet(partial / "items.parquet")
-    audit = [check.as_json() for check in leaks(made, protocol)]
+    items = pl.DataFrame(columns | {"prior": prior(data_split.warm)})
+    items.filter(pl.col("item").is_in(data_split.candidates)).write_parquet(
+        partial / "items.parquet"
+    )
+    audit = [check.as_json() for check in leaks(data_split, protocol)]
     (partial / "leaks.json").write_text(json.dumps(audit, indent=1), encoding="utf-8")
-    store.seal(partial, RECORD, {"facts": _facts(made, dataset, protocol)}, folder)
+    store.seal(partial, RECORD, {"facts": _facts(data_split, dataset, protocol)}, folder)
 
 
 def facts(folder: Path) -> dict[str, Any] | None:
@@ -101,24 +107,24 @@ def load(folder: Path) -> "tuple[Split, Episodes]":
         rest = json.loads(file.metadata()["rest"])
     from coldbench.split import Split
 
-    made: Split = _put_together(Split, "", arrays, rest)
-    return made, replace(made.cold, support=arrays["swapped"])
+    data_split: Split = _put_together(Split, "", arrays, rest)
+    return data_split, replace(data_split.cold, support=arrays["swapped"])
 
 
-def withheld(made: "Split", protocol: Protocol) -> "Split":
+def withheld(data_split: "Split", protocol: Protocol) -> "Split":
     """The split without the answers: ratings and labels of the queries are NaN. Where the catalogue
     is ranked the items asked for are withheld too, since in a log of likes alone they are the
     answers; others of the candidates stand in for them, for whoever measures time."""
-    cold, log = made.cold, made.cold.users.log
+    cold, log = data_split.cold, data_split.cold.users.log
     rows = cold.query[cold.query >= 0]
     if protocol.asks:  # what is not asked is not told
         rows = np.concatenate([rows, cold.support[cold.support >= 0]])
     ratings, labels, items = log.ratings.copy(), cold.users.labels.copy(), log.items.copy()
     ratings[rows] = labels[rows] = np.nan
     if protocol.candidates == "all":
-        items[rows] = made.candidates[np.arange(len(rows)) % len(made.candidates)]
+        items[rows] = data_split.candidates[np.arange(len(rows)) % len(data_split.candidates)]
     users = replace(cold.users, log=replace(log, items=items, ratings=ratings), labels=labels)
-    return replace(made, cold=replace(cold, users=users))
+    return replace(data_split, cold=replace(cold, users=users))
 
 
 def answers(cold: "Episodes") -> pl.DataFrame:
@@ -143,12 +149,12 @@ def _mixed(cold: "Episodes", protocol: Protocol, seed: int) -> "Episodes":
     return replace(cold, query=np.take_along_axis(cold.query, place, 1))
 
 
-def _facts(made: "Split", dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
-    asked = blake2b(made.cold.users.log.items[made.cold.query].tobytes(), digest_size=8)
-    asked.update(made.candidates.tobytes())
+def _facts(data_split: "Split", dataset: Dataset, protocol: Protocol) -> dict[str, Any]:
+    asked = blake2b(data_split.cold.users.log.items[data_split.cold.query].tobytes(), digest_size=8)
+    asked.update(data_split.candidates.tobytes())
     return {
         **asdict(dataset.label_scale(protocol.labels)),  # like_at, span, graded
-        "split": made.facts(),
+        "split": data_split.facts(),
         "candidates": asked.hexdigest(),  # the same for every method, or they are not comparable
         "domain": dataset.domain,
         "licence": dataset.licence,
@@ -157,8 +163,10 @@ def _facts(made: "Split", dataset: Dataset, protocol: Protocol) -> dict[str, Any
     }
 
 
-def _users(made: "Split", dataset: Dataset, log: Interactions, protocol: Protocol) -> pl.DataFrame:
-    cold = made.cold
+def _users(
+    data_split: "Split", dataset: Dataset, log: Interactions, protocol: Protocol
+) -> pl.DataFrame:
+    cold = data_split.cold
     ids = cold.users.ids[cold.user_index]
     given = cold.support >= 0
     scale = dataset.label_scale(protocol.labels)

@@ -45,19 +45,19 @@ class Status:
         specs = {cell.spec.fingerprint: cell.spec for cell in cells if cell.status == "missing"}
         claims = sorted(path for path in (run / CLAIMS).glob("*") if path.name in specs)
         running = [_running(run, specs[path.name], path, now) for path in claims]
-        return cls(cells, [one for one in running if one], list(workers(run, now)))
+        return cls(cells, [entry for entry in running if entry], list(workers(run, now)))
 
     @property
     def counts(self) -> Counter[str]:
         """done, failed, unavailable, damaged, missing; of the missing those that run."""
-        found = Counter(cell.status for cell in self.cells)
-        found["running"] = sum(one.alive for one in self.running)
-        return found
+        counts = Counter(cell.status for cell in self.cells)
+        counts["running"] = sum(entry.alive for entry in self.running)
+        return counts
 
     @property
     def left(self) -> list[Cell]:
         """The cells that nobody has begun."""
-        begun = {one.spec.fingerprint for one in self.running if one.alive}
+        begun = {entry.spec.fingerprint for entry in self.running if entry.alive}
         undone = [cell for cell in self.cells if cell.status in ("missing", "damaged")]
         return [cell for cell in undone if cell.spec.fingerprint not in begun]
 
@@ -73,28 +73,30 @@ class Status:
         slots = sum(worker.jobs for worker in self.workers)
         if not took or not slots:
             return None
-        every = [seconds for own in took.values() for seconds in own]
+        every = [seconds for of_row in took.values() for seconds in of_row]
 
         def expected(spec: Spec) -> float:
-            own = took.get(spec.name, every)
-            return sum(own) / len(own)
+            of_row = took.get(spec.name, every)
+            return sum(of_row) / len(of_row)
 
         waiting = sum(expected(cell.spec) for cell in self.left)
-        begun = [max(0.0, expected(one.spec) - one.seconds) for one in self.running if one.alive]
+        begun = [
+            max(0.0, expected(entry.spec) - entry.seconds) for entry in self.running if entry.alive
+        ]
         return max([(waiting + sum(begun)) / slots, *begun])
 
 
 def _running(run: Path, spec: Spec, claim: Path, now: float) -> Running | None:
-    found = Claim.read(claim)
-    if found is None:  # it ended meanwhile
+    holder = Claim.read(claim)
+    if holder is None:  # it ended meanwhile
         return None
-    name = found.worker.name if found.worker else "*"
+    name = holder.worker.name if holder.worker else "*"
     stage, seconds = "", 0.0
     for folder in (run / "cells").glob(f".{spec.fingerprint}-{name}"):
         with suppress(OSError):
             seconds = max(0.0, now - (folder / BEGUN).stat().st_mtime)
             stage = Stage.left(folder)
-    return Running(spec, found.worker, is_alive(found, now), seconds, stage)
+    return Running(spec, holder.worker, is_alive(holder, now), seconds, stage)
 
 
 def clock(run: Path) -> float:

@@ -77,19 +77,19 @@ class Supervisor:
         try:
             while ((waiting or self.elsewhere) and not self.stop.asked) or self.running:
                 self._take_more()
-                sentinels = [one.process.sentinel for one in self.running]
+                sentinels = [running_cell.process.sentinel for running_cell in self.running]
                 if sentinels:
                     multiprocessing.connection.wait(sentinels, timeout=TICK)
                 elif self.elsewhere and not waiting:
                     time.sleep(TICK)
-                for one in list(self.running):
-                    self._look_at(one)
+                for running_cell in list(self.running):
+                    self._look_at(running_cell)
             if self.stop.asked:
                 raise KeyboardInterrupt
         finally:
             self.stop.deaf()
-            for one in list(self.running):
-                self._end(one)
+            for running_cell in list(self.running):
+                self._end(running_cell)
             clear_of(self.run, self.claims.name)
 
     def _room(self) -> bool:
@@ -133,7 +133,9 @@ class Supervisor:
             self._record_failure(job, *self.lost[job.spec.fingerprint], time.monotonic())
             return
         self.on_event("start", job.spec, 0.0)
-        job = replace(job, gpu=emptiest(self.gpus, [one.job.gpu for one in self.running]))
+        job = replace(
+            job, gpu=emptiest(self.gpus, [running_cell.job.gpu for running_cell in self.running])
+        )
         folder = fresh(self._partial(job))
         (folder / BEGUN).touch()
         protocol, begun = splits.protocol_of(job.spec), time.monotonic()
@@ -166,68 +168,86 @@ class Supervisor:
         since = 0.0 if act is method_process else time.monotonic()
         self.running.append(_Running(job, process, begun, since, answerer))
 
-    def _end(self, one: _Running) -> None:
-        for process in (one.process, one.answerer):
+    def _end(self, running_cell: _Running) -> None:
+        for process in (running_cell.process, running_cell.answerer):
             if process is not None:
                 processes.end(process)
                 self.warden("discard", process.pid or 0)
-        self.running.remove(one)
+        self.running.remove(running_cell)
 
-    def _look_at(self, one: _Running) -> None:
-        if not self.claims.holds(one.job.spec.fingerprint):
-            self._drop(one)
+    def _look_at(self, running_cell: _Running) -> None:
+        if not self.claims.holds(running_cell.job.spec.fingerprint):
+            self._drop(running_cell)
             return
         limit, now = self.timeout, time.monotonic()
-        seconds = now - (one.judge_since or one.begun)
-        if one.process.is_alive() and seconds <= limit:
-            self.on_event("running", one.job.spec, now - one.begun)
-            cut_log(self._partial(one.job) / "log.txt")
+        seconds = now - (running_cell.judge_since or running_cell.begun)
+        if running_cell.process.is_alive() and seconds <= limit:
+            self.on_event("running", running_cell.job.spec, now - running_cell.begun)
+            cut_log(self._partial(running_cell.job) / "log.txt")
             return
-        late = one.process.is_alive()
-        self._end(one)
-        death = f"no result within {limit:.0f} s" if late else processes.death(one.process.exitcode)
-        if one.judge_since:
-            self._judged(one, death)
+        late = running_cell.process.is_alive()
+        self._end(running_cell)
+        death = (
+            f"no result within {limit:.0f} s"
+            if late
+            else processes.death(running_cell.process.exitcode)
+        )
+        if running_cell.judge_since:
+            self._judged(running_cell, death)
         else:
-            self._worked(one, death)
+            self._worked(running_cell, death)
 
-    def _drop(self, one: _Running) -> None:
+    def _drop(self, running_cell: _Running) -> None:
         """The claim is another worker's, who took this one for dead, or was deleted: once."""
-        self._end(one)
-        store.remove(self._partial(one.job))
-        if one.job.spec.fingerprint in self.again:
-            self.on_event("missing", one.job.spec, time.monotonic() - one.begun)
+        self._end(running_cell)
+        store.remove(self._partial(running_cell.job))
+        if running_cell.job.spec.fingerprint in self.again:
+            self.on_event("missing", running_cell.job.spec, time.monotonic() - running_cell.begun)
         else:
-            self.again.add(one.job.spec.fingerprint)
-            self.elsewhere.append(one.job)
+            self.again.add(running_cell.job.spec.fingerprint)
+            self.elsewhere.append(running_cell.job)
 
     def _ended(self, job: Job, state: str, begun: float) -> None:
         self.on_event(state, job.spec, time.monotonic() - begun)
         self.claims.release(job.spec.fingerprint)
 
-    def _worked(self, one: _Running, death: str) -> None:
+    def _worked(self, running_cell: _Running, death: str) -> None:
         """The method's process has ended: on to the judge, or to a row that says why not."""
-        result = result_of(self._partial(one.job))
+        result = result_of(self._partial(running_cell.job))
         if result is None:
-            if one.process.exitcode == -signal.SIGTERM:
+            if running_cell.process.exitcode == -signal.SIGTERM:
                 time.sleep(GRACE)  # a scheduler that ends a job tells each of its processes
-            if one.process.exitcode == SERVER_DIED and one.job.spec.fingerprint not in self.again:
-                self.again.add(one.job.spec.fingerprint)  # perhaps by another cell's doing
-                self.waiting.insert(0, one.job)
+            if (
+                running_cell.process.exitcode == SERVER_DIED
+                and running_cell.job.spec.fingerprint not in self.again
+            ):
+                self.again.add(running_cell.job.spec.fingerprint)  # perhaps by another cell's doing
+                self.waiting.insert(0, running_cell.job)
             elif not self.stop.asked:  # what dies while a run is being stopped is not a failure
-                self._record_failure(one.job, Stage.left(self._partial(one.job)), death, one.begun)
+                self._record_failure(
+                    running_cell.job,
+                    Stage.left(self._partial(running_cell.job)),
+                    death,
+                    running_cell.begun,
+                )
             return
         if result["errno"] in FULL:
             not_full(self.run)
-        args = one.job.spec, self._partial(one.job), one.job.split, one.job.whole, result
-        self._start(one.job, judge_process, *args, begun=one.begun)
+        args = (
+            running_cell.job.spec,
+            self._partial(running_cell.job),
+            running_cell.job.split,
+            running_cell.job.whole,
+            result,
+        )
+        self._start(running_cell.job, judge_process, *args, begun=running_cell.begun)
 
-    def _judged(self, one: _Running, death: str) -> None:
-        state = Cell.read(one.job.spec, one.job.whole).status
+    def _judged(self, running_cell: _Running, death: str) -> None:
+        state = Cell.read(running_cell.job.spec, running_cell.job.whole).status
         if state in KEPT:
-            self._ended(one.job, state, one.begun)
+            self._ended(running_cell.job, state, running_cell.begun)
         elif not self.stop.asked:
-            self._record_failure(one.job, "judge", death, one.begun)
+            self._record_failure(running_cell.job, "judge", death, running_cell.begun)
 
     def _record_failure(self, job: Job, stage: str, reason: str, begun: float) -> None:
         folder = self._partial(job)

@@ -25,7 +25,7 @@ def trace(method: Method[Any], cold: Episodes, device: torch.device, folder: Pat
     most: int = getattr(method, method.steps_param) if method.steps_param else 0
     if not (most and cold.max_shots):
         return
-    found: dict[str, list[list[torch.Tensor]]] = {"query": [], "support": []}
+    predictions: dict[str, list[list[torch.Tensor]]] = {"query": [], "support": []}
     for step in range(most + 1):
         early = copy(method)
         setattr(early, method.steps_param, step)
@@ -36,6 +36,6 @@ def trace(method: Method[Any], cold: Episodes, device: torch.device, folder: Pat
                 scores = early.score(state, asked.items.to(device))
                 steps[name].append(checked(scores, asked.items, cold.max_shots))
         for name, parts in steps.items():
-            found[name].append(parts)
-    for name, by_step in found.items():
+            predictions[name].append(parts)
+    for name, by_step in predictions.items():
         np.save(folder / f"trace-{name}.npy", torch.stack([torch.cat(p) for p in by_step]).numpy())

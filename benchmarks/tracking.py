@@ -32,8 +32,8 @@ def measured(spec: Spec, folder: Path) -> Metrics:
     scores = read_user_scores([Cell.read(spec, folder)], ())
     return {
         metric: {
-            shots: round(mean_defined(per_user(metric, found.predictions))[0], 6)
-            for shots, found in scores.items()
+            shots: round(mean_defined(per_user(metric, of_shots.predictions))[0], 6)
+            for shots, of_shots in scores.items()
         }
         for metric in SHOWN
     }
@@ -83,10 +83,10 @@ class Tracking:
             self._try("metrics", lambda: row.update(metrics=self._measure(spec, folder)))
         elif event != "start":
             row["reason"] = Cell.read(spec, folder).reason
-        for one in list(self._trackers):
-            name, track, _ = one
+        for tracker in list(self._trackers):
+            name, track, _ = tracker
             if not self._try(name, partial(track, row)):
-                self._trackers.remove(one)
+                self._trackers.remove(tracker)
 
     @staticmethod
     def _try(name: str, act: Callable[[], object]) -> bool:

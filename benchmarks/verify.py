@@ -49,9 +49,9 @@ def verify(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> I
     """
     stages = _plan(archive), _data(archive), _splits(archive, folder), _scores(archive, folder)
     for stage in stages:
-        found = list(stage)
-        yield from found
-        if not all(finding.sound for finding in found):
+        findings = list(stage)
+        yield from findings
+        if not all(finding.sound for finding in findings):
             return
     results = read(folder)
     yield from _figures(archive, results)
@@ -123,8 +123,8 @@ def _scores(archive: Archive, folder: Path) -> Iterator[Finding]:
     for spec in archive.specs:
         partial = folder / "cells" / f".{spec.fingerprint}"
         partial.mkdir(parents=True)
-        found = archive.records[spec.fingerprint]
-        if found["status"] == "done":
+        stored = archive.records[spec.fingerprint]
+        if stored["status"] == "done":
             answers = pl.read_parquet(folder / "splits" / spec.split_key / "answers.parquet")
             try:
                 for name, frame in put_together(archive, spec, answers):
@@ -132,9 +132,9 @@ def _scores(archive: Archive, folder: Path) -> Iterator[Finding]:
                     numbers += len(frame)
             except (ValueError, KeyError, pl.exceptions.PolarsError) as error:
                 yield Finding("scores", False, f"{printable(spec.title)}: {first_line(error)}")
-        (partial / "timing.json").write_text(json.dumps(found["timing"]), encoding="utf-8")
+        (partial / "timing.json").write_text(json.dumps(stored["timing"]), encoding="utf-8")
         whole = folder / "cells" / spec.fingerprint
-        store.seal(partial, RECORD, record(**found), whole)
+        store.seal(partial, RECORD, record(**stored), whole)
     write_plan(folder, archive.specs)
     yield Finding("scores", True, f"{numbers:,} scores stand beside the answers")
 
@@ -142,29 +142,29 @@ def _scores(archive: Archive, folder: Path) -> Iterator[Finding]:
 def _figures(archive: Archive, results: Results) -> Iterator[Finding]:
     """Every frame made again and laid beside the claimed one."""
     sound, numbers = True, 0
-    for name, made in frames(results).items():
-        numbers += made.height * sum(dtype.is_numeric() for dtype in made.dtypes)
+    for name, again in frames(results).items():
+        numbers += again.height * sum(dtype.is_numeric() for dtype in again.dtypes)
         try:
             claimed = archive.frame(name)
-            assert_frame_equal(claimed, made, check_exact=False, rel_tol=SAME, abs_tol=SAME)
+            assert_frame_equal(claimed, again, check_exact=False, rel_tol=SAME, abs_tol=SAME)
         except (AssertionError, KeyError, pl.exceptions.PolarsError):
             sound = False
-            yield Finding("figures", False, f"{name}: {_difference(archive, name, made)}")
+            yield Finding("figures", False, f"{name}: {_difference(archive, name, again)}")
     if sound:
         yield Finding("figures", True, f"{numbers:,} computed again from the scores: equal")
 
 
-def _difference(archive: Archive, name: str, made: pl.DataFrame) -> str:
+def _difference(archive: Archive, name: str, again: pl.DataFrame) -> str:
     """The first figure that is not the claimed one."""
     try:
         claimed = archive.frame(name)
     except (KeyError, pl.exceptions.PolarsError) as error:
         return f"cannot be read ({first_line(error)})"
-    if claimed.schema != made.schema or len(claimed) != len(made):
-        sizes = f"{claimed.height} rows and {claimed.width} columns; here {made.height}"
-        return f"{sizes} and {made.width}"
-    for column in made.columns:
-        a, b = claimed[column], made[column]
+    if claimed.schema != again.schema or len(claimed) != len(again):
+        sizes = f"{claimed.height} rows and {claimed.width} columns; here {again.height}"
+        return f"{sizes} and {again.width}"
+    for column in again.columns:
+        a, b = claimed[column], again[column]
         if b.dtype.is_float():
             differs = (
                 ((a - b).abs() > SAME * (1 + b.abs())).fill_null(False)
@@ -174,7 +174,7 @@ def _difference(archive: Archive, name: str, made: pl.DataFrame) -> str:
         else:
             differs = a.ne_missing(b)
         for at in differs.arg_true():
-            keys = [str(made[key][at]) for key in made.columns if made[key].dtype == pl.String]
+            keys = [str(again[key][at]) for key in again.columns if again[key].dtype == pl.String]
             return printable(
                 f"{', '.join(keys)}: {column} is claimed as {a[at]}; the scores give {b[at]}"
             )
@@ -212,11 +212,11 @@ def _broken(cells: list[Cell]) -> Iterator[str]:
 
 def _rerun(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> Iterator[Finding]:
     """So many finished cells, drawn by the system's own randomness, run here and compared."""
-    here = {entry.name for entry in registry.entries("methods")}
+    known_methods = {entry.name for entry in registry.entries("methods")}
     done = [s for s in archive.specs if archive.records[s.fingerprint]["status"] == "done"]
-    for name in sorted({spec.method for spec in done} - here):
+    for name in sorted({spec.method for spec in done} - known_methods):
         yield Finding("rerun", True, f"{printable(name)} is not known here: not run again")
-    known = [spec for spec in done if spec.method in here]
+    known = [spec for spec in done if spec.method in known_methods]
     drawn = random.SystemRandom().sample(known, min(rerun, len(known)))
     grid = replace(archive.grid(), limit=next((s.limit for s in drawn), None))
     wanted = {_key(spec) for spec in drawn}
@@ -230,8 +230,8 @@ def _rerun(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> I
             continue
         claimed = archive.scores(spec)
         assert claimed is not None  # _scores has read it
-        own, theirs = cell.scores()["score"].to_numpy(), claimed["score"].to_numpy()
-        apart = float(np.abs(own - theirs).max(initial=0.0))
+        ours, theirs = cell.scores()["score"].to_numpy(), claimed["score"].to_numpy()
+        apart = float(np.abs(ours - theirs).max(initial=0.0))
         same = "by the same code" if cell.spec.fingerprint == spec.fingerprint else "by other code"
         words = f"{title}: {same}: scores differ by at most {apart:.1e}"
         yield Finding("rerun", apart <= CLOSE, words)

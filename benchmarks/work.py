@@ -45,9 +45,11 @@ class RunOptions:
     def read(cls, run: Path) -> tuple[Self, Lost]:
         """How the run's cells are run, and which cannot be."""
         try:
-            found = json.loads((run / OPTIONS).read_text(encoding="utf-8"))
-            lost = {name: (stage, reason) for name, (stage, reason) in found.pop("lost").items()}
-            return cls(**found | {"include": tuple(found["include"]), "retry_failed": False}), lost
+            stored = json.loads((run / OPTIONS).read_text(encoding="utf-8"))
+            lost = {name: (stage, reason) for name, (stage, reason) in stored.pop("lost").items()}
+            return cls(
+                **stored | {"include": tuple(stored["include"]), "retry_failed": False}
+            ), lost
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UserError(
                 f"{run} is not prepared ({type(error).__name__}: {OPTIONS}): "
@@ -83,14 +85,14 @@ def jobs_of(run: Path, waiting: list[Spec], options: RunOptions) -> Iterator[Job
     first: dict[tuple[str, str, str], str] = {}
     for spec in read_plan(run):
         first.setdefault((spec.dataset, spec.protocol, spec.name), spec.fingerprint)
-    made = {"hardware": provenance.hardware(), "commit": provenance.commit()}
+    origin = {"hardware": provenance.hardware(), "commit": provenance.commit()}
     device = device_name(options.device)
     placed = device_type(device) if gpus_of(device) else device  # each process sees its GPU alone
     for spec in waiting:
         row = spec.dataset, spec.protocol, spec.name
         timed = options.timing and first[row] == spec.fingerprint
         include, jobs = options.include, options.jobs
-        yield Job(spec, str(run), placed, timed, include, jobs, made, options.keep_models)
+        yield Job(spec, str(run), placed, timed, include, jobs, origin, options.keep_models)
 
 
 def work_on(run: Path, wanted: list[Spec], options: RunOptions, on_event: OnEvent) -> None:
@@ -124,18 +126,18 @@ def _fit_here(
     for spec in left:
         if spec.fingerprint in lost:
             continue
-        made = codes.setdefault(
+        code_here = codes.setdefault(
             (spec.method, spec.loader), code_hash(code(spec.method, spec.loader))
         )
-        for what, planned, here in (
+        for what, planned, actual in (
             ("device", spec.device, device),
             *((name, spec.versions.get(name), versions[name]) for name in versions),
-            ("code", spec.code, made),
+            ("code", spec.code, code_here),
         ):
-            if planned != here:
+            if planned != actual:
                 raise UserError(
                     f"{printable(spec.title)} was planned with {what} {printable(str(planned))}, "
-                    f"and here is {here}: its numbers would not be the plan's; use the same"
+                    f"and here is {actual}: its numbers would not be the plan's; use the same"
                 )
         for needed in (run / "splits" / spec.split_key, catalogues.folder_of(run, spec)):
             if not needed.is_dir():

@@ -83,9 +83,9 @@ def _measure(
     stage("import")
     for path in job.include:
         registry.include(Path(path))
-    found = registry.find("methods", spec.method)
+    kind = registry.find("methods", spec.method)
     stage("construct")
-    method: Method[Any] = from_params(found, spec.method, spec.params)
+    method: Method[Any] = from_params(kind, spec.method, spec.params)
     facts |= _facts(spec, method)
 
     stage("meta-train")

@@ -81,7 +81,7 @@ def write_about(about: About, folder: Path) -> None:
 def write_items(items: Items, seen: NDArray[np.int64], folder: Path) -> None:
     """seen: (n_items,) warm users who rated each."""
     catalogue = items.catalogue
-    tags = pl.Series("tags", [list(own) for own in catalogue.tags], pl.List(pl.String))
+    tags = pl.Series("tags", [list(of_item) for of_item in catalogue.tags], pl.List(pl.String))
     columns = {"id": catalogue.ids, "text": catalogue.text, "seen": np.asarray(seen, np.int64)}
     pl.DataFrame(columns).with_columns(tags).write_parquet(folder / ITEMS)
     tensors = {"features": items.features.cpu().contiguous()}
@@ -126,9 +126,9 @@ def read(folder: Path) -> tuple[About, Items, NDArray[np.int64]]:
         table = pl.read_parquet(folder / ITEMS)
         mapped = load_file(folder / VECTORS)  # and the file may change while the model is used
         tensors = {name: tensor.clone() for name, tensor in mapped.items()}
-        tags = tuple(tuple(own) for own in table["tags"].to_list())
-        own = tensors["own"].numpy() if "own" in tensors else None
-        catalogue = Catalogue(tuple(table["id"]), tuple(table["text"]), tags, own)
+        tags = tuple(tuple(features) for features in table["tags"].to_list())
+        features = tensors["own"].numpy() if "own" in tensors else None
+        catalogue = Catalogue(tuple(table["id"]), tuple(table["text"]), tags, features)
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{folder} was not written by coldbench {__version__}: {error}") from error
     if minor(about.version) != minor(__version__):

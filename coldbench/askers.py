@@ -61,13 +61,13 @@ class Tree(Asker):
         self.tree = QuestionTree(warm)
 
     def worth(self, support: Feedback, pool: Tensor, still: Tensor) -> Tensor:
-        said, real, labels = (
+        answers, real, labels = (
             column.cpu().numpy() for column in (support.items, support.mask, support.labels)
         )
         rows = [
-            self.tree.worth(items[there], given[there], asked)
-            for items, there, given, asked in zip(
-                said, real, labels, pool.cpu().numpy(), strict=True
+            self.tree.worth(items[pool_items], given[pool_items], asked)
+            for items, pool_items, given, asked in zip(
+                answers, real, labels, pool.cpu().numpy(), strict=True
             )
         ]
         return torch.from_numpy(np.stack(rows)).float().to(pool.device)
@@ -118,5 +118,5 @@ def entropy0(warm: Users) -> Float:
     answers = np.hstack([n_users - rated.sum(1, keepdims=True), rated]) / max(n_users, 1)
     weights = np.array([UNRATED, *[1.0] * BINS])
     bits = np.where(answers > 0, answers * np.log2(np.where(answers > 0, answers, 1)), 0)
-    found: Float = -(bits @ weights) / weights.sum()
-    return found
+    entropy: Float = -(bits @ weights) / weights.sum()
+    return entropy

@@ -13,18 +13,18 @@ LOW = 2**32 - 1  # the low half of a key
 
 
 def best_items(
-    score: Callable[[Tensor], Tensor], n_items: int, said: Feedback, n: int
+    score: Callable[[Tensor], Tensor], n_items: int, support: Feedback, n: int
 ) -> list[list[tuple[int, float]]]:
     """Of each of B users the n best items that they have not rated, with their scores, best first;
     items of equal score stand in the catalogue's order.
 
     score: (B, q) numbers of items, the same row for every user -> (B, q) scores in 0..1.
     """
-    users, device = len(said.items), said.items.device
+    users, device = len(support.items), support.items.device
     # a row of stride 0 says that all ask for the same (methods/_same_items.py)
     every = torch.arange(n_items, device=device).as_strided((users, n_items), (0, 1))
-    user, place = said.mask.nonzero(as_tuple=True)
-    rated = said.items[user, place]
+    user, place = support.mask.nonzero(as_tuple=True)
+    rated = support.items[user, place]
     tops = []
     for begun, block in _blocks(every, max(1, PAIRS // max(1, users))):
         keys = _keys(score(block), block[0])
@@ -38,8 +38,8 @@ def best_items(
     scores = (top >> 32).int().view(torch.float32).tolist()
     open_ = (top >= 0).sum(1).tolist()  # keys of rated items are negative, and come last
     return [
-        list(zip(own[:most], of[:most], strict=True))
-        for own, of, most in zip(numbers, scores, open_, strict=True)
+        list(zip(of_user[:most], of[:most], strict=True))
+        for of_user, of, most in zip(numbers, scores, open_, strict=True)
     ]
 
 

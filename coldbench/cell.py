@@ -60,8 +60,8 @@ class Spec:
     @cached_property
     def split_key(self) -> str:
         """Of what a cell's users and items are: the same for every method and device."""
-        own = {name: value for name, value in asdict(self).items() if name in SPLIT}
-        return blake2b(json.dumps(own, sort_keys=True).encode(), digest_size=8).hexdigest()
+        of_split = {name: value for name, value in asdict(self).items() if name in SPLIT}
+        return blake2b(json.dumps(of_split, sort_keys=True).encode(), digest_size=8).hexdigest()
 
     @property
     def name(self) -> str:
@@ -139,10 +139,10 @@ class Cell:
         files are not those that its record has the hashes of."""
         if not os.path.lexists(folder):
             return cls(spec, "missing", "", "", {}, folder)
-        found = store.read(folder, RECORD)
-        if found is None or found.get("status") not in KEPT:
+        stored = store.read(folder, RECORD)
+        if stored is None or stored.get("status") not in KEPT:
             return cls(spec, "damaged", "", "its files are torn or not its own", {}, folder)
-        status, stage, reason, facts = (found[k] for k in ("status", "stage", "reason", "facts"))
+        status, stage, reason, facts = (stored[k] for k in ("status", "stage", "reason", "facts"))
         return cls(spec, status, stage, reason, facts, folder)
 
     def scores(self, name: str = "scores") -> pl.DataFrame:
@@ -217,20 +217,20 @@ def read_runs(runs: list[Path]) -> list[Cell]:
     named = []
     for cell in cells.values():
         spec = cell.spec
-        found = replace(cell, variant=_apart(first.setdefault(spec.name, spec), spec))
-        here = spec.dataset, spec.protocol
-        known = same.setdefault(here, spec)
+        apart = replace(cell, variant=_apart(first.setdefault(spec.name, spec), spec))
+        setting = spec.dataset, spec.protocol
+        known = same.setdefault(setting, spec)
         if (known.data, known.protocol_fields) != (spec.data, spec.protocol_fields):
             raise UserError(
                 f"{spec.dataset}, {spec.protocol} is not the same data and protocol in all of "
                 f"{', '.join(map(str, runs))}: report them apart"
             )
-        if rows.setdefault((*here, found.name, spec.seed), spec) is not spec:
+        if rows.setdefault((*setting, apart.name, spec.seed), spec) is not spec:
             raise UserError(
-                f"{found.name} stands twice with seed {spec.seed}, with another limit or made by "
+                f"{apart.name} stands twice with seed {spec.seed}, with another limit or made by "
                 "other code or libraries: report the runs apart, or run one of them again"
             )
-        named.append(found)
+        named.append(apart)
     return named
 
 

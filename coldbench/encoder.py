@@ -55,21 +55,21 @@ class Encoder:
         """
         if self.name == "vectors":
             return replace(self, pooling="mean") if self.pooling == "own" else self
-        found = replace(self, pooling=own_pooling(self.name)) if self.pooling == "own" else self
+        encoder = replace(self, pooling=own_pooling(self.name)) if self.pooling == "own" else self
         longest = manner(self.name, trust_remote_code=self.trust_remote_code).longest
         if longest is not None and longest < self.max_tokens:
             raise UserError(
                 f"encoder {self.name!r} reads {longest} tokens at most, not {self.max_tokens}: "
                 f"--set encoder.max_tokens={longest}"
             )
-        return found
+        return encoder
 
     @classmethod
     def hashed(cls, fields: dict[str, Any], digest: str) -> "Encoder":
         """One that was hashed before, as a cell's is: its files are not read again for that."""
-        found = cls(**fields)
-        vars(found)["hash"] = digest
-        return found
+        encoder = cls(**fields)
+        vars(encoder)["hash"] = digest
+        return encoder
 
     @cached_property
     def hash(self) -> str:
@@ -188,9 +188,13 @@ class Items:
     def tags(self) -> tuple[tuple[str, ...], Tensor]:
         """What is known of the items beforehand (genres, sectors, price bands): the T different
         tags in alphabetical order, and (n_items, T) float32, 1 where an item has the tag."""
-        names = sorted({tag for own in self.catalogue.tags for tag in own})
+        names = sorted({tag for of_item in self.catalogue.tags for tag in of_item})
         column = {name: n for n, name in enumerate(names)}
-        pairs = [(item, column[tag]) for item, own in enumerate(self.catalogue.tags) for tag in own]
+        pairs = [
+            (item, column[tag])
+            for item, of_item in enumerate(self.catalogue.tags)
+            for tag in of_item
+        ]
         rows, columns = torch.tensor(pairs, dtype=torch.int64, device=self.device).reshape(-1, 2).T
         has = torch.zeros(len(self), len(names), device=self.device)
         has[rows, columns] = 1

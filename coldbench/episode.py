@@ -59,9 +59,9 @@ class Users:
     def only(self, chosen: NDArray[np.bool_]) -> "Users":
         """The users who have chosen rows (N,), with those rows alone."""
         log = self.log.rows(chosen)
-        some = np.flatnonzero(log.counts > 0)
-        kept = replace(log, offsets=np.concatenate([[0], log.offsets[1:][some]]))
-        return replace(self, log=kept, labels=self.labels[chosen], ids=self.ids[some])
+        active = np.flatnonzero(log.counts > 0)
+        kept = replace(log, offsets=np.concatenate([[0], log.offsets[1:][active]]))
+        return replace(self, log=kept, labels=self.labels[chosen], ids=self.ids[active])
 
     def seen(self) -> Int:
         """(n_items,) how many of the users interacted with each item, whatever they thought."""

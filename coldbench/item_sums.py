@@ -18,8 +18,8 @@ def residuals(warm: Users, damping: float = 3.0) -> tuple[float, Int, NDArray[np
     log, labels = warm.log, warm.labels.astype(np.float64)
     mean = float(labels.mean()) if len(labels) else 0.5
     per_user = np.bincount(log.users, labels, log.n_users)
-    own = (per_user + damping * mean) / (log.counts + damping)
-    sums = np.bincount(log.items, labels - own[log.users], log.n_items).astype(np.float64)
+    user_mean = (per_user + damping * mean) / (log.counts + damping)
+    sums = np.bincount(log.items, labels - user_mean[log.users], log.n_items).astype(np.float64)
     return mean, np.bincount(log.items, minlength=log.n_items), sums
 
 

@@ -180,10 +180,10 @@ class Method(ABC, Generic[State]):
                 learned: Params = {name: file.get_tensor(name).clone() for name in names}
         except (OSError, ValueError, SafetensorError) as error:
             raise UserError(f"{path} cannot be read: {error}; save the method again") from error
-        for what, own in self._identity(items).items():
-            if saved.get(what) != own:
+        for what, value in self._identity(items).items():
+            if saved.get(what) != value:
                 raise UserError(
-                    f"{path} was saved with {what} {saved.get(what)}, and this is {own}: load it "
+                    f"{path} was saved with {what} {saved.get(what)}, and this is {value}: load it "
                     "beside what it was trained with"
                 )
         self.items, self.learned = items, learned

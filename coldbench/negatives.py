@@ -105,6 +105,6 @@ def ask_unseen(episodes: Episodes, unseen: Unseen, count: int, seed: int) -> Epi
         users.log.n_items,
     )
     labels = np.where(real, users.labels[like], 0).astype(np.float32).ravel()
-    own = np.arange(rows.size).reshape(rows.shape)
+    places = np.arange(rows.size).reshape(rows.shape)
     asked = Users(log, labels, users.ids[episodes.user_index])
-    return Episodes(asked, np.arange(n), own[:, :s], own[:, s:])
+    return Episodes(asked, np.arange(n), places[:, :s], places[:, s:])

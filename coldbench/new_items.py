@@ -37,10 +37,10 @@ def with_texts(items: Items, texts: Mapping[str, str], about: About) -> Items:
     return replace(items, features=features, catalogue=longer)
 
 
-def check_encoder(about: About, here: Encoder) -> None:
+def check_encoder(about: About, encoder: Encoder) -> None:
     """New texts, and a method that changes the encoder, need its weights: no folder holds them."""
-    if here.hash != about.encoder_hash:
+    if encoder.hash != about.encoder_hash:
         raise UserError(
-            f"the encoder {here.name!r} on this machine is not the one that {about.method} was "
+            f"the encoder {encoder.name!r} on this machine is not the one that {about.method} was "
             "trained with: install that one"
         )

@@ -49,8 +49,8 @@ def write(rec: Recommender, path: Path, shots: int) -> None:
         )  # fmt: skip
     given = tuple(tensor.repeat(3, 1) for tensor in given)  # of users any number
     items, labels, mask, asked = given
-    said = Feedback(items, labels, torch.zeros_like(labels), mask.bool())
-    off = float((run(path, given) - rec.scores(said, asked)).abs().max())
+    support = Feedback(items, labels, torch.zeros_like(labels), mask.bool())
+    off = float((run(path, given) - rec.scores(support, asked)).abs().max())
     if not off <= CLOSE:
         raise UserError(f"{path}: onnxruntime scores otherwise than the method, by {off:.2g}")
 

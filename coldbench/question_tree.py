@@ -60,8 +60,8 @@ class QuestionTree:
         rated, left = (table[np.ix_(node, self.counted)] for table in (self.rated, self.left))
         gains = np.zeros(len(items))
         for at in range(0, len(items), BLOCK):
-            some = items[at : at + BLOCK]
-            place = np.ix_(node, some)
+            block = items[at : at + BLOCK]
+            place = np.ix_(node, block)
             like = self.likes[place].T  # (b, U)
             parts = [(side @ left, side @ rated) for side in (like, self.rated[place].T - like)]
             (up, n_up), (down, n_down) = parts  # (b, C) each: sums of what is left, ratings

@@ -110,16 +110,16 @@ def rows(user: Any, scale: Scale, titles: Titles) -> list[Row]:
         raise UserError(f"a user is {{item: rating}} or a list of pairs, not {user!r}"[:200])
     if len(user) > MOST:
         raise UserError(f"{len(user):,} ratings of one user; at most {MOST:,} are read")
-    found = [_row(row, scale, titles) for row in user]
+    parsed = [_row(row, scale, titles) for row in user]
     seen: set[int] = set()
-    for at, *_ in found:
+    for at, *_ in parsed:
         if at in seen:
             raise UserError(f"item {titles.ids[at]!r} is rated twice: leave one out")
         seen.add(at)
-    timed = [row for row in found if row[2] is not None]
-    if timed and len(timed) < len(found):
+    timed = [row for row in parsed if row[2] is not None]
+    if timed and len(timed) < len(parsed):
         raise UserError("some ratings have a time and some have none: give all of them, or none")
-    return sorted(found, key=lambda row: row[2] or 0.0) if timed else found
+    return sorted(parsed, key=lambda row: row[2] or 0.0) if timed else parsed
 
 
 def _row(row: Any, scale: Scale, titles: Titles) -> Row:

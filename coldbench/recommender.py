@@ -57,11 +57,11 @@ class Recommender:
         version, or does not score as it did when it was exported."""
         path = artefact.serving(Path(folder))
         about, items, seen = artefact.read(path)
-        found = registry.find("methods", about.method)
-        if found.fine_tunes_encoder:
+        kind = registry.find("methods", about.method)
+        if kind.fine_tunes_encoder:
             check_encoder(about, Encoder(**about.encoder))
         items = items.to(torch.device(device))
-        method = from_params(found, about.method, about.params)
+        method = from_params(kind, about.method, about.params)
         method.load(path, items)
         loaded = cls(method, items, about, seen, artefact.read_card(path))
         loaded.check(path)
@@ -101,22 +101,22 @@ class Recommender:
             raise UserError(f"n is how many items to recommend, 1 or more, not {n!r}")
         if is_one_user(ratings):
             return self.recommend([ratings], n)[0]
-        said, names = feedback(ratings, self.about.scale, self.catalogue), self.catalogue
+        support, names = feedback(ratings, self.about.scale, self.catalogue), self.catalogue
         return [
             [Recommendation(names.ids[at], names.titles[at], score) for at, score in best]
-            for best in self.best(said, n)
+            for best in self.best(support, n)
         ]
 
     @torch.no_grad()
-    def best(self, said: Feedback, n: int) -> list[list[tuple[int, float]]]:
+    def best(self, support: Feedback, n: int) -> list[list[tuple[int, float]]]:
         """Of each user the numbers and scores of the n best items, for whoever holds tensors."""
-        found: list[list[tuple[int, float]]] = []
-        for at in range(0, len(said.items), USERS):
-            some = said.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]
-            some = some.to(self.items.device)
-            score = partial(self.method.score, self.method.adapt(some))
-            found += best_items(score, len(self.items), some, n)
-        return found
+        lists: list[list[tuple[int, float]]] = []
+        for at in range(0, len(support.items), USERS):
+            block = support.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]
+            block = block.to(self.items.device)
+            score = partial(self.method.score, self.method.adapt(block))
+            lists += best_items(score, len(self.items), block, n)
+        return lists
 
     @overload
     def score(
@@ -139,13 +139,13 @@ class Recommender:
             return self.score([ratings], [items], now)[0]
         if len(items) != len(ratings):
             raise UserError(f"{len(ratings)} users and {len(items)} lists of items")
-        numbers = [self._numbers(some) for some in items]
+        numbers = [self._numbers(of_user) for of_user in items]
         longest = max(map(len, numbers), default=0)
         padded = [row + [0] * (longest - len(row)) for row in numbers]
         asked = torch.tensor(padded, dtype=torch.int64).view(len(padded), longest)
-        said = feedback(ratings, self.about.scale, self.catalogue, now)
-        scores = self.scores(said, asked).tolist()
-        return [row[: len(own)] for row, own in zip(scores, numbers, strict=True)]
+        support = feedback(ratings, self.about.scale, self.catalogue, now)
+        scores = self.scores(support, asked).tolist()
+        return [row[: len(wanted)] for row, wanted in zip(scores, numbers, strict=True)]
 
     @torch.no_grad()
     def explain(self, ratings: One, items: Sequence[str]) -> Explanation:
@@ -154,9 +154,11 @@ class Recommender:
 
         Raises UserError where the method has no exact explanation.
         """
-        said = feedback([ratings], self.about.scale, self.catalogue).to(self.items.device)
-        found = self.method.explain(said, torch.tensor([self._numbers(items)]).to(said.items))
-        return replace(found, contributions=found.contributions[:, :, places(ratings)])
+        support = feedback([ratings], self.about.scale, self.catalogue).to(self.items.device)
+        explanation = self.method.explain(
+            support, torch.tensor([self._numbers(items)]).to(support.items)
+        )
+        return replace(explanation, contributions=explanation.contributions[:, :, places(ratings)])
 
     def add_items(self, texts: Mapping[str, str]) -> Self:
         """With items that came after training, {id: text}, at the end of the catalogue: a new
@@ -200,9 +202,11 @@ class Recommender:
         step = max(1, len(self.items) // PROBED)
         items = list(range(0, len(self.items), step))[:PROBED]
         rated = list(range(1, len(self.items), step))[:4]
-        said = made_up(rated)
-        none = said.map(lambda column: column[:, :0])
-        scores = [self.scores(some, torch.tensor([items]))[0].tolist() for some in (none, said)]
+        support = made_up(rated)
+        none = support.map(lambda column: column[:, :0])
+        scores = [
+            self.scores(given, torch.tensor([items]))[0].tolist() for given in (none, support)
+        ]
         return {"rated": rated, "items": items, "scores": scores}
 
     def check(self, folder: Path) -> None:
@@ -218,18 +222,18 @@ class Recommender:
             )
 
     @torch.no_grad()
-    def scores(self, said: Feedback, items: Tensor) -> Tensor:
+    def scores(self, support: Feedback, items: Tensor) -> Tensor:
         """(B, Q) scores on the CPU of (B, Q) items by number, for whoever holds tensors already."""
-        found = torch.empty(items.shape)
+        all_scores = torch.empty(items.shape)
         for at in range(0, len(items), USERS):
-            some = said.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]
-            state = self.method.adapt(some.to(self.items.device))
+            block = support.map(lambda column, at=at: column[at : at + USERS])  # type: ignore[misc]
+            state = self.method.adapt(block.to(self.items.device))
             asked = items[at : at + USERS]
             width = max(1, PAIRS // len(asked))
             for left in range(0, items.shape[1], width):
                 part = asked[:, left : left + width].to(self.items.device)
-                found[at : at + USERS, left : left + width] = self.method.score(state, part)
-        return found
+                all_scores[at : at + USERS, left : left + width] = self.method.score(state, part)
+        return all_scores
 
     def _numbers(self, items: Any) -> list[int]:
         if isinstance(items, str) or not isinstance(items, Sequence):

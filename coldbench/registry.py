@@ -145,7 +145,7 @@ def _module(room: str, name: str) -> ModuleType:
 def _only_class(module: ModuleType, room: str) -> Any:
     """A file is one thing: the one public, concrete class it defines that the room is made of."""
     base = {"methods": "Method", "datasets": "Dataset", "reports": "Report"}[room]
-    found = [
+    classes = [
         thing
         for thing in vars(module).values()
         if isclass(thing)
@@ -154,11 +154,11 @@ def _only_class(module: ModuleType, room: str) -> Any:
         and not isabstract(thing)
         and any(parent.__name__ == base for parent in thing.__mro__[1:])
     ]
-    if len(found) != 1:
+    if len(classes) != 1:
         raise UserError(
-            f"{module.__file__}: a file of {room} holds one {base}, this one {len(found)}"
+            f"{module.__file__}: a file of {room} holds one {base}, this one {len(classes)}"
         )
-    return found[0]
+    return classes[0]
 
 
 def _plain_values(tree: ast.Module) -> Iterator[tuple[str, Any]]:

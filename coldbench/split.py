@@ -167,8 +167,8 @@ def _assigned(
     roles: Roles, log: Interactions, users: Int, p: Protocol, seeds: Seeds
 ) -> tuple[Mask, Mask, Mask, Mask]:
     """The same where it is said who is cold; valid users are drawn from the others."""
-    there = np.bincount(users[roles.trainable], minlength=log.n_users) > 0
-    others = np.flatnonzero(there & ~roles.cold)
+    present = np.bincount(users[roles.trainable], minlength=log.n_users) > 0
+    others = np.flatnonzero(present & ~roles.cold)
     drawn = np.random.default_rng(seeds.split).permutation(others)
     is_valid = np.zeros(log.n_users, bool)
     is_valid[drawn[: int(p.valid_users * len(others))]] = True
@@ -199,14 +199,14 @@ def _with_pool(chosen: Mask, users: Int, who: Int, windows: Int, p: Protocol) ->
     ends = np.cumsum(counts)[who]
     first = (ends - counts[who])[:, None] + windows.shape[1]
     more = first + np.arange(min(p.pool - p.max_shots, counts[who].max() - windows.shape[1]))
-    there = more < ends[:, None]
-    return np.hstack([np.where(there, rows[np.where(there, more, 0)], -1), windows])
+    inside = more < ends[:, None]
+    return np.hstack([np.where(inside, rows[np.where(inside, more, 0)], -1), windows])
 
 
 def _episodes(users: Users, who: Int, windows: Int, p: Protocol) -> Episodes:
     """Only the rows of the windows are kept, so that episodes carry nothing else of the log."""
     real = windows >= 0
-    own = np.where(real, (np.cumsum(real) - 1).reshape(windows.shape), -1)
+    places = np.where(real, (np.cumsum(real) - 1).reshape(windows.shape), -1)
     log = users.log
     flat = windows[real]
     times = None if log.times is None else log.times[flat]
@@ -214,5 +214,8 @@ def _episodes(users: Users, who: Int, windows: Int, p: Protocol) -> Episodes:
     kept = Interactions(offsets, log.items[flat], log.ratings[flat], times, log.n_items)
     k = windows.shape[1] - p.query
     return Episodes(
-        Users(kept, users.labels[flat], users.ids[who]), np.arange(len(who)), own[:, :k], own[:, k:]
+        Users(kept, users.labels[flat], users.ids[who]),
+        np.arange(len(who)),
+        places[:, :k],
+        places[:, k:],
     )

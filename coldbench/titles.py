@@ -38,10 +38,10 @@ class Titles:
 
     def number(self, item: str) -> int:
         """The number of an item by its id. Raises UserError, naming the nearest id."""
-        found = self.at.get(item) if isinstance(item, str) else None
-        if found is None:
+        number = self.at.get(item) if isinstance(item, str) else None
+        if number is None:
             raise self.unknown(item)
-        return found
+        return number
 
     def find(self, title: str) -> str:
         """The id of the one item that a title means: the title itself, the title without year or
@@ -52,12 +52,12 @@ class Titles:
         asked = _words(title)
         if asked:
             for fits in (_is, _is_but_for_year, _begins, _has):
-                found = [at for at, words in enumerate(self._words) if fits(self, at, words, asked)]
-                if len(found) == 1:
-                    return self.ids[found[0]]
-                if found:
+                hits = [at for at, words in enumerate(self._words) if fits(self, at, words, asked)]
+                if len(hits) == 1:
+                    return self.ids[hits[0]]
+                if hits:
                     raise UserError(
-                        f"{title!r} is the title of {len(found):,} items: {self._shown(found)}; "
+                        f"{title!r} is the title of {len(hits):,} items: {self._shown(hits)}; "
                         "name one by its id"
                     )
         raise self.unknown(title)
@@ -98,8 +98,8 @@ def _is(titles: Titles, at: int, words: tuple[str, ...], asked: tuple[str, ...])
 def _is_but_for_year(
     titles: Titles, at: int, words: tuple[str, ...], asked: tuple[str, ...]
 ) -> bool:
-    own = words[:-1] if YEAR.search(titles.titles[at]) else words
-    return _bare(own) == _bare(asked)
+    title = words[:-1] if YEAR.search(titles.titles[at]) else words
+    return _bare(title) == _bare(asked)
 
 
 def _bare(words: tuple[str, ...]) -> tuple[str, ...]:

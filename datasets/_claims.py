@@ -28,38 +28,38 @@ class Header:
     def claims(self) -> dict[str, str]:
         """Of user, item, rating and time the column; "" where it is said that there is none, or
         none looks like the time. Raises BadFile where it must be said which is meant."""
-        found = {what: self._named(what) for what in USUAL}
-        left = [name for name in self.there if name not in found.values()]
-        if not found["rating"] and self.said["rating"] != "none":
+        claims = {what: self._named(what) for what in USUAL}
+        left = [name for name in self.there if name not in claims.values()]
+        if not claims["rating"] and self.said["rating"] != "none":
             raise self._no_ratings(left)
-        if not found["time"] and self.said["time"] != "none":
+        if not claims["time"] and self.said["time"] != "none":
             self._no_times(left)
-        return found
+        return claims
 
     def bad(self, expected: str, fix: str) -> BadFile:
         return bad_header(self.path, self.there, expected, fix)
 
     def _named(self, what: str) -> str:
-        said, may_lack = self.said[what], what in ("rating", "time")
-        if said == "none" and may_lack:
+        wanted, may_lack = self.said[what], what in ("rating", "time")
+        if wanted == "none" and may_lack:
             return ""
-        if said and said not in self.there:
+        if wanted and wanted not in self.there:
             where = f"it has {', '.join(self.there)}"
-            raise unknown(f"column of {self.path}", said, self.there, where)
-        found = [said] if said else usual(what, self.there)
-        if len(found) > 1 or not (found or may_lack):
-            expected = f"one column of {what}s, found {' and '.join(found) or 'none'}"
-            raise self.bad(expected, self._which(what, found))
-        return found[0] if found else ""
+            raise unknown(f"column of {self.path}", wanted, self.there, where)
+        columns = [wanted] if wanted else usual(what, self.there)
+        if len(columns) > 1 or not (columns or may_lack):
+            expected = f"one column of {what}s, found {' and '.join(columns) or 'none'}"
+            raise self.bad(expected, self._which(what, columns))
+        return columns[0] if columns else ""
 
-    def _which(self, what: str, found: list[str]) -> str:
+    def _which(self, what: str, matching: list[str]) -> str:
         """What to do where no column or more than one is found by a usual name."""
         named = [name for name in self.there if any(usual(other, [name]) for other in USUAL)]
         left = [name for name in self.there if name not in named]
         command = remedies.header(self.path, self.there)
         if not named and command:
             return f"give it a first line of names, {command}"
-        columns = found or remedies.looking_like(what, left) or left
+        columns = matching or remedies.looking_like(what, left) or left
         choices = [remedies.flag(what, name) for name in columns[:3]]
         return ", or ".join(choices) or f"add a column of {what}s"
 
@@ -81,9 +81,9 @@ class Header:
                 raise self.bad(f"to be told whether {name!r} is the time", fix)
 
 
-def usual(what: str, there: list[str]) -> list[str]:
-    return [name for name in there if re.sub("[^a-z]", "", name.lower()) in USUAL[what].split()]
+def usual(what: str, names: list[str]) -> list[str]:
+    return [name for name in names if re.sub("[^a-z]", "", name.lower()) in USUAL[what].split()]
 
 
-def bad_header(path: str, there: list[str], expected: str, fix: str) -> BadFile:
-    return BadFile([Problem(path, 1, 1, ", ".join(there), expected, fix)])
+def bad_header(path: str, names: list[str], expected: str, fix: str) -> BadFile:
+    return BadFile([Problem(path, 1, 1, ", ".join(names), expected, fix)])

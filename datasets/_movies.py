@@ -22,7 +22,7 @@ def read_log(path: Path, separator: str, stars: Column, header: str = "") -> pl.
         return read(Table(columns, separator, header=False), path)
     named = [replace(c, name=name) for c, name in zip(columns, header.split(), strict=True)]
     log = read(Table(tuple(named), separator), path)
-    return log.rename({there.name: c.name for there, c in zip(named, columns, strict=True)})
+    return log.rename({present.name: c.name for present, c in zip(named, columns, strict=True)})
 
 
 def half_stars(ratings: Path, movies: Path) -> tuple[pl.DataFrame, pl.DataFrame]:

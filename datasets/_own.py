@@ -109,13 +109,13 @@ class Own(Dataset):
         """What each column of the log is."""
         if not self.path:
             raise UserError("name the log: -d ratings.csv, or path in dataset_params")
-        said = {what: getattr(self, what) for what in ("user", "item", "rating", "time")}
-        found = Header(self.path, self._names(self.path), said, self.sample).claims()
+        wanted = {what: getattr(self, what) for what in ("user", "item", "rating", "time")}
+        claimed = Header(self.path, self._names(self.path), wanted, self.sample).claims()
         kinds = {
-            "user": Column(found["user"], "id"),
-            "item": Column(found["item"], "id"),
-            "rating": Column(found["rating"], "number", *self.scale),
-            "time": Column(found["time"], "time", unit=self.time_unit),
+            "user": Column(claimed["user"], "id"),
+            "item": Column(claimed["item"], "id"),
+            "rating": Column(claimed["rating"], "number", *self.scale),
+            "time": Column(claimed["time"], "time", unit=self.time_unit),
         }
         return {what: column for what, column in kinds.items() if column.name}
 
@@ -129,24 +129,24 @@ class Own(Dataset):
     @cached_property
     def item_columns(self) -> tuple[Column, ...]:
         """What is read of the table of items: its id, then what makes text and tags."""
-        there = self._names(self.items)
+        names = self._names(self.items)
         name = self.log_columns["item"].name
-        found = [name] if name in there else usual("item", there)
-        if len(found) != 1:
+        matching = [name] if name in names else usual("item", names)
+        if len(matching) != 1:
             fix = f"rename the column of ids to {name}"
-            raise bad_header(self.items, there, "one column of items, named as in the log", fix)
-        own = found[0]
-        wanted = [*NAMED.findall(self._template(there, own)), *([self.tags] if self.tags else [])]
+            raise bad_header(self.items, names, "one column of items, named as in the log", fix)
+        key = matching[0]
+        wanted = [*NAMED.findall(self._template(names, key)), *([self.tags] if self.tags else [])]
         for column in wanted:
-            if column not in there:
-                raise unknown(f"column of {self.items}", column, there, ", ".join(there))
-        return (Column(own, "id"), *(Column(c) for c in dict.fromkeys(wanted) if c != own))
+            if column not in names:
+                raise unknown(f"column of {self.items}", column, names, ", ".join(names))
+        return (Column(key, "id"), *(Column(c) for c in dict.fromkeys(wanted) if c != key))
 
     def load(self) -> tuple[Interactions, Catalogue]:
         """Raises OneClass where all ratings are likes or none is."""
         log, items = self.tables()
         try:
-            made, catalogue = from_frames(log, items)
+            interactions, catalogue = from_frames(log, items)
         except UserError as error:
             raise UserError(f"{self.items}: {error}") from None
         if self.vectors:
@@ -154,11 +154,11 @@ class Own(Dataset):
             kept = [row[item] for item in catalogue.ids]
             vectors = read_vectors(Path(self.vectors), len(row))[kept]
             catalogue = replace(catalogue, vectors=vectors)
-        likes = made.ratings > self.like_above
+        likes = interactions.ratings > self.like_above
         if self.explicit and likes.all() == likes.any():
-            why = remedies.threshold(self.path, made.ratings, self.like_above)
-            raise OneClass(why, made, catalogue)
-        return made, catalogue
+            why = remedies.threshold(self.path, interactions.ratings, self.like_above)
+            raise OneClass(why, interactions, catalogue)
+        return interactions, catalogue
 
     def tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The log and its items as the files have them: user, item, rating and, where there is one,
@@ -193,39 +193,39 @@ class Own(Dataset):
         except BadFile as error:
             raise BadFile(self._remedied(error.problems)) from None
 
-    def _remedied(self, found: list[Problem]) -> list[Problem]:
+    def _remedied(self, problems: list[Problem]) -> list[Problem]:
         """The problems, with what to do about them."""
         rating, time = (self.log_columns.get(key) for key in ("rating", "time"))
         known: list[float] = []
-        if rating and any(problem.of == rating.name for problem in found):
+        if rating and any(problem.of == rating.name for problem in problems):
             try:
                 free = replace(rating, low=-inf, high=inf)
                 known = self.read(Path(self.path), (free,))[rating.name].to_list()
             except UserError:
                 known = []
-        return remedies.remedied(found, rating, time, known)
+        return remedies.remedied(problems, rating, time, known)
 
     def _items(self, log: pl.DataFrame) -> pl.DataFrame:
         if not self.items:
             ids = log["item"].unique().sort()
             return pl.DataFrame({"item": ids, "text": ids})
-        own, *others = (column.name for column in self.item_columns)
+        key, *others = (column.name for column in self.item_columns)
         table = self._read(self.items, self.item_columns)
-        template = self._template([own, *others], own)
+        template = self._template([key, *others], key)
         text, tags = [], []
         for row in table.iter_rows(named=True):
-            line = NAMED.sub(lambda found, row=row: row[found[1]], template)  # type: ignore[misc]
+            line = NAMED.sub(lambda match, row=row: row[match[1]], template)  # type: ignore[misc]
             text.append(line.strip(" \t\n,:;|"))
             tags.append(self.between_tags.split(row[self.tags]) if self.tags else [])
         kind = pl.List(pl.String)
-        return pl.DataFrame({"item": table[own], "text": text, "tags": pl.Series(tags, dtype=kind)})
+        return pl.DataFrame({"item": table[key], "text": text, "tags": pl.Series(tags, dtype=kind)})
 
-    def _template(self, there: list[str], own: str) -> str:
+    def _template(self, names: list[str], key: str) -> str:
         if self.text:
             return self.text
-        readable = [c for c in there if NAMED.fullmatch(f"{{{c}}}")]  # not "" or with braces
+        readable = [c for c in names if NAMED.fullmatch(f"{{{c}}}")]  # not "" or with braces
         title = [c for c in readable if _plain(c) in ("title", "name", "producttitle")]
-        rest = [c for c in readable if c not in (own, self.tags)]
+        rest = [c for c in readable if c not in (key, self.tags)]
         return ", ".join(f"{{{column}}}" for column in title[:1] or rest)
 
 

@@ -40,8 +40,8 @@ def flag(key: str, value: str) -> str:
         is_text = tomllib.loads(f"value = {value}")["value"] == value
     except (ValueError, RecursionError):
         is_text = value.isprintable() and bool(value)
-    said = value if is_text else json.dumps(value, ensure_ascii=False)
-    return f"--with {shlex.quote(f'{key}={said}')}"
+    word = value if is_text else json.dumps(value, ensure_ascii=False)
+    return f"--with {shlex.quote(f'{key}={word}')}"
 
 
 def liking(low: float, high: float) -> str:
@@ -60,13 +60,13 @@ def threshold(path: str, ratings: NDArray[np.float32], like_above: float) -> str
     """Why no method can be told from chance where all rows are likes or none is."""
     values, counts = np.unique(ratings, return_counts=True)
     which = "all are likes" if values[0] > like_above else "none is a like"
-    said = f"{path}: of {len(ratings):,} ratings {which}, being from {values[0]:g} to "
-    said += f"{values[-1]:g} where a like is above {like_above:g}; fix: "
+    words = f"{path}: of {len(ratings):,} ratings {which}, being from {values[0]:g} to "
+    words += f"{values[-1]:g} where a like is above {like_above:g}; fix: "
     neither = f"{flag('rating', 'none')} where each row is a like"
     if len(values) == 1:
-        return said + neither
+        return words + neither
     halves = np.abs(np.cumsum(counts)[:-1] - len(ratings) / 2)
-    return f"{said}--with like_above={values[int(halves.argmin())]:.9g}, or {neither}"
+    return f"{words}--with like_above={values[int(halves.argmin())]:.9g}, or {neither}"
 
 
 def looking_like(what: str, columns: Sequence[str]) -> list[str]:
@@ -87,21 +87,21 @@ def is_number(value: str) -> bool:
     return bool(NUMBER.fullmatch(value))
 
 
-def header(path: str, there: Sequence[str]) -> str:
+def header(path: str, fields: Sequence[str]) -> str:
     """The command that adds a first line of names, where the first line is a row."""
-    names = {2: "user,item", 3: "user,item,rating", 4: "user,item,rating,time"}.get(len(there), "")
-    if not names or not any(map(is_number, there)) or path.lower().endswith(".gz"):
+    names = {2: "user,item", 3: "user,item,rating", 4: "user,item,rating,time"}.get(len(fields), "")
+    if not names or not any(map(is_number, fields)) or path.lower().endswith(".gz"):
         return ""
     return f"`(echo {names}; cat {shlex.quote(path)}) > {_beside(path, 'named')}`"
 
 
 def remedied(
-    found: list[Problem], rating: Column | None, time: Column | None, known: Sequence[float]
+    problems: list[Problem], rating: Column | None, time: Column | None, known: Sequence[float]
 ) -> list[Problem]:
     """The problems with what to do about them as flags and commands. known: ratings of the file."""
-    late = [problem.value for problem in found if time and problem.of == time.name]
-    told = []
-    for problem in found:
+    late = [problem.value for problem in problems if time and problem.of == time.name]
+    mended = []
+    for problem in problems:
         fix = problem.fix
         if rating and problem.of == rating.name and is_number(problem.value):
             fix = _scaled(problem, known)
@@ -109,8 +109,8 @@ def remedied(
             fix = _timed(problem, time, late)
         elif problem.expected in ("UTF-8", LINE_ENDS):
             fix = _written(problem)
-        told.append(replace(problem, fix=fix))
-    return told
+        mended.append(replace(problem, fix=fix))
+    return mended
 
 
 def _scaled(problem: Problem, known: Sequence[float]) -> str:

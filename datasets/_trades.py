@@ -14,8 +14,10 @@ WORDS = re.compile(r"[^\W\d_]{3,}")  # of a person's name, without initials
 def one_line(asset: str, names: Iterable[str]) -> str:
     """What is said of an asset, without markup, and without the names of who trades in it."""
     line = " ".join(html.unescape(MARKUP.sub(" ", asset)).split())
-    told = "|".join(names)
-    return re.sub(rf"\b({told})\b", "...", line, flags=re.IGNORECASE) if told else line
+    alternatives = "|".join(names)
+    return (
+        re.sub(rf"\b({alternatives})\b", "...", line, flags=re.IGNORECASE) if alternatives else line
+    )
 
 
 def assets_of(trades: Iterable[tuple[str, str, str]]) -> pl.DataFrame:
@@ -25,10 +27,10 @@ def assets_of(trades: Iterable[tuple[str, str, str]]) -> pl.DataFrame:
     """
     texts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     types: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for item, told, kind in trades:
-        texts[item][told] += 1
+    for item, name, kind in trades:
+        texts[item][name] += 1
         types[item].update([kind] if kind else [])
-    text = [told.most_common(1)[0][0] for told in texts.values()]
+    text = [name.most_common(1)[0][0] for name in texts.values()]
     tags = [[kind for kind, _ in types[item].most_common(1)] for item in texts]
     column = pl.Series(tags, dtype=pl.List(pl.String))
     return pl.DataFrame({"item": list(texts), "text": text, "tags": column})

@@ -11,8 +11,8 @@ from coldbench.errors import UserError
 def read_vectors(path: Path, n_items: int) -> NDArray[np.float32]:
     """(n_items, D) float32 of a NumPy file that holds numbers and nothing that could run."""
     try:
-        found = np.load(path, allow_pickle=False)
-        vectors = np.asarray(found).astype(np.float32)
+        array = np.load(path, allow_pickle=False)
+        vectors = np.asarray(array).astype(np.float32)
     except (OSError, ValueError, EOFError, TypeError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         fix = "write it by numpy.save of numbers, a row an item"

@@ -86,6 +86,7 @@ def read_products(path: Path) -> pl.DataFrame:
         for title, store in rows.select("title", "store").iter_rows()
     ]
     tags = pl.Series(
-        [[one] if one else [] for one in rows["main_category"]], dtype=pl.List(pl.String)
+        [[category] if category else [] for category in rows["main_category"]],
+        dtype=pl.List(pl.String),
     )
     return pl.DataFrame({"item": rows["parent_asin"], "text": text, "tags": tags})

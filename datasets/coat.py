@@ -100,7 +100,7 @@ class Coat(Dataset):
         rows = list(enumerate(read_flags(path, locate("coat", TRAITS)), 1))
         return pl.DataFrame(
             {
-                group: [_one(own, group, path, line) for line, own in rows]
+                group: [_one(flags, group, path, line) for line, flags in rows]
                 for group in ("gender", "age")
             }
         )
@@ -118,10 +118,10 @@ def read_ratings(path: Path, n_items: int) -> pl.DataFrame:
 def read_coats(flags: Path, names: Path) -> pl.DataFrame:
     """A row a coat: item, text, "men's parka, navy", and tags, its gender, type and colour."""
     text, tags = [], []
-    for number, there in enumerate(read_flags(flags, names), 1):
-        gender, kind, colour = (_one(there, group, flags, number) for group in GROUPS)
-        told = f"{gender}'s {SAID.get(f'jackettype:{kind}', f'{kind} jacket')}"
-        text.append(", ".join(filter(None, (told, SAID.get(f"color:{colour}", colour)))))
+    for number, row in enumerate(read_flags(flags, names), 1):
+        gender, kind, colour = (_one(row, group, flags, number) for group in GROUPS)
+        words = f"{gender}'s {SAID.get(f'jackettype:{kind}', f'{kind} jacket')}"
+        text.append(", ".join(filter(None, (words, SAID.get(f"color:{colour}", colour)))))
         tags.append([tag for tag in (gender, kind, colour) if tag != "other"])
     ids = [str(number) for number in range(len(text))]
     return pl.DataFrame(
@@ -144,10 +144,10 @@ def read_flags(flags: Path, names: Path) -> list[list[str]]:
     ]
 
 
-def _one(there: list[str], group: str, path: Path, line: int) -> str:
+def _one(row: list[str], group: str, path: Path, line: int) -> str:
     """What a coat's one attribute of a group is."""
-    found = [name.removeprefix(f"{group}:") for name in there if name.startswith(f"{group}:")]
-    if len(found) != 1:
-        expected = f"one flag of {group}, found {len(found)}"
-        raise BadFile([Problem(str(path), line, 1, ", ".join(there), expected, "mend the row")])
-    return found[0]
+    flags = [name.removeprefix(f"{group}:") for name in row if name.startswith(f"{group}:")]
+    if len(flags) != 1:
+        expected = f"one flag of {group}, found {len(flags)}"
+        raise BadFile([Problem(str(path), line, 1, ", ".join(row), expected, "mend the row")])
+    return flags[0]

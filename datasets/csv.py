@@ -34,19 +34,19 @@ class Csv(Own):
             raise unknown("encoding", self.encoding, ENCODINGS, " or ".join(ENCODINGS))
 
     def columns_of(self, path: Path) -> list[str]:
-        own = self._separator(path)
+        separator = self._separator(path)
         try:
-            names = header_of(path, own, encoding=self.encoding)
+            names = header_of(path, separator, encoding=self.encoding)
         except BadFile as error:  # a tab is no part of a name
             names = [error.problems[0].value]
             if "\t" not in names[0] or "\n" in names[0]:
                 raise
-        others = [one for one in "\t;|," if one in names[0]]
+        others = [mark for mark in "\t;|," if mark in names[0]]
         if len(names) > 1 or not others:
             return names
         fix = flag("separator", others[0])
         fix = fix if str(path) == self.path else "write it with the separator of the log"
-        raise bad_header(str(path), names, f"names set apart by {own!r}", fix)
+        raise bad_header(str(path), names, f"names set apart by {separator!r}", fix)
 
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
         return read(self._table(path, columns), path)

@@ -66,13 +66,13 @@ def read_trades(path: Path) -> pl.DataFrame:
 def read_assets(path: Path) -> pl.DataFrame:
     """A row an asset: item, text, "Name: stock, Sector, Industry", and tags, its category,
     sub-category and sector."""
-    told = "assetCategory", "assetSubCategory", "sector", "industry"
+    described = "assetCategory", "assetSubCategory", "sector", "industry"
     named = "assetName", "assetShortName"
-    columns = Column("ISIN", "id"), *map(Column, (*named, *told)), DAY
+    columns = Column("ISIN", "id"), *map(Column, (*named, *described)), DAY
     records = read(Table(columns, quoted=True), path).sort("timestamp", maintain_order=True)
     text, tags = [], []
     latest = records.unique("ISIN", keep="last", maintain_order=True)
-    for name, short, *facts in latest.select(*named, *told).iter_rows():
+    for name, short, *facts in latest.select(*named, *described).iter_rows():
         category, *others = (" ".join(fact.split()) for fact in facts)
         known = [CATEGORIES.get(category, category), *others]
         words = ", ".join(dict.fromkeys(fact for fact in known if fact))

@@ -59,8 +59,8 @@ class HouseTrades(Dataset):
             pl.col("type").is_in(RATINGS) & ~pl.col("is_option") & pl.col("time").is_not_null()
         )
         log = trades.with_columns(rating=pl.col("type").replace_strict(RATINGS))
-        told = trades.select("item", "text", pl.lit("")).iter_rows()
-        return from_frames(log, assets_of(told).drop("tags"))
+        described = trades.select("item", "text", pl.lit("")).iter_rows()
+        return from_frames(log, assets_of(described).drop("tags"))
 
 
 def read_trades(path: Path) -> pl.DataFrame:
@@ -81,8 +81,8 @@ def read_trades(path: Path) -> pl.DataFrame:
         {name: " ".join(sorted(words)).lower() for name, words in names.items()}
     )
     numbers = {who: str(n) for n, who in enumerate(people.unique(maintain_order=True))}
-    told = list(table.select("asset_description", "representative").iter_rows())
-    text = pl.Series([one_line(asset, names[name]) for asset, name in told], dtype=pl.String)
+    assets = list(table.select("asset_description", "representative").iter_rows())
+    text = pl.Series([one_line(asset, names[name]) for asset, name in assets], dtype=pl.String)
     return table.with_columns(text=text).select(
         "text",
         "type",
@@ -90,7 +90,7 @@ def read_trades(path: Path) -> pl.DataFrame:
         item=pl.when(pl.col("ticker").is_in(UNKNOWN))
         .then("text")
         .otherwise(pl.col("ticker").str.to_uppercase()),
-        is_option=pl.Series([bool(OPTION.search(asset)) for asset, _ in told], dtype=pl.Boolean),
+        is_option=pl.Series([bool(OPTION.search(asset)) for asset, _ in assets], dtype=pl.Boolean),
         time=pl.when(pl.col("transaction_date") != 0).then("transaction_date"),
     )
 

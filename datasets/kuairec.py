@@ -68,5 +68,7 @@ def read_videos(path: Path) -> pl.DataFrame:
     """A row a video: item, text, "categories 27, 9", and tags, the numbers."""
     rows = read(Table((Column("video_id", "id"), Column("feat")), quoted=True), path)
     tags = rows["feat"].str.strip_chars("[] ").str.split(",")
-    told = pl.Series([", ".join(part.strip() for part in own) for own in tags], dtype=pl.String)
-    return pl.DataFrame({"item": rows["video_id"], "text": "categories " + told, "tags": tags})
+    joined = pl.Series(
+        [", ".join(part.strip() for part in of_video) for of_video in tags], dtype=pl.String
+    )
+    return pl.DataFrame({"item": rows["video_id"], "text": "categories " + joined, "tags": tags})

@@ -40,7 +40,7 @@ class MovieLens100KPlots(Dataset):
     def load(self) -> tuple[Interactions, Catalogue]:
         plots = read_plots(locate("ml-100k-plots", PLOTS))
         log, films = MovieLens100K().load()
-        text = (plots.get(film, own) for film, own in zip(films.ids, films.text, strict=True))
+        text = (plots.get(film, line) for film, line in zip(films.ids, films.text, strict=True))
         return log, replace(films, text=tuple(text))
 
 

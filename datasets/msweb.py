@@ -61,8 +61,8 @@ def read_visits(path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
             raise BadFile([Problem(str(path), *where, row.expected, row.fix)])
         kind, *fields = row.fields
         if len(row.fields) != FIELDS.get(kind):
-            told = ", ".join(f"{name} and {count - 1} more" for name, count in FIELDS.items())
-            raise _wrong(path, row, 0, f"fields {told}", "mend the line")
+            expected = ", ".join(f"{name} and {count - 1} more" for name, count in FIELDS.items())
+            raise _wrong(path, row, 0, f"fields {expected}", "mend the line")
         if kind in "ACV":
             try:
                 ID.parse(fields[0])

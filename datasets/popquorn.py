@@ -67,13 +67,13 @@ def read_ratings(path: Path) -> pl.DataFrame:
     return rows.rename(named).with_columns(pl.col("user").cast(pl.String), *empty)
 
 
-def _one_each(rows: pl.DataFrame, key: str, told: tuple[str, ...]) -> pl.DataFrame:
+def _one_each(rows: pl.DataFrame, key: str, names: tuple[str, ...]) -> pl.DataFrame:
     """A row for each of `key`, which says one thing of itself in all its rows. Raises UserError."""
-    each = rows.select(key, *told).unique(maintain_order=True)
+    each = rows.select(key, *names).unique(maintain_order=True)
     twice = each.filter(each[key].is_duplicated())
     if twice.height:
         raise UserError(
-            f"raw_data.csv: {key} {twice[key][0]} has more than one {' or '.join(told)}; fix: get "
+            f"raw_data.csv: {key} {twice[key][0]} has more than one {' or '.join(names)}; fix: get "
             "the file again"
         )
     return each

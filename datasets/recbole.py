@@ -29,8 +29,8 @@ class RecBole(Own):
         if self.path and not self.items:
             unpacked = re.sub(r"\.gz$", "", self.path, flags=re.I)
             beside = Path(unpacked).with_suffix(".item")
-            there = [str(path) for path in (beside, Path(f"{beside}.gz")) if path.is_file()]
-            object.__setattr__(self, "items", there[0] if there else "")
+            present = [str(path) for path in (beside, Path(f"{beside}.gz")) if path.is_file()]
+            object.__setattr__(self, "items", present[0] if present else "")
         super().__post_init__()
 
     def columns_of(self, path: Path) -> list[str]:

@@ -50,9 +50,9 @@ class Synthetic(Dataset):
         n = self.n_users * self.per_user
         items, ratings = np.empty(n, np.int32), np.empty(n, np.float32)
         times = np.empty(n, np.int64)
-        some = max(1, ROWS // self.per_user)
-        for first in range(0, self.n_users, some):
-            part = self._stretch(min(some, self.n_users - first), places, quality, steps, rng)
+        users = max(1, ROWS // self.per_user)
+        for first in range(0, self.n_users, users):
+            part = self._stretch(min(users, self.n_users - first), places, quality, steps, rng)
             rows = slice(first * self.per_user, first * self.per_user + len(part))
             assert part.times is not None
             items[rows], ratings[rows], times[rows] = part.items, part.ratings, part.times

@@ -91,8 +91,8 @@ def _called(objects: Any) -> pl.DataFrame:
     if not ((days >= FIRST) & (days <= LAST)).all():
         raise ValueError("a date before 1946 or after 2100")
     text = [
-        " ".join(str((told if told != "0" else "") or short or "").translate(MARKS).split())
-        for told, short in zip(table["descr"], table["short"], strict=True)
+        " ".join(str((long if long != "0" else "") or short or "").translate(MARKS).split())
+        for long, short in zip(table["descr"], table["short"], strict=True)
     ]
     columns = {"item": _numbers(table["rcid"]), "text": text}
     return pl.DataFrame(columns | {"time": days.astype(np.int64) * DAY})
@@ -100,10 +100,10 @@ def _called(objects: Any) -> pl.DataFrame:
 
 def _touched(objects: Any) -> defaultdict[str, list[str]]:
     """The issues of each resolution that touches one."""
-    table, found = objects["un_roll_call_issues"], defaultdict[str, list[str]](list)
+    table, issues = objects["un_roll_call_issues"], defaultdict[str, list[str]](list)
     for item, issue in zip(_numbers(table["rcid"]), table["issue"], strict=True):
-        found[item].append(str(issue))
-    return found
+        issues[item].append(str(issue))
+    return issues
 
 
 def _numbers(column: Any) -> list[str]:

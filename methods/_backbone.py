@@ -151,12 +151,12 @@ def blocks_of(model: Any) -> tuple[Any, torch.nn.ModuleList, list[Any]]:
 
 def leaves_of(block: Any) -> dict[str, Leaf]:
     """The linear layers and norms of a block, by name."""
-    found = {}
+    leaves = {}
     for name, module in block.named_modules():
-        own = [weight.dim() for weight in module.parameters(recurse=False)]
-        if own and max(own) < 3 and not isinstance(module, torch.nn.Embedding):
-            found[name] = Leaf(name, module)
-    return found
+        dims = [weight.dim() for weight in module.parameters(recurse=False)]
+        if dims and max(dims) < 3 and not isinstance(module, torch.nn.Embedding):
+            leaves[name] = Leaf(name, module)
+    return leaves
 
 
 def opened(block: Any) -> dict[str, Leaf]:
@@ -172,11 +172,11 @@ def chosen(leaves: dict[str, Leaf], *parts: str) -> dict[str, Leaf]:
     """The linear layers that make a block's queries, keys or values; one that makes all three is
     each of them. Raises UserError where there are none."""
     known = {n: leaf for n, leaf in leaves.items() if leaf.linear}
-    for some in (parts, ("all three",)):
-        names = [name for part in some for name in NAMES[part]]
-        found = {n: leaf for n, leaf in known.items() if n.rpartition(".")[2] in names}
-        if found:
-            return found
+    for group in (parts, ("all three",)):
+        names = [name for part in group for name in NAMES[part]]
+        matching = {n: leaf for n, leaf in known.items() if n.rpartition(".")[2] in names}
+        if matching:
+            return matching
     raise UserError(
         f"no {' or '.join(parts)} layer is known among {', '.join(known) or 'none'}: this method "
         "cannot change such a model; use another encoder (coldbench list encoders)"
@@ -194,7 +194,7 @@ def per_user(values: Tensor, x: Tensor) -> Tensor:
 
 
 def within_items(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **told: Any
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **options: Any
 ) -> tuple[Tensor, None]:
     """(B, heads, S, d) each -> (B, S, heads, d): a token sees those of its item, and a prefix."""
     now = _PASS.get()
@@ -209,20 +209,20 @@ def within_items(
     seen = slots.filled.view(-1, 1, 1, slots.length)
     seen = seen | (place == 0)  # not nothing at all
     apart = place[:, None] - place
-    causal, window = getattr(module, "is_causal", False), told.get("sliding_window")
+    causal, window = getattr(module, "is_causal", False), options.get("sliding_window")
     if causal:
         seen = seen & (apart >= 0)
     if window is not None:  # transformers' own of encoders is wider by the token itself
         seen = seen & (apart.abs() < window)
-    bias = told.get("position_bias")
+    bias = options.get("position_bias")
     bias = None if bias is None else bias[:, :, : slots.length, : slots.length]
     extra = more[0].shape[1]
     if extra:
         seen = pad(seen, (extra, 0), value=True)
         bias = None if bias is None else pad(bias, (extra, 0))
         k, v = (
-            torch.cat([own.repeat_interleave(len(k) // len(query), 0), x], 1)
-            for own, x in zip(more, (k, v), strict=True)
+            torch.cat([added.repeat_interleave(len(k) // len(query), 0), x], 1)
+            for added, x in zip(more, (k, v), strict=True)
         )
     q, k, v = (
         y.unflatten(2, (-1, x.shape[3])).transpose(1, 2)
@@ -230,7 +230,7 @@ def within_items(
     )
     if heads > k.shape[1]:
         k, v = (x.repeat_interleave(heads // k.shape[1], 1) for x in (k, v))
-    mixed = _mix(q, k, v, (seen, bias), (told.get("scaling"), told.get("softcap")))
+    mixed = _mix(q, k, v, (seen, bias), (options.get("scaling"), options.get("softcap")))
     mixed = slots.gather(mixed.transpose(1, 2).flatten(2), len(query))
     return mixed.unflatten(2, (heads, -1)), None
 

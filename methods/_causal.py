@@ -29,8 +29,8 @@ class Causal:
     start: tuple[int, ...]  # the token that a text begins with, where the model has one
 
     def tokens(self, text: str, longest: int | None = None) -> list[int]:
-        found: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return found[:longest]
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids[:longest]
 
     @torch.inference_mode()
     def chances(self, before: list[int] | Tensor, texts: list[list[int]]) -> Tensor:
@@ -49,8 +49,8 @@ class Causal:
         widths = torch.tensor([-(-len(text) // WIDTH) * WIDTH for text in texts])
         for width in widths.unique().tolist():
             for rows in torch.nonzero(widths == width)[:, 0].split(AT_ONCE):
-                some = [texts[row] for row in rows.tolist()]
-                read = self._read(kept.past_key_values, len(before), some, width)[: len(rows)]
+                block = [texts[row] for row in rows.tolist()]
+                read = self._read(kept.past_key_values, len(before), block, width)[: len(rows)]
                 chances[rows.to(device)] = torch.sigmoid(read[:, 0] - read[:, 1])
         return chances.clone()
 
@@ -80,8 +80,8 @@ class Causal:
         """(N,) of what the model made of N texts: the two words' difference after the last token.
         Two logits are computed, not those of all 49 thousand words."""
         words = self.model.get_output_embeddings().weight[list(self.words)]
-        found: Tensor = (out.last_hidden_state[:, -1] @ words.T).float()
-        return found[:, 0] - found[:, 1]
+        logits: Tensor = (out.last_hidden_state[:, -1] @ words.T).float()
+        return logits[:, 0] - logits[:, 1]
 
     def _read(self, kept: Any, before: int, texts: list[list[int]], width: int) -> Tensor:
         """(AT_ONCE, 2) log-odds of the two words; texts end at the right, padding is before."""
@@ -94,10 +94,10 @@ class Causal:
         seen = torch.tensor(real + real[:1] * more, device=ids.device)
         every = AT_ONCE, -1, -1, -1
         layers = [(layer.keys, layer.values) for layer in kept.layers]  # (1, heads, S, d) each
-        own = DynamicCache([(k.expand(every), v.expand(every)) for k, v in layers])
+        cache = DynamicCache([(k.expand(every), v.expand(every)) for k, v in layers])
         places = (seen.cumsum(1) - 1)[:, before:]
         out = self.model.base_model(
-            ids, attention_mask=seen, position_ids=places, past_key_values=own
+            ids, attention_mask=seen, position_ids=places, past_key_values=cache
         )
         words = self.model.get_output_embeddings().weight[list(self.words)]  # two of 49 thousand
         return (out.last_hidden_state[:, -1] @ words.T).float()

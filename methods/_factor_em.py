@@ -75,10 +75,10 @@ def path(
 ) -> Iterator[Model]:
     """The models to choose among: fold-in's own, then EM, each from the one before. With a given
     number of raters, EM's of these alone; with no rounds, fold-in's alone."""
-    own = list(start(r, factors, seed))
+    models = list(start(r, factors, seed))
     if raters is None or not rounds:
-        yield from own
-    model = own[0]
+        yield from models
+    model = models[0]
     for more in (20.0, 60.0, 200.0, 600.0) if raters is None else (raters,):
         if rounds:
             model = fit(r, model, more, rounds)

@@ -19,8 +19,8 @@ def read_below(items: Items, model: Any, layers: Any, blocks: int) -> tuple[Tens
     """((T, D) packed states below the top blocks, (n_items,) tokens an item)."""
     kept = home() / "tokens" / f"{items.encoder.hash}-{items.catalogue.hash()}-{blocks}.safetensors"
     if kept.is_file():
-        found = load_file(kept)
-        return found["states"], found["lengths"]
+        stored = load_file(kept)
+        return stored["states"], stored["lengths"]
     ids, mask = (part.to(items.device) for part in items.encoder.tokens(list(items.catalogue.text)))
     lengths = mask.sum(1)
     parts: list[Tensor] = [torch.empty(0)] * len(ids)
@@ -28,7 +28,7 @@ def read_below(items: Items, model: Any, layers: Any, blocks: int) -> tuple[Tens
     with torch.inference_mode(), ExitStack() as hooks:
         if blocks:
             given = layers[-blocks].register_forward_pre_hook(
-                lambda _, args, told: seen.append(_states(args, told)), with_kwargs=True
+                lambda _, args, options: seen.append(_states(args, options)), with_kwargs=True
             )
         else:
             given = layers[-1].register_forward_hook(lambda _, __, out: seen.append(_first(out)))
@@ -37,8 +37,8 @@ def read_below(items: Items, model: Any, layers: Any, blocks: int) -> tuple[Tens
             width = int(lengths[rows].max())
             real = mask[rows, :width]
             model(input_ids=ids[rows, :width], attention_mask=real.long())
-            for row, states, own in zip(rows, seen.pop(), real, strict=True):
-                parts[row] = states[own]
+            for row, states, mine in zip(rows, seen.pop(), real, strict=True):
+                parts[row] = states[mine]
         states = torch.cat(parts)
     tensors = {"states": states.clone(), "lengths": lengths}
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -49,10 +49,12 @@ def read_below(items: Items, model: Any, layers: Any, blocks: int) -> tuple[Tens
 def told_blocks(model: Any, top: list[Any], longest: int) -> Told:
     """What the model tells each of these blocks beside the states, for one text of so many tokens:
     its places (rotary or relative) in the main."""
-    found: Told = []
+    seen_arguments: Told = []
 
-    def note(_: Any, args: tuple[Any, ...], told: dict[str, Any]) -> None:
-        found.append((args[1:], {k: v for k, v in told.items() if k != "hidden_states"}))
+    def note(_: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        seen_arguments.append(
+            (args[1:], {k: v for k, v in options.items() if k != "hidden_states"})
+        )
 
     with torch.no_grad(), ExitStack() as hooks:
         for block in top:
@@ -60,22 +62,22 @@ def told_blocks(model: Any, top: list[Any], longest: int) -> Told:
         model.config.use_cache = False  # else it would tell them of keys that others read
         ids = torch.zeros(1, longest, dtype=torch.int64, device=model.device)
         model(input_ids=ids, attention_mask=torch.ones_like(ids))
-    return found
+    return seen_arguments
 
 
-def mapped(told: Any, move: Callable[[Tensor], Tensor]) -> Any:
+def mapped(arguments: Any, move: Callable[[Tensor], Tensor]) -> Any:
     """The same with `move` of each tensor in it."""
-    if isinstance(told, Tensor):
-        return move(told)
-    if isinstance(told, dict):
-        return {name: mapped(part, move) for name, part in told.items()}
-    if isinstance(told, list | tuple):
-        return type(told)(mapped(part, move) for part in told)
-    return told
+    if isinstance(arguments, Tensor):
+        return move(arguments)
+    if isinstance(arguments, dict):
+        return {name: mapped(part, move) for name, part in arguments.items()}
+    if isinstance(arguments, list | tuple):
+        return type(arguments)(mapped(part, move) for part in arguments)
+    return arguments
 
 
-def _states(args: tuple[Any, ...], told: dict[str, Any]) -> Tensor:
-    states: Tensor = args[0] if args else told["hidden_states"]
+def _states(args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+    states: Tensor = args[0] if args else options["hidden_states"]
     return states
 
 

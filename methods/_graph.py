@@ -56,8 +56,8 @@ class Protonet(Graph):
         weight = torch.stack([labels, 1 - labels], 1) * mask[:, None]  # (B, 2, K)
         total = self.kappa + weight.sum(2, keepdim=True)
         ends = (self.kappa * self.prototypes + weight @ places) / total  # (B, 2, P)
-        there = self.features[asked] @ self.projection  # (B, Q, P)
-        far = (there[:, None] - ends[:, :, None]).square().sum(3)  # (B, 2, Q)
+        points = self.features[asked] @ self.projection  # (B, Q, P)
+        far = (points[:, None] - ends[:, :, None]).square().sum(3)  # (B, 2, Q)
         return torch.sigmoid(self.prior[asked] + self.scale * (far[:, 1] - far[:, 0]))
 
 

@@ -67,7 +67,7 @@ def logits_of_same(head: Head, table: Tensor, products: Tensor) -> Tensor:
     if head.first is None:
         return head.last @ torch.relu(table).T + head.bias
     users = zip(products, head.first, head.last, strict=True)
-    z = [torch.addmm(table, own.T, first).relu_() @ last for own, first, last in users]
+    z = [torch.addmm(table, of_user.T, first).relu_() @ last for of_user, first, last in users]
     return torch.stack(z) + head.bias
 
 
@@ -106,8 +106,8 @@ class _Reading(torch.autograd.Function):
         table, items, gram, first, last, bias = given
         ctx.given, ctx.hidden, read_off = given, [], []
         for part in cached_slices(len(items), items.shape[1], table.shape[1]):
-            some = items[part]
-            hidden = table.index_select(0, some.reshape(-1)).view(*some.shape, table.shape[1])
+            block = items[part]
+            hidden = table.index_select(0, block.reshape(-1)).view(*block.shape, table.shape[1])
             if first is not None:
                 hidden.baddbmm_(gram[part], first[part])
             hidden.relu_()
@@ -120,13 +120,13 @@ class _Reading(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:
         table, items, gram, first, last, _ = ctx.given
-        to_table, found = torch.zeros_like(table), []
+        to_table, gradients = torch.zeros_like(table), []
         for part, hidden in ctx.hidden:
             to_logit = slope[part]
             to_last = weighted_sum(to_logit, hidden)
             to_hidden = where_on_(outer(to_logit, last[part]), hidden)
             to_table.index_add_(0, items[part].reshape(-1), to_hidden.flatten(0, 1))
             to_first = to_last if first is None else gram[part].mT @ to_hidden
-            found.append((to_first, to_last, to_logit.sum(1, keepdim=True)))
-        to_first, to_last, to_bias = map(joined, zip(*found, strict=True))
+            gradients.append((to_first, to_last, to_logit.sum(1, keepdim=True)))
+        to_first, to_last, to_bias = map(joined, zip(*gradients, strict=True))
         return to_table, None, None, None if first is None else to_first, to_last, to_bias

@@ -110,22 +110,22 @@ class _Descent(torch.autograd.Function):
     def forward(ctx: Any, rows: SupportRows, pull: float, *given: Any) -> tuple[Tensor, ...]:
         ctx.parts, ends = [], []
         for part in cached_slices(*rows.base.shape):
-            some = SupportRows(*(column[part] for column in vars(rows).values()))
-            own = [one[part] if isinstance(one, Tensor) else one for one in given]
+            block = SupportRows(*(column[part] for column in vars(rows).values()))
+            start = [tensor[part] if isinstance(tensor, Tensor) else tensor for tensor in given]
             steps: list[_Step] = []
-            ends.append(_forward(some, pull, own, steps))
+            ends.append(_forward(block, pull, start, steps))
             if any(ctx.needs_input_grad):
-                ctx.parts.append((part, some, pull, own, steps))
+                ctx.parts.append((part, block, pull, start, steps))
         return tuple(map(joined, zip(*ends, strict=True)))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        found = [
-            _backward(some, pull, own, steps, [slope[part] for slope in slopes])
-            for part, some, pull, own, steps in ctx.parts
+        slopes_by_part = [
+            _backward(block, pull, start, steps, [slope[part] for slope in slopes])
+            for part, block, pull, start, steps in ctx.parts
         ]
-        columns = zip(*found, strict=True)
+        columns = zip(*slopes_by_part, strict=True)
         return None, None, *(None if c[0] is None else joined(c) for c in columns)
 
 

@@ -43,8 +43,8 @@ def inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
     others = left.shape[1] * n_items if whole else right.shape[1] * width
     size = max(1, SLICE // (left.shape[1] * width + others))
     parts = []
-    for some, asked in zip(left.split(size), right.split(size), strict=True):
-        e = embedding(some, features)  # (b, N, D), rows copied twice as fast as by features[some]
+    for block, asked in zip(left.split(size), right.split(size), strict=True):
+        e = embedding(block, features)  # (b, N, D), rows copied twice as fast as by features[some]
         if left is right:
             parts.append(e @ e.mT)
         elif whole:

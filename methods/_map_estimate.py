@@ -26,19 +26,19 @@ def mode(
 
     longest: change of a log-odds in one step at most: far from the mode it overshoots.
     """
-    moved, found, one = torch.zeros_like(start), torch.zeros_like(start), start.new_ones(())
+    moved, solution, unit = torch.zeros_like(start), torch.zeros_like(start), start.new_ones(())
     for _ in range(steps if start.shape[1] else 0):
         chance = torch.sigmoid(start + moved)
         curve = chance * (1 - chance) * weight
         root = curve.sqrt()
         pull = curve * moved + (labels - chance) * weight
         inside = root * (products @ pull[..., None])[..., 0]
-        target = pull - root * ridge(scaled(products, root), inside, one)
+        target = pull - root * ridge(scaled(products, root), inside, unit)
         goal = (products @ target[..., None])[..., 0]
         farthest = (goal - moved).abs().amax(1, keepdim=True)
         step = (longest / farthest.clamp_min(1e-9)).clamp_max(1)
-        found, moved = torch.lerp(found, target, step), torch.lerp(moved, goal, step)
-    return found
+        solution, moved = torch.lerp(solution, target, step), torch.lerp(moved, goal, step)
+    return solution
 
 
 def scaled(products: Tensor, root: Tensor) -> Tensor:

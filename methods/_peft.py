@@ -127,12 +127,12 @@ class TokenMethod(EpisodicMethod[Params]):
             return torch.zeros(items.shape, device=items.device)
         parts = []
         for rows in self._chunks(items[:, :32]):
-            own = {name: value[rows] for name, value in state.items()}
-            some = []
+            of_users = {name: value[rows] for name, value in state.items()}
+            blocks = []
             for asked in items[rows].split(32, 1):
                 packed = self.trunk.pack(asked, torch.ones_like(asked, dtype=torch.bool))
-                some.append(self._logits(packed, asked, own))
-            parts.append(torch.cat(some, 1))
+                blocks.append(self._logits(packed, asked, of_users))
+            parts.append(torch.cat(blocks, 1))
         return torch.cat(parts)
 
     def thin(self, rng: torch.Generator) -> None:
@@ -160,25 +160,25 @@ class TokenMethod(EpisodicMethod[Params]):
         """For (M,) items, some at a time: (m,), and the slopes (m, ...) of each one's logit at the
         start, where no user differs from another."""
         for rows in self._chunks(items[:, None]):
-            some = items[rows, None]
-            state = {k: v.detach().clone() for k, v in self.begin(len(some)).items()}
+            block = items[rows, None]
+            state = {k: v.detach().clone() for k, v in self.begin(len(block)).items()}
             state = {name: value.requires_grad_() for name, value in state.items()}
-            packed = self.trunk.pack(some, torch.ones_like(some, dtype=torch.bool))
+            packed = self.trunk.pack(block, torch.ones_like(block, dtype=torch.bool))
             with torch.enable_grad():
-                total = self._logits(packed, some, state).sum()
+                total = self._logits(packed, block, state).sum()
                 slopes = torch.autograd.grad(total, list(state.values()))
-            yield some[:, 0], dict(zip(state, slopes, strict=True))
+            yield block[:, 0], dict(zip(state, slopes, strict=True))
 
     def _slopes_squared(self) -> Params:
         """() the squared length of an item's slopes at the start, in the mean over some items: a
         step of its inverse moves an item's own logit by about its own error. "rate": of the change
         of the encoder; "head_rate": of the user's own head."""
-        some = torch.arange(min(64, len(self.items)), device=self.items.device)
-        squares = {name: torch.zeros((), device=some.device) for name in ("rate", "head_rate")}
-        for _, slopes in self._slopes(some):
+        sample = torch.arange(min(64, len(self.items)), device=self.items.device)
+        squares = {name: torch.zeros((), device=sample.device) for name in ("rate", "head_rate")}
+        for _, slopes in self._slopes(sample):
             for name, slope in slopes.items():
                 squares[_rate(name)] += slope.square().sum()
-        return {name: (total / len(some)).clamp_min(1e-12) for name, total in squares.items()}
+        return {name: (total / len(sample)).clamp_min(1e-12) for name, total in squares.items()}
 
     @torch.no_grad()
     def _first_step(self, support: Feedback) -> Params:
@@ -214,14 +214,14 @@ class TokenMethod(EpisodicMethod[Params]):
         """Plain gradient descent, each user on their own; gradients of gradients are left out."""
         packed = self.trunk.pack(support.items, support.mask)
         for _ in range(steps):
-            here = {name: value.detach().requires_grad_() for name, value in state.items()}
+            leaves = {name: value.detach().requires_grad_() for name, value in state.items()}
             with torch.enable_grad():
-                logits = self._logits(packed, support.items, here)
+                logits = self._logits(packed, support.items, leaves)
                 losses = binary_cross_entropy_with_logits(
                     logits, support.labels, support.mask.float(), reduction="none"
                 )
                 loss = (losses.sum(1) / self._labels(support)).sum()
-                slopes = torch.autograd.grad(loss, list(here.values()))
+                slopes = torch.autograd.grad(loss, list(leaves.values()))
             state = {
                 name: value - self.learned[_rate(name)] * slope
                 for (name, value), slope in zip(state.items(), slopes, strict=True)

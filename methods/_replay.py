@@ -29,7 +29,7 @@ def replay(
     lots = None if by_lot is None else torch.Generator().manual_seed(by_lot % 2**63)
     rewards, real = [], []
     device = method.items.device
-    for batch in (some.to(device) for some in episodes.batches(episodes.max_shots)):
+    for batch in (block.to(device) for block in episodes.batches(episodes.max_shots)):
         columns = zip(vars(batch.support).values(), vars(batch.query).values(), strict=True)
         logged = Feedback(*(torch.cat(pair, 1) for pair in columns))  # (B, N) all that is known
         logged.ages.zero_()  # nothing is older than anything else: the method asks now
@@ -50,9 +50,9 @@ def _play(
         else:
             worth = torch.rand(left.shape, generator=lots).to(logged.labels)
         pick = worth.masked_fill(~left, -1).argmax(1, keepdim=True)  # (B, 1)
-        some = left.gather(1, pick)
+        picked = left.gather(1, pick)
         columns = zip(vars(support).values(), vars(logged).values(), strict=True)
         support = Feedback(*(torch.cat([seen, c.gather(1, pick)], 1) for seen, c in columns))
-        support.mask[:, -1:] = some
+        support.mask[:, -1:] = picked
         left = left.scatter(1, pick, False)
     return support.labels * support.mask, support.mask

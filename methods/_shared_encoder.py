@@ -50,10 +50,10 @@ class Packed:
     def states(self) -> Tensor:
         return self.known.states
 
-    def placed(self, told: Tensor) -> Tensor:
+    def placed(self, argument: Tensor) -> Tensor:
         """What a model tells of places 0, 1, ... (1, L, ...), told of these tokens' (B, S, ...)."""
-        by_place = told.dim() < 4 and told.shape[:2] == (1, self.longest)
-        return told[0, self.within] if by_place else told
+        by_place = argument.dim() < 4 and argument.shape[:2] == (1, self.longest)
+        return argument[0, self.within] if by_place else argument
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class SharedEncoder:
             part.to(items.device) for part in read_below(items, model, layers, blocks - above)
         )
         top: list[Any] = list(layers)[-blocks:]
-        told = told_blocks(model, top, int(lengths.max()))
+        arguments = told_blocks(model, top, int(lengths.max()))
         attend_within_items(model)
         leaves = tuple(opened(block.to(dtype)) for block in top)
         if above:
             top[0] = None
-        told = mapped(told, lambda x: x.to(dtype) if x.is_floating_point() else x)
+        arguments = mapped(arguments, lambda x: x.to(dtype) if x.is_floating_point() else x)
         starts = lengths.cumsum(0) - lengths
         trunk = cls(
-            states.to(dtype), starts, lengths, tuple(top), leaves, told,
+            states.to(dtype), starts, lengths, tuple(top), leaves, arguments,
             tuple(norm.to(dtype) for norm in after),
             items.encoder.pooling, items.features,
         )  # fmt: skip
@@ -107,8 +107,8 @@ class SharedEncoder:
         """(n_items, D) the catalogue read with one change, that of a single user."""
         with torch.no_grad():
             parts = [
-                self.read(self.pack(some[None], torch.ones_like(some[None]).bool()), change)[0]
-                for some in torch.arange(len(self.lengths), device=self.states.device).split(batch)
+                self.read(self.pack(block[None], torch.ones_like(block[None]).bool()), change)[0]
+                for block in torch.arange(len(self.lengths), device=self.states.device).split(batch)
             ]
         return torch.cat(parts)
 
@@ -120,10 +120,10 @@ class SharedEncoder:
         size, length = max(1, int(ends[:, -1].max())), max(1, int(lengths.max()))  # S, L
         place = torch.arange(size, device=items.device).expand(users, -1)
         which = torch.searchsorted(ends, place.contiguous(), right=True)  # (B, S); N: padding
-        own = which.clamp_max(count - 1)
-        within = place - (ends - lengths).gather(1, own)  # (B, S) a token's place in its item
-        real = which == own
-        token = torch.where(real, self.starts[items].gather(1, own) + within, 0)
+        position = which.clamp_max(count - 1)
+        within = place - (ends - lengths).gather(1, position)  # (B, S) a token's place in its item
+        real = which == position
+        token = torch.where(real, self.starts[items].gather(1, position) + within, 0)
         states = self.states[token]
         belongs = which[:, None, :] == torch.arange(count, device=items.device)[:, None]
         if self.pooling == "cls":
@@ -138,7 +138,7 @@ class SharedEncoder:
         slots = Slots(
             torch.where(filled, first[:, :, None] + inside, 0).flatten(),
             filled.flatten(),
-            torch.where(real, (user * count + own) * length + within, 0).flatten(),
+            torch.where(real, (user * count + position) * length + within, 0).flatten(),
             real.flatten(),
             length,
         )
@@ -153,9 +153,9 @@ class SharedEncoder:
             def block(x: Tensor, depth: int = depth, layer: Any = layer) -> Tensor:
                 if layer is None:
                     return x
-                args, told = mapped(self.told[depth], packed.placed)
+                args, options = mapped(self.told[depth], packed.placed)
                 with passing(Pass(change, depth, packed.slots, packed.known)):
-                    out = layer(x, *args, **told)
+                    out = layer(x, *args, **options)
                 return out[0] if isinstance(out, tuple) else out
 
             hidden = change(f"{depth}.block", hidden, block)
@@ -164,10 +164,10 @@ class SharedEncoder:
         return normalize(packed.pooling @ hidden.float(), dim=2)
 
     def _verify(self, items: Items) -> None:
-        some = torch.linspace(0, len(items) - 1, min(8, len(items)), device=items.device).long()
+        sample = torch.linspace(0, len(items) - 1, min(8, len(items)), device=items.device).long()
         with torch.no_grad():
-            read = self.read(self.pack(some[None], torch.ones_like(some[None]).bool()))[0]
-        off = float((read - items.features[some]).abs().max())
+            read = self.read(self.pack(sample[None], torch.ones_like(sample[None]).bool()))[0]
+        off = float((read - items.features[sample]).abs().max())
         if not off < (NEAR if self.states.dtype == torch.float32 else 0.1):
             raise UserError(
                 f"encoder {items.encoder.name!r}: its top blocks alone do not make what the whole "

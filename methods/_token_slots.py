@@ -35,9 +35,9 @@ class _Moved(torch.autograd.Function):
     autograd would add row by row."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor, came: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, order: Tensor, back: Tensor, came: Tensor) -> Tensor:
         ctx.save_for_backward(back, came)
-        return x.index_select(0, there)
+        return x.index_select(0, order)
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:

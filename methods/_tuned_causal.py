@@ -108,8 +108,8 @@ class TunedCausal(Prompt):
         names = [name.removesuffix(".A") for name in self.learned if name.endswith(".A")]
         hooks = []
         for at, name in enumerate(names):
-            own = None if scales is None else scales[:, at, None]
-            given = self.learned[f"{name}.A"], self.learned[f"{name}.B"], own
+            scale = None if scales is None else scales[:, at, None]
+            given = self.learned[f"{name}.A"], self.learned[f"{name}.B"], scale
             hooks.append(
                 modules[name].register_forward_hook(partial(_added, given, self.alpha / self.rank))
             )
@@ -122,14 +122,14 @@ class TunedCausal(Prompt):
     def texts(self, batch: EpisodeBatch) -> list[list[int]]:
         """A question for each user's asked items, the user's labels before it; N = B Q."""
         model, state = self._model(), self.adapt(batch.support)
-        found = []
+        questions = []
         for user, asked in enumerate(batch.query.items.tolist()):
-            own = {name: value[user] for name, value in state.items()}
-            found += [self.question(model, self._told(own), item) for item in asked]
-        return found
+            of_user = {name: value[user] for name, value in state.items()}
+            questions += [self.question(model, self._told(of_user), item) for item in asked]
+        return questions
 
-    def question(self, model: Causal, told: str, item: int) -> list[int]:
-        before = [*model.start, *model.tokens(f"What one person liked.\n\n{told}")]
+    def question(self, model: Causal, history: str, item: int) -> list[int]:
+        before = [*model.start, *model.tokens(f"What one person liked.\n\n{history}")]
         title = model.tokens(self._title(item), self.title_tokens)
         return [*before, *title, *model.tokens("\nLiked:")]
 
@@ -142,14 +142,14 @@ class TunedCausal(Prompt):
         losses = []
         for batch in valid.batches(max(shots), self.meta_users):
             query = batch.query.map(lambda column: column[:, : self.asks])
-            some = EpisodeBatch(batch.users, batch.support, query).to(self.items.device)
-            losses.append(float(self.loss(some)))
+            held_out = EpisodeBatch(batch.users, batch.support, query).to(self.items.device)
+            losses.append(float(self.loss(held_out)))
         return sum(losses) / len(losses)
 
 
 def _added(
     given: tuple[Tensor, Tensor, Tensor | None], scale: float, _: Any, x: tuple[Tensor], y: Tensor
 ) -> Tensor:
-    a, b, own = given
+    a, b, of_user = given
     inner = x[0].to(a.dtype) @ a.mT  # (N, S, r)
-    return y + (scale * (inner if own is None else inner * own) @ b.mT).to(y.dtype)
+    return y + (scale * (inner if of_user is None else inner * of_user) @ b.mT).to(y.dtype)

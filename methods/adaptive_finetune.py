@@ -48,7 +48,7 @@ class AdaptiveFinetune(GradientHead):
     steps_param = ""  # a user's own number of steps
 
     def __post_init__(self) -> None:
-        if any(next_one <= one for one, next_one in pairwise(self.steps)):
+        if any(next_one <= before for before, next_one in pairwise(self.steps)):
             raise UserError(f"adaptive-finetune.steps = {self.steps}: they rise, as (1, 3, 8) do")
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
@@ -73,8 +73,8 @@ class AdaptiveFinetune(GradientHead):
         """(B,) index into `settings`."""
         labels = support.mask.sum(1, keepdim=True)  # (B, 1) n
         known = self.learned["rule"][_group(support)]  # (B, S)
-        own = self._left_out(support)
-        return ((labels * own + self.trust * known) / (labels + self.trust)).argmin(1)
+        errors = self._left_out(support)
+        return ((labels * errors + self.trust * known) / (labels + self.trust)).argmin(1)
 
     def _schedule(self, choice: Tensor) -> list[Rates]:
         """The rates of each step: 0 for a user whose steps are over, 0 for a layer it freezes."""

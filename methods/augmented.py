@@ -90,8 +90,8 @@ class Augmented(GradientHead):
         partner = self._partner(support)  # (B, K)
         share = self.learned["share"][support.items]
 
-        def mixed(own: Tensor) -> Tensor:
-            return torch.lerp(own.gather(1, partner), own, share)
+        def mixed(column: Tensor) -> Tensor:
+            return torch.lerp(column.gather(1, partner), column, share)
 
         other = seen.gather(1, partner[..., None].expand_as(seen))
         vectors = torch.cat(
@@ -99,11 +99,12 @@ class Augmented(GradientHead):
         )  # (B, R, D)
         clean = self.copies + 1
         offset, labels = (
-            torch.cat([own] * clean + [mixed(own)], 1) for own in (rows.offset, rows.labels)
+            torch.cat([column] * clean + [mixed(column)], 1)
+            for column in (rows.offset, rows.labels)
         )
         count = support.mask.sum(1, keepdim=True)  # (B, 1)
-        own = support.mask / (count + self.worth).clamp_min(1)  # (B, K) what a label counts
-        weight = torch.cat([own] * (clean + 1), 1) / (clean + 1)
+        column = support.mask / (count + self.worth).clamp_min(1)  # (B, K) what a label counts
+        weight = torch.cat([column] * (clean + 1), 1) / (clean + 1)
         products = 1 + vectors @ vectors.mT
         rates = Rates(self.alpha, self.alpha, self.alpha)
         many = SupportRows(trunk.of(vectors), products, offset, labels, weight)

@@ -114,10 +114,10 @@ class Bandit(Method[Belief]):
         if self.policy == "thompson":
             mean = mean + self._w0(state.count, items)
         known = (near * (state.inverse @ near)).sum(1)  # (B, Q) x'X'(XX' + tau I)^-1 X x
-        own = (
+        variances = (
             self.items.features[items].square().sum(2)
         )  # (B, Q) 1, or 0: of these nothing is known
-        variance = (own - known).clamp_min(0) / self.learned["tau"]
+        variance = (variances - known).clamp_min(0) / self.learned["tau"]
         return mean, self.learned["sigma"] * variance.sqrt()
 
     def _drawn(self, count: Tensor, items: Tensor, noise: Tensor) -> Tensor:

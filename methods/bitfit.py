@@ -41,9 +41,9 @@ class Bitfit(TokenMethod):
         weights: Params = {}
         for depth, leaves in enumerate(self.trunk.leaves):
             keys = [name for name in leaves if name.rpartition(".")[2] in NAMES["key"]]
-            told = {name: leaf.sizes[1] for name, leaf in leaves.items() if name not in keys}
-            for name in sorted(told, key=lambda name: told[name]):
-                weights[f"{depth}.{name}"] = torch.zeros(told[name])
+            sizes = {name: leaf.sizes[1] for name, leaf in leaves.items() if name not in keys}
+            for name in sorted(sizes, key=lambda name: sizes[name]):
+                weights[f"{depth}.{name}"] = torch.zeros(sizes[name])
         return weights
 
     def change(self, state: Params) -> Change:

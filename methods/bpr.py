@@ -72,9 +72,9 @@ class Bpr(Method[Tensor]):
                 users, better, worse = map(torch.from_numpy, drawn)
                 if not len(users):
                     continue
-                mine, one, other = w[users], v[better], v[worse]
-                odds = b[better] - b[worse] + (mine * (one - other)).sum(1)
-                size = sum(x.square().sum(1) for x in (mine, one, other))
+                mine, preferred, other = w[users], v[better], v[worse]
+                odds = b[better] - b[worse] + (mine * (preferred - other)).sum(1)
+                size = sum(x.square().sum(1) for x in (mine, preferred, other))
                 loss = (self.decay * size - logsigmoid(odds)).mean()
                 adam.zero_grad()
                 loss.backward()

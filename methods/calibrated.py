@@ -96,8 +96,8 @@ class Calibrated(Method[Level]):
         return Level(self._base().adapt(support), torch.log(a / b), bias)
 
     def score(self, state: Level, items: Tensor) -> Tensor:
-        said = torch.logit(self._base().score(state.base, items).double())
-        return torch.sigmoid((said - state.level) / self.learned["T"] + state.bias).float()
+        logit = torch.logit(self._base().score(state.base, items).double())
+        return torch.sigmoid((logit - state.level) / self.learned["T"] + state.bias).float()
 
     def beta(self, support: Feedback) -> tuple[Tensor, Tensor]:
         """(B, 1) a and b."""
@@ -121,13 +121,13 @@ def beta_prior(warm: Users) -> tuple[float, float]:
     """
     counts, labels = warm.log.counts, warm.labels.astype(np.float64)
     sums, squares = (np.bincount(warm.log.users, x, len(counts)) for x in (labels, labels**2))
-    some = counts > 1
-    if not some.any():
+    several = counts > 1
+    if not several.any():
         return 0.5, 2.0
-    n = counts[some]
-    means = sums[some] / n
-    own = (squares[some] - n * means**2) / (n - 1)  # the variance of a user's labels
-    within = float(own.mean())
-    between = float(means.var() - (own / n).mean())
+    n = counts[several]
+    means = sums[several] / n
+    variances = (squares[several] - n * means**2) / (n - 1)  # the variance of a user's labels
+    within = float(variances.mean())
+    between = float(means.var() - (variances / n).mean())
     worth = within / max(between, 1e-3 * within, 1e-9)
     return float(np.clip(means.mean(), 0.01, 0.99)), float(np.clip(worth, 0.1, 1000))

@@ -67,22 +67,22 @@ class ChoicePrior(ChosenOnValid[Tensor]):
             choice = Choice.of(warm, *model.posterior(r), self.damping)
             for weight in (0.5, 0.0, 0.25, 1.0) if self.weight is None else (self.weight,):
                 pull, precision = choice.prior(weight)
-                found = {
+                arrays = {
                     "factors": model.factors,
                     "deviation": model.noise**0.5,
                     "pull": pull,
                     "precision": precision,
                 }
                 on = {
-                    k: torch.from_numpy(v).float().to(self.items.device) for k, v in found.items()
+                    k: torch.from_numpy(v).float().to(self.items.device) for k, v in arrays.items()
                 }
                 chosen = {"raters": model.raters, "weight": weight}
                 yield on | {k: torch.tensor(v) for k, v in chosen.items()}
 
     def adapt(self, support: Feedback) -> Tensor:
         left, seen, pull, factor = self._system(support)
-        said = seen.mT @ left[..., None] + pull.sum(1)[..., None]
-        return torch.cholesky_solve(said, factor)[..., 0]
+        moment = seen.mT @ left[..., None] + pull.sum(1)[..., None]
+        return torch.cholesky_solve(moment, factor)[..., 0]
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         taste = (self.learned["factors"][items] @ state[..., None])[..., 0]  # (B, Q)
@@ -91,8 +91,8 @@ class ChoicePrior(ChosenOnValid[Tensor]):
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """w is a sum over the support of what each rating and each choice adds."""
         left, seen, pull, factor = self._system(support)
-        said = seen * left[..., None] + pull  # (B, K, F)
-        parts = self.learned["factors"][items] @ torch.cholesky_solve(said.mT, factor)
+        moment = seen * left[..., None] + pull  # (B, K, F)
+        parts = self.learned["factors"][items] @ torch.cholesky_solve(moment.mT, factor)
         return Explanation(self.learned["prior"][items], parts, "label")
 
     def _system(self, support: Feedback) -> tuple[Tensor, Tensor, Tensor, Tensor]:

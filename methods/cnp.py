@@ -52,9 +52,9 @@ class Cnp(EpisodicMethod[Tensor]):
     def adapt(self, support: Feedback) -> Tensor:
         w = self.learned
         left = support.labels - w["expected"][support.items]  # (B, K)
-        said = torch.stack([support.labels, left], 2) @ w["label"]  # (B, K, R)
+        embedded = torch.stack([support.labels, left], 2) @ w["label"]  # (B, K, R)
         points = torch.relu(
-            project(self.items.features, w["context"], support.items) + said + w["shift"]
+            project(self.items.features, w["context"], support.items) + embedded + w["shift"]
         )
         points = torch.relu(points @ w["encode"]) * support.mask[..., None]
         return (w["empty"] + points.sum(1)) / (1 + support.mask.sum(1, keepdim=True))

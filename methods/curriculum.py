@@ -74,8 +74,8 @@ class Curriculum(Protonet):
             level = -mean * np.log(mean) - (1 - mean) * np.log1p(-mean)
         part = np.empty(len(counts), np.int64)
         part[np.argsort(level, kind="stable")] = np.arange(len(counts)) * self.parts // len(counts)
-        some = (warm.only(part[warm.log.users] == n) for n in range(self.parts))
-        able = (users for users in some if (users.log.counts >= 2 * (1 + users.unseen)).any())
+        parts = (warm.only(part[warm.log.users] == n) for n in range(self.parts))
+        able = (users for users in parts if (users.log.counts >= 2 * (1 + users.unseen)).any())
         return [(users, tuple(shots)) for users in able]
 
 

@@ -79,12 +79,12 @@ class DomainFinetune(TrainingOptions[None]):
         for _ in range(self.epochs):
             chosen = torch.from_numpy(order.permutation(len(rated))[:size])
             for rows in rated[chosen].split(self.batch):
-                there = rows.to(items.device)
+                sampled = rows.to(items.device)
                 with self.autocast():
-                    logits = reader.logits(there, self._thinned(reader.head["head"], rng))
-                weight = weights[there] / weights[there].mean()
+                    logits = reader.logits(sampled, self._thinned(reader.head["head"], rng))
+                weight = weights[sampled] / weights[sampled].mean()
                 adam.zero_grad()
-                binary_cross_entropy_with_logits(logits.float(), labels[there], weight).backward()
+                binary_cross_entropy_with_logits(logits.float(), labels[sampled], weight).backward()
                 torch.nn.utils.clip_grad_norm_(learnt, self.clip)
                 adam.step()
                 rate.step()
@@ -134,8 +134,8 @@ class _Reader:
 
     def weights(self) -> Params:
         """A copy of all that is learnt."""
-        own = {f"model.{name}": weight for name, weight in self.model.state_dict().items()}
-        return deepcopy({name: w.detach() for name, w in (self.head | own).items()})
+        weights = {f"model.{name}": weight for name, weight in self.model.state_dict().items()}
+        return deepcopy({name: w.detach() for name, w in (self.head | weights).items()})
 
     def logits(self, rows: Tensor, head: Tensor) -> Tensor:
         """(n,) of n items, with a head (D,)."""

@@ -97,9 +97,9 @@ class Ease(ChosenOnValid[Voters]):
 
     def score(self, state: Voters, items: Tensor) -> Tensor:
         votes = self.learned["votes"][state.items[:, :, None], items[:, None]]  # (B, K, Q)
-        said = (state.left[:, None] @ votes)[:, 0]
+        neighbours = (state.left[:, None] @ votes)[:, 0]
         return squash_to_unit(
-            self.learned["prior"][items] + state.level + self.learned["gain"] * said
+            self.learned["prior"][items] + state.level + self.learned["gain"] * neighbours
         )
 
 
@@ -114,9 +114,9 @@ def item_weights(x: csr_matrix, strength: float) -> Tensor:
         products.diagonal().add_(strength)
         dense = torch.from_numpy(x.toarray()).double()
         a = torch.linalg.solve_triangular(torch.linalg.cholesky(products), dense, upper=False)
-        own = 1 - a.square().sum(0)  # (n_items,) lambda times P's diagonal
+        precision = 1 - a.square().sum(0)  # (n_items,) lambda times P's diagonal
         a = a.float()
-        return (a.T @ a).div_(own.float()).fill_diagonal_(0)
+        return (a.T @ a).div_(precision.float()).fill_diagonal_(0)
     products = torch.from_numpy((x.T @ x).toarray())  # float64
     products.diagonal().add_(strength)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(products))

@@ -50,17 +50,17 @@ class FullFinetune(TokenMethod):
             leaf = self.trunk.leaves[int(depth)][layer]
             weight, bias = (self._own(state, name, leaf, kind, x) for kind in ("weight", "bias"))
             if leaf.linear:
-                there = weight if leaf.turned else weight.mT
-                return torch.baddbmm(bias[:, None], x, there)
+                matrix = weight if leaf.turned else weight.mT
+                return torch.baddbmm(bias[:, None], x, matrix)
             if isinstance(leaf.inner, torch.nn.LayerNorm):
                 unit = layer_norm(x, x.shape[2:], eps=leaf.inner.eps)
                 return torch.addcmul(bias[:, None], unit, weight[:, None])
             moved = per_user(state[f"{name}.weight"], x)  # a norm is affine in its weight
-            one, none = (
+            unit_input, none = (
                 functional_call(leaf.inner, {"weight": full_like(leaf.inner.weight, value)}, x)
                 for value in (1.0, 0.0)
             )
-            return part(x) + (one - none) * moved
+            return part(x) + (unit_input - none) * moved
 
         return own
 

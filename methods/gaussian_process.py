@@ -94,8 +94,8 @@ class GaussianProcess(Stack):
         """(B, Q, Q) the covariance of the items' scores after a support, in units of s^2."""
         features = self.learned["features"]
         near = inner(features, support.items, items) * support.mask[..., None]  # (B, K, Q)
-        told = near.mT @ torch.cholesky_solve(near, self._factor(support))
-        return inner(features, items, items) - told
+        explained = near.mT @ torch.cholesky_solve(near, self._factor(support))
+        return inner(features, items, items) - explained
 
     def ask(self, support: Feedback, pool: Tensor, still: Tensor) -> Tensor:
         """(B, P) by how much each answer would lower the variance of scores within the pool."""

@@ -39,9 +39,9 @@ class HyperLora(TunedCausal):
         return weights | {"scales": torch.randn(shape, generator=generator) / width**0.5}
 
     def adapt(self, support: Feedback) -> Params:
-        told = (2 * self.liked(support.labels) - 1) * support.mask  # (B, K)
+        signs = (2 * self.liked(support.labels) - 1) * support.mask  # (B, K)
         seen = self.items.features[support.items]  # (B, K, D)
-        h = (told[:, :, None] * seen).sum(1) / (1 + support.mask.sum(1, keepdim=True)).sqrt()
+        h = (signs[:, :, None] * seen).sum(1) / (1 + support.mask.sum(1, keepdim=True)).sqrt()
         return {"scales": (1 + h @ self.learned["scales"]).unflatten(1, (-1, self.rank))}
 
     def loss(self, batch: EpisodeBatch) -> Tensor:

@@ -70,9 +70,9 @@ class InContext(EpisodicMethod[Context]):
     def adapt(self, support: Feedback) -> Context:
         w, users = self.learned, len(support.items)
         left = support.labels - w["expected"][support.items]  # (B, K)
-        said = torch.stack([support.labels, left], 2) @ w["label"]  # (B, K, W)
-        told = project(self.items.features, w["item"], support.items) + said
-        tokens = torch.cat([w["alone"].expand(users, 1, -1), told], 1)  # (B, 1 + K, W)
+        embedded = torch.stack([support.labels, left], 2) @ w["label"]  # (B, K, W)
+        labelled = project(self.items.features, w["item"], support.items) + embedded
+        tokens = torch.cat([w["alone"].expand(users, 1, -1), labelled], 1)  # (B, 1 + K, W)
         mask = torch.cat([support.mask.new_ones(users, 1), support.mask], 1)
         keys, values = [], []
         for layer in range(self.layers):

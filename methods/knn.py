@@ -50,13 +50,13 @@ class Knn(Method[Feedback]):
         return support
 
     def score(self, state: Feedback, items: Tensor) -> Tensor:
-        said, total = self._said(state, items)
-        return squash_to_unit(self.learned["prior"][items] + said.sum(1) / total)  # (B, Q)
+        weighted, total = self._said(state, items)
+        return squash_to_unit(self.learned["prior"][items] + weighted.sum(1) / total)  # (B, Q)
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """A support item adds its residual times its share of the attention."""
-        said, total = self._said(support, items)
-        return Explanation(self.learned["prior"][items], (said / total[:, None]).mT, "label")
+        weighted, total = self._said(support, items)
+        return Explanation(self.learned["prior"][items], (weighted / total[:, None]).mT, "label")
 
     def _said(self, support: Feedback, items: Tensor) -> tuple[Tensor, Tensor]:
         """(B, K, Q) residuals times nearness, and (B, Q) all nearness, the prior's included."""

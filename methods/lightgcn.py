@@ -80,11 +80,11 @@ class Lightgcn(Method[Tensor]):
         likes = warm.matrix().copy()  # the log stays as it is
         likes.data = (likes.data > LIKE).astype(np.float32)
         likes.eliminate_zeros()
-        said, vectors = self._fit(warm, Graph.of(likes), seeds)
+        sums, vectors = self._fit(warm, Graph.of(likes), seeds)
         liked = np.bincount(likes.indices, minlength=len(items)).clip(1)
-        said = said / torch.from_numpy(liked).float().sqrt()[:, None]
-        found = {"said": said, "vectors": vectors}
-        self.learned |= {name: x.to(items.device) for name, x in found.items()}
+        sums = sums / torch.from_numpy(liked).float().sqrt()[:, None]
+        tensors = {"said": sums, "vectors": vectors}
+        self.learned |= {name: x.to(items.device) for name, x in tensors.items()}
         gains = (1.0, 0.3, 3.0, 10.0, 0.0) if self.gain is None else (self.gain,)
         choose(self, grid(gain=gains), valid)
 
@@ -107,14 +107,14 @@ class Lightgcn(Method[Tensor]):
                 adam.zero_grad()
                 loss.backward()
                 adam.step()
-        _, v, said = propagated(users.detach(), things.detach(), graph, self.layers)
-        return said, v
+        _, v, sums = propagated(users.detach(), things.detach(), graph, self.layers)
+        return sums, v
 
     def adapt(self, support: Feedback) -> Tensor:
         liked = (support.labels > LIKE) & support.mask
-        said = self.learned["said"][support.items] * liked[..., None]  # (B, K, width)
+        summed = self.learned["said"][support.items] * liked[..., None]  # (B, K, width)
         count = liked.sum(1, keepdim=True).clamp_min(1)
-        return said.sum(1) / (count.sqrt() * (self.layers + 1))
+        return summed.sum(1) / (count.sqrt() * (self.layers + 1))
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         near = (self.learned["vectors"][items] @ state[..., None])[..., 0]  # (B, Q)
@@ -131,5 +131,5 @@ def propagated(
         to_users, to_items = v[-1][graph.items], w[-1][graph.users]
         w.append(torch.zeros_like(users).index_add(0, graph.users, graph.weights * to_users))
         v.append(torch.zeros_like(items).index_add(0, graph.items, graph.weights * to_items))
-    said = torch.stack(v[:-1]).sum(0)
-    return torch.stack(w).mean(0), torch.stack(v).mean(0), said
+    sums = torch.stack(v[:-1]).sum(0)
+    return torch.stack(w).mean(0), torch.stack(v).mean(0), sums

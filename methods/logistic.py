@@ -54,10 +54,10 @@ class Logistic(Method[Seen]):
         products = variance * gram(self.items.features, support.items, support.mask)  # (B, K, K)
         start = self.learned["prior"][support.items]  # (B, K) log-odds
         weight = support.mask.to(start)
-        found = mode(
+        solution = mode(
             products, start, support.labels, weight, steps=self.steps, longest=self.longest
         )
-        return Seen(support.items, variance * found)
+        return Seen(support.items, variance * solution)
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
         return torch.sigmoid(self.learned["prior"][items] + state.dot(self.items.features, items))

@@ -81,12 +81,12 @@ class MamlLearn2learn(EpisodicMethod[dict[str, Tensor]]):
 
     def logits(self, state: dict[str, Tensor], items: Tensor) -> Tensor:
         module, prior = _head(self.learned), self.learned["prior"]
-        told = [prior.new_zeros(0)]  # a batch may be of nobody
+        outputs = [prior.new_zeros(0)]  # a batch may be of nobody
         for user, row in enumerate(items):
             weights = {name: w[user] for name, w in state.items()}
-            said = torch.func.functional_call(module, weights, self.items.features[row])
-            told.append(said[:, 0])  # (Q,)
-        return prior[items] + torch.cat(told).view_as(items)
+            output = torch.func.functional_call(module, weights, self.items.features[row])
+            outputs.append(output[:, 0])  # (Q,)
+        return prior[items] + torch.cat(outputs).view_as(items)
 
 
 def _head(learned: Params) -> nn.Sequential:

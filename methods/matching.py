@@ -63,12 +63,12 @@ class Matching(EpisodicMethod[Feedback]):
     def logits(self, state: Feedback, items: Tensor) -> Tensor:
         w = self.learned
         seen, asked = (
-            normalize(project(self.items.features, w["projection"], some), dim=2)
-            for some in (state.items, items)
+            normalize(project(self.items.features, w["projection"], ids), dim=2)
+            for ids in (state.items, items)
         )  # (B, K, P), (B, Q, P)
         cosine = (asked @ seen.mT).masked_fill(~state.mask[:, None], -torch.inf)  # (B, Q, K)
         prior = w["nearness"].expand(*items.shape, 1)
         share = torch.softmax(torch.cat([prior, cosine], 2) * w["sharpness"].exp(), 2)
         left = state.labels - w["expected"][state.items]  # (B, K)
-        said = (share[..., 1:] * left[:, None]).sum(2)
-        return torch.logit(squash_to_unit(w["expected"][items] + said))
+        attended = (share[..., 1:] * left[:, None]).sum(2)
+        return torch.logit(squash_to_unit(w["expected"][items] + attended))

@@ -88,15 +88,15 @@ class MultiCopy(Method[Tensor]):
         return torch.stack(heads).mean(0)
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
-        said = (self.items.features[items] @ state[..., None])[..., 0]
-        return squash_to_unit(self.learned["prior"][items] + said)
+        offset = (self.items.features[items] @ state[..., None])[..., 0]
+        return squash_to_unit(self.learned["prior"][items] + offset)
 
     def _rows(self, items: Tensor) -> Tensor:
         """(B, K) -> (B, R, D): the mean wordings, then what sets each wording apart."""
-        own, others = self.items.features[items], self.learned["views"][:, items]
+        clean, others = self.items.features[items], self.learned["views"][:, items]
         if not len(others):
-            return own
-        every = torch.cat([own[None], others])  # (M, B, K, D)
+            return clean
+        every = torch.cat([clean[None], others])  # (M, B, K, D)
         mean = every.mean(0)
         share = (1 + self.learned["consistency"]) / len(every)
         return torch.cat([mean, *(share.sqrt() * (every - mean))], 1)

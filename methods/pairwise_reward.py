@@ -77,8 +77,8 @@ class PairwiseReward(Method[Tensor]):
                 loss.backward()
                 adam.step()
         mean = mixtures.detach().softmax(1).mean(0).log()
-        found = {"rewards": x @ basis.detach(), "mean": mean}
-        self.learned |= {name: part.to(self.items.device) for name, part in found.items()}
+        parts = {"rewards": x @ basis.detach(), "mean": mean}
+        self.learned |= {name: part.to(self.items.device) for name, part in parts.items()}
 
     def adapt(self, support: Feedback) -> Tensor:
         left, right, sign = pairs_of(support.labels, support.mask)
@@ -94,6 +94,6 @@ class PairwiseReward(Method[Tensor]):
         return logs.softmax(1)
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
-        own = state - self.learned["mean"].exp()  # what is not everybody's
-        liked = (self.learned["rewards"][items] @ own[..., None])[..., 0]  # (B, Q)
+        taste = state - self.learned["mean"].exp()  # what is not everybody's
+        liked = (self.learned["rewards"][items] @ taste[..., None])[..., 0]  # (B, Q)
         return torch.sigmoid(self.learned["prior"][items] + self.learned["gain"] * liked)

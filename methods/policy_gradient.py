@@ -98,8 +98,8 @@ def ndcg(gains: Tensor, orders: Tensor, cut: int) -> Tensor:
     places = torch.arange(gains.shape[1], device=gains.device) + 2.0
     discounts = torch.where(places < cut + 2, 1 / torch.log2(places), 0)
     best = (gains.sort(1, descending=True).values * discounts).sum(1)
-    found = (gains.expand(orders.shape).gather(2, orders) * discounts).sum(2)
-    return found / best.clamp_min(1e-9)
+    gain = (gains.expand(orders.shape).gather(2, orders) * discounts).sum(2)
+    return gain / best.clamp_min(1e-9)
 
 
 def reinforce(logits: Tensor, mask: Tensor, gains: Tensor, orders: Tensor, cut: int) -> Tensor:

@@ -42,9 +42,9 @@ class Prefix(TokenMethod):
     state_size = "4 * D * (2 * blocks * length + 1)"
 
     def start(self, width: int, generator: torch.Generator) -> Params:
-        some = torch.randperm(len(self.items), generator=generator)[None, : self.length]
-        some = some.to(self.items.device)
-        packed = self.trunk.pack(some, torch.ones_like(some).bool())
+        sample = torch.randperm(len(self.items), generator=generator)[None, : self.length]
+        sample = sample.to(self.items.device)
+        packed = self.trunk.pack(sample, torch.ones_like(sample).bool())
         places = torch.randperm(packed.states.shape[1], generator=generator)[: self.length]
         weights: Params = {}
 

@@ -74,23 +74,23 @@ class Prompt(Method[Params]):
             distinct, where = items[alone].unique(return_inverse=True)
             scores[alone] = self._asked(model, "", distinct).to(scores)[where]
         for user in torch.nonzero(~alone)[:, 0].tolist():
-            own = {name: value[user] for name, value in state.items()}
+            of_user = {name: value[user] for name, value in state.items()}
             distinct, where = items[user].unique(return_inverse=True)
-            scores[user] = self._asked(model, self._told(own), distinct).to(scores)[where]
+            scores[user] = self._asked(model, self._told(of_user), distinct).to(scores)[where]
         return scores
 
-    def _told(self, own: Params) -> str:
+    def _told(self, of_user: Params) -> str:
         """What one user said, in words: an item a line, oldest first."""
-        liked = own["labels"] > self.learned["like"]
-        rows = zip(own["items"].tolist(), liked.tolist(), own["real"].tolist(), strict=True)
+        liked = of_user["labels"] > self.learned["like"]
+        rows = zip(of_user["items"].tolist(), liked.tolist(), of_user["real"].tolist(), strict=True)
         return "".join(
             f"{self._title(item)}\nLiked: {'yes' if like else 'no'}\n\n"
             for item, like, real in rows
             if real
         )
 
-    def _asked(self, model: Causal, told: str, items: Tensor) -> Tensor:
-        before = [*model.start, *model.tokens(f"What one person liked.\n\n{told}")]
+    def _asked(self, model: Causal, history: str, items: Tensor) -> Tensor:
+        before = [*model.start, *model.tokens(f"What one person liked.\n\n{history}")]
         end = model.tokens("\nLiked:")
         titles = [model.tokens(self._title(item), self.title_tokens) for item in items.tolist()]
         return model.chances(before, [title + end for title in titles])

@@ -73,8 +73,8 @@ class Protonet(EpisodicMethod[Tensor]):
         """c = c0 + sum b_i (x_i - c0) with b = w / (kappa + sum w), so a support item adds
         b_i (x_i - c0)'(c + c0 - 2 e) to d(e, c) - d(e, c0)."""
         seen, asked = (
-            project(self.items.features, self.learned["projection"], some)
-            for some in (support.items, items)
+            project(self.items.features, self.learned["projection"], ids)
+            for ids in (support.items, items)
         )  # (B, K, P), (B, Q, P)
         start, end = self.learned["prototypes"], self.adapt(support)
         weight = self.weigh(support)

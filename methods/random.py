@@ -44,8 +44,8 @@ class Random(Method[Tensor]):
 
     def adapt(self, support: Feedback) -> Tensor:
         labels = (support.labels * 2**20).long()
-        said = _mix(_mix(support.items) + labels) * support.mask  # (B, K)
-        return _mix(said.sum(1) + self.learned["seed"])  # a sum: padding and order are nothing
+        mixed = _mix(_mix(support.items) + labels) * support.mask  # (B, K)
+        return _mix(mixed.sum(1) + self.learned["seed"])  # a sum: padding and order are nothing
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         lot = _mix(state[:, None] + _mix(items))  # (B, Q) any 64 bits

@@ -82,13 +82,13 @@ class Reptile(GradientHead):
         head = descend(start, rows, [rates] * self.inner_steps)
         return Adapted(head, support.items, trunk)
 
-    def change(self, told: Feedback) -> Params:
+    def change(self, feedback: Feedback) -> Params:
         """The mean over B users of theta_k - theta; told: (B, N) all that is known of them."""
-        start, rows, _ = self.begin(told)
+        start, rows, _ = self.begin(feedback)
         rates = Rates(self.alpha, self.alpha, self.alpha)
         end = descend(start, rows, [rates] * self.warm_steps)
         assert end.first is not None
-        users, vectors = len(told.items), self.items.features[told.items]  # (B, N, D)
+        users, vectors = len(feedback.items), self.items.features[feedback.items]  # (B, N, D)
         return {
             "weight": vectors.flatten(0, 1).T @ end.first.flatten(0, 1) / users,  # X'A
             "shift": end.first.sum((0, 1)) / users,
@@ -98,13 +98,13 @@ class Reptile(GradientHead):
 
     def _way(self, batch: EpisodeBatch, rng: torch.Generator) -> Params:
         """`change` with what is for training alone: dropout, smoothed labels, precision, clip."""
-        told, whole = all_of(batch.to(self.items.device)), self.items
-        smooth = torch.lerp(told.labels, told.labels.new_tensor(0.5), self.label_smoothing)
+        feedback, whole = all_of(batch.to(self.items.device)), self.items
+        smooth = torch.lerp(feedback.labels, feedback.labels.new_tensor(0.5), self.label_smoothing)
         try:
             if self.dropout:
                 self.thin(rng)
             with self.autocast():
-                change = self.change(replace(told, labels=smooth))
+                change = self.change(replace(feedback, labels=smooth))
         finally:
             self.items = whole
         norm = torch.stack([w.square().sum() for w in change.values()]).sum().sqrt()

@@ -70,8 +70,8 @@ class Resampled(Method[Seen]):
         variance = self.learned["s"] ** 2
         products = variance * gram(self.items.features, support.items, support.mask)
         start = self.learned["prior"][support.items] + (offset if self.corrected else 0)
-        found = mode(products, start, labels, weight, steps=self.steps, longest=self.longest)
-        return Seen(support.items, variance * found)
+        solution = mode(products, start, labels, weight, steps=self.steps, longest=self.longest)
+        return Seen(support.items, variance * solution)
 
     def resample(self, support: Feedback) -> tuple[Tensor, Tensor, Tensor]:
         """(B, K) labels, (B, K) weights and (B, 1) log(w+ / w-).
@@ -96,8 +96,8 @@ class Resampled(Method[Seen]):
         if self.support == "under":
             return n.amin(1, keepdim=True) / n
         weight = 1 / n if self.beta == 1 else (1 - self.beta) / (1 - self.beta**n)
-        said, total = (x.sum(1, keepdim=True) for x in (counts, weight * counts))
-        return weight * torch.where(total > 0, said / total, 1)  # as much in all
+        weighed, total = (x.sum(1, keepdim=True) for x in (counts, weight * counts))
+        return weight * torch.where(total > 0, weighed / total, 1)  # as much in all
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
         return torch.sigmoid(self.learned["prior"][items] + state.dot(self.items.features, items))

@@ -67,8 +67,8 @@ class Rules(Method[Known]):
         base |= {name: torch.tensor(1.0) for name in ("damping", "tau")}
 
         def tried(name: str, *values: float) -> tuple[float, ...]:
-            own = getattr(self, name)
-            return values if own is None else (own,)
+            fixed = getattr(self, name)
+            return values if fixed is None else (fixed,)
 
         taus = tried("tau", 2.0, 0.5, 1.0, 5.0)
         self.learned = base

@@ -69,24 +69,24 @@ class Sasrec(EpisodicMethod[Tensor]):
         def lot(*shape: int, spread: float) -> Tensor:
             return spread * torch.randn(*shape, generator=rng)
 
-        found = {
+        weights = {
             "start": lot(d, spread=0.1),
             "places": lot(PLACES, d, spread=0.1),
             "label": torch.full((d,), 4.0),  # of what the label is above the prior
             "out": lot(d, d, spread=0.1 / d**0.5),
         }
         if self.reads != "text":
-            found["ids"] = lot(n_items, d, spread=0.1)
+            weights["ids"] = lot(n_items, d, spread=0.1)
         if self.reads != "ids":
-            found["text"] = lot(features, d, spread=1.0)
+            weights["text"] = lot(features, d, spread=1.0)
         for n in range(self.blocks):
-            found |= {
+            weights |= {
                 f"attend{n}": lot(d, 3 * d, spread=d**-0.5),
                 f"mix{n}": lot(d, d, spread=d**-0.5),
                 f"up{n}": lot(d, d, spread=(2 / d) ** 0.5),
                 f"down{n}": lot(d, d, spread=d**-0.5),
             }
-        return found
+        return weights
 
     def _table(self) -> Tensor:
         """(n_items, width) the catalogue's vectors."""
@@ -99,10 +99,10 @@ class Sasrec(EpisodicMethod[Tensor]):
     def adapt(self, support: Feedback) -> Tensor:
         w, support = self.learned, oldest_first(support)
         left = support.labels - w["expected"][support.items]
-        said = 1 + left[..., None] * w["label"]  # (B, K, d)
+        labelled = 1 + left[..., None] * w["label"]  # (B, K, d)
         real, count = support.mask, support.items.shape[1]
         place = torch.arange(count - 1, -1, -1, device=real.device).clamp_max(PLACES - 1)
-        seen = pick(self._table(), support.items) * said + w["places"][place]
+        seen = pick(self._table(), support.items) * labelled + w["places"][place]
         first = w["start"].expand(len(real), 1, -1)
         seen = torch.where(real[..., None], seen, first)  # padding says what the start says
         x = torch.cat([first, seen], 1)  # (B, 1 + K, d)
@@ -120,8 +120,8 @@ class Sasrec(EpisodicMethod[Tensor]):
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part in (x @ self.learned[f"attend{n}"]).chunk(3, 2)
         )  # (B, heads, N, d / heads) each
-        found = scaled_dot_product_attention(q, k, v, seen[:, None])
-        return found.transpose(1, 2).flatten(2) @ self.learned[f"mix{n}"]
+        attended = scaled_dot_product_attention(q, k, v, seen[:, None])
+        return attended.transpose(1, 2).flatten(2) @ self.learned[f"mix{n}"]
 
     def logits(self, state: Tensor, items: Tensor) -> Tensor:
         wanted = state @ self.learned["out"]  # (B, d)

@@ -61,8 +61,8 @@ class Setfit(Logistic):
         weights = [w.requires_grad_() for block in trunk.top for w in block.parameters()]
         adam = torch.optim.AdamW(weights, self.pair_lr, weight_decay=self.weight_decay)
         for pairs, alike in _pairs(warm, self.pair_steps, self.pairs, seeds.order):
-            there = torch.from_numpy(pairs).to(items.device)
-            packed = trunk.pack(there, torch.ones_like(there).bool())
+            rows = torch.from_numpy(pairs).to(items.device)
+            packed = trunk.pack(rows, torch.ones_like(rows).bool())
             e = trunk.read(packed)  # (P, 2, D) unit vectors
             wrong = (e[:, 0] * e[:, 1]).sum(1) - torch.from_numpy(alike).to(e)
             adam.zero_grad()
@@ -93,9 +93,9 @@ def _pairs(warm: Users, steps: int, size: int, seed: int) -> Iterator[tuple[Int,
 
 def _pair(rng: np.random.Generator, stretch: Int, liked: NDArray[np.bool_], *, same: bool) -> Int:
     """Two rows of a user's stretch of the log, of one verdict or of two."""
-    own = np.arange(*stretch)
+    rows = np.arange(*stretch)
     verdict = bool(rng.integers(2))
-    first = own[liked[own] == verdict]
+    first = rows[liked[rows] == verdict]
     if same:
         return rng.choice(first, 2, replace=False)
-    return np.array([rng.choice(first), rng.choice(own[liked[own] != verdict])])
+    return np.array([rng.choice(first), rng.choice(rows[liked[rows] != verdict])])

@@ -53,18 +53,18 @@ class SoftPrompt(TunedCausal):
 
     def adapt(self, support: Feedback) -> Params:
         """How far each user's vectors are from the start, (B, P, D)."""
-        own, start = super().adapt(support), self.learned["prompt"].detach()
+        kept, start = super().adapt(support), self.learned["prompt"].detach()
         moved = torch.zeros(len(support.items), *start.shape, device=start.device)
-        for user in torch.nonzero(own["real"].any(1))[:, 0].tolist():
-            real = own["real"][user]
-            liked = self.liked(own["labels"][user][real])
-            texts = self._texts(own["items"][user][real].tolist())
+        for user in torch.nonzero(kept["real"].any(1))[:, 0].tolist():
+            real = kept["real"][user]
+            liked = self.liked(kept["labels"][user][real])
+            texts = self._texts(kept["items"][user][real].tolist())
             for _ in range(self.inner_steps):
-                here = (start + moved[user]).requires_grad_()
+                prompt = (start + moved[user]).requires_grad_()
                 with torch.enable_grad():
-                    logits = self._model().log_odds(texts, here.expand(len(texts), -1, -1))
+                    logits = self._model().log_odds(texts, prompt.expand(len(texts), -1, -1))
                     loss = binary_cross_entropy_with_logits(logits, liked, reduction="sum")
-                    (slope,) = torch.autograd.grad(loss / (len(texts) + 4), here)
+                    (slope,) = torch.autograd.grad(loss / (len(texts) + 4), prompt)
                 length = start.norm() / slope.norm().clamp_min(1)  # far is no further than steep
                 moved[user] -= self.inner_lr * length * slope
         return {"moved": moved}

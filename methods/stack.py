@@ -79,5 +79,5 @@ class Stack(ChosenOnValid[Seen]):
         return Seen(support.items, ridge(products, left, left.new_ones(())))
 
     def score(self, state: Seen, items: Tensor) -> Tensor:
-        said = state.dot(self.learned["features"], items)  # (B, Q)
-        return squash_to_unit(self.learned["prior"][items] + said)
+        offset = state.dot(self.learned["features"], items)  # (B, Q)
+        return squash_to_unit(self.learned["prior"][items] + offset)

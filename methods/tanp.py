@@ -71,16 +71,16 @@ class Tanp(EpisodicMethod[Task]):
         def lot(*shape: int, spread: float) -> Tensor:
             return spread * torch.randn(*shape, generator=rng)
 
-        found = {"centres": lot(self.centres, z, spread=0.5)}
+        weights = {"centres": lot(self.centres, z, spread=0.5)}
         for name, size in (("task", 2 * z), ("kind", z)):
-            found |= {
+            weights |= {
                 f"{name}_items": lot(features, h, spread=1.0),
                 f"{name}_label": lot(2, h, spread=1.0),
                 f"{name}_shift": torch.zeros(h),
                 f"{name}_empty": torch.zeros(h),
                 f"{name}_read": lot(h, size, spread=h**-0.5),
             }
-        return found | {
+        return weights | {
             "decode": lot(features, h, spread=1.0),
             "task_in": lot(z, h, spread=z**-0.5),
             "film1": lot(z, 2 * h, spread=0.1 * z**-0.5),
@@ -94,8 +94,8 @@ class Tanp(EpisodicMethod[Task]):
         """(B, size) what an encoder makes of the mean of its points."""
         w = self.learned
         left = support.labels - w["expected"][support.items]
-        said = torch.stack([support.labels, left], 2) @ w[f"{name}_label"]  # (B, K, H)
-        points = project(self.items.features, w[f"{name}_items"], support.items) + said
+        embedded = torch.stack([support.labels, left], 2) @ w[f"{name}_label"]  # (B, K, H)
+        points = project(self.items.features, w[f"{name}_items"], support.items) + embedded
         points = torch.relu(points + w[f"{name}_shift"]) * support.mask[..., None]
         count = 1 + support.mask.sum(1, keepdim=True)
         return ((w[f"{name}_empty"] + points.sum(1)) / count) @ w[f"{name}_read"]
@@ -107,10 +107,10 @@ class Tanp(EpisodicMethod[Task]):
 
     def _kind(self, support: Feedback) -> tuple[Tensor, Tensor]:
         """(B, Z) the embedding moved by its centres, (B, C) how near each is."""
-        own, centres = self._read("kind", support), self.learned["centres"]
-        near = 1 / (1 + (own[:, None] - centres).square().sum(2))
+        kind, centres = self._read("kind", support), self.learned["centres"]
+        near = 1 / (1 + (kind[:, None] - centres).square().sum(2))
         share = near / near.sum(1, keepdim=True)
-        return own + share @ centres, share
+        return kind + share @ centres, share
 
     def adapt(self, support: Feedback) -> Task:
         return Task(self._task(support)[0], self._kind(support)[0])

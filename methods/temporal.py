@@ -90,18 +90,18 @@ class Temporal(Method[Seen | Tensor]):
             left = (support.labels - expected) * support.mask
             return Seen(support.items, regress(products, left, weight, tau))
         start = _log_odds(expected)
-        found = mode(
+        solution = mode(
             products / tau, start, support.labels, weight, steps=self.steps, longest=self.longest
         )
-        return Seen(support.items, found / tau)
+        return Seen(support.items, solution / tau)
 
     def score(self, state: Seen | Tensor, items: Tensor) -> Tensor:
         if isinstance(state, Tensor):
             return self._protonet().score(state, items)
-        expected, said = self.learned["prior"][items], state.dot(self.items.features, items)
+        expected, offset = self.learned["prior"][items], state.dot(self.items.features, items)
         if self.base == "ridge":
-            return squash_to_unit(expected + said)
-        return torch.sigmoid(_log_odds(expected) + said)
+            return squash_to_unit(expected + offset)
+        return torch.sigmoid(_log_odds(expected) + offset)
 
     def _protonet(self) -> Protonet:
         base = _Fading(kappa=float(self.learned["tau"]))

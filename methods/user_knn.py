@@ -83,12 +83,12 @@ class UserKnn(Method[Neighbours]):
         count = min(self.neighbours, table.shape[1])
         users = mine.new_zeros((len(mine), self.neighbours), dtype=torch.int64)
         likeness = mine.new_zeros(users.shape)
-        for at, (seen, own, real) in enumerate(zip(support.items, mine, mask, strict=True)):
+        for at, (seen, ratings, real) in enumerate(zip(support.items, mine, mask, strict=True)):
             theirs = table[seen] * real[:, None]  # (K, U)
             rated = (theirs != 0).float()
-            length = (own.square() @ rated * theirs.square().sum(0)).sqrt()
+            length = (ratings.square() @ rated * theirs.square().sum(0)).sqrt()
             common = rated.sum(0)
-            alike = own @ theirs / length.clamp_min(1e-12)
+            alike = ratings @ theirs / length.clamp_min(1e-12)
             alike = alike * common / (common + self.significance).clamp_min(1e-12)
             best = alike.clamp_min(0).topk(count)
             users[at, :count], likeness[at, :count] = best.indices, best.values
@@ -97,5 +97,5 @@ class UserKnn(Method[Neighbours]):
     def score(self, state: Neighbours, items: Tensor) -> Tensor:
         theirs = self.learned["table"][items[:, None], state.users[:, :, None]]  # (B, N, Q)
         weight = state.likeness[:, :, None] * (theirs != 0)
-        said = (weight * theirs).sum(1) / (weight.sum(1) + self.learned["doubt"])
-        return squash_to_unit(self.learned["prior"][items] + state.level + said)
+        weighted = (weight * theirs).sum(1) / (weight.sum(1) + self.learned["doubt"])
+        return squash_to_unit(self.learned["prior"][items] + state.level + weighted)

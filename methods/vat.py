@@ -56,9 +56,9 @@ class Vat(GradientHead):
         head = Head(torch.zeros_like(both.base), start.last, start.bias)
         for _ in range(self.inner_steps):
             hidden = hidden_units(head, both.base, both.gram)  # (B, 2 K, H)
-            said, beside_it = torch.sigmoid(both.offset + read(head, hidden)).chunk(2, 1)
-            smooth = self.smoothness * (beside_it - said)  # (B, K) dKL/dz, said being a constant
-            error = torch.cat([said - rows.labels, smooth], 1) * weight
+            clean, beside_it = torch.sigmoid(both.offset + read(head, hidden)).chunk(2, 1)
+            smooth = self.smoothness * (beside_it - clean)  # (B, K) dKL/dz, said being a constant
+            error = torch.cat([clean - rows.labels, smooth], 1) * weight
             head = self._step(head, hidden, error)
         return Adapted(head, vectors, trunk)
 

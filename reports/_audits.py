@@ -20,11 +20,11 @@ def audits(setting: SettingResults) -> list[Table]:
 
 def _control(setting: SettingResults) -> list[Table]:
     rows, shots = {}, 0
-    found = setting.of(setting.results.controls)
-    some = [name for name in CHANGES if found[name].count()]  # a cell may have kept one control
-    for row in found.iter_rows(named=True):
+    controls = setting.of(setting.results.controls)
+    kept = [name for name in CHANGES if controls[name].count()]  # a cell may have kept one control
+    for row in controls.iter_rows(named=True):
         shots = row["shots"]
-        rows[row["method"]] = tuple(difference(_one(row, name)) for name in some)
+        rows[row["method"]] = tuple(difference(_one(row, name)) for name in kept)
     metric = metric_name(setting.results.headline)
     return [
         Table(
@@ -37,7 +37,7 @@ def _control(setting: SettingResults) -> list[Table]:
             "own less that: what shuffled labels give as well comes of which items were rated, not "
             f"of how. ▲ and ▼: significant at {100 * ALPHA:.0f} % after Holm's correction over "
             "the methods of a column, p beside it.",
-            tuple(f"{metric}, {HEADS[name]}" if name == "own" else HEADS[name] for name in some),
+            tuple(f"{metric}, {HEADS[name]}" if name == "own" else HEADS[name] for name in kept),
             groups(setting, rows),
         )
     ] * bool(rows)
@@ -46,10 +46,10 @@ def _control(setting: SettingResults) -> list[Table]:
 def _one(row: dict[str, Any], name: str) -> dict[str, Any] | None:
     if row[name] is None:
         return None
-    found = {end: row[f"{name}_{end}"] for end in ("low", "high")}
-    moved = float(bool(row[name] or found["low"] or found["high"]))
-    found |= {"mean": row[name], "p_holm": row[f"{name}_p"], "metric": row["metric"]}
-    return found | {"helped": moved, "harmed": 0.0}
+    change = {end: row[f"{name}_{end}"] for end in ("low", "high")}
+    moved = float(bool(row[name] or change["low"] or change["high"]))
+    change |= {"mean": row[name], "p_holm": row[f"{name}_p"], "metric": row["metric"]}
+    return change | {"helped": moved, "harmed": 0.0}
 
 
 def _ties(row: dict[str, Any]) -> str:

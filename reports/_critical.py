@@ -26,28 +26,28 @@ def critical(results: Results) -> Drawing | None:
     if len(methods) < 2 or len(values) < 2:
         return None
     better = parse_metric(results.headline)[0].higher_is_better
-    found = compared(values.select(methods).to_numpy(), methods, higher_is_better=better)
-    few = f"only {found.blocks} blocks, too few to tell" if found.blocks < FEW else ""
+    test = compared(values.select(methods).to_numpy(), methods, higher_is_better=better)
+    few = f"only {test.blocks} blocks, too few to tell" if test.blocks < FEW else ""
     n = len(methods)
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        _diagram(axes, found)
+        _diagram(axes, test)
         if few:
             axes.text(0.5, 1.04, few, transform=axes.transAxes, ha="center", color=COLOURS[1],
                       weight="bold")  # fmt: skip
 
-    one = values.select("dataset", "protocol").unique().height
+    several = values.select("dataset", "protocol").unique().height
     warning = (
         f" WARNING: {few}: with fewer than {FEW}, Wilcoxon's test can find nothing after Holm's "
         "correction, so that one bar over all methods means no evidence, not that they are alike."
     )
     words = (
         "Methods by mean rank over data sets and K",
-        f"{metric_name(results.headline)}; {found.blocks} blocks, each a data set under a protocol "
-        f"at one K ({'all of one' if one == 1 else f'of {one} settings'}); Friedman's test of no "
-        f"difference at all: p {_p(found.p)}. Blocks of one data set at several K share "
-        f"users, and so are less than {found.blocks} independent facts: p is too small."
+        f"{metric_name(results.headline)}; {test.blocks} blocks, each a data set under a protocol "
+        f"at one K ({'all of one' if several == 1 else f'of {several} settings'}); Friedman's test "
+        f"of no difference at all: p {_p(test.p)}. Blocks of one data set at several K share "
+        f"users, and so are less than {test.blocks} independent facts: p is too small."
         + warning * bool(few)
         + (f" Not in all of them, and left out: {', '.join(left_out)}." if left_out else "")
         + (f" {fewer} more blocks lack one of the methods." if fewer else "")
@@ -56,13 +56,13 @@ def critical(results: Results) -> Drawing | None:
         "joins methods no two of which differ by Wilcoxon's signed ranks over the blocks after "
         "Holm's correction at 5 %; where no two methods differ, words say so.",
     )
-    table = found.ranks.with_columns(
+    table = test.ranks.with_columns(
         bars=pl.Series(
-            [" ".join(str(i) for i, c in enumerate(found.alike, 1) if m in c)
-             for m in found.ranks["method"]]
+            [" ".join(str(i) for i, c in enumerate(test.alike, 1) if m in c)
+             for m in test.ranks["method"]]
         )
     )  # fmt: skip
-    size = (8.6, 1.0 + 0.22 * ((n + 1) // 2) + 0.13 * _levels(found)[1])
+    size = (8.6, 1.0 + 0.22 * ((n + 1) // 2) + 0.13 * _levels(test)[1])
     return drawn(results, "critical", words, table, size, draw)
 
 
@@ -78,29 +78,31 @@ def _blocks(results: Results) -> tuple[pl.DataFrame, list[str], int]:
     for setting in settings(results):
         if any(c.spec.protocol_fields.get("vary", "all") != "all" for c in setting.cells()):
             continue
-        here = [
+        keys = [
             pl.lit(setting.dataset).alias("dataset"),
             pl.lit(setting.protocol).alias("protocol"),
         ]
-        frames.append(setting.levels.select(*here, "shots", "method", "value"))
+        frames.append(setting.levels.select(*keys, "shots", "method", "value"))
     every = pl.concat(frames) if frames else results.table.select(*_BLOCK, "method", "value")
     every = every.filter(pl.col("method") != "chance")
     count = every.group_by("method", maintain_order=True).len()
     wide = every.pivot("method", index=_BLOCK, values="value")
-    found = wide.select(_BLOCK).clear()
+    blocks = wide.select(_BLOCK).clear()
     for least in sorted(set(count["len"]), reverse=True):
         methods = count.filter(pl.col("len") >= least)["method"].to_list()
-        some = wide.select(*_BLOCK, *methods).drop_nulls()
-        if some.height * (some.width - len(_BLOCK)) > found.height * (found.width - len(_BLOCK)):
-            found = some
-    left_out = [m for m in count["method"] if m not in found.columns]
-    return found, left_out, wide.height - found.height
+        complete = wide.select(*_BLOCK, *methods).drop_nulls()
+        if complete.height * (complete.width - len(_BLOCK)) > blocks.height * (
+            blocks.width - len(_BLOCK)
+        ):
+            blocks = complete
+    left_out = [m for m in count["method"] if m not in blocks.columns]
+    return blocks, left_out, wide.height - blocks.height
 
 
-def _diagram(axes: Axes, found: Critical) -> None:
-    names, ranks = found.ranks["method"].to_list(), found.ranks["rank"].to_list()
+def _diagram(axes: Axes, compared_: Critical) -> None:
+    names, ranks = compared_.ranks["method"].to_list(), compared_.ranks["rank"].to_list()
     n, half = len(names), (len(names) + 1) // 2
-    level, levels = _levels(found)
+    level, levels = _levels(compared_)
     top = -0.75 - 0.55 * levels  # where the first name stands, a line being 1
     left, right = 1 - 0.06 * (n - 1), n + 0.06 * (n - 1)
     for at, (name, rank) in enumerate(zip(names, ranks, strict=True)):
@@ -110,10 +112,10 @@ def _diagram(axes: Axes, found: Critical) -> None:
         axes.plot([rank, rank, edge], [0, y, y], "-", color=GREY, lw=0.8, zorder=1)
         text = f"{short(name, 26)}  {rank:.2f}" if first else f"{rank:.2f}  {short(name, 26)}"
         axes.text(edge, y, f" {text} ", ha="right" if first else "left", va="center", size=8.5)
-    if level and len(found.alike[0]) == n:  # one bar over all would look like a finding
+    if level and len(compared_.alike[0]) == n:  # one bar over all would look like a finding
         axes.text((1 + n) / 2, 2.3, "no two methods can be told apart", ha="center", va="center",
                   size=8.5, color=COLOURS[1])  # fmt: skip
-    for clique, row in zip(found.alike, level, strict=True):
+    for clique, row in zip(compared_.alike, level, strict=True):
         if len(clique) == n:
             continue
         ends = [ranks[names.index(clique[0])] - 0.06, ranks[names.index(clique[-1])] + 0.06]
@@ -132,12 +134,12 @@ def _diagram(axes: Axes, found: Critical) -> None:
     axes.axis("off")
 
 
-def _levels(found: Critical) -> tuple[list[int], int]:
+def _levels(compared_: Critical) -> tuple[list[int], int]:
     """On which line each bar stands, so that no two touch; and how many lines there are."""
-    rank = dict(found.ranks.select("method", "rank").iter_rows())
+    rank = dict(compared_.ranks.select("method", "rank").iter_rows())
     ends: list[float] = []  # of each line, so far
     level = []
-    for clique in found.alike:
+    for clique in compared_.alike:
         row = next((i for i, end in enumerate(ends) if rank[clique[0]] > end + 0.2), len(ends))
         ends[row:] = [rank[clique[-1]], *ends[row + 1 :]]
         level.append(row)

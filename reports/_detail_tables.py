@@ -13,14 +13,14 @@ Cells = dict[str, tuple[Value, ...]]
 
 
 def closer(setting: SettingResults) -> list[Table]:
-    made = [
+    tables = [
         _everyone(setting),
         _pooled(setting),
         _calibration(setting),
         *_buckets(setting),
         _exposure(setting),
     ]
-    return [table for table in made if table.groups]
+    return [table for table in tables if table.groups]
 
 
 def _everyone(setting: SettingResults) -> Table:
@@ -55,8 +55,8 @@ def _everyone(setting: SettingResults) -> Table:
 
 
 def _pooled(setting: SettingResults) -> Table:
-    own = setting.of(setting.results.table, metric="auc", shots=setting.max_shots)
-    users = {row["method"]: row for row in own.iter_rows(named=True)}
+    levels = setting.of(setting.results.table, metric="auc", shots=setting.max_shots)
+    users = {row["method"]: row for row in levels.iter_rows(named=True)}
     rows: Cells = {}
     for row in setting.of(setting.results.pooled).iter_rows(named=True):
         mine = users.get(row["method"])
@@ -82,11 +82,13 @@ def _pooled(setting: SettingResults) -> Table:
 def _calibration(setting: SettingResults) -> Table:
     ends = list(dict.fromkeys([*setting.shots[:1], *setting.shots[-1:]]))
     wanted = [(metric, shots) for metric in ("ece", "log-loss") for shots in ends]
-    found: dict[str, dict[tuple[str, int], Value]] = {}
+    by_method: dict[str, dict[tuple[str, int], Value]] = {}
     for row in setting.of(setting.results.table).drop_nulls("value").iter_rows(named=True):
         if (row["metric"], row["shots"]) in wanted and row["method"] != "chance":
-            found.setdefault(row["method"], {})[row["metric"], row["shots"]] = level(setting, row)
-    rows = {m: tuple(by.get(one, Value("")) for one in wanted) for m, by in found.items()}
+            by_method.setdefault(row["method"], {})[row["metric"], row["shots"]] = level(
+                setting, row
+            )
+    rows = {m: tuple(by.get(column, Value("")) for column in wanted) for m, by in by_method.items()}
     return Table(
         "calibration",
         "Do scores mean what they say, before and after the labels?",
@@ -100,24 +102,24 @@ def _calibration(setting: SettingResults) -> Table:
 
 def _buckets(setting: SettingResults) -> list[Table]:
     frame = setting.of(setting.results.subgroups)
-    made = []
+    tables = []
     for number, kind in enumerate(frame["kind"].unique(maintain_order=True)):
         items = kind == "item popularity"
-        here = frame.filter(kind=kind)
-        names = here.group_by("bucket", maintain_order=True).agg(pl.col("n").max())
+        of_kind = frame.filter(kind=kind)
+        names = of_kind.group_by("bucket", maintain_order=True).agg(pl.col("n").max())
         if items:
             order = ["never rated", *(f"tenth {at}" for at in range(1, 11))]
             names = names.sort(pl.col("bucket").replace_strict(order, range(len(order))))
-        by = {(r["method"], r["bucket"]): r for r in here.iter_rows(named=True)}
+        by = {(r["method"], r["bucket"]): r for r in of_kind.iter_rows(named=True)}
         rows = {
             method: tuple(
                 level(setting, by[method, name]) if (method, name) in by else Value("")
                 for name in names["bucket"]
             )
-            for method in here["method"].unique(maintain_order=True)
+            for method in of_kind["method"].unique(maintain_order=True)
         }
         what = "share rightly ordered" if items else metric_name(setting.results.headline)
-        made.append(
+        tables.append(
             Table(
                 f"groups-{number}",
                 f"By {kind}: {what}",
@@ -132,7 +134,7 @@ def _buckets(setting: SettingResults) -> list[Table]:
                 groups(setting, rows),
             )
         )
-    return made
+    return tables
 
 
 def _exposure(setting: SettingResults) -> Table:

@@ -25,8 +25,8 @@ def elicitation_table(results: Results) -> Table | None:
     shown = [k for k in shots if k][-3::2] or shots[-1:]  # two of them: the table is wide
     rows: dict[tuple[str, str], list[Row]] = {}
     keys = ("dataset", "method", "asker")
-    for (dataset, method, asker), own in frame.group_by(keys, maintain_order=True):
-        by = {(row["metric"], row["shots"]): row for row in own.iter_rows(named=True)}
+    for (dataset, method, asker), rows_of in frame.group_by(keys, maintain_order=True):
+        by = {(row["metric"], row["shots"]): row for row in rows_of.iter_rows(named=True)}
         cells = [
             value
             for metric in metrics
@@ -83,14 +83,14 @@ def elicitation(results: Results) -> Drawing | None:
         every = figure.subplots(rows, columns, squeeze=False).flat
         handles = {}
         for axes, (dataset, method) in zip(every, panels, strict=False):
-            here = table.filter(dataset=dataset, method=method)
-            shots = sorted(here["shots"].unique())
+            of_method = table.filter(dataset=dataset, method=method)
+            shots = sorted(of_method["shots"].unique())
             for asker in (*others, RANDOM):
-                own = here.filter(asker=asker).sort("shots")
-                x = [shots.index(k) for k in own["shots"]]
+                curve = of_method.filter(asker=asker).sort("shots")
+                x = [shots.index(k) for k in curve["shots"]]
                 line = ":" if asker == RANDOM else "-"
                 (handles[asker],) = axes.plot(
-                    x, own["value"], line, color=colour[asker], marker="o", ms=2.5, lw=1.4
+                    x, curve["value"], line, color=colour[asker], marker="o", ms=2.5, lw=1.4
                 )
             axes.set_xticks(range(len(shots)), [str(k) for k in shots])
             axes.set_title(f"{short(method)}\n{short(dataset, 24)}", size=9, loc="left")

@@ -51,12 +51,12 @@ def _latex_word(word: str) -> str:
     places = [8 if letter.startswith("{[}U+") else 1 for letter in letters]
     if sum(places) <= _LONG:
         return "".join(letters)
-    made, since = "", 0
+    broken, since = "", 0
     for letter, width in zip(letters, places, strict=True):
-        made, since = made + letter, since + width
+        broken, since = broken + letter, since + width
         if since >= _STEP:
-            made, since = made + r"\allowbreak{}", 0
-    return made
+            broken, since = broken + r"\allowbreak{}", 0
+    return broken
 
 
 def _latex_letter(letter: str) -> str:

@@ -74,5 +74,5 @@ def pictures(results: Results) -> dict[tuple[str, str], list[Drawing]]:
 @lru_cache(maxsize=1)
 def run_pictures(results: Results) -> list[Drawing]:
     """Those of the run as a whole, in reading order."""
-    made = (picture.draw(results) for picture in OF_RUN.values())
-    return [drawing for drawing in made if drawing is not None]
+    drawings = (picture.draw(results) for picture in OF_RUN.values())
+    return [drawing for drawing in drawings if drawing is not None]

@@ -19,8 +19,8 @@ def steps(setting: SettingResults) -> Drawing | None:
     """Losses and quality after each step of an inner loop."""
     every = setting.of(setting.results.steps).drop("dataset", "protocol")
     traced = set(every["method"])
-    found = [m for m in setting.ranked["method"].to_list() if m in traced]
-    methods = found[:MOST]
+    traced_methods = [m for m in setting.ranked["method"].to_list() if m in traced]
+    methods = traced_methods[:MOST]
     table = every.filter(pl.col("method").is_in(methods))
     if table.is_empty():
         return None
@@ -48,7 +48,9 @@ def steps(setting: SettingResults) -> Drawing | None:
         figure.legend(handles, ["support, learnt from", "query, judged on", "quality of the query"],
                       loc="outside upper left", ncols=3, frameon=False, fontsize=8)  # fmt: skip
 
-    left_out = f" The best {n} of {len(found)} traced methods are shown." * (len(found) > n)
+    left_out = f" The best {n} of {len(traced_methods)} traced methods are shown." * (
+        len(traced_methods) > n
+    )
     words = (
         "Inside the inner loop, step by step",
         f"Means over the first {TRACED} users of one cell a method, at K = {setting.max_shots}; "

@@ -53,23 +53,23 @@ def _level(setting: SettingResults, method: str, metric: str) -> Value:
     row = row.drop_nulls("value")
     if row.is_empty():
         return Value("")
-    found = level(setting, row.row(0, named=True))
+    value = level(setting, row.row(0, named=True))
     gap = setting.of(
         setting.results.gains, method=method, metric=metric, shots=shots, against=BASELINE
     )
     mark = difference(gap.row(0, named=True)).mark if len(gap) else ""
-    return Value(found.text, found.number, found.interval, mark)
+    return Value(value.text, value.number, value.interval, mark)
 
 
 def _cost(every: list[SettingResults], method: str) -> Value:
-    found = []
+    costs = []
     for setting in every:
         rows = setting.of(setting.results.costs, method=method)
         if len(rows) and (ms := cost(rows.row(0, named=True))) is not None:
-            found.append(ms)
-    if not found:
+            costs.append(ms)
+    if not costs:
         return Value("")
-    middle = sorted(found)[len(found) // 2]
+    middle = sorted(costs)[len(costs) // 2]
     return Value(f"{middle:.2g}", middle)
 
 
@@ -80,15 +80,15 @@ def finished(every: list[SettingResults]) -> int:
 
 def levels_by_metric(every: list[SettingResults]) -> list[dict[str, object]]:
     """One record a method, setting, metric and K: what the choice of metric and K redraws."""
-    made: list[dict[str, object]] = []
+    points: list[dict[str, object]] = []
     for at, setting in enumerate(every):
         rows = setting.of(setting.results.table).drop_nulls(["value", "shots"])
         for method, metric, shots, value in rows.select(
             "method", "metric", "shots", "value"
         ).iter_rows():
             if method not in setting.few:
-                made.append({"s": at, "m": method, "x": metric, "k": shots, "v": round(value, 4)})
-    return made
+                points.append({"s": at, "m": method, "x": metric, "k": shots, "v": round(value, 4)})
+    return points
 
 
 def claims(every: list[SettingResults]) -> Table:
@@ -102,8 +102,8 @@ def claims(every: list[SettingResults]) -> Table:
         )
         for row in better.iter_rows(named=True):
             words = f"{setting.dataset} (+{plain(abs(row['mean']))})"
-            found = rows.setdefault(row["method"], {})
-            found.setdefault(row["against"], []).append(words)
+            gains = rows.setdefault(row["method"], {})
+            gains.setdefault(row["against"], []).append(words)
     return Table(
         "claims",
         "Who may claim what",
@@ -116,9 +116,9 @@ def claims(every: list[SettingResults]) -> Table:
             (
                 "",
                 tuple(
-                    Row(name, tuple(Value(", ".join(found.get(to, ())) or "none")
+                    Row(name, tuple(Value(", ".join(gains.get(to, ())) or "none")
                                     for to in (BASELINE, OWN_ZERO_SHOT)))
-                    for name, found in rows.items()
+                    for name, gains in rows.items()
                 ),
             ),
         ),

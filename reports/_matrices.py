@@ -21,25 +21,25 @@ STATES = dict(zip(("done", *UNDONE), (*COLOURS[:2], GREY, FAINT, INK), strict=Tr
 def wins(setting: SettingResults) -> Drawing | None:
     """For how many evaluated users each method beats each other."""
     every = setting.of(setting.results.pairs)
-    there = {*every["method"], *every["other"]}
-    found = [method for method in setting.ranked["method"].to_list() if method in there]
-    methods = found[:MOST]
+    compared = {*every["method"], *every["other"]}
+    ranked = [method for method in setting.ranked["method"].to_list() if method in compared]
+    methods = ranked[:MOST]
     few = every["method"].is_in(methods) & every["other"].is_in(methods)
     table = every.filter(few).drop("dataset", "protocol")
     if table.is_empty():
         return None
     shares: dict[tuple[str, str], tuple[float, float, bool]] = {}  # better, worse, significant
     for row in table.iter_rows(named=True):
-        one, other, better, worse = (row[x] for x in ("method", "other", "helped", "harmed"))
+        winner, other, better, worse = (row[x] for x in ("method", "other", "helped", "harmed"))
         sure = row["p_holm"] is not None and row["p_holm"] < ALPHA
-        shares[one, other], shares[other, one] = (better, worse, sure), (worse, better, sure)
+        shares[winner, other], shares[other, winner] = (better, worse, sure), (worse, better, sure)
     reach = max(0.1, *(abs(better - worse) for better, worse, _ in shares.values()))
     n = len(methods)
 
     def draw(figure: Figure) -> None:
         axes = figure.add_subplot()
-        for (one, other), (better, worse, sure) in shares.items():
-            x, y = methods.index(other), methods.index(one)
+        for (winner, other), (better, worse, sure) in shares.items():
+            x, y = methods.index(other), methods.index(winner)
             colour, strength = _shade(better - worse, reach)
             axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=colour, alpha=strength, lw=0))
             text = f"{100 * better:.0f}{'*' if sure else ''}"
@@ -51,7 +51,7 @@ def wins(setting: SettingResults) -> Drawing | None:
         for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
             label.set_color(MUTED if label.get_text() in BASELINES else INK)
 
-    left_out = f" The best {n} of {len(found)} methods are shown." if len(found) > n else ""
+    left_out = f" The best {n} of {len(ranked)} methods are shown." if len(ranked) > n else ""
     words = (
         f"Who beats whom, in per cent of the evaluated users at K = {table['shots'][0]}",
         setting.note + left_out,

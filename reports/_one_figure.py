@@ -68,10 +68,10 @@ def _named(draw: Any, name: str, picture: Any) -> Callable[..., Figure]:
 
 def _part(results: Results, dataset: str | None, protocol: str | None) -> SettingResults:
     every = settings(results)
-    found = [p for p in every if dataset in (None, p.dataset) and protocol in (None, p.protocol)]
-    if len(found) == 1:
-        return found[0]
+    matching = [p for p in every if dataset in (None, p.dataset) and protocol in (None, p.protocol)]
+    if len(matching) == 1:
+        return matching[0]
     asked = ", ".join(word for word in (dataset, protocol) if word is not None)
-    what = f"no setting is {asked!r}" if not found else "say which dataset and protocol"
-    there = "; ".join(setting.title for setting in every) or "none"
-    raise UserError(f"{what}; {results.name} has: {there}")
+    what = f"no setting is {asked!r}" if not matching else "say which dataset and protocol"
+    titles = "; ".join(setting.title for setting in every) or "none"
+    raise UserError(f"{what}; {results.name} has: {titles}")

@@ -13,8 +13,8 @@ from ._values import Row, Table, Value, difference, metric_name, point
 
 def overview(results: Results) -> Table | None:
     """None for a run of one setting: its own words say as much."""
-    made = [row for setting in settings(results) if (row := _row(setting)) is not None]
-    if len(made) < 2:
+    rows = [row for setting in settings(results) if (row := _row(setting)) is not None]
+    if len(rows) < 2:
         return None
     metric = metric_name(results.headline)
     return Table(
@@ -27,7 +27,7 @@ def overview(results: Results) -> Table | None:
         "first. ms a user: adapting and scoring.",
         (f"best by {metric}", "level", "chance", f"− {BASELINE}", "− own K = 0", "verdict",
          "ms a user"),
-        (("", tuple(made)),),
+        (("", tuple(rows)),),
         "dataset, protocol",
     )  # fmt: skip
 
@@ -46,9 +46,9 @@ def glance(results: Results) -> str:
         rises = parse_metric(metric)[0].higher_is_better
         better = rows.filter(pl.col("p_holm") < ALPHA, (pl.col("mean") > 0) == rises)
         better = better.filter(~pl.col("method").is_in(BASELINES))
-        for against, found in ((BASELINE, beaten), (OWN_ZERO_SHOT, helped)):
+        for against, titles in ((BASELINE, beaten), (OWN_ZERO_SHOT, helped)):
             if better.filter(against=against).height:
-                found.append(setting.title)
+                titles.append(setting.title)
     return (
         f"Of {shown} settings, some method is significantly better than {BASELINE} in "
         f"{_of(beaten)} and significantly better for its user's labels than without in "
@@ -56,9 +56,11 @@ def glance(results: Results) -> str:
     )
 
 
-def _of(found: list[str]) -> str:
+def _of(titles: list[str]) -> str:
     return (
-        f"{len(found)} ({'; '.join(found)})" if 0 < len(found) <= 3 else str(len(found) or "none")
+        f"{len(titles)} ({'; '.join(titles)})"
+        if 0 < len(titles) <= 3
+        else str(len(titles) or "none")
     )
 
 
@@ -88,5 +90,5 @@ def _row(setting: SettingResults) -> Row | None:
     )
 
 
-def _verdict(setting: SettingResults, told: str) -> str:
-    return "; ".join(filter(None, (told, TOO_SMALL if setting.is_too_small else "")))
+def _verdict(setting: SettingResults, verdict: str) -> str:
+    return "; ".join(filter(None, (verdict, TOO_SMALL if setting.is_too_small else "")))

@@ -39,7 +39,7 @@ PARTS = (
 def parts(setting: SettingResults, tables: list[str], figures: list[str]) -> list[Part]:
     """Those that have something to show; one whose facts are broken is open."""
     broken = bool(setting.of(setting.results.leaks)["broken"].sum())
-    made = []
+    listed = []
     for part in PARTS:
         # quality at K = 0 stands above where there is no larger K
         names = [n for n in tables if n in part.tables or n.rpartition("-")[0] in part.tables]
@@ -47,5 +47,5 @@ def parts(setting: SettingResults, tables: list[str], figures: list[str]) -> lis
         drawn = [name for name in part.figures if name in figures]
         if names or drawn:
             opened = broken and "leaks" in part.tables
-            made.append(Part(part.short, part.title, tuple(drawn), tuple(names), opened))
-    return made
+            listed.append(Part(part.short, part.title, tuple(drawn), tuple(names), opened))
+    return listed

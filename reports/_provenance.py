@@ -11,7 +11,7 @@ def origin(results: Results) -> list[tuple[str, str]]:
     """(what, which) of a run, in reading order."""
     specs = [cell.spec for cell in results.cells]
     facts = [cell.facts for cell in results.cells]
-    one = {
+    values_of = {
         "coldbench commit": {f["commit"] for f in facts if f.get("commit")},
         "hardware": {f["hardware"] for f in facts if f.get("hardware")},
         "device": {f"{s.device}, {s.threads} threads" for s in specs},
@@ -34,7 +34,7 @@ def origin(results: Results) -> list[tuple[str, str]]:
             "cells/*/cell.json of the run hold every parameter"
         },
     }  # fmt: skip
-    return [(name, "; ".join(sorted(values))) for name, values in one.items() if values]
+    return [(name, "; ".join(sorted(values))) for name, values in values_of.items() if values]
 
 
 def _both(results: Results) -> list[tuple[Spec, dict[str, Any]]]:

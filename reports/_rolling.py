@@ -26,14 +26,18 @@ def rolling(results: Results) -> Drawing | None:
     def draw(figure: Figure) -> None:
         every = figure.subplots(rows, columns, sharey="row", squeeze=False).flat
         for axes, (dataset, method) in zip(every, panels, strict=False):
-            here = table.filter(dataset=dataset, method=method)
-            one, some = here.filter(period=ALL), here.filter(pl.col("period") != ALL)
+            of_method = table.filter(dataset=dataset, method=method)
+            whole, periods = of_method.filter(period=ALL), of_method.filter(pl.col("period") != ALL)
             axes.axhline(0, color=MUTED, lw=0.8)
-            axes.vlines(some["days"], some["low"], some["high"], color=GREY, lw=1)
-            axes.scatter(some["days"], some["mean"], some["users"].clip(7), color=COLOURS[0], lw=0)
-            if one["low"].null_count() == 0:
-                axes.axhspan(one["low"].item(), one["high"].item(), color=COLOURS[1], alpha=0.25)
-            axes.axhline(one["mean"].item(), color=COLOURS[1], lw=1.4)
+            axes.vlines(periods["days"], periods["low"], periods["high"], color=GREY, lw=1)
+            axes.scatter(
+                periods["days"], periods["mean"], periods["users"].clip(7), color=COLOURS[0], lw=0
+            )
+            if whole["low"].null_count() == 0:
+                axes.axhspan(
+                    whole["low"].item(), whole["high"].item(), color=COLOURS[1], alpha=0.25
+                )
+            axes.axhline(whole["mean"].item(), color=COLOURS[1], lw=1.4)
             axes.set_title(f"{short(method)}\n{short(dataset, 24)}", size=9, loc="left")
             axes.set_xlim(left=0)
         for axes in list(every):

@@ -146,8 +146,8 @@ class SettingResults:
         )
 
     def cells(self) -> list[Cell]:
-        here = (self.dataset, self.protocol)
-        return [c for c in self.results.cells if (c.spec.dataset, c.spec.protocol) == here]
+        setting = (self.dataset, self.protocol)
+        return [c for c in self.results.cells if (c.spec.dataset, c.spec.protocol) == setting]
 
     @property
     def _ranked(self) -> str:
@@ -158,7 +158,7 @@ class SettingResults:
             "popular": ", ranked among unseen items drawn by their popularity: a sample, in which "
             "methods may stand in another order than in the catalogue",
         }
-        return "".join(words[one] for one in words if one in asked)
+        return "".join(words[letter] for letter in words if letter in asked)
 
     @property
     def _fewer(self) -> str:
@@ -203,12 +203,12 @@ def groups(
         reason = f": {cell.reason}" if cell.reason else ""
         if cell.status != "done":
             why.setdefault(cell.name, f"{cell.status}{stage}{reason}")
-    made = []
+    families = []
     for family, methods in setting.methods:
         lines = [
             Row(m, rows[m]) if m in rows else Row(m, (), why.get(m, ""))
             for m in methods
             if m in rows or m in why
         ]
-        made.append((family, tuple(lines)))
-    return tuple(group for group in made if group[1])
+        families.append((family, tuple(lines)))
+    return tuple(group for group in families if group[1])

@@ -119,7 +119,7 @@ def _facts(setting: SettingResults) -> list[tuple[str, str]]:
         setting.results.table, method="chance", metric=setting.results.headline,
         shots=setting.max_shots,
     )  # fmt: skip
-    found = {
+    known = {
         "judged": ", ".join(f"{many:,} {what}" for what, many in split.items()),
         "licence": next((fact["licence"] for fact in facts if fact.get("licence")), ""),
         "citation": next((fact["citation"] for fact in facts if fact.get("citation")), ""),
@@ -129,7 +129,7 @@ def _facts(setting: SettingResults) -> list[tuple[str, str]]:
         ),
         "data": setting.cells()[0].spec.data,
     }
-    return [(name, words) for name, words in found.items() if words]
+    return [(name, words) for name, words in known.items() if words]
 
 
 def _shown(drawing: Drawing) -> dict[str, Any]:

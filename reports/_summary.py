@@ -101,12 +101,12 @@ def _against(
 
 def _second(setting: SettingResults, best: str, shots: int) -> list[str]:
     """The same question asked of AUC per user, which looks at the whole list."""
-    found = setting.of(
+    gains = setting.of(
         setting.results.gains, metric="auc", shots=shots, method=best, against=BASELINE
     ).drop_nulls("p")
-    if setting.results.headline == "auc" or found.is_empty():
+    if setting.results.headline == "auc" or gains.is_empty():
         return []
-    row = found.row(0, named=True)
+    row = gains.row(0, named=True)
     return [f"By {metric_name('auc')} its difference is {_change(row)}, {_rule(setting, row)}."]
 
 
@@ -152,13 +152,13 @@ def _field(setting: SettingResults, shots: int, methods: int) -> list[str]:
             continue
         rises = parse_metric(metric)[0].higher_is_better
         better = [row for row in rows if _certain(row) and (row["mean"] > 0) == rises]
-        own = [row["method"] for row in better if row["against"] == OWN_ZERO_SHOT]
+        moved = [row["method"] for row in better if row["against"] == OWN_ZERO_SHOT]
         above = [r["method"] for r in better if r["against"] == BASELINE]
         above = [method for method in above if method not in BASELINES]
         beside = any(row["against"] == BASELINE for row in rows)
         than = f"{_many(above)} significantly better than {BASELINE} and " if beside else ""
         sentences.append(
-            f"By {metric_name(metric)}, of {methods} methods {than}{_many(own)} significantly "
+            f"By {metric_name(metric)}, of {methods} methods {than}{_many(moved)} significantly "
             f"better for the labels than without; {len(rows)} differences in it were tested at "
             "once."
         )

@@ -101,7 +101,7 @@ def inline(svg: str) -> str:
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
     used = set(re.findall(r'(?:url\(|href=")#([^")]+)', body))
-    body = re.sub(r"<[^>]+>", lambda found: _tag(found[0], used), body)
+    body = re.sub(r"<[^>]+>", lambda match: _tag(match[0], used), body)
     return re.sub(r">\s+<", "><", body)
 
 
@@ -111,8 +111,8 @@ def _tag(tag: str, used: set[str]) -> str:
         assert box, "matplotlib writes a viewBox"
         return f'<svg {box[0]} width="{round(float(box[1]) * PIXELS)}" role="img">'
     tag = tag.replace("\n", "").replace("xlink:href", "href")
-    tag = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), tag)
-    tag = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", tag)
+    tag = re.sub(r' style="([^"]*)"', lambda match: _attributes(match[1]), tag)
+    tag = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", tag)
     # a marker takes its colour from where it is used: rules of a page do not reach its definition
     tag = re.sub(r'(<path id="m[^>]*?) stroke="[^"]*"', r"\1", tag)
     tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
@@ -120,14 +120,14 @@ def _tag(tag: str, used: set[str]) -> str:
 
 
 def _attributes(style: str) -> str:
-    found = []
+    attributes = []
     for rule in style.split(";"):
         name, _, value = rule.strip().partition(":")
         value = value.strip().replace("&quot;", "'")
         if name == "font":
             weight = " font-weight='bold'" if "bold" in value or "700" in value else ""
             size = re.search(r"([\d.]+)px", value)
-            found.append(f" font-size='{size[1] if size else 9}'{weight}")
+            attributes.append(f" font-size='{size[1] if size else 9}'{weight}")
         elif name and name not in ("font-family", "white-space"):
-            found.append(f' {name}="{value}"')
-    return "".join(found)
+            attributes.append(f' {name}="{value}"')
+    return "".join(attributes)

@@ -20,17 +20,17 @@ QUALITY = "ndcg@10 ndcg@5 auc auc-matched auc-pooled accuracy f1 mrr mae log-los
 def tables(setting: SettingResults) -> list[Table]:
     """All tables of a setting, in reading order."""
     last = setting.max_shots
-    made = [quality(setting, last), audit(setting, last), *audits(setting), kshot(setting)]
+    all_tables = [quality(setting, last), audit(setting, last), *audits(setting), kshot(setting)]
     if setting.shots and setting.shots[0] == 0 and last:
-        made.append(quality(setting, 0))
-    return [*made, *closer(setting), costs(setting), *failures(setting)]
+        all_tables.append(quality(setting, 0))
+    return [*all_tables, *closer(setting), costs(setting), *failures(setting)]
 
 
 def quality(setting: SettingResults, shots: int) -> Table:
     metrics = [m for m in QUALITY if m in setting.results.metrics] or list(setting.results.metrics)
     levels = _levels(setting, setting.of(setting.results.table, shots=shots), "metric")
-    there = {m for by in levels.values() for m, value in by.items() if value != Value("")}
-    metrics = [m for m in metrics if m in there] or metrics  # of likes alone some say nothing
+    defined = {m for by in levels.values() for m, value in by.items() if value != Value("")}
+    metrics = [m for m in metrics if m in defined] or metrics  # of likes alone some say nothing
     rises: list[bool | None] = [parse_metric(m)[0].higher_is_better for m in metrics]
     rows = {m: tuple(by.get(c, Value("")) for c in metrics) for m, by in levels.items()}
     rows = with_best(rows, rises, ("chance",))
@@ -87,18 +87,18 @@ def audit(setting: SettingResults, shots: int) -> Table:
     }
     second = "auc" if "auc" in setting.results.metrics and metric != "auc" else ""
     wanted = [(m, to) for m in (metric, second) if m for to in (BASELINE, OWN_ZERO_SHOT)]
-    found = {
+    by_pair = {
         (r["method"], r["metric"], r["against"]): r
         for r in gains.iter_rows(named=True)
         if (r["metric"], r["against"]) in wanted
     }
     rows = {}
     for method in dict.fromkeys(setting.of(setting.results.users)["method"]):
-        own = found.get((method, metric, OWN_ZERO_SHOT))
+        of_own = by_pair.get((method, metric, OWN_ZERO_SHOT))
         still = moved.get(method)
         rows[method] = (
-            *(difference(found.get((method, m, to))) for m, to in wanted),
-            _share(own, "helped"), _share(own, "harmed"),
+            *(difference(by_pair.get((method, m, to))) for m, to in wanted),
+            _share(of_own, "helped"), _share(of_own, "harmed"),
             Value(plain(still["moved"], 4), still["moved"]) if still else Value(""),
             Value(still["verdict"] if still else ""),
         )  # fmt: skip
@@ -139,10 +139,10 @@ def _family(setting: SettingResults, metrics: list[str], shots: int) -> str:
 def _levels(
     setting: SettingResults, frame: pl.DataFrame, by: str
 ) -> dict[str, dict[object, Value]]:
-    found: dict[str, dict[object, Value]] = {}
+    by_method: dict[str, dict[object, Value]] = {}
     for r in frame.filter(pl.col("value").is_not_null()).iter_rows(named=True):
-        found.setdefault(r["method"], {})[r[by]] = level(setting, r)
-    return found
+        by_method.setdefault(r["method"], {})[r[by]] = level(setting, r)
+    return by_method
 
 
 def _share(row: dict[str, float] | None, name: str) -> Value:

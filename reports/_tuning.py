@@ -26,20 +26,20 @@ def of_trials(trials: pl.DataFrame, name: str) -> Drawing | None:
     table = trials.filter(pl.col("best").is_not_null().any().over(STUDY))
     if table.is_empty():
         return None
-    found = [setting for _, setting in table.group_by(STUDY, maintain_order=True)]
+    studies = [setting for _, setting in table.group_by(STUDY, maintain_order=True)]
 
     def draw(figure: Figure) -> None:
-        rows = figure.subplots(len(found), 2, sharey="row", squeeze=False)
-        for (left, right), study in zip(rows, found, strict=True):
+        rows = figure.subplots(len(studies), 2, sharey="row", squeeze=False)
+        for (left, right), study in zip(rows, studies, strict=True):
             _panels(left, right, study)
-            if len(found) > 1:
+            if len(studies) > 1:
                 left.set_title(short(", ".join(study.row(0)[:2]), 44), size=9, loc="left")
         rows[-1, 0].set_xlabel("trials of a method; the first has its defaults")
         rows[-1, 1].set_xlabel("seconds of its trials")
 
     words = (
         "What a search for parameters brought, by its budget",
-        _caption(found),
+        _caption(studies),
         "A step is a configuration better than all before it; a dot is a trial, the ring the "
         "defaults, a cross at the foot a trial that failed. "
         "Where a line is flat from the first trial on, searching brought nothing; where it still "
@@ -47,7 +47,7 @@ def of_trials(trials: pl.DataFrame, name: str) -> Drawing | None:
         "in trials, right in time. The best of many trials looks better on the users it was chosen "
         "by than it is: what tuning is worth is said by cold users alone.",
     )
-    size = (8.6, 0.6 + 3.1 * len(found))
+    size = (8.6, 0.6 + 3.1 * len(studies))
     return laid_out("tuning", words, table, size, draw, salt=name)
 
 
@@ -97,9 +97,9 @@ def _frame(study: pl.DataFrame) -> tuple[float, float]:
     return low - 0.1 * room, high + 0.5 * room
 
 
-def _caption(found: list[pl.DataFrame]) -> str:
+def _caption(studies: list[pl.DataFrame]) -> str:
     sentences = []
-    for study in found:
+    for study in studies:
         dataset, protocol, metric = study.select(STUDY).row(0)
         spent = study.group_by("method", maintain_order=True).agg(
             pl.len(), pl.col("seconds").max(), (pl.col("status") != "done").sum().alias("failed")

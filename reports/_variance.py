@@ -31,7 +31,7 @@ def variance(results: Results) -> Drawing | None:
         return None
     panels = list(dict.fromkeys(table.select("dataset", "protocol").iter_rows()))
     methods = list(dict.fromkeys(table["method"]))[::-1]
-    there = [source for source in SOURCES if source in set(table["source"])]
+    sources = [source for source in SOURCES if source in set(table["source"])]
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
     wide = 2.0 + columns * (5.0 if columns == 1 else 2.1)
@@ -39,10 +39,10 @@ def variance(results: Results) -> Drawing | None:
     def draw(figure: Figure) -> None:
         every = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
         for axes, (dataset, protocol) in zip(every, panels, strict=False):
-            here = table.filter(dataset=dataset, protocol=protocol)
-            for source in there:
+            of_setting = table.filter(dataset=dataset, protocol=protocol)
+            for source in sources:
                 _, colour, dot = SOURCES[source]
-                of = here.filter(source=source)
+                of = of_setting.filter(source=source)
                 y = [methods.index(m) for m in of["method"]]
                 tall = {"|": 9, "o": 7.5}.get(dot, 4.5)
                 axes.plot(of["sd"], y, dot, color=colour, ms=tall, mew=1.6 if dot == "|" else 1,
@@ -61,9 +61,9 @@ def variance(results: Results) -> Drawing | None:
         handles = [
             Line2D([], [], color=colour, marker=dot, ls="", ms=8 if dot == "|" else 5.5,
                    mew=1.6 if dot == "|" else 1, mfc="none" if dot == "o" else colour)
-            for _, colour, dot in map(SOURCES.__getitem__, there)
+            for _, colour, dot in map(SOURCES.__getitem__, sources)
         ]  # fmt: skip
-        figure.legend(handles, [SOURCES[s][0] for s in there], loc="outside upper left",
+        figure.legend(handles, [SOURCES[s][0] for s in sources], loc="outside upper left",
                       ncols=max(1, int(wide / 2.2)), frameon=False, fontsize=8)  # fmt: skip
 
     seeds = int(table["seeds"].min())  # type: ignore[arg-type]
@@ -87,7 +87,7 @@ def variance(results: Results) -> Drawing | None:
 
 def _spreads(results: Results) -> pl.DataFrame:
     names: dict[str, str] = {}  # what a protocol is apart from `vary` -> the name it goes by
-    found = []
+    spreads = []
     for setting in settings(results):
         fields = dict(setting.cells()[0].spec.protocol_fields)
         source = str(fields.pop("vary", "all"))
@@ -107,11 +107,11 @@ def _spreads(results: Results) -> pl.DataFrame:
                 spread = {source: rows["mean"].std()}
                 if source == "all":
                     spread["users"] = sqrt((rows["error"].drop_nulls() ** 2).mean() or 0)  # type: ignore[arg-type]
-                found += [
+                spreads += [
                     {"dataset": setting.dataset, "protocol": key, "method": method, "source": of,
                      "sd": sd, "seeds": len(rows)} for of, sd in spread.items()
                 ]  # fmt: skip
-    table = pl.DataFrame(found, _COLUMNS)
+    table = pl.DataFrame(spreads, _COLUMNS)
     return table.with_columns(pl.col("protocol").replace(names))
 
 

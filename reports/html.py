@@ -57,13 +57,13 @@ def page(results: Results) -> str:
     sections = []
     for setting in settings(results):
         name = f"{slug(setting.dataset)}-{slug(setting.protocol)}"
-        made = {table.name: table for table in tables(setting)}
+        by_name = {table.name: table for table in tables(setting)}
         figures = {d.name: _shown(d) for d in drawings[setting.dataset, setting.protocol]}
         sections.append(
             {
-                "id": name, "setting": setting, "summary": summary(setting), "tables": made,
+                "id": name, "setting": setting, "summary": summary(setting), "tables": by_name,
                 "figures": figures, "quality": f"quality-k{setting.max_shots}",
-                "parts": parts(setting, list(made), list(figures)),
+                "parts": parts(setting, list(by_name), list(figures)),
                 "methods": list(_methods(setting)),
             }
         )  # fmt: skip

@@ -91,8 +91,8 @@ def _cell(value: Value) -> str:
 
 
 def _words(text: str) -> str:
-    made = safe(text)
-    return made if len(made) <= LONG else rf"\parbox[t]{{20em}}{{\raggedright {made}}}"
+    escaped = safe(text)
+    return escaped if len(escaped) <= LONG else rf"\parbox[t]{{20em}}{{\raggedright {escaped}}}"
 
 
 def _caption(text: str) -> str:

@@ -54,8 +54,8 @@ class Anchor:
 
 def named(names: Iterable[str]) -> list[Anchor]:
     """Anchors by name, by their module's, or by the file of one's own; no name: all there are."""
-    own = {path.stem: path for path in sorted(HERE.glob("[a-z]*.py")) if _name(path)}
-    known = own | {_name(path): path for path in own.values()}
+    anchors = {path.stem: path for path in sorted(HERE.glob("[a-z]*.py")) if _name(path)}
+    known = anchors | {_name(path): path for path in anchors.values()}
     chosen = []
     for name in names:
         if name.endswith(".py"):
@@ -63,8 +63,8 @@ def named(names: Iterable[str]) -> list[Anchor]:
         elif name in known:
             chosen.append(known[name])
         else:
-            raise unknown("anchor", name, known, f"there are {', '.join(own)}")
-    return [Anchor(path) for path in dict.fromkeys(chosen or own.values())]
+            raise unknown("anchor", name, known, f"there are {', '.join(anchors)}")
+    return [Anchor(path) for path in dict.fromkeys(chosen or anchors.values())]
 
 
 def _outside(path: Path) -> Path:

@@ -75,8 +75,8 @@ def values(predictions: Predictions, cold: Episodes, metrics: tuple[str, ...]) -
 
 def lay(row: Row, measured: pl.DataFrame, metric: str) -> Row:
     """The row with chance, and with what its own method measured, where it is ours."""
-    there = measured.filter(metric=metric).drop_nulls("value")
-    level = there.filter(row="constant")["chance"].to_numpy()  # a constant is defined for anybody
+    defined = measured.filter(metric=metric).drop_nulls("value")
+    level = defined.filter(row="constant")["chance"].to_numpy()  # a constant is defined for anybody
     row = replace(row, chance=float(level.mean()))
-    own = there.filter(row=row.row)
-    return row.measured(own) if own.height else row
+    of_row = defined.filter(row=row.row)
+    return row.measured(of_row) if of_row.height else row

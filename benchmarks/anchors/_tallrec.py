@@ -91,8 +91,8 @@ def meet(method: Method[Any], rows: Rows) -> NDArray[np.float32]:
 
 def _titles_alone(films: Catalogue) -> Catalogue:
     """The films without their genres, which the dataset's text ends in."""
-    genres = (", ".join(tag for tag in own if tag != "unknown") for own in films.tags)
-    titles = (text.removesuffix(f": {own}") for text, own in zip(films.text, genres, strict=True))
+    genres = (", ".join(tag for tag in tags if tag != "unknown") for tags in films.tags)
+    titles = (text.removesuffix(f": {tags}") for text, tags in zip(films.text, genres, strict=True))
     return Catalogue(films.ids, tuple(titles), ((),) * len(films))
 
 

@@ -18,9 +18,9 @@ def few_shot(method: str, drawn: Rows, test: Rows, items: Items, seed: int) -> N
     held = _of_some_users(drawn, seed)
     warm = drawn.part(np.flatnonzero(~held)).as_users()
     valid = drawn.part(np.flatnonzero(held)).as_episodes()
-    made = registry.find("methods", method)()
-    made.meta_train(warm, valid, items, Seeds.of(seed))
-    return meet(made, test)
+    learner = registry.find("methods", method)()
+    learner.meta_train(warm, valid, items, Seeds.of(seed))
+    return meet(learner, test)
 
 
 def _of_some_users(drawn: Rows, seed: int) -> NDArray[np.bool_]:

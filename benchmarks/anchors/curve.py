@@ -40,17 +40,19 @@ def measure(number: int) -> pl.DataFrame:
     """row, shots, metric, user, value, chance."""
     everyone, _ = ml_100k()
     seeds, protocol = Seeds.of(number), Protocol.of("user-cold", {"shots": SHOTS})
-    made = split(everyone.log, everyone.labels, protocol, seeds)
-    labels = torch.from_numpy(made.cold.users.labels[made.cold.query])
+    data_split = split(everyone.log, everyone.labels, protocol, seeds)
+    labels = torch.from_numpy(data_split.cold.users.labels[data_split.cold.query])
     mask = torch.ones_like(labels, dtype=torch.bool)
     parts = []
-    for row, method in learnt(METHODS, made, items(), seeds):
+    for row, method in learnt(METHODS, data_split, items(), seeds):
         for shots in SHOTS:
             predictions = rank_predictions(
-                scores(method, made.cold, shots), labels, mask, like_at=LIKE_AT
+                scores(method, data_split.cold, shots), labels, mask, like_at=LIKE_AT
             )
-            found = values(predictions, made.cold, (METRIC,))
-            parts.append(found.select(pl.lit(row).alias("row"), pl.lit(shots).alias("shots"), "*"))
+            per_user = values(predictions, data_split.cold, (METRIC,))
+            parts.append(
+                per_user.select(pl.lit(row).alias("row"), pl.lit(shots).alias("shots"), "*")
+            )
     return pl.concat(parts)
 
 
@@ -69,10 +71,10 @@ def _levels(measured: pl.DataFrame) -> Iterator[Row]:
 
 def _gains(measured: pl.DataFrame) -> Iterator[Row]:
     for name in ("ridge", "fold-in", "stack"):
-        own = measured.filter(row=name)
-        start = own.filter(shots=0).select("split", "user", at_0="value")
+        of_row = measured.filter(row=name)
+        start = of_row.filter(shots=0).select("split", "user", at_0="value")
         for shots in SHOTS[1:]:
-            both = own.filter(shots=shots).join(start, ["split", "user"], maintain_order="left")
+            both = of_row.filter(shots=shots).join(start, ["split", "user"], maintain_order="left")
             note = f"before: {GAINS_BEFORE[shots]}" if name == "stack" else ""
             row = Row(NAME, name, f"NDCG@5, K = {shots} less K = 0", chance=0.0, note=note)
             yield row.measured(both.with_columns(value=pl.col("value") - pl.col("at_0")))

@@ -54,8 +54,8 @@ ML_1M = {  # cell -> MAE on ml-1m: MeLU as MELU_pytorch quotes the paper, and th
 
 def years(films: Catalogue) -> NDArray[np.int64]:
     """(n_items,) when each film came out; 0 where its title does not say."""
-    found = [re.search(r"\((\d{4})\)(: |$)", text) for text in films.text]
-    return np.array([int(year[1]) if year else 0 for year in found])
+    matches = [re.search(r"\((\d{4})\)(: |$)", text) for text in films.text]
+    return np.array([int(year[1]) if year else 0 for year in matches])
 
 
 def cut(split: int) -> tuple[Split, dict[str, Episodes]]:
@@ -79,17 +79,17 @@ def cut(split: int) -> tuple[Split, dict[str, Episodes]]:
 
 def measure(split: int) -> pl.DataFrame:
     """row, cell, metric, user, value, chance."""
-    made, cells = cut(split)
+    data_split, cells = cut(split)
     parts = []
-    for row, method in learnt(ROWS, made, items(), Seeds.of(split)):
+    for row, method in learnt(ROWS, data_split, items(), Seeds.of(split)):
         for cell, cold in cells.items():
             labels = torch.from_numpy(cold.users.labels[cold.query])
             mask = torch.ones_like(labels, dtype=torch.bool)
             predictions = rank_predictions(
                 scores(method, cold), labels, mask, like_at=LIKE_AT, span=SPAN
             )
-            found = values(predictions, cold, tuple(METRICS))
-            parts.append(found.select(pl.lit(row).alias("row"), pl.lit(cell).alias("cell"), "*"))
+            per_user = values(predictions, cold, tuple(METRICS))
+            parts.append(per_user.select(pl.lit(row).alias("row"), pl.lit(cell).alias("cell"), "*"))
     return pl.concat(parts)
 
 

@@ -80,14 +80,14 @@ def predictions_of(task: str, given: Tensor, labels: Tensor, split: int) -> Pred
 
 def measure(split: int) -> pl.DataFrame:
     """row, task, metric, user, value, chance."""
-    made = cut(split)
-    labels = torch.from_numpy(made.cold.users.labels[made.cold.query])
+    data_split = cut(split)
+    labels = torch.from_numpy(data_split.cold.users.labels[data_split.cold.query])
     parts = []
-    for row, method in learnt(RANKED, made, items(), Seeds.of(split)):
-        given = scores(method, made.cold)
+    for row, method in learnt(RANKED, data_split, items(), Seeds.of(split)):
+        given = scores(method, data_split.cold)
         for task in PUBLISHED:
-            found = values(predictions_of(task, given, labels, split), made.cold, METRICS)
-            parts.append(found.select(pl.lit(row).alias("row"), pl.lit(task).alias("task"), "*"))
+            per_user = values(predictions_of(task, given, labels, split), data_split.cold, METRICS)
+            parts.append(per_user.select(pl.lit(row).alias("row"), pl.lit(task).alias("task"), "*"))
     return pl.concat(parts)
 
 
@@ -98,8 +98,8 @@ def rows(measured: pl.DataFrame) -> list[Row]:
 def _task(task: str, measured: pl.DataFrame) -> Iterator[Row]:
     published = PUBLISHED[task]
     for name in dict.fromkeys((*published, *RANKED)):
-        said = GONE if name in published else "", NOTES.get(name, ""), BEFORE[task].get(name, "")
-        note = "; ".join(filter(None, said))
+        notes = GONE if name in published else "", NOTES.get(name, ""), BEFORE[task].get(name, "")
+        note = "; ".join(filter(None, notes))
         for at, metric in enumerate(METRICS):
             theirs = published[name][at] if name in published else None
             row = Row(f"{NAME}-{task}", name, metric, theirs, note=note)

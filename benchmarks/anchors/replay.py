@@ -33,12 +33,12 @@ def replay(
     wrong = _measure(chosen, folder, jobs, tell)
     rows, failed = [], []
     for anchor in chosen:
-        found = _lay(anchor, folder, wrong.get(anchor.path, ""))
-        failed += [f"{row.anchor} failed: {row.note}" for row in found if row.row == "failed"]
-        rows += found
-        store.write(anchor.laid(folder), f"{_json(found)}\n")
-    there = {anchor.path: anchor for anchor in (*named([]), *chosen)}
-    files = [anchor.laid(folder) for anchor in there.values()]
+        measured = _lay(anchor, folder, wrong.get(anchor.path, ""))
+        failed += [f"{row.anchor} failed: {row.note}" for row in measured if row.row == "failed"]
+        rows += measured
+        store.write(anchor.laid(folder), f"{_json(measured)}\n")
+    anchors = {anchor.path: anchor for anchor in (*named([]), *chosen)}
+    files = [anchor.laid(folder) for anchor in anchors.values()]
     words = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
     every = [Row(**row) for rows in words for row in rows]
     store.write(folder / "anchors.json", f"{_json(every)}\n")
@@ -68,13 +68,13 @@ def _measure(chosen: list[Anchor], folder: Path, jobs: int, tell: Tell) -> dict[
             for anchor, split in missing
         }
         try:
-            for done, one in enumerate(as_completed(running), 1):
-                anchor, split = running[one]
-                error = one.exception()  # the process itself died, or could not be started
-                said = _line(error) if error else one.result()
+            for done, future in enumerate(as_completed(running), 1):
+                anchor, split = running[future]
+                error = future.exception()  # the process itself died, or could not be started
+                outcome = _line(error) if error else future.result()
                 if not anchor.measured(folder, split).is_file():
-                    wrong.setdefault(anchor.path, f"split {split}: {said}")
-                tell(f"{anchor.path.stem} split {split}: {said}", done, len(missing))
+                    wrong.setdefault(anchor.path, f"split {split}: {outcome}")
+                tell(f"{anchor.path.stem} split {split}: {outcome}", done, len(missing))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

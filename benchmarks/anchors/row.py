@@ -42,9 +42,9 @@ class Row:
         """
         split, user = (values[c].to_numpy().astype(np.int64) for c in ("split", "user"))
         value = values["value"].cast(pl.Float64).fill_null(np.nan).to_numpy()
-        found = interval(value, bootstrap_weights(user), seeds=split)
+        mean = interval(value, bootstrap_weights(user), seeds=split)
         means = [_mean(value[split == each]) for each in np.unique(split)]
-        return self.filled(float(found.mean), (float(found.low), float(found.high)), means)
+        return self.filled(float(mean.mean), (float(mean.low), float(mean.high)), means)
 
     def filled(self, ours: float, bounds: tuple[float, float], means: list[float]) -> "Row":
         """The row with what was measured; `means` holds a number for each split."""

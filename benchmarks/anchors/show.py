@@ -27,11 +27,11 @@ class Line:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def __call__(self, said: str, done: int, count: int) -> None:
+    def __call__(self, text: str, done: int, count: int) -> None:
         if self._console.is_terminal:
-            self._bar.update(self._task, description=said, completed=done, total=count)
+            self._bar.update(self._task, description=text, completed=done, total=count)
         else:
-            print(f"[{done}/{count}] {said}", flush=True)
+            print(f"[{done}/{count}] {text}", flush=True)
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -44,8 +44,8 @@ def cells(row: Row) -> tuple[str, ...]:
 def plain(rows: list[Row]) -> str:
     """A table for each anchor, its columns aligned."""
     parts = []
-    for anchor, own in groupby(rows, lambda row: row.anchor):
-        table = [HEAD, *map(cells, own)]
+    for anchor, group in groupby(rows, lambda row: row.anchor):
+        table = [HEAD, *map(cells, group)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [
             "  ".join(
@@ -62,8 +62,8 @@ def markdown(rows: list[Row]) -> str:
     """The same as a page."""
     rule = ["--:" if at in NUMBERS else "---" for at in range(len(HEAD))]
     parts = ["# Published numbers, chance and ours"]
-    for anchor, own in groupby(rows, lambda row: row.anchor):
-        lines = [f"| {' | '.join(words)} |" for words in (HEAD, rule, *map(cells, own))]
+    for anchor, group in groupby(rows, lambda row: row.anchor):
+        lines = [f"| {' | '.join(words)} |" for words in (HEAD, rule, *map(cells, group))]
         parts.append("\n".join([f"## {anchor}", "", *lines]))
     return "\n\n".join(parts)
 

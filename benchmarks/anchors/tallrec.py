@@ -77,16 +77,16 @@ def _scored(
 
 def rows(measured: pl.DataFrame) -> list[Row]:
     weak = "published: .49 to .54"
-    found = [
+    lines = [
         Row(NAME, "GRU, Caser, SASRec, DROS, 16 to 256 rows", "auc-pooled", chance=0.5, note=weak)
     ]
     for samples, published in SAMPLES.items():
         row = f"TALLRec LLaMA-7B, {samples} rows"
-        found.append(Row(NAME, row, "auc-pooled", published, 0.5))
+        lines.append(Row(NAME, row, "auc-pooled", published, 0.5))
     parts = measured.partition_by("row", "samples", as_dict=True, maintain_order=True)
     for row, samples in sorted(parts, key=lambda part: part[1]):  # stable: as measured within
-        found += _both(str(row), int(samples), parts[row, samples])
-    return found
+        lines += _both(str(row), int(samples), parts[row, samples])
+    return lines
 
 
 def _both(name: str, samples: int, part: pl.DataFrame) -> Iterator[Row]:
@@ -95,8 +95,10 @@ def _both(name: str, samples: int, part: pl.DataFrame) -> Iterator[Row]:
     predictions = [_predictions(draw) for draw in by_split]
     users = np.unique(part["user"].to_numpy())
     weights = torch.from_numpy(bootstrap_weights(users, RESAMPLES))
-    means = [float(pooled("auc-pooled", one)) for one in predictions]
-    resampled = np.mean([pooled("auc-pooled", one, weights).numpy() for one in predictions], 0)
+    means = [float(pooled("auc-pooled", of_split)) for of_split in predictions]
+    resampled = np.mean(
+        [pooled("auc-pooled", of_split, weights).numpy() for of_split in predictions], 0
+    )
     low, high = percentiles(resampled, len(users))
     row = f"{name}, {samples} rows" if samples else name
     notes = [NOTES.get(name, ""), LEVEL.get(name, "")]
@@ -106,8 +108,8 @@ def _both(name: str, samples: int, part: pl.DataFrame) -> Iterator[Row]:
     empty = Row(NAME, row, "auc-pooled", chance=0.5, note="; ".join(filter(None, notes)))
     yield empty.filled(float(np.mean(means)), (low, high), means)
     each = [
-        pl.DataFrame({"split": at, "user": users, "value": per_user("auc", one).numpy()})
-        for at, one in enumerate(predictions)
+        pl.DataFrame({"split": at, "user": users, "value": per_user("auc", of_split).numpy()})
+        for at, of_split in enumerate(predictions)
     ]
     yield Row(NAME, row, "auc", chance=0.5, note=NOTES.get(name, "")).measured(pl.concat(each))
 

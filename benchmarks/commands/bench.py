@@ -33,27 +33,27 @@ def find_cell(run: Path, words: str, dataset: str = "", protocol: str = "") -> C
         for cell in every
         if dataset in ("", cell.spec.dataset) and protocol in ("", cell.spec.protocol)
     ]
-    found = named(run, cells, words, every)
-    if found.status != "done":
-        reason = f": {found.reason}" if found.reason else ""
-        raise UserError(f"{found.spec.title} is {found.status}{reason}; run it first")
-    return found
+    matches = named(run, cells, words, every)
+    if matches.status != "done":
+        reason = f": {matches.reason}" if matches.reason else ""
+        raise UserError(f"{matches.spec.title} is {matches.status}{reason}; run it first")
+    return matches
 
 
 def named(run: Path, cells: list[Cell], words: str, every: list[Cell] | None = None) -> Cell:
     """The one of these cells that words name, whatever its state. every: those that an error may
     name instead."""
-    found = [cell for cell in cells if cell.spec.fingerprint.startswith(words)]
-    if not found or not words:
+    matches = [cell for cell in cells if cell.spec.fingerprint.startswith(words)]
+    if not matches or not words:
         asked = set(words.split())
-        found = [cell for cell in cells if asked and asked <= set(cell.spec.title.split())]
-    if len(found) != 1:
-        several = found or every or cells
+        matches = [cell for cell in cells if asked and asked <= set(cell.spec.title.split())]
+    if len(matches) != 1:
+        several = matches or every or cells
         titles = [f"{cell.spec.title} ({cell.spec.fingerprint})" for cell in several[:FEW]]
         more = f" and {len(several) - FEW} more" if len(several) > FEW else ""
-        what = "names several cells" if found else "names no cell"
+        what = "names several cells" if matches else "names no cell"
         raise UserError(f"{words!r} {what} of {run}: {'; '.join(titles)}{more}")
-    return found[0]
+    return matches[0]
 
 
 @dataclass(frozen=True)

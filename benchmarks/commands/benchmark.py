@@ -69,10 +69,10 @@ def benchmark(
         table = {"preset": asked} if isinstance(asked, str) else dict(asked)
         several = [shots] if isinstance(shots, int) else _whole("shots", shots)
         settings["protocol"] = table | {"shots": several}
-    where = [str(one) for one in _several(datasets)]
+    where = [str(dataset) for dataset in _several(datasets)]
     what = Grid.of(settings | {"datasets": where, "methods": named})
-    made = run_names.made([*(source.display_name for source in what.sources()), *named])
-    folder = RUNS / (made if name is None else run_names.checked(name))
+    run_name = run_names.made([*(source.display_name for source in what.sources()), *named])
+    folder = RUNS / (run_name if name is None else run_names.checked(name))
     options = run_options(
         what, device, jobs, None, include_files(files), retry_failed=False, timing=timing
     )

@@ -41,8 +41,8 @@ class Benchmark:
         at = levels.filter(pl.col("shots") == (largest if shots is None else shots))
         wide = at.select(*KEYS, "status").unique(KEYS, keep="first", maintain_order=True)
         for metric in self.metrics:
-            own = at.filter(metric=metric).select(*KEYS, pl.col("value").alias(metric))
-            wide = wide.join(own, KEYS, "left", maintain_order="left")
+            of_metric = at.filter(metric=metric).select(*KEYS, pl.col("value").alias(metric))
+            wide = wide.join(of_metric, KEYS, "left", maintain_order="left")
         ends = at.filter(metric=main).select(*KEYS, "low", "high", "users")
         gains = self.results.gains.filter(metric=main, against=BASELINE)
         gains = gains.select(*KEYS, pl.col("mean").alias("gain"), "p_holm")
@@ -65,9 +65,9 @@ class Benchmark:
         which = {"dataset": dataset, "protocol": protocol}
         return draw(self.results, **{key: value for key, value in which.items() if value})
 
-    def compare(self, one: str, other: str) -> str:
+    def compare(self, method: str, other: str) -> str:
         """Two methods paired by user: difference, interval, p, a verdict in words."""
-        return compare(self.folder, one, other)
+        return compare(self.folder, method, other)
 
     def __repr__(self) -> str:
         with pl.Config(tbl_cols=-1, tbl_rows=-1, tbl_width_chars=1000, float_precision=3) as config:
@@ -76,8 +76,8 @@ class Benchmark:
 
     def _shown(self) -> pl.DataFrame:
         """The table without what is one and the same in all its rows."""
-        one = len(self.results.settings) == 1
-        return self.table().drop("dataset", "protocol", "shots") if one else self.table()
+        single = len(self.results.settings) == 1
+        return self.table().drop("dataset", "protocol", "shots") if single else self.table()
 
     def _repr_html_(self) -> str:
         frame = self._shown().drop("low", "high", "p_holm", "users", "gain")

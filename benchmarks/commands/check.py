@@ -29,4 +29,4 @@ def check(methods: list[str] | None, jobs: int, output: Path | None, *, as_json:
     if output:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(table, encoding="utf-8", errors="backslashreplace")
-    return all(outcome.ok for found in outcomes.values() for outcome in found)
+    return all(outcome.ok for checks in outcomes.values() for outcome in checks)

@@ -60,16 +60,16 @@ def _meant(error: Any, command: Any) -> str:
     verb, more = command.name, f"(coldbench {command.name} --help)"
     option, missing = getattr(error, "option_name", ""), getattr(error, "param", None)
     if option and not error.message.startswith("Option"):
-        there = {name for param in command.params for name in param.opts}
+        options = {name for param in command.params for name in param.opts}
         habit = HABITS.get(option, "")
-        near = [habit] if habit in there or " " in habit else (error.possibilities or [])[:1]
+        near = [habit] if habit in options or " " in habit else (error.possibilities or [])[:1]
         hint = f"; did you mean {near[0]}?" if near else ""
         return f"{verb} has no option {option}{hint} {more}"
     if missing is not None and type(error).__name__ == "MissingParameter":
         what = (missing.metavar or missing.name).removesuffix("...").upper()
         name = missing.opts[0] if missing.param_type_name == "option" else what
-        told = getattr(missing, "help", None)
-        return f"{verb} needs {name}{f': {told}' if told else ''} {more}"
+        meaning = getattr(missing, "help", None)
+        return f"{verb} needs {name}{f': {meaning}' if meaning else ''} {more}"
     return f"{error.format_message().rstrip('.')} {more}"
 
 
@@ -118,7 +118,7 @@ def document(value: Any) -> None:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -22,15 +22,15 @@ VERDICT = "ndcg@5"  # the metric that words are about, as on the report's page
 AT = METRICS.index(VERDICT)
 
 
-def compare(run: Path, one: str, other: str, metrics: Sequence[str] = ()) -> str:
+def compare(run: Path, method: str, other: str, metrics: Sequence[str] = ()) -> str:
     """The comparisons as a table each, with sentences under it: the verdict on this one, and the
     report's, which corrects for all that it tests."""
-    parts = [_words(row) for row in comparisons(run, one, other, metrics)]
-    return "\n\n".join(parts) or f"{one} and {other} have no dataset and protocol in common"
+    parts = [_words(row) for row in comparisons(run, method, other, metrics)]
+    return "\n\n".join(parts) or f"{method} and {other} have no dataset and protocol in common"
 
 
 def comparisons(
-    run: Path, one: str, other: str, metrics: Sequence[str] = ()
+    run: Path, method: str, other: str, metrics: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """One for each dataset and protocol that both have, at the largest K, ready for JSON.
 
@@ -45,32 +45,32 @@ def comparisons(
     measured = tuple(dict.fromkeys((*METRICS, *metrics)))
     cells = read_runs([run])
     done = [cell for cell in cells if cell.status == "done"]
-    for name in (one, other):
+    for name in (method, other):
         _check_finished(name, cells, done)
     settings: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     for cell in done:
-        here = settings.setdefault((cell.spec.dataset, cell.spec.protocol), {})
-        here.setdefault(cell.name, []).append(cell)
+        cells_by_name = settings.setdefault((cell.spec.dataset, cell.spec.protocol), {})
+        cells_by_name.setdefault(cell.name, []).append(cell)
     rows = []
     for (dataset, protocol), methods in settings.items():
-        if not {one, other} <= methods.keys():
+        if not {method, other} <= methods.keys():
             continue
         scores = {name: read_user_scores(many, measured) for name, many in methods.items()}
-        common = scores[one].keys() & scores[other].keys()
+        common = scores[method].keys() & scores[other].keys()
         row: dict[str, Any] = {
-            "dataset": dataset, "protocol": protocol, "method": one, "other": other,
-            "limit": methods[one][0].spec.limit, "shots": max(common, default=None),
+            "dataset": dataset, "protocol": protocol, "method": method, "other": other,
+            "limit": methods[method][0].spec.limit, "shots": max(common, default=None),
             "n": 0, "metrics": [], "verdict": "", "report": "",
         }  # fmt: skip
         rows.append(row)
         if common:
-            mine, theirs = scores[one][max(common)].align(scores[other][max(common)])
+            mine, theirs = scores[method][max(common)].align(scores[other][max(common)])
             row["n"] = len(mine)
         if row["n"]:
-            found, row["verdict"] = _differences(mine, theirs, one, other, measured)
-            by_name = {line["metric"]: line for line in found}
+            lines, row["verdict"] = _differences(mine, theirs, method, other, measured)
+            by_name = {line["metric"]: line for line in lines}
             row["metrics"] = [by_name[m] for m in metrics or METRICS if m in by_name]
-            row["report"] = _corrected(scores, one, other)
+            row["report"] = _corrected(scores, method, other)
     return rows
 
 
@@ -89,26 +89,26 @@ def _check_finished(name: str, cells: list[Cell], done: list[Cell]) -> None:
 
 
 def _differences(
-    mine: UserScores, theirs: UserScores, one: str, other: str, metrics: Sequence[str]
+    mine: UserScores, theirs: UserScores, method: str, other: str, metrics: Sequence[str]
 ) -> tuple[list[dict[str, Any]], str]:
     """A row for each metric that is defined, and the verdict."""
     weights = bootstrap_weights(mine.users, resamples=10_000)
     rows, verdict = [], ""
     for metric, a, b in zip(metrics, mine.values.T, theirs.values.T, strict=True):
-        found = statistics.paired(a, b, weights, mine.seeds)
-        if not found.n:  # some metrics are undefined for implicit feedback
+        gain = statistics.paired(a, b, weights, mine.seeds)
+        if not gain.n:  # some metrics are undefined for implicit feedback
             continue
-        better, worse = found.helped, found.harmed
+        better, worse = gain.helped, gain.harmed
         if not parse_metric(metric)[0].higher_is_better:
             better, worse = worse, better
         both = ~np.isnan(a - b)  # the rows that the difference is of
         rows.append({
             "metric": metric, "method": float(a[both].mean()), "other": float(b[both].mean()),
-            "difference": found.mean, "low": found.low, "high": found.high, "p": found.p,
+            "difference": gain.mean, "low": gain.low, "high": gain.high, "p": gain.p,
             "better": better, "worse": worse,
         })  # fmt: skip
         if metric == VERDICT:
-            verdict = _verdict(found, one, other, len(mine))
+            verdict = _verdict(gain, method, other, len(mine))
     return rows, verdict
 
 
@@ -136,37 +136,37 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['metric']:10} {values} {interval:>18} {p}  {shares}"
 
 
-def _verdict(found: Difference, one: str, other: str, n: int) -> str:
+def _verdict(gain: Difference, method: str, other: str, n: int) -> str:
     """In words, by NDCG@5."""
     over = f"over {n} paired evaluated user{'' if n == 1 else 's'}"
-    if np.isnan(found.p):
+    if np.isnan(gain.p):
         return f"No test is possible {over}, all of them the same user."
-    rule = f"p {found.p:.4f}, not corrected: right where this comparison alone was planned"
-    if found.p < ALPHA:
-        better, worse = (one, other) if found.mean > 0 else (other, one)
-        size = f"{abs(found.mean):.4f}"
+    rule = f"p {gain.p:.4f}, not corrected: right where this comparison alone was planned"
+    if gain.p < ALPHA:
+        better, worse = (method, other) if gain.mean > 0 else (other, method)
+        size = f"{abs(gain.mean):.4f}"
         return f"{better} is better than {worse} in NDCG@5 by {size} {over} ({rule})."
     return (
-        f"No difference in NDCG@5 is shown {over} ({rule}); one of {found.detectable:.4f} or "
+        f"No difference in NDCG@5 is shown {over} ({rule}); one of {gain.detectable:.4f} or "
         "more would have been seen 4 times in 5."
     )
 
 
-def _corrected(scores: dict[str, dict[int, UserScores]], one: str, other: str) -> str:
+def _corrected(scores: dict[str, dict[int, UserScores]], row_method: str, other: str) -> str:
     """What the report says of the same two: Holm's correction over the family it tests them in."""
     bootstrap = Bootstrap(100)  # for intervals, which are not asked for
     by = {
         method: {k: b.only(AT) for k, b in by_shots.items()} for method, by_shots in scores.items()
     }
-    if BASELINE in (one, other):
+    if BASELINE in (row_method, other):
         rows = paired.compare(by, [VERDICT], bootstrap)
-        of = (other if one == BASELINE else one), BASELINE
+        of = (other if row_method == BASELINE else row_method), BASELINE
         row = next((r for r in rows[::-1] if (r["method"], r["against"]) == of), None)
         family = [r for r in rows if row and r["shots"] == row["shots"] and paired.tested(r)]
         what = "differences to item-bias and to a method's own K = 0"
     else:
         family = [r for r in pairwise.pairs(by, VERDICT, 0, bootstrap) if r["p"] is not None]
-        row = next((r for r in family if {r["method"], r["other"]} == {one, other}), None)
+        row = next((r for r in family if {r["method"], r["other"]} == {row_method, other}), None)
         what = "pairs of methods"
     if row is None or row["p_holm"] is None:
         return "The report has no test of the two."

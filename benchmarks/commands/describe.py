@@ -51,8 +51,10 @@ def _quantiles(counts: np.ndarray) -> dict[str, float]:
     if not len(counts):
         return {}
     names = ("least", "10%", "25%", "median", "75%", "90%", "most")
-    found = np.quantile(counts, PARTS)
-    return {n: float(v) for n, v in zip(names, found, strict=True)} | {"mean": float(counts.mean())}
+    quantiles = np.quantile(counts, PARTS)
+    return {n: float(v) for n, v in zip(names, quantiles, strict=True)} | {
+        "mean": float(counts.mean())
+    }
 
 
 def _can_be_met(counts: np.ndarray) -> dict[str, Any]:
@@ -106,8 +108,11 @@ def _popularity(counts: np.ndarray) -> dict[str, float]:
 
 def _text(catalogue: Catalogue) -> dict[str, Any]:
     lengths = np.array([len(text) for text in catalogue.text])
-    bare = sum(text == own for text, own in zip(catalogue.text, catalogue.ids, strict=True))
-    tags = {tag for own in catalogue.tags for tag in own}
+    bare = sum(
+        text == tags_of_item
+        for text, tags_of_item in zip(catalogue.text, catalogue.ids, strict=True)
+    )
+    tags = {tag for tags_of_item in catalogue.tags for tag in tags_of_item}
     return {
         "characters": _quantiles(lengths),
         "items_without_text": bare,
@@ -116,38 +121,38 @@ def _text(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def show(found: dict[str, Any]) -> None:
+def show(description: dict[str, Any]) -> None:
     """The same for people."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    for key, value in _in_words(found).items():
+    for key, value in _in_words(description).items():
         table.add_row(key, value)
     Console(markup=False, highlight=False).print(table)
 
 
-def _in_words(found: dict[str, Any]) -> dict[str, str]:
-    reach, text, popular = (found[key] for key in ("can_be_met", "text", "popularity"))
+def _in_words(known: dict[str, Any]) -> dict[str, str]:
+    reach, text, popular = (known[key] for key in ("can_be_met", "text", "popularity"))
     tops = {f"top {part}%": popular[f"top_{part}%"] for part in TOPS}
     words = {
-        "name": f"{found['name']} ({found['domain']}; licence: {found['licence']})",
-        "users": f"{found['users']:,}",
-        "items": f"{found['items']:,}",
-        "interactions": f"{found['interactions']:,}: {found['density']:.2%} of all pairs",
-        "duplicates dropped": f"{found['duplicates_dropped']:,}",
-        "interactions per user": _row(found["interactions_per_user"]),
-        "interactions per item": _row(found["interactions_per_item"]),
+        "name": f"{known['name']} ({known['domain']}; licence: {known['licence']})",
+        "users": f"{known['users']:,}",
+        "items": f"{known['items']:,}",
+        "interactions": f"{known['interactions']:,}: {known['density']:.2%} of all pairs",
+        "duplicates dropped": f"{known['duplicates_dropped']:,}",
+        "interactions per user": _row(known["interactions_per_user"]),
+        "interactions per item": _row(known["interactions_per_item"]),
         "users long enough": _row({f"K = {k}": n for k, n in reach["at_k"].items()}),
         "users too short": f"{reach['users_too_short']:,}: {reach['why']}",
-        "labels": _labels_in_words(found["labels"]),
-        "times": _times_in_words(found["times"]),
+        "labels": _labels_in_words(known["labels"]),
+        "times": _times_in_words(known["times"]),
         "popularity": f"{_row(tops, '.0%')} of the interactions; Gini {popular['gini']:.2f}",
         "characters of text": _row(text["characters"]),
         "items without text": f"{text['items_without_text']:,}",
         "different tags": f"{text['tags']:,}",
-        "columns left alone": ", ".join(found["columns_left_alone"]),
-        "cannot be run": found["refused"],
+        "columns left alone": ", ".join(known["columns_left_alone"]),
+        "cannot be run": known["refused"],
     }
     return {key: value for key, value in words.items() if value}
 
@@ -165,8 +170,8 @@ def _labels_in_words(labels: dict[str, Any]) -> str:
     low, high = labels["scale"]
     rule = f"above {labels['like_above']:g} of {low:g} to {high:g}"
     counts = f"; {_row(labels['ratings'])}" if "ratings" in labels else ""
-    one = f"{labels['users_of_one_label']:,} users like all or nothing"
-    return f"{labels['likes']:.0%} likes, rated {rule}; {one}{counts}"
+    alike = f"{labels['users_of_one_label']:,} users like all or nothing"
+    return f"{labels['likes']:.0%} likes, rated {rule}; {alike}{counts}"
 
 
 def _times_in_words(times: dict[str, Any]) -> str:

@@ -38,8 +38,8 @@ def facts() -> dict[str, str | dict[str, str]]:
 def show(facts: dict[str, str | dict[str, str]]) -> None:
     for name, value in facts.items():
         lines = {name: value} if isinstance(value, str) else value
-        for own, line in lines.items():
-            what = own if isinstance(value, str) else f"{name[:-1]} {own}"
+        for key, line in lines.items():
+            what = key if isinstance(value, str) else f"{name[:-1]} {key}"
             print(printable(f"{what:24} {line}"))
 
 
@@ -55,8 +55,8 @@ def _dataset(name: str) -> str:
     files, folder = (*dataset.files, *dataset.or_else), dataset.folder or name
     if not files:
         return "made here"
-    found = [file.name for file in files if local_path(folder, file)]
-    return f"here: {', '.join(found)}" if found else f"not here; coldbench fetch {name}"
+    copies = [file.name for file in files if local_path(folder, file)]
+    return f"here: {', '.join(copies)}" if copies else f"not here; coldbench fetch {name}"
 
 
 def _encoder(name: str) -> str:

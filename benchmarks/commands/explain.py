@@ -47,26 +47,28 @@ def explain(cell: Cell, user: int, item: int, shots: int | None = None) -> dict[
             f"no item {item}: those of {spec.dataset} are 0 to {len(bench.catalogue) - 1:,}"
         )
     bench.train(method)
-    one = _of(bench.split.cold, user)
-    batch = next(one.batches(shots)).to(bench.device)
-    ratings = one.users.log.ratings[one.support[0, one.max_shots - shots :]]  # (K,)
+    user_episode = _of(bench.split.cold, user)
+    batch = next(user_episode.batches(shots)).to(bench.device)
+    ratings = user_episode.users.log.ratings[
+        user_episode.support[0, user_episode.max_shots - shots :]
+    ]  # (K,)
     with torch.no_grad():
         asked = torch.tensor([[item]], device=bench.device)
-        found = method.explain(batch.support, asked)
+        why = method.explain(batch.support, asked)
         score = float(method.score(method.adapt(batch.support), asked))
     same = CLOSE if bench.device.type == spec.device else 1e-3
-    agrees = abs(float(found.score) - score) <= CLOSE
+    agrees = abs(float(why.score) - score) <= CLOSE
     agrees &= not stored or abs(stored[0] - score) <= same
     return {
         "cell": spec.fingerprint, "title": spec.title, "user": user, "item": item,
-        "text": bench.catalogue.text[item], "shots": shots, "unit": found.unit,
-        "base": float(found.base), "parts": _parts(found, batch, ratings, bench.catalogue),
-        "sum": float(found.base + found.contributions.sum(2)), "score": score,
+        "text": bench.catalogue.text[item], "shots": shots, "unit": why.unit,
+        "base": float(why.base), "parts": _parts(why, batch, ratings, bench.catalogue),
+        "sum": float(why.base + why.contributions.sum(2)), "score": score,
         "stored": stored[0] if stored else None, "agrees": agrees,
     }  # fmt: skip
 
 
-def show(found: dict[str, Any]) -> None:
+def show(why: dict[str, Any]) -> None:
     """The same for people."""
     from rich.console import Console
     from rich.table import Table
@@ -75,29 +77,29 @@ def show(found: dict[str, Any]) -> None:
     for column in ("adds", "rated", "label", "days before", "item of the support"):
         last = column.startswith("item")
         table.add_column(column, justify="left" if last else "right", no_wrap=not last)
-    aged = any(part["age"] for part in found["parts"])
-    table.add_row(f"{found['base']:+.4f}", "", "", "", "before any label (K = 0)", style="dim")
-    for part in found["parts"]:
+    aged = any(part["age"] for part in why["parts"])
+    table.add_row(f"{why['base']:+.4f}", "", "", "", "before any label (K = 0)", style="dim")
+    for part in why["parts"]:
         age = f"{part['age']:,.1f}" if aged else ""
         rated, label = f"{part['rating']:g}", f"{part['label']:.2f}"
         table.add_row(f"{part['adds']:+.4f}", rated, label, age, _line(part))
-    unit = {"label": "expected label", "log-odds": "log-odds of a like"}[found["unit"]]
-    table.add_row(f"{found['sum']:+.4f}", "", "", "", f"sum: the {unit}", style="bold")
+    unit = {"label": "expected label", "log-odds": "log-odds of a like"}[why["unit"]]
+    table.add_row(f"{why['sum']:+.4f}", "", "", "", f"sum: the {unit}", style="bold")
     out = Console(markup=False, highlight=False)
-    head = f"{found['title']}: user {found['user']}, K = {found['shots']}, {_line(found)}"
+    head = f"{why['title']}: user {why['user']}, K = {why['shots']}, {_line(why)}"
     out.print(head, soft_wrap=True)
     out.print(table)
-    how = "pressed into 0..1" if found["unit"] == "label" else "through a sigmoid"
-    out.print(f"score {found['score']:.6f}, the sum {how}; {_agreement(found)}", soft_wrap=True)
+    how = "pressed into 0..1" if why["unit"] == "label" else "through a sigmoid"
+    out.print(f"score {why['score']:.6f}, the sum {how}; {_agreement(why)}", soft_wrap=True)
 
 
-def _agreement(found: dict[str, Any]) -> str:
-    if found["stored"] is None:
+def _agreement(why: dict[str, Any]) -> str:
+    if why["stored"] is None:
         return "the cell stored none: it did not ask for this item, or not at this K"
-    if found["agrees"]:
-        return f"the cell stored {found['stored']:.6f}: the same"
+    if why["agrees"]:
+        return f"the cell stored {why['stored']:.6f}: the same"
     return (
-        f"the cell stored {found['stored']:.6f}, WHICH THIS DOES NOT EXPLAIN: data, code or "
+        f"the cell stored {why['stored']:.6f}, WHICH THIS DOES NOT EXPLAIN: data, code or "
         "libraries have changed since; run the cell again"
     )
 
@@ -108,7 +110,7 @@ def _line(item: dict[str, Any]) -> str:
 
 
 def _parts(
-    found: Explanation, batch: EpisodeBatch, ratings: np.ndarray, catalogue: Catalogue
+    why: Explanation, batch: EpisodeBatch, ratings: np.ndarray, catalogue: Catalogue
 ) -> list[dict[str, Any]]:
     """What each real item of the support adds, the most first."""
     support = batch.support
@@ -119,7 +121,7 @@ def _parts(
         }
         for item, label, age, real, rating, adds in zip(
             support.items[0], support.labels[0], support.ages[0], support.mask[0],
-            ratings, found.contributions[0, 0], strict=True,
+            ratings, why.contributions[0, 0], strict=True,
         )
         if real
     ]  # fmt: skip

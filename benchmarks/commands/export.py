@@ -38,12 +38,12 @@ def export(cell: Cell, folder: Path, *, as_onnx: bool = False) -> dict[str, Any]
         _check_graph(spec.method)
     bench = Bench.of(spec)
     method, kept = _method(cell, bench)
-    made = recommender(cell, bench, method)
+    rec = recommender(cell, bench, method)
     partial = folder.absolute().with_name(f".{folder.absolute().name}-unproven")
     store.remove(partial)
     try:
         most = max(1, spec.protocol_fields["shots"][-1])
-        made.save(partial, (lambda at: onnx.write(made, at / onnx.NAME, most)) if as_onnx else None)
+        rec.save(partial, (lambda at: onnx.write(rec, at / onnx.NAME, most)) if as_onnx else None)
         loaded = Recommender.load(partial, str(bench.device))
         compared, off = furthest(cell, bench, loaded)
         if not off <= SAME:
@@ -83,8 +83,8 @@ def recommender(cell: Cell, bench: Bench, method: Method[Any]) -> Recommender:
         _card(cell, bench), mean=0.5 if warm.unseen else float(warm.labels.mean()),
         unseen=bool(warm.unseen),
     )  # fmt: skip
-    made = Recommender(method, items, about, warm.seen(), readme(about.card))
-    return replace(made, about=replace(about, probe=made.probe()))
+    rec = Recommender(method, items, about, warm.seen(), readme(about.card))
+    return replace(rec, about=replace(about, probe=rec.probe()))
 
 
 def furthest(cell: Cell, bench: Bench, loaded: Recommender) -> tuple[int, float]:
@@ -133,14 +133,14 @@ def _method(cell: Cell, bench: Bench) -> tuple[Method[Any], bool]:
 def _check_graph(name: str) -> None:
     """Said before an hour of training."""
     onnx.check_installed()
-    found = registry.find("methods", name)
-    if found.graph is Method.graph:
-        found().graph()
+    method = registry.find("methods", name)
+    if method.graph is Method.graph:
+        method().graph()
 
 
 def _card(cell: Cell, bench: Bench) -> dict[str, Any]:
     spec, dataset, facts = cell.spec, bench.dataset, cell.facts
-    found = registry.find("methods", spec.method)
+    method = registry.find("methods", spec.method)
     return {
         "method": spec.name, "dataset": spec.dataset, "protocol": spec.protocol, "seed": spec.seed,
         "fingerprint": spec.fingerprint, "shots": spec.protocol_fields["shots"],
@@ -149,7 +149,7 @@ def _card(cell: Cell, bench: Bench) -> dict[str, Any]:
         "limit": spec.limit, "family": facts.get("family", ""), "paper": facts.get("paper", ""),
         "licence": dataset.licence, "citation": dataset.citation, "domain": dataset.domain,
         "explicit": dataset.explicit, "split": bench.split.facts(), "versions": spec.versions,
-        "explains": found.explains, "grows": found.grows,
+        "explains": method.explains, "grows": method.grows,
         "hardware": facts.get("hardware", ""), "commit": facts.get("commit", ""),
         "code": spec.code, "data": spec.data, "figures": figures(cell), "spec": asdict(spec),
     }  # fmt: skip

@@ -20,11 +20,11 @@ MOST_SEEDS = 1000  # that one number may ask for
 
 def names(option: Iterable[str] | None) -> list[str]:
     """The names of a repeated option, split at commas; an existing file is one, comma or not."""
-    found = []
+    listed = []
     for value in option or []:
         parts = [value] if os.path.isfile(value) else value.split(",")
-        found += [part.strip() for part in parts if part.strip()]
-    return found
+        listed += [part.strip() for part in parts if part.strip()]
+    return listed
 
 
 def usual(shots: str | None, seeds: str | None) -> list[str]:
@@ -75,8 +75,8 @@ def placed(folder: Path, name: str | None) -> Path:
     """A folder of the user's for a run: a new one, an empty one, or a run's own."""
     if name is not None:
         raise UserError("--name is a folder in runs/, --output any other: leave one out")
-    there = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not there and not (folder / "plan.json").is_file():
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / "plan.json").is_file():
         raise UserError(f"--output {folder}: holds something else than a run; name a new folder")
     return folder
 

@@ -26,14 +26,14 @@ COUNTS = ("users", "interactions", "weights")  # stand to the right
 def rows(room: str, name: str | None = None) -> list[dict[str, Any]]:
     """One dictionary a name, with `name` and `summary` in each; where one is asked for, it alone.
     Raises UserError where there is no such room or name."""
-    found = _rows(room)
+    listed = _rows(room)
     if name is None:
-        return found
-    own = [row for row in found if row["name"] == name]
-    if not own:
-        names = [row["name"] for row in found]
+        return listed
+    matching = [row for row in listed if row["name"] == name]
+    if not matching:
+        names = [row["name"] for row in listed]
         raise unknown(room.removesuffix("s"), name, names, f"coldbench list {room}")
-    return own
+    return matching
 
 
 def _rows(room: str) -> list[dict[str, Any]]:
@@ -49,8 +49,8 @@ def _rows(room: str) -> list[dict[str, Any]]:
             "name": "HUB/NAME or FOLDER",
             "summary": "any transformers encoder or causal model",
         }
-        own = {"name": "vectors", "summary": "the features that come with the dataset"}
-        return [*packaged, own, other]
+        vectors = {"name": "vectors", "summary": "the features that come with the dataset"}
+        return [*packaged, vectors, other]
     if room == "metrics":
         from coldbench.metrics.compute import METRICS
 
@@ -65,14 +65,14 @@ def _rows(room: str) -> list[dict[str, Any]]:
         ]
     if room not in ROOMS:
         raise unknown("list", room, ROOMS, f"one of {', '.join(ROOMS)}")
-    found = [
+    listed = [
         {"name": entry.name, "summary": entry.summary, **entry.facts}
         for entry in registry.entries(room)
     ]
     if room == "methods":
         common = {"family": "yours", "adapts": True, "paper": "", "state_size": ""}
-        found = [common | row for row in found]
-    return [_dataset(row) for row in found] if room == "datasets" else found
+        listed = [common | row for row in listed]
+    return [_dataset(row) for row in listed] if room == "datasets" else listed
 
 
 def _model(name: str, package: str) -> dict[str, Any]:
@@ -118,11 +118,11 @@ def _here(name: str) -> bool:
     return not editions or any(all(local_path(folder, f) for f in files) for files in editions)
 
 
-def show(room: str, found: list[dict[str, Any]]) -> None:
+def show(room: str, listed: list[dict[str, Any]]) -> None:
     """A table of one line a row: what does not fit a terminal's width is cut; in a pipe nothing."""
     columns = ("name", *COLUMNS[room])
     heads = tuple("in the log" if c == "interactions" else c for c in columns)  # 80 columns
-    table = [heads, *(tuple(_word(row.get(c, "")) for c in columns) for row in found)]
+    table = [heads, *(tuple(_word(row.get(c, "")) for c in columns) for row in listed)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     width = _width()
     for row in table:

@@ -18,14 +18,14 @@ def figures(cell: Cell) -> list[dict[str, Any]]:
     spec = cell.spec
     beside: dict[str, list[Cell]] = {spec.name: [cell]}
     for other in read_run(cell.folder.parents[1]):
-        here = (other.spec.dataset, other.spec.protocol) == (spec.dataset, spec.protocol)
+        same_setting = (other.spec.dataset, other.spec.protocol) == (spec.dataset, spec.protocol)
         same = other.spec.name == spec.name and other.spec.params == spec.params
-        if here and other.status == "done" and (same or other.spec.name == paired.BASELINE):
+        if same_setting and other.status == "done" and (same or other.spec.name == paired.BASELINE):
             cells = beside.setdefault(other.spec.name, [])
             if other.spec.fingerprint != spec.fingerprint:
                 cells.append(other)
     setting = Setting(METRICS, RESAMPLES, beside)
-    found = [row for row in setting.rows(levels) if row["method"] in (spec.name, "chance")]
+    method_levels = [row for row in setting.rows(levels) if row["method"] in (spec.name, "chance")]
     gains = {
         (row["shots"], row["metric"]): {name: row[name] for name in ("mean", "low", "high")}
         for row in setting.rows(paired)
@@ -34,7 +34,7 @@ def figures(cell: Cell) -> list[dict[str, Any]]:
     return [
         {key: row.get(key) for key in COLUMNS}
         | ({"minus_item_bias": gains.get((row["shots"], row["metric"]))} if _own(row) else {})
-        for row in found
+        for row in method_levels
     ]
 
 

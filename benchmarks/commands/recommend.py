@@ -40,35 +40,35 @@ def recommend(
     cannot be read, and where an explanation is asked of a method that has none."""
     users = read_ratings(rec, path)
     try:
-        found = rec.recommend([one.ratings for one in users], top)
+        lists = rec.recommend([asking.ratings for asking in users], top)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     return [
         {
-            "user": one.user or None,
-            "ratings": len(one.ratings),
+            "user": asking.user or None,
+            "ratings": len(asking.ratings),
             "items": [best._asdict() for best in items]
             if not explain
-            else _with_reasons(rec, one, [best._asdict() for best in items]),
+            else _with_reasons(rec, asking, [best._asdict() for best in items]),
         }
-        for one, items in zip(users, found, strict=True)
+        for asking, items in zip(users, lists, strict=True)
     ]
 
 
-def show(found: list[dict[str, Any]], card: dict[str, Any]) -> None:
+def show(answers: list[dict[str, Any]], card: dict[str, Any]) -> None:
     """The same for people."""
     from rich.console import Console
     from rich.table import Table as Rows
 
     out = Console(markup=False, highlight=False)
-    for one in found:
-        who = f"user {one['user']}" if one["user"] is not None else "you"
-        rated = f"{one['ratings']:,} rating{'' if one['ratings'] == 1 else 's'}"
+    for answer in answers:
+        who = f"user {answer['user']}" if answer["user"] is not None else "you"
+        rated = f"{answer['ratings']:,} rating{'' if answer['ratings'] == 1 else 's'}"
         out.print(printable(f"{who}, {rated}: {card['method']} on {card['dataset']}"))
         table = Rows(box=None, pad_edge=False, header_style="bold")
         for column in ("", "score", "item", "title"):
             table.add_column(column, justify="left" if column == "title" else "right")
-        for rank, item in enumerate(one["items"], 1):
+        for rank, item in enumerate(answer["items"], 1):
             named = printable(item["item"]), printable(item["title"])
             table.add_row(str(rank), f"{item['score']:.3f}", *named)
             for reason in item.get("why", {}).get("adds", [])[:REASONS]:
@@ -100,44 +100,46 @@ def read_ratings(rec: Recommender, path: Path) -> list[Asking]:
 def _item(rec: Recommender, named: str, *, by_title: bool) -> str:
     if by_title:
         return rec.find(named)
-    found = rec.catalogue.item(named)
-    if found == named:
+    item = rec.catalogue.item(named)
+    if item == named:
         for at, title in enumerate(rec.catalogue.titles):
             if title.casefold() == named.casefold() and rec.catalogue.ids[at] != named:
                 what = (
                     f"{named!r} is read as an id; the item {rec.catalogue.ids[at]!r} is called so"
                 )
                 print(printable(f"coldbench: {what}: use a column `title`"), file=sys.stderr)
-    return found
+    return item
 
 
 def _columns(rec: Recommender, path: Path) -> dict[str, Column]:
     """What each column of the file is."""
     names = header_of(path, _separator(path))
-    found: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for what, usual in USUAL.items():
-        own = [name for name in names if name.strip().casefold() in usual]
-        if len(own) > 1:
-            raise UserError(f"{path}:1:1: {' and '.join(own)} could both be the {what}: leave one")
-        found |= {what: own[0]} if own else {}
-    lacking = [] if {"item", "title"} & found.keys() else ["item (or title)"]
-    if "rating" not in found and rec.card.get("explicit", True):
+        matching = [name for name in names if name.strip().casefold() in usual]
+        if len(matching) > 1:
+            raise UserError(
+                f"{path}:1:1: {' and '.join(matching)} could both be the {what}: leave one"
+            )
+        columns |= {what: matching[0]} if matching else {}
+    lacking = [] if {"item", "title"} & columns.keys() else ["item (or title)"]
+    if "rating" not in columns and rec.card.get("explicit", True):
         lacking.append("rating")
     if lacking:
         raise UserError(
             f"{path}:1:1: no column {' and no column '.join(lacking)} among {', '.join(names)}; "
             "fix: a first line such as item,rating"
         )
-    if "item" in found:
-        found.pop("title", None)
+    if "item" in columns:
+        columns.pop("title", None)
     kinds = {
-        "item": Column(found.get("item", ""), "text"),
-        "title": Column(found.get("title", ""), "text"),
-        "rating": Column(found.get("rating", ""), "number", *rec.scale),
-        "time": Column(found.get("time", ""), "time"),
-        "user": Column(found.get("user", ""), "id"),
+        "item": Column(columns.get("item", ""), "text"),
+        "title": Column(columns.get("title", ""), "text"),
+        "rating": Column(columns.get("rating", ""), "number", *rec.scale),
+        "time": Column(columns.get("time", ""), "time"),
+        "user": Column(columns.get("user", ""), "id"),
     }
-    return {what: kinds[what] for what in found}
+    return {what: kinds[what] for what in columns}
 
 
 def _separator(path: Path) -> str:
@@ -145,10 +147,10 @@ def _separator(path: Path) -> str:
 
 
 def _with_reasons(
-    rec: Recommender, one: Asking, items: list[dict[str, Any]]
+    rec: Recommender, asking: Asking, items: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    why = rec.explain(one.ratings, [item["item"] for item in items])
-    names = [row[0] for row in one.ratings]
+    why = rec.explain(asking.ratings, [item["item"] for item in items])
+    names = [row[0] for row in asking.ratings]
     titles = [rec.catalogue.titles[rec.catalogue.at[name]] for name in names]
     for at, item in enumerate(items):
         adds = why.contributions[0, at].tolist()

@@ -31,8 +31,8 @@ def export(
     from .grid_options import include_files
 
     include_files(include)
-    found = find_cell(find_run(folder), cell, dataset, protocol)
-    done = command.export(found, target, as_onnx=onnx)
+    chosen = find_cell(find_run(folder), cell, dataset, protocol)
+    done = command.export(chosen, target, as_onnx=onnx)
     document(done) if as_json else command.show(done)
 
 
@@ -53,8 +53,8 @@ def recommend(
 
     include_files(include)
     rec = Recommender.load(model)
-    found = command.recommend(rec, ratings, top, explain=explain)
-    document(found) if as_json else command.show(found, rec.card)
+    answers = command.recommend(rec, ratings, top, explain=explain)
+    document(answers) if as_json else command.show(answers, rec.card)
 
 
 @app.command(cls=Command)

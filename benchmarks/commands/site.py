@@ -32,8 +32,8 @@ def site(shared: list[Path], output: Path, docs: Path | None, *, as_json: bool) 
 
 def _one(path: Path) -> Results:
     """Of a run what its cells say; of an archive what it claims: `verify` proves that."""
-    found = find_run(path)
-    return archived(Archive.read(found), found) if found.is_file() else read(found)
+    file = find_run(path)
+    return archived(Archive.read(file), file) if file.is_file() else read(file)
 
 
 def archived(archive: Archive, path: Path) -> Results:

@@ -13,61 +13,61 @@ SHOWN = 20  # cells that run, and that failed, on the screen
 
 def status(run: Path) -> dict[str, Any]:
     """cells, counts, running, workers, failed, left, seconds_left."""
-    found = Status.read(run)
-    bad = [cell for cell in found.cells if cell.status in KEPT and cell.status != "done"]
+    now = Status.read(run)
+    bad = [cell for cell in now.cells if cell.status in KEPT and cell.status != "done"]
     return {
         "run": str(run),
-        "cells": len(found.cells),
-        "counts": dict(found.counts),
-        "running": [_running(one) for one in found.running],
+        "cells": len(now.cells),
+        "counts": dict(now.counts),
+        "running": [_running(running) for running in now.running],
         "workers": [
-            {"host": w.host, "pid": w.pid, "job": w.job, "jobs": w.jobs} for w in found.workers
+            {"host": w.host, "pid": w.pid, "job": w.job, "jobs": w.jobs} for w in now.workers
         ],
         "failed": [
             {"cell": cell.spec.fingerprint, "title": cell.spec.title, "status": cell.status,
              "stage": cell.stage, "reason": cell.reason}
             for cell in bad
         ],
-        "left": [cell.spec.fingerprint for cell in found.left],
-        "seconds_left": found.seconds_left(),
+        "left": [cell.spec.fingerprint for cell in now.left],
+        "seconds_left": now.seconds_left(),
     }  # fmt: skip
 
 
-def _running(one: Running) -> dict[str, Any]:
-    worker = one.worker
+def _running(cell: Running) -> dict[str, Any]:
+    worker = cell.worker
     return {
-        "cell": one.spec.fingerprint, "title": one.spec.title, "alive": one.alive,
+        "cell": cell.spec.fingerprint, "title": cell.spec.title, "alive": cell.alive,
         "host": worker.host if worker else "?", "pid": worker.pid if worker else 0,
-        "job": worker.job if worker else "", "seconds": round(one.seconds, 1), "stage": one.stage,
+        "job": worker.job if worker else "", "seconds": round(cell.seconds, 1), "stage": cell.stage,
     }  # fmt: skip
 
 
-def show(run: Path, found: dict[str, Any]) -> None:
+def show(run: Path, status: dict[str, Any]) -> None:
     """The same for people."""
-    counts = found["counts"]
+    counts = status["counts"]
     states = ("done", "running", "failed", "unavailable", "damaged")
     words = [f"{counts[state]} {state}" for state in states if counts.get(state)]
-    words.append(f"{len(found['left'])} left")
-    print(f"{run}: {found['cells']} cells: {', '.join(words)}")
-    slots = sum(worker["jobs"] for worker in found["workers"])
-    if found["seconds_left"] is not None and (found["left"] or found["running"]):
-        print(f"about {_time(found['seconds_left'])} with {slots} side by side")
-    elif found["left"] and not found["workers"]:
+    words.append(f"{len(status['left'])} left")
+    print(f"{run}: {status['cells']} cells: {', '.join(words)}")
+    slots = sum(worker["jobs"] for worker in status["workers"])
+    if status["seconds_left"] is not None and (status["left"] or status["running"]):
+        print(f"about {_time(status['seconds_left'])} with {slots} side by side")
+    elif status["left"] and not status["workers"]:
         print(f"nobody is at work; next: coldbench work {run}")
-    for one in found["running"][:SHOWN]:
-        where = f"{one['host']} {one['pid']}" + (f" ({one['job']})" if one["job"] else "")
-        if one["alive"]:
-            said = (
-                f"{one['title']}: {one['stage'] or 'start'} for {_time(one['seconds'])} on {where}"
+    for row in status["running"][:SHOWN]:
+        where = f"{row['host']} {row['pid']}" + (f" ({row['job']})" if row["job"] else "")
+        if row["alive"]:
+            line = (
+                f"{row['title']}: {row['stage'] or 'start'} for {_time(row['seconds'])} on {where}"
             )
         else:
-            said = f"{one['title']}: its worker is gone: {where}"
-        print(printable(said))
-    for one in found["failed"][:SHOWN]:
-        print(printable(f"{one['status']}: {one['title']}: {one['stage']}: {one['reason']}"))
+            line = f"{row['title']}: its worker is gone: {where}"
+        print(printable(line))
+    for row in status["failed"][:SHOWN]:
+        print(printable(f"{row['status']}: {row['title']}: {row['stage']}: {row['reason']}"))
     for key in ("running", "failed"):
-        if len(found[key]) > SHOWN:
-            print(f"and {len(found[key]) - SHOWN} more {key}: --json")
+        if len(status[key]) > SHOWN:
+            print(f"and {len(status[key]) - SHOWN} more {key}: --json")
 
 
 def _time(seconds: float) -> str:

@@ -41,25 +41,29 @@ def problems_of(dataset: Dataset) -> list[Problem | str]:
 
 def _every(dataset: Dataset) -> list[Problem | str]:
     every: Any = getattr(dataset, "all_problems", list)
-    found: list[Problem | str] = []
+    problems: list[Problem | str] = []
     try:
         for problem in every():
-            found.append(problem)
+            problems.append(problem)
     except UserError as error:  # the second file cannot even be looked at
-        found += _problems(error)
-    return found
+        problems += _problems(error)
+    return problems
 
 
 def _problems(error: UserError) -> list[Problem | str]:
     return [*error.problems] if isinstance(error, BadFile) else [str(error)]
 
 
-def lines_of(found: list[Problem | str]) -> list[str]:
+def lines_of(problems: list[Problem | str]) -> list[str]:
     """A line for each cause: the first place, and how many more there are."""
     causes: dict[object, list[Problem | str]] = {}
-    for one in found:
-        cause = one if isinstance(one, str) else (one.path, one.of, one.expected, one.fix)
-        causes.setdefault(cause, []).append(one)
+    for problem in problems:
+        cause = (
+            problem
+            if isinstance(problem, str)
+            else (problem.path, problem.of, problem.expected, problem.fix)
+        )
+        causes.setdefault(cause, []).append(problem)
     more = (f" (and {len(same) - 1:,} more like it)" * (len(same) > 1) for same in causes.values())
     return [f"{same[0]}{rest}" for same, rest in zip(causes.values(), more, strict=True)]
 

@@ -55,8 +55,8 @@ def status(folder: o.Run, as_json: o.Json = False) -> None:
     from . import status as command
 
     run = find_run(folder)
-    found = command.status(run)
-    document(found) if as_json else command.show(run, found)
+    state = command.status(run)
+    document(state) if as_json else command.show(run, state)
 
 
 @app.command(cls=Command)

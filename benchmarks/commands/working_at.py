@@ -30,7 +30,7 @@ def _work(run: Path, specs: list[Spec], jobs: int, device: str) -> int:
         registry.include(Path(path))
     device = specs[0].device if device == "auto" else device
     options = replace(options, device=device, jobs=side_by_side(jobs, device))
-    waiting = sum(one.status not in KEPT for one in read_cells(run, specs))
+    waiting = sum(left.status not in KEPT for left in read_cells(run, specs))
     print(f"{run}: {waiting} of {len(specs)} cells left, {options.jobs} side by side", flush=True)
     if waiting:
         with Progress(specs, waiting) as shown:

@@ -16,8 +16,8 @@ def one_cell(run: str, fingerprint: str, **more: str) -> int:
     """The command's exit code: 0, or 1 where the cell is a row that says why. Raises RuntimeError
     at any other."""
     command = [str(Path(sys.executable).with_name("coldbench")), "cell", fingerprint, "--run", run]
-    found = os.environ | more
-    ended = subprocess.run(command, env=found, preexec_fn=_end_with_parent, check=False)
+    environment = os.environ | more
+    ended = subprocess.run(command, env=environment, preexec_fn=_end_with_parent, check=False)
     if ended.returncode not in (0, 1):
         raise RuntimeError(f"{' '.join(command)} ended with code {ended.returncode}")
     return ended.returncode

@@ -47,9 +47,9 @@ class Ray(Executor):
             self._tasks[reference] = task.spec.fingerprint
 
     def over(self) -> dict[str, str]:
-        found: dict[str, str] = {}
+        ended: dict[str, str] = {}
         if not self._tasks:
-            return found
+            return ended
         ready, _ = self._ray.wait([*self._tasks], num_returns=len(self._tasks), timeout=0)
         for reference in ready:
             try:
@@ -57,8 +57,8 @@ class Ray(Executor):
                 how = "Ray's task ended"
             except self._ray.exceptions.RayError as error:
                 how = f"Ray's task: {type(error).__name__}: {(str(error).splitlines() or [''])[-1]}"
-            found[self._tasks.pop(reference)] = how
-        return found
+            ended[self._tasks.pop(reference)] = how
+        return ended
 
     def cancel(self, fingerprints: set[str]) -> None:
         for reference, name in self._tasks.items():

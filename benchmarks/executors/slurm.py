@@ -86,10 +86,10 @@ class Slurm(Executor):
             return {job.job_id for job in self._jobs.values() if not job.done()}
         ask = ["squeue", "--me", "--noheader", "--array", "--format=%i"]
         try:
-            said = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=True)
+            queue = subprocess.run(ask, capture_output=True, text=True, timeout=60, check=True)
         except (OSError, subprocess.SubprocessError):
             return None
-        return {f"{line}" for line in said.stdout.split()}
+        return {f"{line}" for line in queue.stdout.split()}
 
     def cancel(self, fingerprints: set[str]) -> None:
         ids = [self._jobs[name].job_id for name in fingerprints if name in self._jobs]

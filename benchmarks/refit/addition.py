@@ -44,14 +44,16 @@ def read(
     if not rows.height:
         after = f" from {since} on" if since is not None else ""
         raise UserError(f"{path}: holds no rating{after} that the log has not")
-    return rows, _new_items(path, rows, items, grown, told=bool(dataset.items))
+    return rows, _new_items(path, rows, items, grown, named_items=bool(dataset.items))
 
 
 def _params(path: str, stated: dict[str, Any], spec: Spec, grown: Grown) -> dict[str, Any]:
     """The parameters that the file is read by: those of the log, then those that are stated."""
     known = registry.find("datasets", Source.of(path).loader).__dataclass_fields__
-    own = spec.dataset_params if spec.files else {}
-    kept: dict[str, Any] = {name: own[name] for name in COLUMNS if name in own and name in known}
+    given = spec.dataset_params if spec.files else {}
+    kept: dict[str, Any] = {
+        name: given[name] for name in COLUMNS if name in given and name in known
+    }
     kept |= {"scale": list(grown.scale), "like_above": grown.like_above}
     if not grown.explicit:
         kept["rating"] = "none"
@@ -59,7 +61,7 @@ def _params(path: str, stated: dict[str, Any], spec: Spec, grown: Grown) -> dict
 
 
 def _new_items(
-    path: str, rows: pl.DataFrame, items: pl.DataFrame, grown: Grown, *, told: bool
+    path: str, rows: pl.DataFrame, items: pl.DataFrame, grown: Grown, *, named_items: bool
 ) -> pl.DataFrame:
     new = rows["item"].unique(maintain_order=True)
     new = new.filter(~new.is_in(grown.items["item"].implode()))
@@ -69,7 +71,7 @@ def _new_items(
             f"{path}: {len(new):,} items are not in the catalogue, {new[0]!r} among them, and its "
             "items have vectors of their own: train anew with vectors for all"
         )
-    if len(new) and not (told or named):
+    if len(new) and not (named_items or named):
         raise UserError(
             f"{path}: {len(new):,} items are not in the catalogue, {new[0]!r} among them; say what "
             "they are: --with items=ITEMS.csv, with a row for each item of the file"

@@ -76,7 +76,7 @@ def panels(
     np.maximum.at(last, log.users, log.times)
     able = ~trained & (log.counts >= length)
     order = np.argsort(-last, kind="stable")
-    latest, earlier = (order[(able & some)[order]][:most] for some in (~before, before))
+    latest, earlier = (order[(able & wanted)[order]][:most] for wanted in (~before, before))
     if len(latest) >= FEWEST:
         return {LATEST: latest} | ({EARLIER: earlier} if len(earlier) >= FEWEST else {})
     every = order[able[order]][:most]
@@ -88,31 +88,37 @@ def panels(
     return {LATEST: every}
 
 
-def judged(scores: Scores, made: Split, protocol: Protocol, facts: dict[str, Any]) -> UserScores:
+def judged(
+    scores: Scores, data_split: Split, protocol: Protocol, facts: dict[str, Any]
+) -> UserScores:
     """What a model said of the cold users at the largest K, beside the answers, which it never had.
 
     scores: (E, N); facts: like_at, span and graded.
     """
-    asked = Asked(splits.withheld(made, protocol).cold, splits.answers(made.cold), made.candidates)
+    asked = Asked(
+        splits.withheld(data_split, protocol).cold,
+        splits.answers(data_split.cold),
+        data_split.candidates,
+    )
     rows, _ = asked.rows(scores, protocol.max_shots, protocol)
-    blocks, items, found = pad_to_matrix(rows, ["user"], facts)
+    blocks, items, predictions = pad_to_matrix(rows, ["user"], facts)
     users = blocks["user"].to_numpy().astype(np.int64)
-    values = per_user(METRIC, found).numpy()[:, None]
-    return UserScores(np.zeros_like(users), users, items, found, values)
+    values = per_user(METRIC, predictions).numpy()[:, None]
+    return UserScores(np.zeros_like(users), users, items, predictions, values)
 
 
 def compare(name: str, old: UserScores, new: UserScores, margin: float) -> Panel:
     """One panel's result: the new model beside the old one, user by user."""
     a, b = new.values[:, 0], old.values[:, 0]
-    found = statistics.paired(a, b, statistics.bootstrap_weights(old.users, RESAMPLES))
+    difference = statistics.paired(a, b, statistics.bootstrap_weights(old.users, RESAMPLES))
     return Panel(
         name, len(old), float(np.nanmean(b)), float(np.nanmean(a)), chance(METRIC, old.predictions),
-        found.mean, found.low, found.high, passes(name, found, margin),
+        difference.mean, difference.low, difference.high, passes(name, difference, margin),
     )  # fmt: skip
 
 
-def as_json(found: list[Panel]) -> list[dict[str, Any]]:
+def as_json(panels: list[Panel]) -> list[dict[str, Any]]:
     return [
         {key: round(value, 6) if type(value) is float else value for key, value in row.items()}
-        for row in map(asdict, found)
+        for row in map(asdict, panels)
     ]

@@ -56,7 +56,7 @@ class Grown(Dataset):
             self.rows["time"].to_numpy(),
             len(items),
         )
-        tags = tuple(tuple(own) for own in self.items["tags"].to_list())
+        tags = tuple(tuple(of_item) for of_item in self.items["tags"].to_list())
         ids, text = (tuple(self.items[name]) for name in ("item", "text"))
         return log, Catalogue(ids, text, tags, self.vectors)
 
@@ -101,16 +101,16 @@ def of_dataset(dataset: Dataset, learnt: NDArray[np.int64]) -> Grown:
 
 
 def items_of(catalogue: Catalogue) -> pl.DataFrame:
-    tags = [list(own) for own in catalogue.tags]
+    tags = [list(of_item) for of_item in catalogue.tags]
     return pl.DataFrame({"item": catalogue.ids, "text": catalogue.text, "tags": tags}, ITEM)
 
 
 def digest(rows: pl.DataFrame) -> str:
     """What the rows say, as 16 hexadecimal digits."""
-    made = blake2b(digest_size=8)
+    hashed = blake2b(digest_size=8)
     for column in rows.select(*ROW).iter_columns():
-        made.update(repr(column.to_list()).encode())
-    return made.hexdigest()
+        hashed.update(repr(column.to_list()).encode())
+    return hashed.hexdigest()
 
 
 def write(
@@ -156,9 +156,9 @@ def read(served: Served, version: str) -> Grown:
     users = pl.read_parquet(chain[-1] / "users.parquet")
     trained = dict(zip(users["user"], users["trained"], strict=True))
     vectors = chain[0] / "vectors.npy"
-    own = np.load(vectors, allow_pickle=False) if vectors.is_file() else None
+    features = np.load(vectors, allow_pickle=False) if vectors.is_file() else None
     low, high = facts["scale"]
     return Grown(
         rows=rows, items=items, trained=trained, scale=(low, high), like_above=facts["like_above"],
-        explicit=facts["explicit"], vectors=own,
+        explicit=facts["explicit"], vectors=features,
     )  # fmt: skip

@@ -32,8 +32,8 @@ def start(served: Served, model: Path) -> Line:
             raise UserError(f"{served.folder} serves already: give it new ratings, or name another")
         dataset = dataset_of(spec)
         log, catalogue = dataset.load()
-        said = f"{log.hash()}-{catalogue.hash()}", catalogue.hash()
-        if said != (spec.data, rec.about.catalogue):
+        hashes = f"{log.hash()}-{catalogue.hash()}", catalogue.hash()
+        if hashes != (spec.data, rec.about.catalogue):
             raise UserError(
                 f"{spec.dataset} is not what {model} was trained on: run and export it again"
             )

@@ -49,7 +49,7 @@ class Task:
         warm = method.warm_starts
         if warm:
             learned = old.method.learned
-            method.begin_with({name: own.to(device) for name, own in learned.items()})
+            method.begin_with({name: tensor.to(device) for name, tensor in learned.items()})
         meta_train(method, self.hidden, items, Seeds.of(spec.seed, self.protocol.vary))
         version = self.brought["version"]
         card = old.about.card | {
@@ -68,10 +68,12 @@ class Task:
         if self.protocol.candidates == "all":
             shape = len(cold), len(self.hidden.candidates)
             every = np.broadcast_to(self.hidden.candidates, shape)
-        found = np.empty((len(cold), cold.query_size) if every is None else every.shape, np.float32)
+        all_scores = np.empty(
+            (len(cold), cold.query_size) if every is None else every.shape, np.float32
+        )
         for part in predict(rec.method, cold, self.protocol.max_shots, rec.items.device, every):
-            found[part.rows, part.columns] = part.scores.numpy()
-        return found
+            all_scores[part.rows, part.columns] = part.scores.numpy()
+        return all_scores
 
 
 def work(task: Task, old: str, new: str, folder: str) -> None:
@@ -84,8 +86,11 @@ def work(task: Task, old: str, new: str, folder: str) -> None:
 
 def apart(task: Task, old: Path, new: Path, folder: Path) -> None:
     """`work`, in a process that inherits nothing of this one. Raises UserError where it fails."""
-    found = processes.context()
-    with processes.supervision(found) as warden, Preparer(found, LONGEST, warden) as process:
+    server_context = processes.context()
+    with (
+        processes.supervision(server_context) as warden,
+        Preparer(server_context, LONGEST, warden) as process,
+    ):
         try:
             process.ask(work, task, str(old), str(new), str(folder))
         except Died as error:

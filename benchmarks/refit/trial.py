@@ -48,7 +48,7 @@ class Trial:
         panels = gate.panels(log.rows(known), trained, had, length, most)
         cold = np.isin(np.arange(log.n_users), np.concatenate(list(panels.values())))
         kept = log.rows(known | ~cold[log.users])
-        made = split(
+        data_split = split(
             kept,
             grown.labels(kept.ratings, protocol.labels),
             protocol,
@@ -56,13 +56,15 @@ class Trial:
             explicit=grown.explicit,
             roles=Roles(cold, ~cold[kept.users]),
         )
-        candidates = made.candidates[made.candidates < len(before.items)]
-        made = replace(made, candidates=candidates)
-        learnt = np.isin(np.arange(log.n_users), made.warm.ids)
-        learnt[made.valid.users.ids[made.valid.user_index]] = True
+        candidates = data_split.candidates[data_split.candidates < len(before.items)]
+        data_split = replace(data_split, candidates=candidates)
+        learnt = np.isin(np.arange(log.n_users), data_split.warm.ids)
+        learnt[data_split.valid.users.ids[data_split.valid.user_index]] = True
         names = dict(zip(grown.trained, learnt.tolist(), strict=True))
         data = f"{log.hash()}-{catalogue.hash()}"
-        return cls(spec, protocol, replace(grown, trained=names), catalogue, data, made, panels)
+        return cls(
+            spec, protocol, replace(grown, trained=names), catalogue, data, data_split, panels
+        )
 
     def task(self, brought: dict[str, Any]) -> Task:
         """What is to be done without an answer of the gate. brought: for the new model's card."""
@@ -72,9 +74,12 @@ class Trial:
     def judge(self, old: Scores, new: Scores, margin: float) -> list[Panel]:
         """Both models on every panel, by their (E, N) scores."""
         facts = asdict(self.grown.label_scale(self.protocol.labels))
-        theirs, mine = (gate.judged(own, self.made, self.protocol, facts) for own in (old, new))
-        found = []
+        theirs, mine = (
+            gate.judged(model_scores, self.made, self.protocol, facts)
+            for model_scores in (old, new)
+        )
+        panels = []
         for name, users in self.panels.items():
             rows = np.flatnonzero(np.isin(theirs.users, users))
-            found.append(gate.compare(name, theirs.take(rows), mine.take(rows), margin))
-        return found
+            panels.append(gate.compare(name, theirs.take(rows), mine.take(rows), margin))
+        return panels

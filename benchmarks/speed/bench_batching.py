@@ -76,11 +76,11 @@ def test_batching(method: str, n_items: int, tmp_path: Path) -> None:
     folder = model(method, n_items, tmp_path / "model")
     lines = [line.encode() for line in asked(n_items).splitlines()]
     each = 20 if n_items < 10_000 else 2
-    found: dict[int, list[float]] = {MANY: [], 1: []}
+    costs_by_batch: dict[int, list[float]] = {MANY: [], 1: []}
     for _ in range(2):
-        for batch, costs in found.items():
+        for batch, costs in costs_by_batch.items():
             costs.append(asyncio.run(cost(folder, lines, batch, each)))
-    together, alone = (min(costs) for costs in found.values())
+    together, alone = (min(costs) for costs in costs_by_batch.values())
     print(
         f"{method}, {n_items:,} items: {together:.3f} ms of a core for an answer, one at a time "
         f"{alone:.3f}: {alone / together:.1f} times"
@@ -89,5 +89,5 @@ def test_batching(method: str, n_items: int, tmp_path: Path) -> None:
 
 def test_http_alone() -> None:
     with started([sys.executable, "-c", EMPTY]) as server:
-        found = [server.ask(asked(1_682), MANY, 1.0)["cpu_ms"] for _ in range(3)]
-    print(f"an app that answers nothing: {min(found):.3f} ms of a core for an answer")
+        costs = [server.ask(asked(1_682), MANY, 1.0)["cpu_ms"] for _ in range(3)]
+    print(f"an app that answers nothing: {min(costs):.3f} ms of a core for an answer")

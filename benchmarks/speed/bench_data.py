@@ -36,7 +36,7 @@ TABLE = Table(
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Interactions in no order, as a file would bring them."""
-    folder, made = tmp_path_factory.mktemp("logs"), {}
+    folder, paths = tmp_path_factory.mktemp("logs"), {}
     for millions in SIZES:
         rng, rows = np.random.default_rng(0), millions * 1_000_000
         table = {
@@ -45,9 +45,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
             "rating": rng.integers(1, 6, rows),
             "time": rng.integers(10**9, 10**9 + 10**8, rows),
         }
-        made[millions] = folder / f"{millions}.csv"
-        pl.DataFrame(table).write_csv(made[millions])
-    return made
+        paths[millions] = folder / f"{millions}.csv"
+        pl.DataFrame(table).write_csv(paths[millions])
+    return paths
 
 
 def told(benchmark: Any, millions: int, role: str, name: str) -> None:
@@ -127,15 +127,15 @@ def test_cutting_alone(benchmark: Any, files: dict[int, Path]) -> None:
 
 def test_a_python_loop_over_users(benchmark: Any, files: dict[int, Path]) -> None:
     """The cut as most benchmarks write it, on a tenth of the users."""
-    log, some = load(files[5]), 5_000
+    log, users = load(files[5]), 5_000
     benchmark.group = "episodes 5M"
     benchmark.extra_info.update(
-        role="peer", name="a loop over users", items=some * EACH, unit="interactions/s"
+        role="peer", name="a loop over users", items=users * EACH, unit="interactions/s"
     )
 
     def run() -> int:
         episodes = []
-        for user in range(some):
+        for user in range(users):
             items = log.items[log.offsets[user] : log.offsets[user + 1]]
             labels = (log.ratings[log.offsets[user] : log.offsets[user + 1]] - 1) / 4
             support = [(int(i), float(y)) for i, y in zip(items[:16], labels[:16], strict=True)]
@@ -143,4 +143,4 @@ def test_a_python_loop_over_users(benchmark: Any, files: dict[int, Path]) -> Non
             episodes.append((torch.tensor(support), torch.tensor(query)))
         return len(episodes)
 
-    assert benchmark.pedantic(run, rounds=1, iterations=1) == some
+    assert benchmark.pedantic(run, rounds=1, iterations=1) == users

@@ -53,9 +53,9 @@ def catalogue(width: int) -> Items:
 @cache
 def trained(name: str, width: int = D, **params: Any) -> Any:
     dataset = registry.find("datasets", "synthetic")(n_users=120, n_items=N_ITEMS, per_user=40)
-    found, _ = dataset.load()
+    log, _ = dataset.load()
     protocol = Protocol.of("user-cold", {"shots": [0, 4], "query": 10})
-    cut = split(found, dataset.labels(found.ratings, "rating"), protocol, Seeds.of(0))
+    cut = split(log, dataset.labels(log.ratings, "rating"), protocol, Seeds.of(0))
     cls = registry.find("methods", name)
     method = cls(**params | (BRIEF if hasattr(cls, "meta_steps") else {}))
     method.meta_train(cut.warm, cut.valid.first(8), catalogue(width), Seeds.of(0))
@@ -105,13 +105,13 @@ def fast_rows() -> Iterator[Point]:
 def lora_rows() -> Iterator[Point]:
     dataset = registry.find("datasets", "ml-100k")()
     try:
-        found, films = dataset.load()
+        log, films = dataset.load()
         items = Encoder().items(films)
     except UserError:
         return  # neither films nor model here: the other rows stand
-    labels = dataset.labels(found.ratings, "rating")
+    labels = dataset.labels(log.ratings, "rating")
     protocol = Protocol.of("user-cold", {"shots": [0, 16], "query": 10})
-    cut = split(found, labels, protocol, Seeds.of(0))
+    cut = split(log, labels, protocol, Seeds.of(0))
 
     def row(grows: str, size: int, *, users: int = 8, shots: int = 8, rank: int = 8) -> Point:
         method = registry.find("methods", "lora")(rank=rank, meta_steps=0)
@@ -130,10 +130,10 @@ def power(points: list[Point]) -> float:
 
 
 def lines(points: list[Point]) -> dict[tuple[str, str], list[Point]]:
-    found: dict[tuple[str, str], list[Point]] = {}
+    by_line: dict[tuple[str, str], list[Point]] = {}
     for point in points:
-        found.setdefault((point.grows, point.method), []).append(point)
-    return found
+        by_line.setdefault((point.grows, point.method), []).append(point)
+    return by_line
 
 
 def draw(points: list[Point], path: Path) -> None:
@@ -156,8 +156,8 @@ def draw(points: list[Point], path: Path) -> None:
             x, y = [p.size for p in line], [1e3 * p.seconds for p in line]
             colour = f"C{names.index(name)}"
             (shown[name],) = axes.loglog(x, y, "o-", color=colour, ms=3, lw=1.2)
-            told = {"fontsize": 7, "color": colour, "va": "center"}
-            axes.annotate(f" {power(line):.1f}", (x[-1], y[-1]), **told)
+            style = {"fontsize": 7, "color": colour, "va": "center"}
+            axes.annotate(f" {power(line):.1f}", (x[-1], y[-1]), **style)
         axes.set(title=title)
         if what != "users":
             axes.set_xticks(sorted({p.size for p in points if p.grows == what}))

@@ -49,8 +49,8 @@ def batch(shots: int = SHOTS) -> EpisodeBatch:
 def ready(users: int, shots: int = SHOTS) -> Tasks:
     """(users, N, D) features, offsets and labels of support, then of query."""
     tensors = []
-    for told in (batch(shots).support, batch(shots).query):
-        tensors += [items().features[told.items], prior()[told.items], told.labels]
+    for feedback in (batch(shots).support, batch(shots).query):
+        tensors += [items().features[feedback.items], prior()[feedback.items], feedback.labels]
     return tuple(x[:users].contiguous() for x in tensors)  # type: ignore[return-value]
 
 

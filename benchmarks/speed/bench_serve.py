@@ -20,31 +20,31 @@ OUT = Path("runs/serve.json")
 rows: list[dict[str, object]] = []
 
 
-def row(server: Server, lines: str, clients: int, **told: object) -> dict[str, float]:
+def row(server: Server, lines: str, clients: int, **labels: object) -> dict[str, float]:
     server.ask(lines, clients, 0.5)  # what is slow once only
-    found = server.ask(lines, clients, SECONDS)
-    rows.append({**told, "clients": clients} | found)
-    words = "  ".join(f"{value}" for value in told.values())
+    seen = server.ask(lines, clients, SECONDS)
+    rows.append({**labels, "clients": clients} | seen)
+    words = "  ".join(f"{value}" for value in labels.values())
     print(
-        f"{words:32} {clients:3} clients {found['rate']:8.1f}/s  p50 {1e3 * found['p50']:7.1f} ms  "
-        f"p95 {1e3 * found['p95']:7.1f} ms  {found['cpu_ms']:7.2f} ms of a core each"
+        f"{words:32} {clients:3} clients {seen['rate']:8.1f}/s  p50 {1e3 * seen['p50']:7.1f} ms  "
+        f"p95 {1e3 * seen['p95']:7.1f} ms  {seen['cpu_ms']:7.2f} ms of a core each"
     )
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(rows, indent=1), encoding="utf-8")
-    return found
+    return seen
 
 
 @pytest.mark.parametrize("n_items", SIZES)
 @pytest.mark.parametrize("method", METHODS)
 def test_serve(method: str, n_items: int, tmp_path: Path) -> None:
     folder, lines = model(method, n_items, tmp_path / "model"), asked(n_items)
-    found = {}
+    by_batch = {}
     for batch in (MANY, 1):
         with started(coldbench(folder, batch)) as server:
             for clients in (1, 8, MANY) if batch > 1 else (MANY,):
                 how = "batched" if batch > 1 else "one at a time"
-                found[batch] = row(server, lines, clients, method=method, items=n_items, how=how)
-    both, alone = found[MANY], found[1]
+                by_batch[batch] = row(server, lines, clients, method=method, items=n_items, how=how)
+    both, alone = by_batch[MANY], by_batch[1]
     more, cheaper = both["rate"] / alone["rate"], alone["cpu_ms"] / both["cpu_ms"]
     print(
         f"{method}, {n_items:,} items, {MANY} clients: batched: {more:.1f} times the answers a "
@@ -61,14 +61,14 @@ def test_memory(method: str, n_items: int, tmp_path: Path) -> None:
     with started(coldbench(model(method, 100, tmp_path / "small"))) as server:
         server.ask(asked(100), MANY, 1)
         base = server.memory()
-    told, answers = [], 0.0
+    growth, answers = [], 0.0
     with started(coldbench(folder)) as server:
-        told.append(server.memory() - base)
+        growth.append(server.memory() - base)
         for until in (1_000, 5_000, 10_000) if n_items < 10_000 else (500, 1_000):
             while answers < until:
                 answers += server.ask(lines, MANY, 1)["answers"]
-            told.append(server.memory() - base)
-    shown = ", ".join(f"{value:.1f}" for value in told)
+            growth.append(server.memory() - base)
+    shown = ", ".join(f"{value:.1f}" for value in growth)
     print(f"{method}, {n_items:,} items: files {files:.1f} MB; memory {shown} MB; {answers:,.0f}")
 
 

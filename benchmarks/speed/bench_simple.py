@@ -98,20 +98,20 @@ def test_fold_in_peer(benchmark: Any) -> None:
     benchmark(_loop("fold-in", fold, None))
 
 
-def _one_by_one(benchmark: Any, name: str, peer: str, one: Callable[[Any, Any], Any]) -> None:
+def _one_by_one(benchmark: Any, name: str, peer: str, solve: Callable[[Any, Any], Any]) -> None:
     describe(benchmark, f"{name} adapt", peer, "peer", PEER_USERS)
-    benchmark(_loop(name, one, trained(name).items.features.numpy()))
+    benchmark(_loop(name, solve, trained(name).items.features.numpy()))
 
 
-def _loop(name: str, one: Callable[[Any, Any], Any], features: Any) -> Callable[[], list[Any]]:
+def _loop(name: str, solve: Callable[[Any, Any], Any], features: Any) -> Callable[[], list[Any]]:
     seen, prior = support(PEER_USERS), trained(name).learned["prior"].numpy()
     items, labels = seen.items.numpy(), seen.labels.numpy()
 
     def run() -> list[Any]:
         answers = []
-        for who, said in zip(items, labels, strict=True):
-            left = said - prior[who]
-            answers.append(one(who if features is None else features[who], left))
+        for who, liked in zip(items, labels, strict=True):
+            left = liked - prior[who]
+            answers.append(solve(who if features is None else features[who], left))
         return answers
 
     return run

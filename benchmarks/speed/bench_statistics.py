@@ -30,8 +30,8 @@ def test_coldbench(benchmark: Any) -> None:
 
     def measure() -> int:
         weights = bootstrap_weights(np.arange(USERS), RESAMPLES)
-        found = interval(table, weights)
-        return len(found.low) + len(differences(table - table[:, :1], weights))
+        mean = interval(table, weights)
+        return len(mean.low) + len(differences(table - table[:, :1], weights))
 
     says(benchmark, "subject", "coldbench, with differences", METHODS * RESAMPLES)
     assert benchmark.pedantic(measure, rounds=3, warmup_rounds=1) == 2 * METHODS
@@ -42,8 +42,10 @@ def test_scipy(benchmark: Any) -> None:
 
     def measure() -> float:
         rng = np.random.default_rng(0)
-        found = stats.bootstrap((column,), np.mean, n_resamples=FEWER, method="percentile", rng=rng)
-        return float(found.confidence_interval.low)
+        resampled = stats.bootstrap(
+            (column,), np.mean, n_resamples=FEWER, method="percentile", rng=rng
+        )
+        return float(resampled.confidence_interval.low)
 
     says(benchmark, "peer", "scipy", FEWER)
     assert benchmark.pedantic(measure, rounds=5, warmup_rounds=1) < float(column.mean())

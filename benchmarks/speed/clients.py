@@ -76,7 +76,7 @@ async def ask(port: int, lines: list[str], clients: int, seconds: float) -> dict
         await client.connect()
         all_.append(client)
     await asyncio.gather(*(client.done for client in all_))
-    took = sorted(one for client in all_ for one in client.seconds)
+    took = sorted(duration for client in all_ for duration in client.seconds)
     return {
         "answers": len(took),
         "failed": sum(client.failed for client in all_),
@@ -88,5 +88,7 @@ async def ask(port: int, lines: list[str], clients: int, seconds: float) -> dict
 
 if __name__ == "__main__":
     port, clients, seconds = sys.argv[1:]
-    found = asyncio.run(ask(int(port), sys.stdin.read().splitlines(), int(clients), float(seconds)))
-    print(json.dumps(found))
+    measured = asyncio.run(
+        ask(int(port), sys.stdin.read().splitlines(), int(clients), float(seconds))
+    )
+    print(json.dumps(measured))

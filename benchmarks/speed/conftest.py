@@ -52,10 +52,10 @@ def beside(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 def ratios(timed: list[Any]) -> list[dict[str, Any]]:
     """Each suite's subjects against each of its peers, from the medians."""
     rates: dict[str, dict[str, dict[str, tuple[float, str]]]] = {}
-    for one in timed:
-        told = one.extra_info
-        suite = rates.setdefault(one.group, {"subject": {}, "peer": {}})
-        suite[told["role"]][told["name"]] = told["items"] / one.stats.median, told["unit"]
+    for bench in timed:
+        extra = bench.extra_info
+        suite = rates.setdefault(bench.group, {"subject": {}, "peer": {}})
+        suite[extra["role"]][extra["name"]] = extra["items"] / bench.stats.median, extra["unit"]
     return [
         {
             "suite": suite,

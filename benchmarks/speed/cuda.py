@@ -147,15 +147,15 @@ def synchronises(run: Run) -> None:
 def differences(subject: Subject, device: torch.device) -> dict[str, Any]:
     """How far the device's scores are from the CPU's, and users whose items it orders otherwise
     where the CPU's scores are further apart than that."""
-    found = []
+    scores = []
     for where in (torch.device("cpu"), device):
         method = subject.on(where)
         support, asked = users(COMPARED, len(method.items), where)
-        found.append(method.score(method.adapt(support), asked).float().cpu())
-    here, there = found
-    off, most = float((here - there).abs().max()), CLOSE.get(subject.name, 1e-4)
-    apart = here[:, :, None] - here[:, None] > 2 * most
-    swapped = apart & (there[:, :, None] <= there[:, None])
+        scores.append(method.score(method.adapt(support), asked).float().cpu())
+    ours, theirs = scores
+    off, most = float((ours - theirs).abs().max()), CLOSE.get(subject.name, 1e-4)
+    apart = ours[:, :, None] - ours[:, None] > 2 * most
+    swapped = apart & (theirs[:, :, None] <= theirs[:, None])
     return {
         "subject": subject.name, "largest difference": off, "allowed": most,
         "users ordered otherwise": int(swapped.flatten(1).any(1).sum()),
@@ -202,21 +202,21 @@ def everything(device: torch.device, most: int) -> dict[str, Any]:
     return {"device": name, "torch": torch.__version__, **rates, "table": table, "cpu": compared}
 
 
-def wrong(found: dict[str, Any]) -> list[str]:
+def wrong(results: dict[str, Any]) -> list[str]:
     """What is not as on the CPU, or waits for the device inside a batch: a line each. A fine-tuned
     encoder may wait: it packs texts by their lengths, which the host must know."""
     lines = [
         f"{row['subject']}: scores {row['largest difference']:.1e} from the CPU's, "
         f"{row['users ordered otherwise']} users ordered otherwise"
-        for row in found["cpu"]
+        for row in results["cpu"]
         if row["largest difference"] > row["allowed"] or row["users ordered otherwise"]
     ]
     lines += [
         f"{row['subject']}, {row['users']} users: {row['synchronises']}"
-        for row in found["table"]
+        for row in results["table"]
         if row.get("synchronises") and not row["subject"].startswith("lora")
     ]
-    far = (row for row in found["table"] if row.get("off", 0) > 1e-9)
+    far = (row for row in results["table"] if row.get("off", 0) > 1e-9)
     return lines + [f"metrics of {row['users']} users: {row['off']:.1e} off" for row in far]
 
 
@@ -230,13 +230,13 @@ def main() -> int:
     if device.type == "cuda" and not torch.cuda.is_available():
         print("no CUDA device here; a rehearsal: make cuda DEVICE=cpu", file=sys.stderr)
         return 2
-    found = everything(device, given.most)
+    results = everything(device, given.most)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
-    for line in wrong(found):
+    given.out.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    for line in wrong(results):
         print(line, file=sys.stderr)
     print(given.out)
-    return bool(wrong(found))
+    return bool(wrong(results))
 
 
 if __name__ == "__main__":

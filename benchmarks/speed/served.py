@@ -47,14 +47,14 @@ def model(method: str, n_items: int, folder: Path) -> Path:
     titles = tuple(f"Film {number} ({1930 + number % 95})" for number in range(n_items))
     catalogue = Catalogue(tuple(map(str, range(n_items))), titles, ((),) * n_items)
     items = Items(torch.from_numpy(vectors), catalogue, Encoder("vectors"))
-    found = registry.find("methods", method)(**FIXED[method])
-    found.meta_train(warm, nobody, items, Seeds())
+    learner = registry.find("methods", method)(**FIXED[method])
+    learner.meta_train(warm, nobody, items, Seeds())
     about = About(
-        method, found.params(), Scale(1, 5, 3.5, "rating"), catalogue.hash(),
+        method, learner.params(), Scale(1, 5, 3.5, "rating"), catalogue.hash(),
         asdict(items.encoder), items.encoder.hash,
         {"method": method, "dataset": "made up", "fingerprint": "0" * 16},
     )  # fmt: skip
-    Recommender(found, items, about, warm.seen(), "# made up\n").save(folder)
+    Recommender(learner, items, about, warm.seen(), "# made up\n").save(folder)
     return folder
 
 
@@ -79,11 +79,11 @@ class Server:
         before = self.process.cpu_times()
         words = [sys.executable, str(CLIENTS), str(self.port), str(clients), str(seconds)]
         done = subprocess.run(words, input=lines, capture_output=True, text=True, check=True)
-        found: dict[str, float] = json.loads(done.stdout)
-        assert not found["failed"], found
+        measured: dict[str, float] = json.loads(done.stdout)
+        assert not measured["failed"], measured
         after = self.process.cpu_times()
         spent = after.user + after.system - before.user - before.system
-        return found | {"cpu_ms": 1e3 * spent / found["answers"]}
+        return measured | {"cpu_ms": 1e3 * spent / measured["answers"]}
 
     def memory(self) -> float:
         """Megabytes that are its own."""

@@ -49,7 +49,7 @@ def written(page: str, rows: Rows, machine: str) -> str:
 def committed(page: str) -> dict[tuple[str, str, str], float]:
     """(suite, subject, peer) -> ratio, of the page's table. Raises UserError without one."""
     lines = page.partition(BEGIN)[2].partition(END)[0].splitlines()
-    rows = [found for line in lines if (found := ROW.match(line))]
+    rows = [match for line in lines if (match := ROW.match(line))]
     if not rows:
         raise UserError(f"{PAGE} has no ratios yet: run `make speed` on a quiet machine")
     return {

@@ -55,7 +55,7 @@ class Found:
         first, best = self.trials[0] if self.trials else None, self.best
         if first is None or best is None or first.value is None or not self.better:
             return None
-        a, b = (np.array(one.by_user, float) for one in (best, first))
+        a, b = (np.array(trial.by_user, float) for trial in (best, first))
         return paired(a, b, bootstrap_weights(np.arange(len(a)), 10_000))
 
     @property
@@ -78,10 +78,10 @@ class Found:
         if not self.better:
             return f"{plain(first.value, 4)} with the defaults, which nothing beat"
         words = f"{plain(first.value, 4)} with the defaults -> {plain(best.value or 0, 4)} in trial"
-        found = self.difference
-        assert found is not None, "both are done"
-        span = f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
-        return f"{words} {best.number}; {span} over {found.n} users"
+        difference = self.difference
+        assert difference is not None, "both are done"
+        span = f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
+        return f"{words} {best.number}; {span} over {difference.n} users"
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`; values on the evaluated valid users, None where a trial was not done."""
@@ -104,12 +104,12 @@ def found(
     searched: Sequence[Study], trials: Mapping[str, list[Trial]], budget: Budget
 ) -> list[Found]:
     rows = ((study, trials[study.spec.name]) for study in searched)
-    return [Found(study, own, budget.ended(own)) for study, own in rows]
+    return [Found(study, of_study, budget.ended(of_study)) for study, of_study in rows]
 
 
 def drawn(results: Sequence[Found], folder: Path) -> list[Path]:
     """The tuning-budget curve, in the look of the reports."""
-    trials = curve([trial for one in results for trial in one.trials])
+    trials = curve([trial for study in results for trial in study.trials])
     figures = registry.find("reports", "figures")()
     paths: list[Path] = figures.tuning(trials, folder)
     return paths
@@ -118,11 +118,13 @@ def drawn(results: Sequence[Found], folder: Path) -> list[Path]:
 def write(grid: Grid, results: Sequence[Found], metric: str, folder: Path) -> Path:
     """The grid file; its comments say where its numbers come from."""
     methods = [BASELINE]
-    for one in results:
-        methods += [one.study.spec.name, *([one.name] if one.better else [])]
+    for result in results:
+        methods += [result.study.spec.name, *([result.name] if result.better else [])]
     whole = replace(grid, methods=tuple(dict.fromkeys(methods)), params={})
-    tables = [_params(row, own) for row, own in grid.params.items() if row in methods and own]
-    tables += [_table(one, metric) for one in results]
+    tables = [
+        _params(row, changed) for row, changed in grid.params.items() if row in methods and changed
+    ]
+    tables += [_table(result, metric) for result in results]
     path = folder / FILE
     path.write_text(f"{_head(results, metric)}{whole.toml()}{''.join(tables)}", encoding="utf-8")
     return path
@@ -130,7 +132,7 @@ def write(grid: Grid, results: Sequence[Found], metric: str, folder: Path) -> Pa
 
 def _head(results: Sequence[Found], metric: str) -> str:
     spec = results[0].study.spec
-    evaluated = max((len(t.by_user) for one in results for t in one.trials), default=0)
+    evaluated = max((len(t.by_user) for result in results for t in result.trials), default=0)
     better = "higher" if parse_metric(metric)[0].higher_is_better else "lower"
     shots = ", ".join(map(str, spec.protocol_fields["shots"]))
     names = ", ".join(f"{name} {version}" for name, version in spec.versions.items())
@@ -145,15 +147,17 @@ def _head(results: Sequence[Found], metric: str) -> str:
     return "".join(f"# {line}\n" for line in textwrap.wrap(words, 98)) + "\n"
 
 
-def _table(one: Found, metric: str) -> str:
-    failed = sum(trial.status == "failed" for trial in one.trials)
-    seconds = sum(trial.seconds for trial in one.trials)
-    spent = f"{len(one.trials)} trials ({failed} failed) in {seconds:,.1f} s"
-    words = f"{one.study.spec.name}: {metric} {one.words()}. {spent}; ended by {one.ended}."
+def _table(result: Found, metric: str) -> str:
+    failed = sum(trial.status == "failed" for trial in result.trials)
+    seconds = sum(trial.seconds for trial in result.trials)
+    spent = f"{len(result.trials)} trials ({failed} failed) in {seconds:,.1f} s"
+    words = (
+        f"{result.study.spec.name}: {metric} {result.words()}. {spent}; ended by {result.ended}."
+    )
     head = "\n" + "".join(f"# {line}\n" for line in textwrap.wrap(words, 98))
-    if not one.better:
+    if not result.better:
         return head
-    return head + _params(one.name, one.params)
+    return head + _params(result.name, result.params)
 
 
 def _params(row: str, params: dict[str, Any]) -> str:

@@ -93,15 +93,15 @@ def studies(grid: Grid, specs: Sequence[Spec], metric: str) -> list[Study]:
     for name in ("dataset", "protocol", "seed"):
         if len({getattr(spec, name) for spec in specs}) > 1:
             raise UserError(f"tune takes one {name} at a time")
-    found = []
+    planned = []
     for spec in specs:
         given = grid.params.get(spec.name, {})  # what is set is held
         space = {
             k: v for k, v in registry.find("methods", spec.method).space.items() if k not in given
         }
         checked(spec.name, space, spec.params)
-        found.append(Study(spec, space))
-    return found
+        planned.append(Study(spec, space))
+    return planned
 
 
 def tune(
@@ -153,8 +153,8 @@ def _same(searched: Sequence[Study], metric: str, folder: Path) -> None:
     now = {study.spec.name: {"metric": metric, **asdict(study.spec)} for study in searched}
     for name, mine in now.items():
         other = before.get(name) or next(iter(before.values()), mine)
-        own = set() if name in before else {"method", "row", "params", "code"}
-        shared = set(mine) - {"files"} - own
+        may_differ = set() if name in before else {"method", "row", "params", "code"}
+        shared = set(mine) - {"files"} - may_differ
         apart = sorted(key for key in shared if json.loads(json.dumps(mine[key])) != other[key])
         if apart:
             raise UserError(

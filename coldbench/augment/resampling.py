@@ -41,12 +41,12 @@ def balanced(users: Users, seed: int, *, like_above: float = 0.5) -> Users:
     place = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
     kept = np.zeros(n, bool)
     kept[mixed[by_kind]] = place < np.repeat(np.repeat(rarer, 2), counts)
-    some = np.flatnonzero(rarer)
+    uneven = np.flatnonzero(rarer)
     less = replace(
         log,
-        offsets=np.concatenate([[0], np.cumsum(2 * rarer[some])]),
+        offsets=np.concatenate([[0], np.cumsum(2 * rarer[uneven])]),
         items=log.items[kept],
         ratings=log.ratings[kept],
         times=None if log.times is None else log.times[kept],
     )
-    return Users(less, users.labels[kept], users.ids[some])
+    return Users(less, users.labels[kept], users.ids[uneven])

@@ -90,11 +90,11 @@ def views(
     `[items.encoder.embed(list(view)) for view in views(items.catalogue.text, 3, rng)]`. The items
     that it is asked for keep the text they have.
     """
-    made = []
+    augmented = []
     for _ in range(copies):
         view = drop_words(drop_fields(texts, rate, rng), rate, rng)
-        made.append(view if words is None else swap_synonyms(view, rate, rng, words))
-    return tuple(made)
+        augmented.append(view if words is None else swap_synonyms(view, rate, rng, words))
+    return tuple(augmented)
 
 
 def _stays(count: int, rate: float, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -41,17 +41,17 @@ TORN = (  # what the standard library says of an archive that is damaged, or mad
 def extract(archive: Path, member: str, target: Path, limits: Limits = LIMITS) -> Path:
     """Write one member of a zip or tar (.gz, .bz2, .xz) to `target`, in one rename."""
     names = []
-    with _or_nothing(target) as made, _sound(archive):
+    with _or_nothing(target) as partial, _sound(archive):
         for each in members(archive, limits):
             names.append(each.name.removeprefix("./"))
             if names[-1] != member:
                 continue
             if not each.parts() or each.is_folder:
                 raise each.refused("is a folder, not a file")
-            if made.exists():
+            if partial.exists():
                 raise each.refused("is there twice")
-            each.write(made, limits.bytes_of(archive))
-        if not made.exists():
+            each.write(partial, limits.bytes_of(archive))
+        if not partial.exists():
             near = get_close_matches(member, names, n=1, cutoff=0.3)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise UserError(f"{archive}: no member {member!r} among {len(names):,}{hint}")
@@ -65,12 +65,12 @@ def extract_all(archive: Path, folder: Path, limits: Limits = LIMITS) -> list[Pa
     left = limits.bytes_of(archive)
     seen: dict[str, tuple[str, bool]] = {}
     files = []
-    with _or_nothing(folder) as made, _sound(archive):
-        made.mkdir()
+    with _or_nothing(folder) as partial, _sound(archive):
+        partial.mkdir()
         for each in members(archive, limits):
             parts = each.parts()
             _meets_no_other(each, parts, seen)
-            place = made.joinpath(*parts)
+            place = partial.joinpath(*parts)
             if each.is_folder:
                 place.mkdir(parents=True, exist_ok=True)
             else:

@@ -105,12 +105,12 @@ def members(archive: Path, limits: Limits) -> Iterator[Member]:
     with archive.open("rb") as stream:
         first = stream.read(6)
     packed = next((opener for magic, opener in PACKED if first.startswith(magic)), None)
-    found = (
+    listed = (
         _zipped(archive)
         if first[:4] in (b"PK\3\4", b"PK\5\6")
         else _tarred(archive, packed or open, limits)
     )
-    for number, member in enumerate(found, 1):
+    for number, member in enumerate(listed, 1):
         if number > limits.members:
             raise member.refused(f"is one of more than {limits.members:,}")
         yield member

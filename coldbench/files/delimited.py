@@ -46,9 +46,9 @@ def read(table: Table, path: Path, content: bytes | None = None) -> pl.DataFrame
         reserve_for(path, content)
         frame = _at_once(table, content)
         if frame is None:
-            frame, found = _closely(table, str(path), content)
-            if found:
-                raise BadFile(found)
+            frame, problems = _closely(table, str(path), content)
+            if problems:
+                raise BadFile(problems)
     except MemoryError:
         raise not_enough(path) from None
     return frame
@@ -162,41 +162,41 @@ def _unquoted(content: bytes, separator: bytes) -> bytes:
 
 def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, list[Problem]]:
     """The same table value by value, and every problem on the way."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     names = None if table.header else [column.name for column in table.columns]
     places: list[tuple[int, Column]] = []
     values: list[list[str | float | int | None]] = [[] for _ in table.columns]
     for row in rows_of(content, table.separator, quoted=table.quoted, encoding=table.encoding):
-        if len(found) >= MAX_PROBLEMS:
+        if len(problems) >= MAX_PROBLEMS:
             break
         if isinstance(row, Unreadable):
-            found.append(Problem(path, row.line, row.column, row.value, row.expected, row.fix))
+            problems.append(Problem(path, row.line, row.column, row.value, row.expected, row.fix))
             if names is None and row.line == 1:
                 break  # without a header nothing else can be said
             continue
         if names is None:
             names = row.fields
-            found += _header_problems(table, path, names)
-            if found:
+            problems += _header_problems(table, path, names)
+            if problems:
                 break
             continue
         places = places or [(names.index(column.name), column) for column in table.columns]
         if len(row.fields) != len(names):
-            found.append(_count_problem(path, row, len(names)))
+            problems.append(_count_problem(path, row, len(names)))
             continue
         for (at, column), kept in zip(places, values, strict=True):
             try:
                 kept.append(column.parse(row.fields[at]))
             except InvalidValue as wrong:
                 place = row.place(at)
-                told = wrong.expected, wrong.fix, column.name
-                found.append(Problem(path, *place, row.fields[at], *told))
-    if not found and not any(values):
+                words = wrong.expected, wrong.fix, column.name
+                problems.append(Problem(path, *place, row.fields[at], *words))
+    if not problems and not any(values):
         empty = names is None or not table.header
         expected = "at least one row" if not empty else "a table"
-        found.append(Problem(path, 1 if empty else 2, 1, "", expected, "add the rows"))
-    if found:
-        return pl.DataFrame(), sorted(found, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
+        problems.append(Problem(path, 1 if empty else 2, 1, "", expected, "add the rows"))
+    if problems:
+        return pl.DataFrame(), sorted(problems, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
     kinds = zip(table.columns, values, strict=True)
     return pl.DataFrame([pl.Series(c.name, v, c.dtype) for c, v in kinds]), []
 
@@ -204,13 +204,13 @@ def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, lis
 def _header_problems(table: Table, path: str, names: list[str]) -> list[Problem]:
     line = table.separator.join(names)
     fix = "add it"
-    found = [
+    problems = [
         Problem(path, 1, 1, line, f"a column {column.name!r}", fix)
         for column in table.columns
         if column.name not in names
     ]
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
-    return found + [Problem(path, 1, 1, line, f"one {n!r}", "rename the other") for n in twice]
+    return problems + [Problem(path, 1, 1, line, f"one {n!r}", "rename the other") for n in twice]
 
 
 def _count_problem(path: str, row: Row, wanted: int) -> Problem:

@@ -53,8 +53,8 @@ def catalogue_of(items: pl.DataFrame) -> Catalogue:
     text = (" ".join(line.split()) or item for line, item in zip(items["text"], ids, strict=True))
     tags: Iterable[tuple[str, ...]] = ((),) * items.height
     if "tags" in items.columns:
-        stripped = (map(str.strip, own) for own in items["tags"].to_list())
-        tags = (tuple(filter(None, own)) for own in stripped)
+        stripped = (map(str.strip, of_item) for of_item in items["tags"].to_list())
+        tags = (tuple(filter(None, of_item)) for of_item in stripped)
     return Catalogue(ids, tuple(text), tuple(tags))
 
 

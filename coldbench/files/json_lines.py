@@ -46,14 +46,14 @@ def names_of(path: Path) -> list[str]:
     for number, row in enumerate(_rows(content_of(path))):
         if number == FIRST:
             break
-        found = row if isinstance(row, Unreadable) else _object(row)
-        if isinstance(found, Unreadable):
-            raise BadFile([_problem(path, found)])
-        keys = list(_keys(found))
+        first_row = row if isinstance(row, Unreadable) else _object(row)
+        if isinstance(first_row, Unreadable):
+            raise BadFile([_problem(path, first_row)])
+        keys = list(_keys(first_row))
         odd = next((name for name in keys if CONTROL.search(name) or HALF.search(name)), None)
         if odd is not None:
-            told = "a name without control characters and halves of letters", "rename the key"
-            raise BadFile([Problem(str(path), number + 1, 1, odd, *told)])
+            words = "a name without control characters and halves of letters", "rename the key"
+            raise BadFile([Problem(str(path), number + 1, 1, odd, *words)])
         names |= dict.fromkeys(keys)
     if not names:
         raise BadFile([Problem(str(path), 1, 1, "", OBJECT, "add the rows")])
@@ -65,9 +65,9 @@ def read(columns: tuple[Column, ...], path: Path, content: bytes | None = None) 
     content = content_of(path) if content is None else content
     frame = _at_once(columns, content)
     if frame is None:
-        frame, found = _closely(columns, str(path), content)
-        if found:
-            raise BadFile(found)
+        frame, problems = _closely(columns, str(path), content)
+        if problems:
+            raise BadFile(problems)
     return frame
 
 
@@ -85,12 +85,12 @@ def _at_once(columns: tuple[Column, ...], content: bytes) -> pl.DataFrame | None
     look."""
     values: list[list[str | None]] = [[] for _ in columns]
     for row in _rows(content):
-        found = row if isinstance(row, Unreadable) else _object(row)
-        if isinstance(found, Unreadable):
+        parsed = row if isinstance(row, Unreadable) else _object(row)
+        if isinstance(parsed, Unreadable):
             return None
         for column, kept in zip(columns, values, strict=True):
             try:
-                kept.append(_written(column, _at(found, column.name)))
+                kept.append(_written(column, _at(parsed, column.name)))
             except InvalidValue:
                 return None
     if not values or not values[0]:
@@ -111,14 +111,14 @@ def _closely(
     columns: tuple[Column, ...], path: str, content: bytes
 ) -> tuple[pl.DataFrame, list[Problem]]:
     """The same table value by value, and every problem on the way."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     values: list[list[str | float | int | None]] = [[] for _ in columns]
     for row in _rows(content):
-        if len(found) >= MAX_PROBLEMS:
+        if len(problems) >= MAX_PROBLEMS:
             break
         read_as = row if isinstance(row, Unreadable) else _object(row)
         if isinstance(read_as, Unreadable):
-            found.append(_problem(path, read_as))
+            problems.append(_problem(path, read_as))
             continue
         assert isinstance(row, Row)
         for column, kept in zip(columns, values, strict=True):
@@ -128,12 +128,12 @@ def _closely(
                 kept.append(None if written is None else column.parse(written))
             except InvalidValue as wrong:
                 place = row.line, _place(row.raw, column.name)
-                told = wrong.expected, wrong.fix, column.name
-                found.append(Problem(path, *place, _shown(value), *told))
-    if not found and not (values and values[0]):
-        found.append(Problem(path, 1, 1, "", "at least one row", "add the rows"))
-    if found:
-        return pl.DataFrame(), sorted(found, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
+                words = wrong.expected, wrong.fix, column.name
+                problems.append(Problem(path, *place, _shown(value), *words))
+    if not problems and not (values and values[0]):
+        problems.append(Problem(path, 1, 1, "", "at least one row", "add the rows"))
+    if problems:
+        return pl.DataFrame(), sorted(problems, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
     kinds = zip(columns, values, strict=True)
     return pl.DataFrame([pl.Series(c.name, v, c.dtype) for c, v in kinds]), []
 
@@ -145,24 +145,24 @@ def _problem(path: Path | str, what: Unreadable) -> Problem:
 def _object(row: Row) -> dict[str, Any] | Unreadable:
     """The object of a line, its numbers as they are written."""
     try:
-        found = STRICT.decode(row.raw)
+        value = STRICT.decode(row.raw)
     except json.JSONDecodeError as error:
         return Unreadable(row.line, error.colno, row.raw[error.pos :], f"JSON ({error.msg})", MEND)
     except (ValueError, RecursionError) as error:
         what = str(error) if isinstance(error, Twice) else "JSON of a few levels"
         return Unreadable(row.line, 1, row.raw, what, MEND)
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         return Unreadable(row.line, 1, row.raw, OBJECT, MEND)
-    return found
+    return value
 
 
 class Twice(ValueError):
     """A key stands twice, or a number is none: which is meant cannot be known."""
 
 
-def _keys(found: dict[str, Any]) -> Iterator[str]:
+def _keys(row: dict[str, Any]) -> Iterator[str]:
     """Its keys, and instead of one that holds an object those within, "author.id"."""
-    for name, value in found.items():
+    for name, value in row.items():
         if isinstance(value, dict):
             yield from (f"{name}.{inner}" for inner in _keys(value))
         else:
@@ -170,10 +170,10 @@ def _keys(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         raise Twice("each key once")
-    return found
+    return value
 
 
 def _no_number(name: str) -> Any:
@@ -185,12 +185,12 @@ STRICT = json.JSONDecoder(
 )
 
 
-def _at(found: dict[str, Any], name: str) -> Any:
+def _at(row: dict[str, Any], name: str) -> Any:
     """The value of a key, or of one deeper, "author.id"; None where there is none."""
-    if name in found or "." not in name:
-        return found.get(name)
+    if name in row or "." not in name:
+        return row.get(name)
     first, _, rest = name.partition(".")
-    inner = found.get(first)
+    inner = row.get(first)
     return _at(inner, rest) if isinstance(inner, dict) else None
 
 

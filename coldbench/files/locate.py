@@ -59,10 +59,10 @@ def locate(
 
     offline: ask no address; `COLDBENCH_OFFLINE=1` says so for a whole session. Raises UserError.
     """
-    found = cached_copy(dataset, file)
-    if found:
-        _check(found, file, dataset)
-        return found
+    copy = cached_copy(dataset, file)
+    if copy:
+        _check(copy, file, dataset)
+        return copy
     if file.archive and local_path(dataset, file.archive):
         return _from_archive(dataset, file, locate(dataset, file.archive, offline=True))
     tried = [f"{folder / file.name} (absent)" for folder in data_dirs(dataset)]
@@ -117,10 +117,10 @@ def cached_copy(dataset: str, file: File) -> Path | None:
 def _fault(path: Path, file: File, pinned: str) -> str:
     """What is wrong with the file's hashes; "": nothing."""
     for kind, right in (("sha256", file.sha256 or pinned), ("md5", file.md5)):
-        if right and (found := digest(path, kind)) != right.lower():
+        if right and (actual := digest(path, kind)) != right.lower():
             name = {"sha256": "SHA-256", "md5": "MD5"}[kind]
             noted = f" (noted in {checksum_file(path)})" if right == pinned else ""
-            return f"{name} is {found}, expected {right}{noted}"
+            return f"{name} is {actual}, expected {right}{noted}"
     return ""
 
 

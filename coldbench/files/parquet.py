@@ -78,12 +78,12 @@ def problems(columns: tuple[Column, ...], path: Path) -> list[Problem]:
 
 
 def _raw(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
-    there = names_of(path)
-    fix = f"it has {', '.join(there)}: say which is meant"
+    present = names_of(path)
+    fix = f"it has {', '.join(present)}: say which is meant"
     absent = [
         Problem(str(path), 1, 1, column.name, "a column of this name", fix)
         for column in columns
-        if column.name not in there
+        if column.name not in present
     ]
     if absent:
         raise BadFile(absent)
@@ -173,21 +173,21 @@ def _closely(
     frame: pl.DataFrame, dated: pl.DataFrame, columns: tuple[Column, ...], path: str
 ) -> list[Problem]:
     """What is wrong, value by value. dated: the frame with its dates as numbers."""
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for line, (row, plain) in enumerate(zip(frame.iter_rows(), dated.iter_rows(), strict=True), 1):
         for number, (column, value) in enumerate(zip(columns, plain, strict=True), 1):
             try:
                 column.parse("" if value is None else str(value))
             except InvalidValue as wrong:
                 text = "" if value is None else str(row[number - 1])
-                told = wrong.expected, wrong.fix, column.name
-                found.append(Problem(path, line, number, text, *told))
-        if len(found) >= MAX_PROBLEMS:
+                words = wrong.expected, wrong.fix, column.name
+                problems.append(Problem(path, line, number, text, *words))
+        if len(problems) >= MAX_PROBLEMS:
             break
-    if not found and frame.height:
+    if not problems and frame.height:
         kinds = ", ".join(f"{name}: {kind}" for name, kind in frame.schema.items())
         expected = "numbers as numbers, ids as whole numbers or text"
-        found.append(Problem(path, 1, 1, kinds, expected, "write the columns with these types"))
-    if not found:
-        found.append(Problem(path, 1, 1, "", "at least one row", "add the rows"))
-    return found
+        problems.append(Problem(path, 1, 1, kinds, expected, "write the columns with these types"))
+    if not problems:
+        problems.append(Problem(path, 1, 1, "", "at least one row", "add the rows"))
+    return problems

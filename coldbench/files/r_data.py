@@ -103,9 +103,9 @@ def _objects(path: Path, most: Most) -> Any:
         def _convert_next(self, data: Any) -> Any:
             if getattr(data, "info", None) is None or data.info.type != RObjectType.STR:
                 return super()._convert_next(data)
-            told = {id(each): each for each in data.value}
-            said = {at: super(Once, self)._convert_next(each) for at, each in told.items()}
-            return np.array([said[id(each)] for each in data.value], object)
+            distinct = {id(each): each for each in data.value}
+            converted = {at: super(Once, self)._convert_next(each) for at, each in distinct.items()}
+            return np.array([converted[id(each)] for each in data.value], object)
 
     content = unpack(path, most.size)
     if content[:7] not in (b"RDX2\nX\n", b"RDX3\nX\n"):

@@ -124,9 +124,9 @@ def _rank(scores: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
     if scores.shape[1] <= 64:  # for short lists comparing all pairs beats sorting
         across = scores.T.contiguous()  # (Q, b)
         above, tied = (torch.zeros_like(across, dtype=torch.uint8) for _ in range(2))
-        for one in across:
-            above += (one > across).view(torch.uint8)
-            tied += (one == across).view(torch.uint8)
+        for column in across:
+            above += (column > across).view(torch.uint8)
+            tied += (column == across).view(torch.uint8)
         return above.T.long(), tied.T.long()
     return above_and_tied(scores, scores)
 

@@ -118,14 +118,14 @@ def differences(changes: Float, weights: Weights, seeds: Int | None = None) -> l
     """
     changes = np.where(np.abs(changes) <= EPSILON, 0, changes)
     defined, between = ~np.isnan(changes), _seed_variance(changes, seeds)
-    own, users = cluster_variance(changes, _clusters(weights))
-    found = []
+    variances, users = cluster_variance(changes, _clusters(weights))
+    results = []
     columns = zip(changes.T, _means(changes, weights).T, defined.T, strict=True)
-    for column, (change, draws, here) in enumerate(columns):
+    for column, (change, draws, rated) in enumerate(columns):
         spread, _ = between.widen(draws, column, int(users[column]))
-        error, df = between.error(float(own[column]), column, int(users[column]))
-        found.append(_difference(change[here], spread, int(users[column]), error, df))
-    return found
+        error, df = between.error(float(variances[column]), column, int(users[column]))
+        results.append(_difference(change[rated], spread, int(users[column]), error, df))
+    return results
 
 
 def cluster_variance(values: Float, clusters: Int) -> tuple[Float, Int]:
@@ -170,19 +170,19 @@ class SeedVariance:
         more = float(self.variance[column])
         if users < 2 or not more > 0:
             return draws, users - 1
-        own = float(np.nanvar(draws)) * users / (users - 1)
+        variance = float(np.nanvar(draws)) * users / (users - 1)
         noise = np.random.default_rng(1).standard_normal(len(draws))
         spread = draws + noise * np.sqrt(more * (users - 1) / users)
-        return spread, self.error(own, column, users)[1]
+        return spread, self.error(variance, column, users)[1]
 
-    def error(self, own: float, column: int, users: int) -> tuple[float, float]:
+    def error(self, variance: float, column: int, users: int) -> tuple[float, float]:
         """The standard error of a mean whose users alone give it the variance `own`, and the
         degrees of freedom: Satterthwaite's of the two variances together."""
         more = float(self.variance[column])
         if users < 2 or not more > 0:
-            return float(np.sqrt(own)), users - 1
-        df = (own + more) ** 2 / (own**2 / (users - 1) + more**2 / (self.seeds - 1))
-        return float(np.sqrt(own + more)), df
+            return float(np.sqrt(variance)), users - 1
+        df = (variance + more) ** 2 / (variance**2 / (users - 1) + more**2 / (self.seeds - 1))
+        return float(np.sqrt(variance + more)), df
 
 
 def _seed_variance(table: Float, seeds: Int | None) -> SeedVariance:
@@ -201,26 +201,26 @@ def _seed_variance(table: Float, seeds: Int | None) -> SeedVariance:
     safe = np.where(defined, table, 0)
     means = _ratio(of @ safe, n)
     left = np.where(defined, table - means[codes], 0)
-    own = _ratio(of @ left**2, n * (n - 1))  # variance of a seed's mean over users
+    within = _ratio(of @ left**2, n * (n - 1))  # variance of a seed's mean over users
     with np.errstate(invalid="ignore"):
-        found = np.var(means, 0, ddof=1) - np.mean(own, 0)
-    return SeedVariance(np.nan_to_num(np.maximum(found, 0)) / many, many)
+        between = np.var(means, 0, ddof=1) - np.mean(within, 0)
+    return SeedVariance(np.nan_to_num(np.maximum(between, 0)) / many, many)
 
 
 def seed_variance(values: Float, draws: list[Float]) -> SeedVariance:
     """Of a statistic that is no mean over users: (S,) its values by seed, and their resamples."""
     if len(values) < 2 or any(np.isnan(draw).all() for draw in draws):
         return SeedVariance(np.zeros(1), len(values))
-    found = np.var(values, ddof=1) - np.mean([np.nanvar(draw) for draw in draws])
-    return SeedVariance(np.maximum([found], 0) / len(values), len(values))
+    between = np.var(values, ddof=1) - np.mean([np.nanvar(draw) for draw in draws])
+    return SeedVariance(np.maximum([between], 0) / len(values), len(values))
 
 
 def holm(p: Float) -> Float:
     """The p-values of a family of tests adjusted so that the chance of any false alarm is kept.
     A NaN is a test that was not made: it stays NaN and does not count."""
     adjusted = np.full(p.shape, np.nan)
-    made = np.flatnonzero(~np.isnan(p))
-    order = made[np.argsort(p[made], kind="stable")]
+    defined = np.flatnonzero(~np.isnan(p))
+    order = defined[np.argsort(p[defined], kind="stable")]
     steps = p[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return adjusted

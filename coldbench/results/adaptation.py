@@ -14,12 +14,12 @@ SCHEMA = schema("method verdict", "shots", "moved")
 
 def rows(setting: Setting) -> list[Row]:
     """Every K: mean |score - score at K = 0| in 0..1, and a verdict in words."""
-    own = {
+    shifts = {
         (row["method"], row["shots"]): row
         for row in setting.rows(paired)
         if row["against"] == OWN_ZERO_SHOT and row["metric"] == setting.headline
     }
-    found: list[Row] = []
+    verdicts: list[Row] = []
     for method, by_shots in setting.scores.items():
         facts = setting.cells[method][0].facts
         for shots, scores in by_shots.items():
@@ -31,12 +31,12 @@ def rows(setting: Setting) -> list[Row]:
             ]
             moved = number(change.mean())
             words = verdict(
-                moved if facts.get("adapts", True) and moved else 0.0, own.get((method, shots))
+                moved if facts.get("adapts", True) and moved else 0.0, shifts.get((method, shots))
             )
             if facts.get("chance"):
                 words = "moves at random"  # its scores change with K, and not because it learns
-            found.append({"method": method, "shots": shots, "moved": moved, "verdict": words})
-    return found
+            verdicts.append({"method": method, "shots": shots, "moved": moved, "verdict": words})
+    return verdicts
 
 
 def verdict(moved: float, gain: Row | None) -> str:

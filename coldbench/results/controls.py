@@ -48,16 +48,16 @@ def control(
             if not done or 0 not in by_shots or max(by_shots) == 0:
                 continue
             ((shots, other),) = read_user_scores(done, [metric], file).items()
-            own, other = by_shots[shots].align(other)
-            start, _ = by_shots[0].align(own)
+            scores, other = by_shots[shots].align(other)
+            start, _ = by_shots[0].align(scores)
             now, then, first = (
-                per_user(metric, b.predictions).numpy() for b in (own, other, start)
+                per_user(metric, b.predictions).numpy() for b in (scores, other, start)
             )
             changes = np.stack([now - first, then - first, now - then], 1)
-            found = paired.differences(changes, bootstrap.weights(own), own.seeds)
+            differences = paired.differences(changes, bootstrap.weights(scores), scores.seeds)
             row["shots"] = shots
-            for name, one in zip(("own", gain, less), found, strict=True):
-                row |= {f"{name}{end}": one[key] for end, key in ENDS.items()}
+            for name, difference in zip(("own", gain, less), differences, strict=True):
+                row |= {f"{name}{end}": difference[key] for end, key in ENDS.items()}
         if row["own"] is not None:
             rows.append(row)
     for name in CHANGES:

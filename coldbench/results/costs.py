@@ -26,7 +26,7 @@ TIMED = (
 
 def rows(setting: Setting) -> list[Row]:
     """One row a method, of the largest K."""
-    found = []
+    costs = []
     for method, cells in setting.cells.items():
         timings = [cell.timing() for cell in cells if cell.status == "done"]
         timed = next((t for t in timings if "adapt_ms_p50" in t), (timings or [{}])[0])
@@ -41,8 +41,8 @@ def rows(setting: Setting) -> list[Row]:
         row["trained_parameters"] = facts.get("trained_parameters")
         for status in ("done", *UNDONE):
             row[status] = counts[status]
-        found.append(row)
-    return found
+        costs.append(row)
+    return costs
 
 
 def _family(method: str) -> str:

@@ -74,7 +74,7 @@ def _wilcoxon(change: Float) -> float:
 
 
 def _cliques(names: list[str], differ: set[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
-    found: list[tuple[str, ...]] = []
+    cliques: list[tuple[str, ...]] = []
     end = 0
     for first in range(len(names)):
         last = first
@@ -83,6 +83,6 @@ def _cliques(names: list[str], differ: set[tuple[str, str]]) -> tuple[tuple[str,
         ):
             last += 1
         if last > first and last + 1 > end:
-            found.append(tuple(names[first : last + 1]))
+            cliques.append(tuple(names[first : last + 1]))
             end = last + 1
-    return tuple(found)
+    return tuple(cliques)

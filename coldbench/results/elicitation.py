@@ -39,13 +39,13 @@ def rows(settings: Iterable[Setting]) -> list[Row]:
         if fields.get("asker", "nobody") != "nobody":
             others = {key: value for key, value in fields.items() if key != "asker"}
             alike[repr(sorted(others.items()))][fields["asker"]] = setting
-    found: list[Row] = []
+    compared: list[Row] = []
     for by_asker in alike.values():
         if RANDOM in by_asker:
             for asker, setting in by_asker.items():
-                found += _beside(by_asker[RANDOM], setting, asker)
-    adjust(found)
-    return found
+                compared += _beside(by_asker[RANDOM], setting, asker)
+    adjust(compared)
+    return compared
 
 
 def _fields(setting: Setting) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _fields(setting: Setting) -> dict[str, Any]:
 def _beside(random: Setting, other: Setting, asker: str) -> list[Row]:
     metrics = [name for name in (other.headline, SECOND) if name in other.per_user]
     columns = [other.per_user.index(name) for name in dict.fromkeys(metrics)]
-    found: list[Row] = []
+    compared: list[Row] = []
     for method in (name for name in other.scores if name in random.scores):
         shots = sorted(other.scores[method].keys() & random.scores[method].keys())
         pairs = [other.scores[method][k].align(random.scores[method][k]) for k in shots]
@@ -72,15 +72,15 @@ def _beside(random: Setting, other: Setting, asker: str) -> list[Row]:
             for at, (k, test) in enumerate(zip(shots, tests, strict=True)):
                 if not rises:
                     test["helped"], test["harmed"] = test["harmed"], test["helped"]
-                found.append(
+                compared.append(
                     {"method": method, "asker": asker, "metric": metric, "shots": k,
                      "value": number(np.nanmean(mine[:, at])),
                      "random": number(np.nanmean(theirs[:, at])), **test}
                 )  # fmt: skip
             if asker != RANDOM:
                 people = len(np.unique(pairs[0][0].users))
-                found[-1] |= _saved(shots, mine, theirs, weights, people, 1 if rises else -1)
-    return found
+                compared[-1] |= _saved(shots, mine, theirs, weights, people, 1 if rises else -1)
+    return compared
 
 
 def _saved(
@@ -127,5 +127,5 @@ def _reached(shots: Sequence[int], curve: Float, level: float) -> float | None:
 
 def _means(values: Float, weights: statistics.Weights) -> Float:
     """(R, S) means over the users drawn, of (B, S) values; NaN is left out."""
-    there = ~np.isnan(values)
-    return (weights @ np.where(there, values, 0)) / np.maximum(weights @ there, 1e-9)
+    defined = ~np.isnan(values)
+    return (weights @ np.where(defined, values, 0)) / np.maximum(weights @ defined, 1e-9)

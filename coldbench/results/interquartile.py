@@ -28,13 +28,13 @@ def interquartile(methods: MethodScores, column: int, bootstrap: Bootstrap) -> l
     for method, by_shots in methods.items():
         scores = by_shots[max(by_shots)]
         values = scores.values[:, column]
-        here = ~np.isnan(values)
-        if not here.any():
+        defined = ~np.isnan(values)
+        if not defined.any():
             continue
-        weights = bootstrap.weights(scores)[:, here]
-        value = interquartile_mean(values[here], np.ones((1, int(here.sum()))))[0]
-        users = len(np.unique(scores.users[here]))
-        low, high = statistics.percentiles(interquartile_mean(values[here], weights), users)
+        weights = bootstrap.weights(scores)[:, defined]
+        value = interquartile_mean(values[defined], np.ones((1, int(defined.sum()))))[0]
+        users = len(np.unique(scores.users[defined]))
+        low, high = statistics.percentiles(interquartile_mean(values[defined], weights), users)
         rows.append({"method": method, "iqm": number(value), "iqm_low": number(low),
                      "iqm_high": number(high)})  # fmt: skip
     return rows

@@ -35,17 +35,17 @@ def rows(setting: Setting) -> list[Row]:
 def facts(methods: MethodScores, cells: dict[str, list[Cell]], controls: list[Row]) -> list[Row]:
     """The leak audit: of the splits, then of the methods. `who` names what broke it."""
     done = [cell for many in cells.values() for cell in many if cell.status == "done"]
-    found = [*_of_splits(done), _asked(done)]
+    checks = [*_of_splits(done), _asked(done)]
     if any(0 in by_shots for by_shots in methods.values()):
         chance = {cell.name for cell in done if cell.facts.get("chance")}
         start = {m: by[0] for m, by in methods.items() if 0 in by and m not in chance}
         seeing = [method for method, scores in start.items() if _sees_users(scores)]
-        found.append(_fact(USER_FREE, len(start), seeing))
+        checks.append(_fact(USER_FREE, len(start), seeing))
     swapped = [row for row in controls if row["others"] is not None]
     if swapped:
         better = [row["method"] for row in swapped if _gains(row)]
-        found.append(_fact(PERMUTED_SUPPORT, len(swapped), better))
-    return found
+        checks.append(_fact(PERMUTED_SUPPORT, len(swapped), better))
+    return checks
 
 
 def _fact(says: str, checked: int, who: list[str]) -> Row:

@@ -22,18 +22,18 @@ SCHEMA = {  # in the order of results.csv
 def rows(setting: Setting) -> list[Row]:
     """Every method at every K, and "chance", which is exact; then, without numbers, what is not
     done."""
-    found: list[Row] = []
+    levels: list[Row] = []
     for shots, scores in setting.everyone.items():
         for name in setting.metrics:
             value = {"value": number(chance(name, scores.predictions))}
             if value["value"] is not None:
-                found.append(_row("chance", shots, name, scores, value))
+                levels.append(_row("chance", shots, name, scores, value))
     for method, cells in setting.cells.items():
-        found += _levels(setting, method)
+        levels += _levels(setting, method)
         for status, many in Counter(cell.status for cell in cells).items():
             if status != "done":
-                found.append({"method": method, "seeds": many, "status": status})
-    return found
+                levels.append({"method": method, "seeds": many, "status": status})
+    return levels
 
 
 def _levels(setting: Setting, method: str) -> Iterator[Row]:
@@ -44,8 +44,8 @@ def _levels(setting: Setting, method: str) -> Iterator[Row]:
     for many in alike.values():
         values = np.concatenate([by_shots[shots].values for shots in many], 1)
         first = by_shots[many[0]]
-        found = statistics.interval(values, setting.bootstrap.weights(first), seeds=first.seeds)
-        ends = np.stack(found).reshape(3, len(many), len(setting.per_user))
+        interval = statistics.interval(values, setting.bootstrap.weights(first), seeds=first.seeds)
+        ends = np.stack(interval).reshape(3, len(many), len(setting.per_user))
         for place, shots in enumerate(many):
             yield from _level(setting, method, shots, ends[:, place])
 

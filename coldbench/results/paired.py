@@ -57,9 +57,9 @@ def compare(methods: MethodScores, metrics: list[str], bootstrap: Bootstrap) -> 
     for pairs in waiting.values():
         scores = pairs[0][1]
         changes = np.concatenate([change for _, _, change in pairs], 1)
-        found = differences(changes, bootstrap.weights(scores), scores.seeds)
-        for (at, _, _), some in zip(pairs, _chunks(found, len(metrics)), strict=True):
-            for row, more in zip(rows[at : at + len(metrics)], some, strict=True):
+        results = differences(changes, bootstrap.weights(scores), scores.seeds)
+        for (at, _, _), of_pair in zip(pairs, _chunks(results, len(metrics)), strict=True):
+            for row, more in zip(rows[at : at + len(metrics)], of_pair, strict=True):
                 row.update(more)
                 if not parse_metric(row["metric"])[0].higher_is_better:
                     row["helped"], row["harmed"] = row["harmed"], row["helped"]
@@ -72,8 +72,8 @@ def differences(
 ) -> list[Row]:
     """statistics.differences of (n, m) changes as rows: rounded, None where one has no meaning."""
     return [
-        {name: number(x) for name, x in asdict(found).items() if name != "n"} | {"users": found.n}
-        for found in statistics.differences(changes, weights, seeds)
+        {name: number(x) for name, x in asdict(result).items() if name != "n"} | {"users": result.n}
+        for result in statistics.differences(changes, weights, seeds)
     ]
 
 

@@ -29,20 +29,20 @@ def pairs(methods: MethodScores, metric: str, column: int, bootstrap: Bootstrap)
     the metric's place in the users' values. Holm's correction is over all these pairs."""
     rows: list[Row] = []
     waiting: dict[bytes, list[tuple[int, UserScores, Float]]] = {}
-    for one, other in combinations(methods, 2):
-        shots = max(methods[one])
+    for method, other in combinations(methods, 2):
+        shots = max(methods[method])
         if shots not in methods[other]:
             continue
-        mine, theirs = methods[one][shots].align(methods[other][shots])
+        mine, theirs = methods[method][shots].align(methods[other][shots])
         if not len(mine):
             continue
         change = mine.values[:, column] - theirs.values[:, column]
         waiting.setdefault(mine.key, []).append((len(rows), mine, change))
-        rows.append({"method": one, "other": other, "shots": shots, "metric": metric})
+        rows.append({"method": method, "other": other, "shots": shots, "metric": metric})
     for many in waiting.values():
         scores, changes = many[0][1], np.stack([change for _, _, change in many], 1)
-        found = paired.differences(changes, bootstrap.weights(scores), scores.seeds)
-        for (at, _, _), more in zip(many, found, strict=True):
+        differences = paired.differences(changes, bootstrap.weights(scores), scores.seeds)
+        for (at, _, _), more in zip(many, differences, strict=True):
             rows[at].update(more)
     p = np.array([np.nan if row["p"] is None else row["p"] for row in rows])
     for row, adjusted in zip(rows, statistics.holm(p), strict=True):

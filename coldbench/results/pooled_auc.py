@@ -41,9 +41,9 @@ def pooled_auc(methods: MethodScores) -> list[Row]:
         ]
         whole, within, share, level = np.mean(parts, 0)
         between = (whole - share * within) / (1 - share) if share < 1 else np.nan
-        found = {"pooled": whole, "within": within, "between": between, "share": share}
+        shares = {"pooled": whole, "within": within, "between": between, "share": share}
         rows.append(
-            {"method": method} | {k: number(v) for k, v in (found | {"level": level}).items()}
+            {"method": method} | {k: number(v) for k, v in (shares | {"level": level}).items()}
         )
     return rows
 
@@ -54,8 +54,8 @@ def _split(scores: UserScores) -> Float:
     likes = predictions.relevant.sum(1).double()
     dislikes = predictions.mask.sum(1) - likes
     pairs = likes * dislikes  # (B,)
-    own = per_user("auc", predictions).nan_to_num(0)
-    within = (pairs * own).sum() / pairs.sum()
+    of_user = per_user("auc", predictions).nan_to_num(0)
+    within = (pairs * of_user).sum() / pairs.sum()
     share = pairs.sum() / (likes.sum() * dislikes.sum())
     mean = predictions.scores.sum(1, keepdim=True) / predictions.mask.sum(1, keepdim=True)
     level = _auc((mean * predictions.mask).expand_as(predictions.scores), scores)

@@ -37,9 +37,9 @@ def profile(methods: MethodScores, column: int, bootstrap: Bootstrap) -> list[Ro
     for method, scores in last.items():
         values = scores.values[:, column, None]
         above = np.where(np.isnan(values), np.nan, (values > thresholds).astype(np.float64))
-        found = statistics.interval(above, bootstrap.weights(scores), seeds=scores.seeds)
+        interval = statistics.interval(above, bootstrap.weights(scores), seeds=scores.seeds)
         for at, threshold in enumerate(thresholds):
-            share, low, high = (number(x[at]) for x in found)
+            share, low, high = (number(x[at]) for x in interval)
             rows.append(
                 {"method": method, "threshold": number(threshold), "share": share, "low": low,
                  "high": high}

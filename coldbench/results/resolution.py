@@ -21,6 +21,8 @@ def smallest(gains: pl.DataFrame, metric: str) -> float | None:
 def too_small(results: Results) -> Iterator[tuple[str, str, float]]:
     """Dataset, protocol and smallest difference of each setting that is too coarse to judge."""
     for dataset, protocol in results.settings:
-        found = smallest(results.gains.filter(dataset=dataset, protocol=protocol), results.headline)
-        if found is not None and found > COARSE:
-            yield dataset, protocol, found
+        resolution = smallest(
+            results.gains.filter(dataset=dataset, protocol=protocol), results.headline
+        )
+        if resolution is not None and resolution > COARSE:
+            yield dataset, protocol, resolution

@@ -95,7 +95,7 @@ def read(
     per-user metric, is a UserError."""
     runs = run if isinstance(run, list) else [run]
     cells = read_runs(runs)
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
+    by_frame: dict[str, list[dict[str, Any]]] = {name: [] for name in SCHEMAS}
     users: list[pl.DataFrame] = []
     groups: dict[tuple[str, str], dict[str, list[Cell]]] = {}
     for cell in cells:
@@ -108,19 +108,19 @@ def read(
             settings.setdefault(dataset, []).append(setting)
             key_columns: dict[str, Any] = {"dataset": dataset, "protocol": protocol}
             for name, analysis in ANALYSES.items():
-                found[name] += [key_columns | row for row in setting.rows(analysis)]
+                by_frame[name] += [key_columns | row for row in setting.rows(analysis)]
             keyed = [pl.lit(text).alias(column) for column, text in key_columns.items()]
             users += [frame.select(*keyed, pl.all()) for frame in setting.users()]
-        for dataset, own in settings.items():
+        for dataset, of_dataset in settings.items():
             for name, module in ACROSS.items():
-                found[name] += [{"dataset": dataset} | row for row in module.rows(own)]
+                by_frame[name] += [{"dataset": dataset} | row for row in module.rows(of_dataset)]
     text: dict[str, Any] = {name: pl.String for name in ("dataset", "protocol", "method")}
     return Results(
-        " + ".join(one.resolve().name for one in runs),
+        " + ".join(folder.resolve().name for folder in runs),
         cells,
         metrics,
         pl.concat(users) if users else pl.DataFrame(schema=text),
-        {name: pl.DataFrame(rows, SCHEMAS[name]) for name, rows in found.items()},
+        {name: pl.DataFrame(rows, SCHEMAS[name]) for name, rows in by_frame.items()},
     )
 
 

@@ -36,11 +36,11 @@ def rows(settings: Iterable[Setting]) -> list[Row]:
         if fields.get("split") == "rolling":
             others = {key: value for key, value in fields.items() if key != "refit"}
             pairs[repr(sorted(others.items()))][fields["refit"]] = setting
-    found: list[Row] = []
+    periods: list[Row] = []
     for two in pairs.values():
         if len(two) == 2:
-            found += _pair(two["period"], two["never"])
-    return found
+            periods += _pair(two["period"], two["never"])
+    return periods
 
 
 def _fields(setting: Setting) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _fields(setting: Setting) -> dict[str, Any]:
 
 def _pair(again: Setting, never: Setting) -> list[Row]:
     days = _fields(again)["period"]
-    found: list[Row] = []
+    paired: list[Row] = []
     for method in (name for name in again.scores if name in never.scores):
         for shots in again.scores[method].keys() & never.scores[method].keys():
             mine, theirs = again.scores[method][shots].align(never.scores[method][shots])
@@ -59,10 +59,10 @@ def _pair(again: Setting, never: Setting) -> list[Row]:
                 seeds = a.seeds if period == ALL else None
                 tests = differences(a.values - b.values, again.bootstrap.weights(a), seeds)
                 for column, (metric, test) in enumerate(zip(again.per_user, tests, strict=True)):
-                    found.append(
+                    paired.append(
                         {"method": method, "shots": shots, "metric": metric, "period": period,
                          "days": None if period == ALL else (period + 0.5) * days,
                          "again": number(np.nanmean(a.values[:, column])),
                          "never": number(np.nanmean(b.values[:, column])), **test}
                     )  # fmt: skip
-    return found
+    return paired

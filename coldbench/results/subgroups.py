@@ -45,17 +45,17 @@ def subgroups(
         before = by_shots.get(0, after)
         after, before = after.align(before)
         names, now, then = [], [], []
-        for name, one, other in _groups(after, before, column, facts):
-            if (~np.isnan(one)).sum() >= FEWEST:
+        for name, values, other in _groups(after, before, column, facts):
+            if (~np.isnan(values)).sum() >= FEWEST:
                 names.append(name)
-                now.append(one)
+                now.append(values)
                 then.append(other)
         if not names:
             continue
         both = np.stack([*now, *(a - b for a, b in zip(now, then, strict=True))], 1)
-        found = statistics.interval(both, bootstrap.weights(after), seeds=after.seeds)
+        interval = statistics.interval(both, bootstrap.weights(after), seeds=after.seeds)
         for at, (kind, bucket) in enumerate(names):
-            level, gain = ([number(x[at + step]) for x in found] for step in (0, len(names)))
+            level, gain = ([number(x[at + step]) for x in interval] for step in (0, len(names)))
             rows.append(
                 {"method": method, "shots": max(by_shots), "kind": kind, "bucket": bucket}
                 | dict(zip(("value", "low", "high"), level, strict=True))
@@ -75,8 +75,8 @@ def _groups(
     )
     for tenth in range(TENTHS + 1):
         name = f"tenth {tenth}" if tenth else "never rated"
-        here = items == tenth
-        yield ("item popularity", name), _row_means(right, here), _row_means(before_right, here)
+        chosen = items == tenth
+        yield ("item popularity", name), _row_means(right, chosen), _row_means(before_right, chosen)
     users = pl.DataFrame({"seed": after.seeds, "user": after.users}).join(
         facts.users, ["seed", "user"], "left", maintain_order="left"
     )
@@ -127,8 +127,8 @@ def _of_items(scores: UserScores, facts: SplitFacts) -> NDArray[np.int64]:
         {"seed": np.repeat(scores.seeds, shape[1]), "item": scores.items.ravel()},
         schema_overrides={"item": pl.Int32},
     ).join(tenths, ["seed", "item"], "left", maintain_order="left")
-    found = rows["tenth"].fill_null(-1).to_numpy().reshape(shape).astype(np.int64)
-    return np.where(scores.predictions.mask.numpy(), found, -1)
+    decile = rows["tenth"].fill_null(-1).to_numpy().reshape(shape).astype(np.int64)
+    return np.where(scores.predictions.mask.numpy(), decile, -1)
 
 
 def _tenth(seen: pl.Expr) -> pl.Expr:
@@ -155,8 +155,8 @@ def rightly_ordered(predictions: Predictions) -> torch.Tensor:
     return torch.cat(parts) if parts else predictions.scores
 
 
-def _row_means(values: Float, here: NDArray[np.bool_]) -> Float:
-    here = here & ~np.isnan(values)
-    n = here.sum(1)
-    sums = np.where(here, values, 0).sum(1)
+def _row_means(values: Float, chosen: NDArray[np.bool_]) -> Float:
+    chosen = chosen & ~np.isnan(values)
+    n = chosen.sum(1)
+    sums = np.where(chosen, values, 0).sum(1)
     return np.divide(sums, n, out=np.full(len(n), np.nan), where=n > 0)

@@ -46,14 +46,14 @@ def read_trials(run: Path) -> list[Trial]:
     path = run / FILE
     if not path.is_file():
         return []
-    found = []
+    trials = []
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     for number, line in enumerate(lines[:-1], 1):
         try:
-            found.append(Trial(**json.loads(line)))
+            trials.append(Trial(**json.loads(line)))
         except (ValueError, TypeError):
             raise UserError(f"{path}:{number}: is no trial; remove the line") from None
-    return found
+    return trials
 
 
 def add_trial(run: Path, trial: Trial) -> None:
@@ -82,10 +82,10 @@ def curve(trials: Sequence[Trial]) -> pl.DataFrame:
         mine = so_far.setdefault((trial.dataset, trial.protocol, trial.metric, trial.method), [])
         mine.append(trial)
         best = best_of(mine)
-        own = {name: getattr(trial, name) for name in CURVE if hasattr(trial, name)}
+        fields = {name: getattr(trial, name) for name in CURVE if hasattr(trial, name)}
         rows.append(
-            own | {
-                "trial": trial.number, "seconds": sum(one.seconds for one in mine),
+            fields | {
+                "trial": trial.number, "seconds": sum(past.seconds for past in mine),
                 "best": best and best.value, "params": json.dumps(trial.params),
                 "users": sum(value is not None for value in trial.by_user),
             }

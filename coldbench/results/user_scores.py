@@ -97,10 +97,10 @@ def read_user_scores(
 def _expected(cell: Cell, rows: pl.DataFrame) -> pl.DataFrame:
     """The rows with the prior of each item, NaN where the split does not tell it."""
     try:
-        told = pl.read_parquet(cell.split / "items.parquet", columns=["item", "prior"])
+        priors = pl.read_parquet(cell.split / "items.parquet", columns=["item", "prior"])
     except (OSError, pl.exceptions.PolarsError):
         return rows.with_columns(prior=pl.lit(float("nan")))
-    joined = rows.join(told, "item", "left", maintain_order="left")
+    joined = rows.join(priors, "item", "left", maintain_order="left")
     return joined.with_columns(pl.col("prior").fill_null(float("nan")))
 
 

@@ -70,8 +70,8 @@ def app_of(service: Service, key: str = "") -> FastAPI:
         limit: Annotated[int, Query(ge=1, le=schema.BEST)] = 20,
     ) -> schema.Titles:
         """Items whose titles have all these words."""
-        found = await asyncio.to_thread(service.served.titles, q, limit)
-        return schema.Titles(items=[schema.Title(**title) for title in found])
+        titles = await asyncio.to_thread(service.served.titles, q, limit)
+        return schema.Titles(items=[schema.Title(**title) for title in titles])
 
     @app.get("/healthz")
     async def health() -> schema.Health:

@@ -76,13 +76,13 @@ class Batcher:
             requests = [waiting.request for waiting in batch]
             answers = await loop.run_in_executor(self.thread, answer, batch[0].together, requests)
             self.watch(len(batch), perf_counter() - begun)
-            for waiting, found in zip(batch, answers, strict=True):
+            for waiting, result in zip(batch, answers, strict=True):
                 if waiting.answer.done():  # nobody waits for it any longer
                     continue
-                if isinstance(found, Exception):
-                    waiting.answer.set_exception(found)
+                if isinstance(result, Exception):
+                    waiting.answer.set_exception(result)
                 else:
-                    waiting.answer.set_result(found)
+                    waiting.answer.set_result(result)
 
     def _take(self) -> list[Waiting]:
         """The oldest that is still waited for, and what can be done with it; the others stay."""
@@ -107,10 +107,10 @@ class Batcher:
 def answer(together: Together, requests: list[Any]) -> Sequence[Any]:
     """An answer for each request, or the exception that it alone raises: others do not suffer."""
     try:
-        found = together(requests)
-        if len(found) != len(requests):
-            raise ValueError(f"{len(found)} answers to {len(requests)} requests")
-        return found
+        results = together(requests)
+        if len(results) != len(requests):
+            raise ValueError(f"{len(results)} answers to {len(requests)} requests")
+        return results
     except Exception as error:
         if len(requests) == 1:
             return [error]

@@ -50,12 +50,12 @@ class Computed:
         if route is None or scope["method"] != "POST":
             return await self.app(scope, receive, send)
         scope["route"] = route
-        said = await self._answer(route, scope, (await receive())["body"])
+        body = await self._answer(route, scope, (await receive())["body"])
         headers = [
-            (b"content-type", b"application/json"), (b"content-length", b"%d" % len(said)),
+            (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)),
         ]  # fmt: skip
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": said})
+        await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, route: Route, scope: Scope, body: bytes) -> bytes:
         served = self.service.served

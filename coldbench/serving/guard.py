@@ -56,9 +56,9 @@ class Guard:
     def _check_key(self, scope: Scope) -> None:
         if not self.key or scope["path"] in OPEN:
             return
-        said = header(scope, b"authorization").partition(b" ")
-        right = said[0].lower() == b"bearer"
-        if not (right and hmac.compare_digest(said[2].strip(), self.key.encode())):
+        given = header(scope, b"authorization").partition(b" ")
+        right = given[0].lower() == b"bearer"
+        if not (right and hmac.compare_digest(given[2].strip(), self.key.encode())):
             raise HTTPException(
                 401,
                 "this needs the key: Authorization: Bearer KEY",

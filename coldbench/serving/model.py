@@ -42,15 +42,15 @@ class Served:
         """Loaded, and tried: the first request is as quick as the next, and a model that loads but
         cannot answer is never taken. Raises UserError."""
         where = place(folder)
-        found = Recommender.load(where, device)
-        first, rated = found.catalogue.ids[0], {found.catalogue.ids[0]: found.scale[1]}
-        found.recommend([{}, rated], n=1)
+        rec = Recommender.load(where, device)
+        first, rated = rec.catalogue.ids[0], {rec.catalogue.ids[0]: rec.scale[1]}
+        rec.recommend([{}, rated], n=1)
         unexplained = ""
         try:
-            found.explain(rated, [first])
+            rec.explain(rated, [first])
         except UserError as error:
             unexplained = str(error)
-        return cls(found, f"{where.name}-{found.card['fingerprint'][:8]}", unexplained)
+        return cls(rec, f"{where.name}-{rec.card['fingerprint'][:8]}", unexplained)
 
     def facts(self) -> Json:
         card, catalogue = self.recommender.card, self.recommender.catalogue
@@ -72,11 +72,11 @@ class Served:
         UserError."""
         asked = body.items if isinstance(body, ToScore) else []
         self._check(body.ratings, asked)
-        said = rows(body.ratings, self.recommender.about.scale, self.recommender.catalogue)
+        rated = rows(body.ratings, self.recommender.about.scale, self.recommender.catalogue)
         numbers = [self.at[item] for item in asked]
         if isinstance(body, ToScore):
-            return Asking(body.ratings, said, numbers)
-        return Asking(body.ratings, said, numbers, body.n, body.explain)
+            return Asking(body.ratings, rated, numbers)
+        return Asking(body.ratings, rated, numbers, body.n, body.explain)
 
     def read_to_explain(self, body: ToScore) -> Asking:
         if self.unexplained:
@@ -102,46 +102,48 @@ class Served:
     def titles(self, words: str, limit: int) -> list[Json]:
         """Items whose titles have all the words, the shortest first; or whose id is just that."""
         catalogue, asked = self.recommender.catalogue, words.casefold().split()
-        found = [
+        matches = [
             at
             for at, title in enumerate(catalogue.titles)
             if all(word in title.casefold() for word in asked)
         ]
-        found.sort(key=lambda at: (catalogue.ids[at] != words, len(catalogue.titles[at])))
+        matches.sort(key=lambda at: (catalogue.ids[at] != words, len(catalogue.titles[at])))
         exact = self.at.get(words.strip())
-        order = [exact, *(at for at in found if at != exact)] if exact is not None else found
+        order = [exact, *(at for at in matches if at != exact)] if exact is not None else matches
         return [_named(catalogue.ids[at], catalogue.titles[at]) for at in order[:limit]]
 
     def recommend(self, asked: list[Asking]) -> list[bytes]:
-        said = padded([one.rows for one in asked])
-        best = self.recommender.best(said, max(one.n for one in asked))
-        return [self._answer(o, found[: o.n]) for o, found in zip(asked, best, strict=True)]
+        support = padded([asking.rows for asking in asked])
+        best = self.recommender.best(support, max(asking.n for asking in asked))
+        return [self._answer(o, best_of[: o.n]) for o, best_of in zip(asked, best, strict=True)]
 
     def score(self, asked: list[Asking]) -> list[bytes]:
-        longest = max(len(one.items) for one in asked)
-        items = torch.tensor([one.items + [0] * (longest - len(one.items)) for one in asked])
-        scores = self.recommender.scores(padded([one.rows for one in asked]), items).tolist()
+        longest = max(len(asking.items) for asking in asked)
+        items = torch.tensor(
+            [asking.items + [0] * (longest - len(asking.items)) for asking in asked]
+        )
+        scores = self.recommender.scores(padded([asking.rows for asking in asked]), items).tolist()
         return [
-            self._answer(one, list(zip(one.items, own, strict=False)))
-            for one, own in zip(asked, scores, strict=True)
+            self._answer(asking, list(zip(asking.items, of_user, strict=False)))
+            for asking, of_user in zip(asked, scores, strict=True)
         ]
 
     explain = score
 
     def _answer(self, asked: Asking, scored: list[tuple[int, float]]) -> bytes:
         names = self.recommender.catalogue
-        found: list[Json] = [
+        listed: list[Json] = [
             {"item": names.ids[at], "title": names.titles[at], "score": score}
             for at, score in scored
         ]
-        if asked.explain and found and not self.unexplained:
-            self._explain(asked.ratings, found)
-        return json({"model": self.name, "items": found}).encode()
+        if asked.explain and listed and not self.unexplained:
+            self._explain(asked.ratings, listed)
+        return json({"model": self.name, "items": listed}).encode()
 
-    def _explain(self, ratings: Any, found: list[Json]) -> None:
-        reasons = self.recommender.explain(ratings, [row["item"] for row in found])
+    def _explain(self, ratings: Any, listed: list[Json]) -> None:
+        reasons = self.recommender.explain(ratings, [row["item"] for row in listed])
         names = list(ratings) if isinstance(ratings, dict) else [row[0] for row in ratings]
-        for at, row in enumerate(found):
+        for at, row in enumerate(listed):
             adds = reasons.contributions[0, at].tolist()
             parts = [
                 {**_named(i, self.title(i)), "adds": a} for i, a in zip(names, adds, strict=True)

@@ -103,23 +103,23 @@ Model = TypeVar("Model", bound=Asked)
 def parsed(body: bytes, model: type[Model]) -> Model:
     """A request from its bytes. Raises UserError; ValueError where they are no JSON."""
     try:
-        found = json.loads(body, object_pairs_hook=once, parse_constant=no_number)
+        value = json.loads(body, object_pairs_hook=once, parse_constant=no_number)
     except RecursionError:
         raise UserError("the JSON is nested too deeply") from None
     try:
-        return model.model_validate(found)
+        return model.model_validate(value)
     except ValidationError as error:
         raise UserError(said(error.errors())) from None
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object. A name that is there twice is an error: the last would win in silence."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"{printable(twice[:60])!r} is there twice: leave one out")
-    return found
+    return value
 
 
 def no_number(word: str) -> float:

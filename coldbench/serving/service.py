@@ -54,13 +54,13 @@ class Service:
         if now == self.stamp:
             return
         try:
-            found = await asyncio.to_thread(Served.of, self.folder, self.device)
+            fresh = await asyncio.to_thread(Served.of, self.folder, self.device)
         except Exception as error:  # whatever is wrong with the new one, the old one serves
             self.problem = first_line(error)
             self.figures.refused()
         else:
             if await asyncio.to_thread(stamp, self.folder) != now:
                 return  # it changed while it was read: the next look takes it whole
-            self.served, self.problem = found, ""
-            self.figures.took(found.name)
+            self.served, self.problem = fresh, ""
+            self.figures.took(fresh.name)
         self.stamp = now

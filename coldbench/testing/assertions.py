@@ -29,6 +29,6 @@ def assert_shape(scores: Tensor, batch: EpisodeBatch) -> None:
     assert tuple(scores.shape) == expected, f"shape {tuple(scores.shape)}, not {expected}"
 
 
-def assert_close(found: Tensor, expected: Tensor, what: str) -> None:
-    off = float((found - expected).abs().max())
+def assert_close(actual: Tensor, expected: Tensor, what: str) -> None:
+    off = float((actual - expected).abs().max())
     assert off <= CLOSE, f"{what} by {off:.1e}"

@@ -103,17 +103,22 @@ def to_table(outcomes: dict[str, list[Outcome]]) -> str:
     stands below, once."""
     lines = ["| method | passed | failed | expected failures |", "|---|---|---|---|"]
     lacking: dict[tuple[str, str], list[str]] = {}
-    for name, found in outcomes.items():
-        passed = sum(outcome.verdict == "pass" for outcome in found)
+    for name, of_method in outcomes.items():
+        passed = sum(outcome.verdict == "pass" for outcome in of_method)
         causes: dict[str, list[str]] = {}  # a reason once, and the checks that met it
-        for outcome in (o for o in found if not o.ok):
+        for outcome in (o for o in of_method if not o.ok):
             causes.setdefault(outcome.reason or "passes: drop exempt", []).append(outcome.check)
         bad = [f"{_some(checks)}: {reason}" for reason, checks in causes.items()]
-        known = [f"{o.check}: {o.exempt}" for o in found if o.verdict == "expected failure"]
-        missing = [o for o in found if o.verdict == "unavailable"]
+        known = [f"{o.check}: {o.exempt}" for o in of_method if o.verdict == "expected failure"]
+        missing = [o for o in of_method if o.verdict == "unavailable"]
         for outcome in missing:
             lacking.setdefault((outcome.check, outcome.exempt), []).append(name)
-        cells = (name, f"{passed} of {len(found) - len(missing)}", "; ".join(bad), "; ".join(known))
+        cells = (
+            name,
+            f"{passed} of {len(of_method) - len(missing)}",
+            "; ".join(bad),
+            "; ".join(known),
+        )
         lines.append(f"| {' | '.join(_in_a_cell(cell) for cell in cells)} |")
     for (check, why), names in lacking.items():
         whom = "every method" if len(names) == len(outcomes) else ", ".join(names)
@@ -137,6 +142,6 @@ def as_rows(outcomes: dict[str, list[Outcome]]) -> list[dict[str, Any]]:
     """The same, a row a check."""
     return [
         {"name": name, "ok": o.ok, "verdict": o.verdict, **asdict(o)}
-        for name, found in outcomes.items()
-        for o in found
+        for name, of_method in outcomes.items()
+        for o in of_method
     ]

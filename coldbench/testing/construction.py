@@ -68,11 +68,11 @@ def what_may_be_tuned_is_its_own(subject: MethodUnderTest) -> None:
             assert len(span) == 2, f"the range of {name} is (low, high), not {span}"
             low, high = span
             assert low < high, f"the range of {name} is empty: {span}"
-            kinds, own = {type(low), type(high)}, type(default[name])
-            if own is int:
+            kinds, kind = {type(low), type(high)}, type(default[name])
+            if kind is int:
                 assert kinds == {int}, f"{name} is a whole number, its range {span} is not"
             elif default[name] is not None:
-                assert own is float, f"{name} is {default[name]!r}, no number: list its choices"
+                assert kind is float, f"{name} is {default[name]!r}, no number: list its choices"
         else:
             assert isinstance(span, list) and span, f"{name} has neither a range nor choices"
         for value in span:

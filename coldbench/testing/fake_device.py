@@ -65,17 +65,21 @@ class _Places(TorchFunctionMode):
             result = _call(func, args, kwargs)
             placed = kwargs.get("device") is not None
             return result if placed or any(map(_is_there, _tensors(args))) else _marked(result)
-        own = args[0] if args else None
+        subject = args[0] if args else None
         if func is Tensor.copy_ or func in ASKS or getattr(func, "__name__", "") == "__set__":
             out = _call(func, args, kwargs)  # from any place to any
             if func == SET_DATA:
-                own.__class__ = OnCPU if isinstance(args[1], OnCPU) else Tensor
+                subject.__class__ = OnCPU if isinstance(args[1], OnCPU) else Tensor
             return out
         if getattr(func, "__name__", "") == "__get__":  # .T, .data, .grad
-            return _marked(_call(func, args, kwargs)) if _is_cpu(own) else _call(func, args, kwargs)
+            return (
+                _marked(_call(func, args, kwargs))
+                if _is_cpu(subject)
+                else _call(func, args, kwargs)
+            )
         given = list(_tensors((args, kwargs)))
-        cpu, there = any(map(_is_cpu, given)), any(map(_is_there, given))
-        if func in READS and there:
+        cpu, on_device = any(map(_is_cpu, given)), any(map(_is_there, given))
+        if func in READS and on_device:
             raise AssertionError(f"{_name(func)} of a tensor of the items' device{_line()}")
         if func is Tensor.cpu:
             return _marked(_call(func, args, kwargs))
@@ -83,9 +87,9 @@ class _Places(TorchFunctionMode):
             moved = _call(func, args, kwargs)
             return moved.as_subclass(Tensor) if cpu and _moves(args, kwargs) else moved
         if func in (Tensor.__getitem__, Tensor.__setitem__):
-            cpu = _is_cpu(own)  # the CPU's numbers may say which of the device's are meant
-            there = there and cpu
-        if cpu and there:
+            cpu = _is_cpu(subject)  # the CPU's numbers may say which of the device's are meant
+            on_device = on_device and cpu
+        if cpu and on_device:
             raise AssertionError(f"{_name(func)} of the items' tensors and the CPU's{_line()}")
         out = _call(func, args, kwargs)
         return _marked(out) if cpu else out
@@ -121,14 +125,14 @@ def _is_there(thing: object) -> bool:
     return isinstance(thing, Tensor) and not isinstance(thing, OnCPU) and thing.dim() > 0
 
 
-def _marked(made: Any) -> Any:
-    if isinstance(made, Tensor):
-        own = made.dim() > 0 and not isinstance(made, OnCPU)
-        return made.as_subclass(OnCPU) if own else made
-    if isinstance(made, list | tuple) and any(isinstance(x, Tensor) for x in made):
-        parts = [_marked(part) for part in made]
-        return type(made)(*parts) if hasattr(made, "_fields") else type(made)(parts)
-    return made
+def _marked(result: Any) -> Any:
+    if isinstance(result, Tensor):
+        is_plain = result.dim() > 0 and not isinstance(result, OnCPU)
+        return result.as_subclass(OnCPU) if is_plain else result
+    if isinstance(result, list | tuple) and any(isinstance(x, Tensor) for x in result):
+        parts = [_marked(part) for part in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    return result
 
 
 def _name(func: Any) -> str:

@@ -29,7 +29,7 @@ def adapting_to_others_leaves_no_trace(subject: MethodUnderTest) -> None:
     mine, others = subject.batch(shots=8, size=4), subject.batch(shots=4, size=12)
     method, before = subject.trained, {k: v.clone() for k, v in subject.trained.learned.items()}
     first = subject.predict(mine)
-    own = dict(vars(method))
+    attributes = dict(vars(method))
     for _ in range(3):
         subject.predict(others)
     assert torch.equal(subject.predict(mine), first), "scores changed bit for bit"
@@ -37,7 +37,7 @@ def adapting_to_others_leaves_no_trace(subject: MethodUnderTest) -> None:
     for name, tensor in before.items():
         assert torch.equal(method.learned[name], tensor), f"adapting changed {name}"
     for name, thing in vars(method).items():
-        assert own.get(name) is thing, f"adapting set self.{name}"
+        assert attributes.get(name) is thing, f"adapting set self.{name}"
 
 
 def scoring_leaves_the_state_as_it_was(subject: MethodUnderTest) -> None:
@@ -152,8 +152,8 @@ def another_seed_other_numbers(subject: MethodUnderTest) -> None:
 def only_its_own_seeds_matter(subject: MethodUnderTest) -> None:
     """Chance comes from seeds.init and seeds.order alone; those of the split and of the draw are
     not a method's, or what varies a run could not be told apart."""
-    batch, own = subject.batch(), Seeds.of(0)
-    seeds = replace(own, split=own.split + 1, draw=own.draw + 1)
+    batch, initial = subject.batch(), Seeds.of(0)
+    seeds = replace(initial, split=initial.split + 1, draw=initial.draw + 1)
     other = subject.train(subject.plain, seeds=seeds)
     same = torch.equal(subject.predict(batch, other), subject.predict(batch))
     assert same, "the seed of the split or of the draw changed its scores"
@@ -164,8 +164,8 @@ def trained_a_second_time_it_is_as_new(subject: MethodUnderTest) -> None:
     batch, cut = subject.batch(), subject.plain.split
     again = copy.copy(subject.observed_run.method)
     again.meta_train(cut.warm, cut.valid, subject.plain.items, Seeds.of(0))
-    found, fresh = subject.predict(batch, again), subject.predict(batch)
-    assert_close(found, fresh, "its first training changed what the second led to")
+    second, fresh = subject.predict(batch, again), subject.predict(batch)
+    assert_close(second, fresh, "its first training changed what the second led to")
 
 
 asked: list[str] = []

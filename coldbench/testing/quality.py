@@ -53,5 +53,5 @@ def with_shuffled_labels_it_is_at_chance(subject: MethodUnderTest) -> None:
         values = subject.auc(method, problem, shots)
         off, noise = float(values.mean()) - 0.5, float(values.std()) / len(values) ** 0.5
         # items are shared by users, so a lucky item counts many times: the bound is wide
-        found = f"AUC {0.5 + off:.3f} at K = {shots} with labels that say nothing"
-        assert abs(off) < max(4 * noise, 0.1), found
+        verdict = f"AUC {0.5 + off:.3f} at K = {shots} with labels that say nothing"
+        assert abs(off) < max(4 * noise, 0.1), verdict

@@ -40,11 +40,11 @@ def a_state_is_made_of_tensors_one_row_a_user(subject: MethodUnderTest) -> None:
 def a_user_can_be_taken_out_of_a_state(subject: MethodUnderTest) -> None:
     """Rows 3 to 6 of every tensor are all there is of users 3 to 6: they can be kept alone."""
     batch = rows(subject.batch(), torch.arange(11))  # 11: nothing else here comes in elevens
-    together, some = subject.predict(batch), slice(3, 7)
+    together, part = subject.predict(batch), slice(3, 7)
     with torch.no_grad():
-        state = state_rows(subject.trained.adapt(batch.support), some, 11)
-        alone = subject.trained.score(state, batch.query.items[some])
-    assert_close(alone, together[some], "taken out of the state users scored otherwise")
+        state = state_rows(subject.trained.adapt(batch.support), part, 11)
+        alone = subject.trained.score(state, batch.query.items[part])
+    assert_close(alone, together[part], "taken out of the state users scored otherwise")
 
 
 def a_state_is_as_large_as_it_says(subject: MethodUnderTest) -> None:

@@ -91,9 +91,9 @@ class MethodUnderTest:
     def observed_run(self) -> ObservedRun:
         """Trained on the plain problem with another seed, under every eye."""
         (problem, before), method = self.pristine, self.new()
-        surroundings, said = global_state(), io.StringIO()
+        surroundings, printed = global_state(), io.StringIO()
         threads = torch.get_num_threads()
-        with watched() as events, redirect_stdout(said):
+        with watched() as events, redirect_stdout(printed):
             method.meta_train(problem.split.warm, problem.split.valid, problem.items, Seeds.of(1))
             with torch.no_grad():
                 state = method.adapt(self.batch().support)
@@ -103,7 +103,7 @@ class MethodUnderTest:
             torch.set_num_threads(threads)  # else the same weights may embed otherwise by a bit
             now = parts_of(problem)
         touched = [name for name, part in now.items() if (part != before[name]).any()]
-        return ObservedRun(method, harm, touched, events, said.getvalue())
+        return ObservedRun(method, harm, touched, events, printed.getvalue())
 
     @cached_property
     def fully_trained(self) -> Method[Any]:
@@ -166,8 +166,8 @@ def state_rows(state: Any, which: slice, users: int) -> Any:
         parts = [state_rows(part, which, users) for part in state]
         return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
     if is_dataclass(state) and not isinstance(state, type):
-        own = {f.name: state_rows(getattr(state, f.name), which, users) for f in fields(state)}
-        return replace(state, **own)
+        columns = {f.name: state_rows(getattr(state, f.name), which, users) for f in fields(state)}
+        return replace(state, **columns)
     return state
 
 

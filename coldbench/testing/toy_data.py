@@ -51,7 +51,9 @@ class ToyProblem:
             return replace(users, log=replace(users.log, times=None))
 
         cut = self.split
-        valid, cold = (replace(some, users=bare(some.users)) for some in (cut.valid, cut.cold))
+        valid, cold = (
+            replace(episodes, users=bare(episodes.users)) for episodes in (cut.valid, cut.cold)
+        )
         return ToyProblem(replace(cut, warm=bare(cut.warm), valid=valid, cold=cold), self.items)
 
     def without_valid(self) -> "ToyProblem":
