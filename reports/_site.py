@@ -14,7 +14,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from coldbench import registry
-from coldbench.errors import UserError
 from coldbench.results.results import Results
 
 from ._escape import slug, xml
@@ -104,10 +103,9 @@ def _pages(results: Results, docs: Path | None) -> Iterator[Page]:
 
 def _about(method: str) -> dict[str, str]:
     """What the code says of a method; {} of one that is not known here."""
-    try:
-        entry = registry.entry("methods", method)
-    except UserError as error:  # an archive may hold another's method
-        return {"summary": f"not known here ({type(error).__name__})", "source": ""}
+    if method not in registry.names("methods"):  # an archive may hold another's method
+        return {"summary": "A method that is not known here.", "source": ""}
+    entry = registry.entry("methods", method)
     return {"summary": entry.summary, "source": f"methods/{method.replace('-', '_')}.py"}
 
 
