@@ -33,7 +33,7 @@ class TunedCausal(Prompt):
 
     rank: Count = 8
     alpha: Positive = 16.0  # the change is scaled by alpha / rank
-    blocks: Whole = 4  # from the top, whose queries and values change; 0: all
+    blocks: Whole = 2  # from the top, whose queries and values change; 0: all
     meta_steps: Whole = 60  # batches of warm users; 0: the control, the model as it came
     meta_users: Count = 8  # warm users in each, asked about one or two items
     meta_lr: Positive = 1e-3  # of AdamW
