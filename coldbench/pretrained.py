@@ -160,6 +160,7 @@ def load(kind: Any, name: str, *, dtype: "torch.dtype | None" = None, **options:
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    dtype = dtype or torch.float32
     size = size_of(name, trust_remote_code=options.get("trust_remote_code", False))
     _check_room(name, size.weights * dtype.itemsize)
     folder, packed = place(name)
@@ -169,7 +170,7 @@ def load(kind: Any, name: str, *, dtype: "torch.dtype | None" = None, **options:
     try:
         with redirect_stderr(StringIO()):  # GGUF's bar of progress cannot be turned off
             model, loading = kind.from_pretrained(
-                folder, dtype=dtype or torch.float32, output_loading_info=True, **packed, **options
+                folder, dtype=dtype, output_loading_info=True, **packed, **options
             )
     except (OSError, ValueError) as error:
         raise _absent(name, error) from error

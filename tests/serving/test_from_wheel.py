@@ -105,7 +105,7 @@ def test_from_run_to_refit_in_an_empty_environment(tmp_path: Path) -> None:
             url = server.stdout.readline().split(" on ")[1].split()[0]
 
             def best() -> Any:
-                body = {"ratings": {"1": 5}, "n": 3}
+                body: Any = {"ratings": {"1": 5}, "n": 3}
                 return requests.post(f"{url}/recommend", json=body, timeout=20).json()
 
             first = best()
