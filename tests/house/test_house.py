@@ -36,7 +36,7 @@ ALLOWED = {
     ),
     "benchmarks/executors": ("words", "benchmarks"),
     "benchmarks/anchors": ("words", "files", "metrics", "benchmarks"),
-    "benchmarks/speed": ("words", "files", "metrics"),
+    "benchmarks/speed": ("words", "files", "metrics", "serving"),
 }
 DOORS = ("coldbench/__init__.py", "coldbench/plot.py", "coldbench/report.py")  # short public paths
 ENTRY = "benchmarks/cli.py"  # the console script: it opens every command
