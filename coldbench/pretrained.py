@@ -192,6 +192,7 @@ class Size:
 @cache
 def size_of(name: str, *, trust_remote_code: bool = False) -> Size:
     """From the model's settings alone: no weight is read. Raises UserError for an unknown one."""
+    import torch
     from transformers import AutoModel
     from transformers.models.auto import modeling_auto as auto
 
