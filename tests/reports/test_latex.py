@@ -195,6 +195,9 @@ def test_the_numbers_of_quality_are_those_of_the_store(
     for row in store.iter_rows(named=True):
         cell = there[row["method"]][heads.index(name(row["metric"])) - 1]
         assert cell == printed(row, "value"), row
+    ranks = [cells.pop(heads.index("rank") - 1) for cells in there.values() if cells]
+    methods = store.filter(pl.col("method") != "chance")["method"].n_unique()
+    assert sum(bool(rank) for rank in ranks) == methods
     assert len(store) == sum(bool(cell) for cells in there.values() for cell in cells) > 40
 
 
