@@ -54,26 +54,15 @@ class Causal:
                 chances[rows.to(device)] = torch.sigmoid(read[:, 0] - read[:, 1])
         return chances.clone()
 
-    def log_odds(self, texts: list[list[int]], soft: Tensor | None = None) -> Tensor:
-        """(N,) log P(yes) - log P(no) after each of N texts, read in full; gradients go through.
-
-        soft: (N, P, D) vectors in the place of each text's first P tokens.
-        """
+    def log_odds(self, texts: list[list[int]]) -> Tensor:
+        """(N,) log P(yes) - log P(no) after each of N texts, read in full; gradients go through."""
         width = max(map(len, texts))
         rows = [[0] * (width - len(text)) + text for text in texts]
         real = [[0] * (width - len(text)) + [1] * len(text) for text in texts]
         ids, seen = (torch.tensor(x, device=self.model.device) for x in (rows, real))
         places = (seen.cumsum(1) - 1).clamp_min(0)
-        vectors = self.model.get_input_embeddings()(ids)  # (N, L, D)
-        if soft is not None:
-            first = width - torch.tensor([len(text) for text in texts], device=ids.device)
-            at = first[:, None] + torch.arange(soft.shape[1], device=ids.device)
-            vectors = vectors.clone()
-            vectors[torch.arange(len(at), device=ids.device)[:, None], at] = soft.to(vectors)
         return self.told_apart(
-            self.model.base_model(
-                inputs_embeds=vectors, attention_mask=seen, position_ids=places, use_cache=False
-            )
+            self.model.base_model(ids, attention_mask=seen, position_ids=places, use_cache=False)
         )
 
     def told_apart(self, out: Any) -> Tensor:

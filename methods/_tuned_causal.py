@@ -23,6 +23,11 @@ from ._causal import Causal
 from ._early_stopping import EarlyStopping
 from .prompt import Prompt
 
+MADE_UP = (
+    "the weights of the checks' tiny model are by lot: it has read no text, and so few batches of "
+    "warm users teach it no taste"
+)
+
 
 @dataclass
 class TunedCausal(Prompt):

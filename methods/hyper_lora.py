@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.method import Params
 
-from ._tuned_causal import TunedCausal
+from ._tuned_causal import MADE_UP, TunedCausal
 
 
 @dataclass
@@ -32,6 +32,9 @@ class HyperLora(TunedCausal):
         "untuned": {"meta_steps": 0},  # the control
     }
     state_size = "8 * blocks * rank"
+    exempt: ClassVar[dict[str, str]] = {
+        "learns a planted taste better than popularity": MADE_UP,
+    }
 
     def start(self, generator: torch.Generator) -> Params:
         weights, width = super().start(generator), self.items.features.shape[1]

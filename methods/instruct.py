@@ -16,7 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from coldbench.episode import EpisodeBatch
 from coldbench.method import Params
 
-from ._tuned_causal import TunedCausal
+from ._tuned_causal import MADE_UP, TunedCausal
 
 
 @dataclass
@@ -30,6 +30,10 @@ class Instruct(TunedCausal):
         "untuned": {"meta_steps": 0},  # the control
     }
     state_size = "13 * shots"
+    exempt: ClassVar[dict[str, str]] = {
+        "learns a planted taste better than popularity": MADE_UP,
+        "is better with K": MADE_UP,
+    }
 
     def loss(self, batch: EpisodeBatch) -> Tensor:
         with self.changed() as model:
