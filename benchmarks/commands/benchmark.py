@@ -116,7 +116,7 @@ def _home(method: type[Method[Any]]) -> str | Path:
     """The name or the file that a class is found by."""
     try:
         path = Path(inspect.getsourcefile(method) or "")
-    except TypeError:  # of a class that was typed in
+    except (TypeError, OSError):  # of a class that was typed in
         path = Path()
     if method.__module__ == "__main__" or not path.is_file():
         called = f"{method.__name__.lower()}.py"

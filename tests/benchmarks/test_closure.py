@@ -298,7 +298,18 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
     ("method", "parts"),
     [
         ("constant", {"constant", "_item_prior", "_later_items"}),
-        ("ridge", {"ridge", "_grid_search", "_kernel", "_item_prior", "_later_items", "_graph"}),
+        (
+            "ridge",
+            {
+                "ridge",
+                "_grid_search",
+                "_kernel",
+                "_item_prior",
+                "_later_items",
+                "_graph",
+                "_same_items",
+            },
+        ),
         ("item-bias", {"item_bias", "_item_prior", "_later_items"}),
         (
             "fomaml",
@@ -315,6 +326,7 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
                 "_graph",
                 "_training_options",
                 "_meta_learner",
+                "_same_items",
             },
         ),
     ],

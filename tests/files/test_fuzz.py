@@ -237,7 +237,7 @@ def test_too_little_memory_is_no_damage(
     path = tmp_path / "log.parquet"
     pl.DataFrame({"user": ["u"]}).write_parquet(path)
     monkeypatch.setattr(parquet, "TRIAL", trial)
-    monkeypatch.setattr(parquet, "_allowed", lambda: limit)
+    monkeypatch.setattr(parquet, "address_space", lambda: limit)
     with pytest.raises(UserError, match=told):
         parquet.read((Column("user", "id"),), path)
 

@@ -186,12 +186,12 @@ def test_the_gpus_are_those_that_the_environment_names_and_cuda_1_is_the_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(gpus.VISIBLE, "2, GPU-7f")
-    assert gpus.gpus_of(torch.device("cuda")) == ("2", "GPU-7f")
-    assert gpus.gpus_of(torch.device("cuda:1")) == ("GPU-7f",)
-    assert gpus.gpus_of(torch.device("cpu")) == ()
+    assert gpus.gpus_of("cuda") == ("2", "GPU-7f")
+    assert gpus.gpus_of("cuda:1") == ("GPU-7f",)
+    assert gpus.gpus_of("cpu") == ()
     monkeypatch.delenv(gpus.VISIBLE)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert gpus.gpus_of(torch.device("cuda")) == ("0", "1")
+    assert gpus.gpus_of("cuda") == ("0", "1")
 
 
 @pytest.mark.slow

@@ -15,7 +15,11 @@ from coldbench.method import from_params
 from coldbench.parameters import Cosine, Count, NotNegative, Part, Positive, Share, Whole, checked
 
 METHODS = registry.names("methods")
-FREE_WORDS = {("prompt", "model")}  # a name, a folder: no list can hold it
+FREE_WORDS = {  # a name, a folder: no list can hold it
+    ("prompt", "model"),
+    ("instruct", "model"),
+    ("hyper-lora", "model"),
+}
 
 
 @dataclass
