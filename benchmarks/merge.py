@@ -22,8 +22,8 @@ def merge(parts: list[Path], target: Path) -> list[Cell]:
     """
     if target.exists():
         raise UserError(f"{target} is there already: name a folder that is not")
-    if len(parts) < 2:
-        raise UserError("name two runs or more to merge")
+    if len({part.resolve() for part in parts}) < max(2, len(parts)):
+        raise UserError("name two runs or more to merge, each once")
     specs = _one_plan(parts)
     taken = {spec.fingerprint: _taken(parts, spec) for spec in specs}
     if wrong := [words for _, words in taken.values() if words]:

@@ -4,7 +4,7 @@ import polars as pl
 
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
-from coldbench.results.rounding import plain
+from coldbench.results.rounding import plain, significant
 
 from ._costs import cost
 from ._setting import SettingResults, level
@@ -70,7 +70,7 @@ def _cost(every: list[SettingResults], method: str) -> Value:
     if not costs:
         return Value("")
     middle = sorted(costs)[len(costs) // 2]
-    return Value(f"{middle:.2g}", middle)
+    return Value(significant(middle), middle)
 
 
 def finished(every: list[SettingResults]) -> int:

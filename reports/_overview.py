@@ -5,6 +5,7 @@ import polars as pl
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
 from coldbench.results.results import Results
+from coldbench.results.rounding import significant
 
 from ._costs import cost
 from ._setting import BASELINES, TOO_SMALL, SettingResults, level, settings
@@ -85,7 +86,7 @@ def _row(setting: SettingResults) -> Row | None:
             difference(by.get(BASELINE)),
             difference(by.get(OWN_ZERO_SHOT)),
             Value(_verdict(setting, moved["verdict"][0] if len(moved) else "")),
-            Value("" if ms is None else f"{ms:.2g}", ms),
+            Value("" if ms is None else significant(ms), ms),
         ),
     )
 

@@ -6,7 +6,7 @@ from coldbench.cell import UNDONE
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
 from coldbench.results.resolution import COARSE
-from coldbench.results.rounding import plain
+from coldbench.results.rounding import plain, significant
 
 from ._costs import NOTHING, cost, idle
 from ._setting import BASELINES, TOO_SMALL, SettingResults
@@ -135,10 +135,10 @@ def _cost(setting: SettingResults, best: str) -> list[str]:
     ms = cost(row)
     if ms is None:
         return []
-    adapting = NOTHING if idle(row) else f"{row['adapt_ms_p50']:.2g} ms"
+    adapting = NOTHING if idle(row) else f"{significant(row['adapt_ms_p50'])} ms"
     return [
-        f"One new user costs it {ms:.2g} ms (medians): adapting {adapting}, scoring "
-        f"{row['score_ms_p50']:.2g} ms."
+        f"One new user costs it {significant(ms)} ms (medians): adapting {adapting}, scoring "
+        f"{significant(row['score_ms_p50'])} ms."
     ]
 
 

@@ -38,10 +38,22 @@ class Slurm(Executor):
         for resources, names in by_resources.items():
             for at in range(0, len(names), MOST):
                 part = names[at : at + MOST]
-                jobs = self._executor(resources).map_array(CellTask(str(self.run)), part)
+                jobs = self._submit(resources, part)
                 self._jobs.update(zip(part, jobs, strict=True))
                 self._unseen.update(dict.fromkeys(part, 0))
         self._asked = time.monotonic()
+
+    def _submit(self, resources: Resources, part: list[str]) -> list[Any]:
+        from submitit.core.utils import FailedJobError
+
+        try:
+            jobs: list[Any] = self._executor(resources).map_array(CellTask(str(self.run)), part)
+        except FailedJobError as error:
+            reason = " ".join(str(error).split()) or "no reason given"
+            raise UserError(
+                f"SLURM takes no job: {reason}; see [resources] in docs/scale.md"
+            ) from None
+        return jobs
 
     def _executor(self, resources: Resources) -> Any:
         import submitit

@@ -215,6 +215,21 @@ def test_cells_side_by_side_see_one_gpu_each(
     assert {cell.log().split()[0] for cell in cells} == {"6", "GPU-7f"}
 
 
+def test_what_sbatch_says_against_a_job_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = pytest.importorskip("submitit")
+
+    class Refused:
+        def map_array(self, *_: object) -> None:
+            raise submitit.core.utils.FailedJobError("sbatch: error:\ninvalid partition")
+
+    executor = slurm.Slurm(tmp_path, "nowhere")
+    monkeypatch.setattr(executor, "_executor", lambda _: Refused())
+    with pytest.raises(UserError, match="no job: sbatch: error: invalid partition"):
+        executor.submit([executors.Task(spec_of(0), executors.Resources())])
+
+
 @pytest.mark.slow
 def test_submitit_has_a_cell_done_by_its_command(tmp_path: Path) -> None:
     pytest.importorskip("submitit")

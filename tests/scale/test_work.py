@@ -224,6 +224,7 @@ def test_a_worker_with_other_libraries_is_refused_in_one_line(run: Path) -> None
         (("status", "nowhere"), "is no run"),
         (("cell", "maml", "--run", "r"), "names no cell"),
         (("merge", "r", "-o", "both"), "two runs or more"),
+        (("merge", "r", "runs/r", "-o", "both"), "each once"),
         ((*GRID, "--part", "3/2"), "1/3 is the first of three"),
         ((*GRID, "--executor", "slrum"), "did you mean 'slurm'"),
         ((*GRID, "--set", "resources.default.minute=3"), "did you mean 'minutes'"),
