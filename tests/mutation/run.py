@@ -33,7 +33,7 @@ NEAREST = {
     "leakage": ["leaks", "thresholds", "controls"],
     "results.controls": [*BASE, "controls"],
     "results.leaks": [*BASE, "controls"],
-    "results.rounding": BASE,
+    "results.rounding": [*BASE, "rounding"],
     "results.paired": BASE,
     "results.adaptation": BASE,
     "results.levels": BASE,
