@@ -7,10 +7,10 @@ from pathlib import Path
 
 import typer
 
-from coldbench.errors import SOME_FAILED, WRONG_USE, UserError
+from coldbench.errors import SOME_FAILED, UserError
 
+from .commands import inspecting, serving, sharing, working
 from .commands import options as o
-from .commands import serving, sharing, working
 from .commands.command import Command, document, run_app
 
 CODES = "Ends with 0: all done; 1: some failed; 2: wrong use or bad input; 130: stopped by Ctrl-C."
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(inspecting.app)
 app.add_typer(serving.app)
 app.add_typer(sharing.app)
 app.add_typer(working.app)
@@ -34,60 +35,6 @@ def main() -> None:
 @app.callback()
 def _options(version: o.Version = False) -> None:
     pass
-
-
-@app.command("list", cls=Command)
-def list_(
-    room: o.Room, name: o.OneOf = None, as_json: o.Json = False, include: o.Include = None
-) -> None:
-    """What there is, by name, a line each: `list methods`; all of one: `list methods maml`."""
-    from .commands import listing
-    from .commands.grid_options import include_files
-
-    include_files(include)
-    rows = listing.rows(room, name)
-    if as_json:
-        document(rows)
-    elif name is None:
-        listing.show(room, rows)
-    else:
-        listing.show_one(rows[0])
-
-
-@app.command(cls=Command)
-def fetch(names: list[str], offline: o.Offline = False, as_json: o.Json = False) -> None:
-    """Find datasets on this machine or download them; shows licence and source before."""
-    from .commands.fetch import fetch as fetched
-
-    if not fetched(names, offline=offline, as_json=as_json):
-        sys.exit(WRONG_USE)
-
-
-@app.command(cls=Command)
-def describe(
-    name: o.Named, with_: o.With = None, as_json: o.Json = False, figure: o.Figure = None
-) -> None:
-    """What a dataset or your own file holds: `describe ml-100k`, `describe ratings.csv`."""
-    from .commands import describe as command
-    from .dataset_names import Source, options
-
-    source = Source.of(name, options(with_))
-    dataset = source.dataset()
-    facts = command.describe(source.display_name, dataset)
-    document(facts) if as_json else command.show(facts)
-    if figure:
-        command.draw(source.display_name, dataset, figure)
-        print(figure, file=sys.stderr)
-
-
-@app.command(cls=Command)
-def validate(files: o.Files, with_: o.With = None, as_json: o.Json = False) -> None:
-    """Every problem of your own files, a line each; ends with 2 where there is one."""
-    from .commands.validate import validate as command
-    from .dataset_names import options
-
-    if not command(files, options(with_), as_json=as_json):
-        sys.exit(WRONG_USE)
 
 
 @app.command(cls=Command)
@@ -123,15 +70,14 @@ def run(
 
     if not dry_run:
         processes.context()  # its server loads torch while this process finds out what to run
-    from .commands.grid_options import grid_of, include_files, placed, usual
+    from .commands.grid_options import grid_of, placed, usual
     from .commands.run import How, Say, run_as_asked, run_options, show_grid
 
-    files = include_files(include)
     changes = [*usual(shots, seeds), *(change or [])]
     what, folder = grid_of(grid, dataset, method, with_, name, changes, limit)
     folder = folder if output is None else placed(output, name)
     options = run_options(
-        what, device, jobs, timeout, files, retry_failed=retry_failed, timing=not no_timing
+        what, device, jobs, timeout, include or (), retry_failed=retry_failed, timing=not no_timing
     )
     options = replace(options, keep_models=keep_models)
     if dry_run:
@@ -159,10 +105,8 @@ def tune(
 ) -> None:
     """Search parameters on valid users: `tune maml,ridge -d ml-100k --trials 50`."""
     from .commands import tune as command
-    from .commands.grid_options import include_files
     from .tuning.search import Budget
 
-    include_files(include)
     budget = Budget.of(trials, seconds)
     grid, folder = command.grid_of(method, dataset, protocol, seed, with_, name, change)
     sys.exit(command.tune(grid, device, metric, folder, budget, include or [], as_json=as_json))
@@ -181,9 +125,7 @@ def explain(
     """Why an item scores as it does for a user: what each label adds, exactly."""
     from .commands import explain as command
     from .commands.bench import find_cell
-    from .commands.grid_options import include_files
 
-    include_files(include)
     explanation = command.explain(find_cell(_run(folder), cell), user, item, shots)
     document(explanation) if as_json else command.show(explanation)
     if not explanation["agrees"]:
@@ -252,14 +194,6 @@ def anchors(names: o.Anchors = None, jobs: o.Workers = 0, as_json: o.Json = Fals
 
     if not command(names or [], _cores(jobs), as_json=as_json):
         sys.exit(SOME_FAILED)
-
-
-@app.command(cls=Command)
-def doctor(as_json: o.Json = False) -> None:
-    """Versions, device, threads, cache, disk, what is installed."""
-    from .commands.doctor import facts, show
-
-    document(facts()) if as_json else show(facts())
 
 
 def _run(folder: Path) -> Path:

@@ -27,7 +27,7 @@ class CrossDomain(Dataset):
         for dataset in (self.source, self.target):
             if not dataset.explicit:
                 raise UserError(
-                    f"{type(dataset).__name__} is a log of likes alone: across data sets both need "
+                    f"{type(dataset).__name__} is a positive-only log: across data sets both need "
                     "ratings of what is liked and of what is not"
                 )
 

@@ -113,7 +113,7 @@ def load(folder: Path) -> "tuple[Split, Episodes]":
 
 def withheld(data_split: "Split", protocol: Protocol) -> "Split":
     """The split without the answers: ratings and labels of the queries are NaN. Where the catalogue
-    is ranked the items asked for are withheld too, since in a log of likes alone they are the
+    is ranked the items asked for are withheld too, since in a positive-only log they are the
     answers; others of the candidates stand in for them, for whoever measures time."""
     cold, log = data_split.cold, data_split.cold.users.log
     rows = cold.query[cold.query >= 0]

@@ -24,6 +24,7 @@ from .claims import Claims
 from .gpus import emptiest
 from .job import Job, Stage
 from .partials import BEGUN, FULL, clear_of, cut_log, fresh, not_full, partial, result_of
+from .running import Running
 from .signals import Stop
 
 TICK = 1.0  # seconds between two looks at what is running
@@ -35,17 +36,6 @@ OnEvent = Callable[
     [str, Spec, float], None
 ]  # event, cell, seconds; events: start, running, a status
 Lost = dict[str, tuple[str, str]]  # fingerprint -> stage and reason of a cell that cannot be run
-
-
-@dataclass(frozen=True)
-class _Running:
-    """A cell at work: its method's process, or its judge's."""
-
-    job: Job
-    process: BaseProcess
-    begun: float  # of the cell
-    judge_since: float = 0.0  # 0: the method's process runs
-    answerer: BaseProcess | None = None  # who holds the labels that an asker asks for
 
 
 @dataclass
@@ -65,7 +55,7 @@ class Supervisor:
     gpus: tuple[str, ...] = ()  # that cells are laid on
 
     def __post_init__(self) -> None:
-        self.running: list[_Running] = []
+        self.running: list[Running] = []
         self.elsewhere: list[Job] = []  # cells that other workers have
         self.looked = 0.0  # at those
         self.again: set[str] = set()  # cells whose server died once, or whose claim was lost
@@ -77,19 +67,19 @@ class Supervisor:
         try:
             while ((waiting or self.elsewhere) and not self.stop.asked) or self.running:
                 self._take_more()
-                sentinels = [running_cell.process.sentinel for running_cell in self.running]
+                sentinels = [cell.process.sentinel for cell in self.running]
                 if sentinels:
                     multiprocessing.connection.wait(sentinels, timeout=TICK)
                 elif self.elsewhere and not waiting:
                     time.sleep(TICK)
-                for running_cell in list(self.running):
-                    self._look_at(running_cell)
+                for cell in list(self.running):
+                    self._look_at(cell)
             if self.stop.asked:
                 raise KeyboardInterrupt
         finally:
             self.stop.deaf()
-            for running_cell in list(self.running):
-                self._end(running_cell)
+            for cell in list(self.running):
+                self._end(cell)
             clear_of(self.run, self.claims.name)
 
     def _room(self) -> bool:
@@ -133,9 +123,7 @@ class Supervisor:
             self._record_failure(job, *self.lost[job.spec.fingerprint], time.monotonic())
             return
         self.on_event("start", job.spec, 0.0)
-        job = replace(
-            job, gpu=emptiest(self.gpus, [running_cell.job.gpu for running_cell in self.running])
-        )
+        job = replace(job, gpu=emptiest(self.gpus, [cell.job.gpu for cell in self.running]))
         folder = fresh(self._partial(job))
         (folder / BEGUN).touch()
         protocol, begun = splits.protocol_of(job.spec), time.monotonic()
@@ -166,88 +154,68 @@ class Supervisor:
     ) -> None:
         process = self._child(act, *args)
         since = 0.0 if act is method_process else time.monotonic()
-        self.running.append(_Running(job, process, begun, since, answerer))
+        self.running.append(Running(job, process, begun, since, answerer))
 
-    def _end(self, running_cell: _Running) -> None:
-        for process in (running_cell.process, running_cell.answerer):
-            if process is not None:
-                processes.end(process)
-                self.warden("discard", process.pid or 0)
-        self.running.remove(running_cell)
+    def _end(self, cell: Running) -> None:
+        for process in cell.processes():
+            processes.end(process)
+            self.warden("discard", process.pid or 0)
+        self.running.remove(cell)
 
-    def _look_at(self, running_cell: _Running) -> None:
-        if not self.claims.holds(running_cell.job.spec.fingerprint):
-            self._drop(running_cell)
+    def _look_at(self, cell: Running) -> None:
+        if not self.claims.holds(cell.job.spec.fingerprint):
+            self._drop(cell)
             return
-        limit, now = self.timeout, time.monotonic()
-        seconds = now - (running_cell.judge_since or running_cell.begun)
-        if running_cell.process.is_alive() and seconds <= limit:
-            self.on_event("running", running_cell.job.spec, now - running_cell.begun)
-            cut_log(self._partial(running_cell.job) / "log.txt")
+        death = cell.death(self.timeout)
+        if death is None:
+            self.on_event("running", cell.job.spec, time.monotonic() - cell.begun)
+            cut_log(self._partial(cell.job) / "log.txt")
             return
-        late = running_cell.process.is_alive()
-        self._end(running_cell)
-        death = (
-            f"no result within {limit:.0f} s"
-            if late
-            else processes.death(running_cell.process.exitcode)
-        )
-        if running_cell.judge_since:
-            self._judged(running_cell, death)
+        self._end(cell)
+        if cell.judge_since:
+            self._judged(cell, death)
         else:
-            self._worked(running_cell, death)
+            self._worked(cell, death)
 
-    def _drop(self, running_cell: _Running) -> None:
+    def _drop(self, cell: Running) -> None:
         """The claim is another worker's, who took this one for dead, or was deleted: once."""
-        self._end(running_cell)
-        store.remove(self._partial(running_cell.job))
-        if running_cell.job.spec.fingerprint in self.again:
-            self.on_event("missing", running_cell.job.spec, time.monotonic() - running_cell.begun)
+        self._end(cell)
+        store.remove(self._partial(cell.job))
+        if cell.job.spec.fingerprint in self.again:
+            self.on_event("missing", cell.job.spec, time.monotonic() - cell.begun)
         else:
-            self.again.add(running_cell.job.spec.fingerprint)
-            self.elsewhere.append(running_cell.job)
+            self.again.add(cell.job.spec.fingerprint)
+            self.elsewhere.append(cell.job)
 
     def _ended(self, job: Job, state: str, begun: float) -> None:
         self.on_event(state, job.spec, time.monotonic() - begun)
         self.claims.release(job.spec.fingerprint)
 
-    def _worked(self, running_cell: _Running, death: str) -> None:
+    def _worked(self, cell: Running, death: str) -> None:
         """The method's process has ended: on to the judge, or to a row that says why not."""
-        result = result_of(self._partial(running_cell.job))
+        result = result_of(self._partial(cell.job))
         if result is None:
-            if running_cell.process.exitcode == -signal.SIGTERM:
+            if cell.process.exitcode == -signal.SIGTERM:
                 time.sleep(GRACE)  # a scheduler that ends a job tells each of its processes
-            if (
-                running_cell.process.exitcode == SERVER_DIED
-                and running_cell.job.spec.fingerprint not in self.again
-            ):
-                self.again.add(running_cell.job.spec.fingerprint)  # perhaps by another cell's doing
-                self.waiting.insert(0, running_cell.job)
+            if cell.process.exitcode == SERVER_DIED and cell.job.spec.fingerprint not in self.again:
+                self.again.add(cell.job.spec.fingerprint)  # perhaps by another cell's doing
+                self.waiting.insert(0, cell.job)
             elif not self.stop.asked:  # what dies while a run is being stopped is not a failure
-                self._record_failure(
-                    running_cell.job,
-                    Stage.left(self._partial(running_cell.job)),
-                    death,
-                    running_cell.begun,
-                )
+                stage = Stage.left(self._partial(cell.job))
+                self._record_failure(cell.job, stage, death, cell.begun)
             return
         if result["errno"] in FULL:
             not_full(self.run)
-        args = (
-            running_cell.job.spec,
-            self._partial(running_cell.job),
-            running_cell.job.split,
-            running_cell.job.whole,
-            result,
-        )
-        self._start(running_cell.job, judge_process, *args, begun=running_cell.begun)
+        job = cell.job
+        args = job.spec, self._partial(job), job.split, job.whole, result
+        self._start(job, judge_process, *args, begun=cell.begun)
 
-    def _judged(self, running_cell: _Running, death: str) -> None:
-        state = Cell.read(running_cell.job.spec, running_cell.job.whole).status
+    def _judged(self, cell: Running, death: str) -> None:
+        state = Cell.read(cell.job.spec, cell.job.whole).status
         if state in KEPT:
-            self._ended(running_cell.job, state, running_cell.begun)
+            self._ended(cell.job, state, cell.begun)
         elif not self.stop.asked:
-            self._record_failure(running_cell.job, "judge", death, running_cell.begun)
+            self._record_failure(cell.job, "judge", death, cell.begun)
 
     def _record_failure(self, job: Job, stage: str, reason: str, begun: float) -> None:
         folder = self._partial(job)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -34,6 +34,11 @@ class File:
     inside: str = ""  # where in the package or the archive
     size: int | None = None  # bytes, where known
 
+    @classmethod
+    def at(cls, folder: str, name: str, sha256: str = "", size: int | None = None) -> Self:
+        """A file that lies in a folder of the web under its own name; the address ends in "/"."""
+        return cls(name, sha256, urls=(folder + name,), size=size)
+
 
 Label = Literal["rating", "like"]
 
@@ -61,7 +66,7 @@ class Dataset(ABC):
     size: ClassVar[str] = ""  # "943 users, 1,682 items, 100,000 ratings"
     files: ClassVar[tuple[File, ...]] = ()
     or_else: ClassVar[tuple[File, ...]] = ()  # another edition of the same, read where files lack
-    folder: ClassVar[str] = ""  # of the files, on a shelf; "": the dataset's name
+    folder: ClassVar[str] = ""  # of the files in COLDBENCH_DATA; "": the dataset's name
     paths: ClassVar[
         tuple[str, ...]
     ] = ()  # parameters that say where files lie: no number hangs on it

@@ -19,8 +19,9 @@ from coldbench import store
 from coldbench.cache import home
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
+from coldbench.model_loading import load_model
 from coldbench.parameters import Ge, Part, checked
-from coldbench.pretrained import PACKAGED, load_model, manner, own_pooling, place
+from coldbench.pretrained import PACKAGED, manner, own_pooling, place
 from coldbench.text_reader import TextReader
 
 __all__ = ["PACKAGED", "Encoder", "Items", "pool"]

@@ -79,7 +79,7 @@ class Users:
 
         Each batch has one K, drawn from `shots`; each episode is a random stretch of its user's
         history: the query, and the K interactions before it. Short histories are masked. Where a
-        log has likes alone the support has likes alone, and unseen items are asked for as often.
+        log has likes only the support has likes only, and unseen items are asked for as often.
         """
         rng = np.random.default_rng(seed)
         each = 1 + self.unseen

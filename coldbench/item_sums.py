@@ -24,7 +24,7 @@ def residuals(warm: Users, damping: float = 3.0) -> tuple[float, Int, NDArray[np
 
 
 def prior(warm: Users) -> NDArray[np.float64]:
-    """(n_items,) the label that the row item-bias expects; NaN where the log holds likes alone."""
+    """(n_items,) the label that the row item-bias expects; NaN where the log holds likes only."""
     if warm.unseen:
         return np.full(warm.log.n_items, np.nan)
     mean, counts, sums = residuals(warm)

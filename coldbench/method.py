@@ -4,15 +4,15 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.errors import UserError, unknown
+from coldbench.explanation import Explanation, no_explanation, squash_to_unit
 from coldbench.parameters import checked
 from coldbench.seeds import Seeds
 
@@ -24,22 +24,6 @@ __all__ = [  # what a method is written with, in one line
 State = TypeVar("State")
 Params = dict[str, Tensor]
 Space = dict[str, tuple[float, float] | list[Any]]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why items score as they do, exactly: base + contributions.sum(2) is the score before it is
-    squashed into 0..1."""
-
-    base: Tensor  # (B, Q) the prior score, before the user says anything: K = 0
-    contributions: Tensor  # (B, Q, K) what each support item adds; 0 where the support is padded
-    unit: Literal["label", "log-odds"]  # squashed by squash_to_unit, by a sigmoid
-
-    @property
-    def score(self) -> Tensor:
-        """(B, Q) in 0..1: what `score` returns."""
-        total = self.base + self.contributions.sum(2)
-        return squash_to_unit(total) if self.unit == "label" else torch.sigmoid(total)
 
 
 @dataclass(frozen=True)
@@ -199,16 +183,6 @@ class Method(ABC, Generic[State]):
         }
 
 
-def explained() -> list[str]:
-    """The methods that explain their scores, by name."""
-    entries = registry.entries("methods")
-    return [entry.name for entry in entries if entry.facts.get("explains")]
-
-
-def no_explanation(name: str) -> UserError:
-    return UserError(f"{name} has no exact explanation; {', '.join(explained())} have")
-
-
 def cannot_grow(name: str) -> UserError:
     return UserError(f"{name} cannot score items that came after training: train it again")
 
@@ -245,11 +219,3 @@ def soft_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """(B,) mean over real entries of the binary cross-entropy with labels in 0..1."""
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     return (loss * mask).sum(1) / mask.sum(1).clamp_min(1)
-
-
-def squash_to_unit(x: Tensor, edge: float = 0.05) -> Tensor:
-    """Expected labels squashed into 0..1: unchanged inside `edge` of the ends, beyond it by an
-    exponential tail. Strictly monotone, so squashing makes no ties."""
-    low = edge * (x - edge).div_(edge).clamp_max_(0).exp_()
-    high = 1 - edge * (1 - edge - x).div_(edge).clamp_max_(0).exp_()
-    return torch.where(x < edge, low, torch.where(x > 1 - edge, high, x))

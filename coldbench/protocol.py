@@ -129,12 +129,12 @@ class Protocol:
             )
         if self.candidates == "popular" and explicit:
             raise UserError(
-                "protocol.candidates = 'popular' is for logs of likes alone; this one has dislikes "
+                "protocol.candidates = 'popular' is for positive-only logs; this one has dislikes "
                 "too: use 'rated' or 'all'"
             )
         if self.asks and not explicit:
             raise UserError(
-                "protocol.asker needs ratings: of a log of likes alone nobody knows what a user "
+                "protocol.asker needs ratings: of a positive-only log nobody knows what a user "
                 "would have said of other items"
             )
         positive_only = self.candidates if self.candidates == "popular" else "all"

@@ -7,7 +7,6 @@ package adds its own under the entry-point group `coldbench.methods`, and one fi
 
 import ast
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import coldbench
+from coldbench.class_attributes import attributes, parsed
 from coldbench.errors import UserError, unknown
 
 _included: dict[tuple[str, str], Path] = {}
@@ -30,7 +30,9 @@ class Entry:
 
     name: str
     summary: str  # the first line of the file's docstring
-    facts: dict[str, Any]  # the class attributes that are plain values: family, domain, licence
+    facts: dict[
+        str, Any
+    ]  # class attributes that are plain values, inherited or not: family, licence
     source: Path | None  # None: an entry point whose package says where it lies only when imported
 
 
@@ -59,11 +61,10 @@ def entry(room: str, name: str) -> Entry:
     if source is None:
         return Entry(name, f"from the package {_points(room)[name].value.split('.')[0]}", {}, None)
     try:
-        tree = ast.parse(source.read_bytes())
-    except (SyntaxError, ValueError) as error:
+        docstring, facts = ast.get_docstring(parsed(source.read_bytes())), attributes(source)
+    except (SyntaxError, ValueError, RecursionError) as error:
         return Entry(name, f"cannot be read: {error}", {}, source)
-    summary = (ast.get_docstring(tree) or "").split("\n\n")[0].replace("\n", " ")
-    return Entry(name, summary, dict(_plain_values(tree)), source)
+    return Entry(name, (docstring or "").split("\n\n")[0].replace("\n", " "), facts, source)
 
 
 def find(room: str, name: str) -> Any:
@@ -159,15 +160,3 @@ def _only_class(module: ModuleType, room: str) -> Any:
             f"{module.__file__}: a file of {room} holds one {base}, this one {len(classes)}"
         )
     return classes[0]
-
-
-def _plain_values(tree: ast.Module) -> Iterator[tuple[str, Any]]:
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-            for line in node.body:
-                target = line.targets[0] if isinstance(line, ast.Assign) else None
-                if isinstance(target, ast.Name) and isinstance(line, ast.Assign):
-                    try:
-                        yield target.id, ast.literal_eval(line.value)
-                    except ValueError:
-                        continue  # an expression: known only to who imports the file

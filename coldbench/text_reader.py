@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from coldbench.errors import UserError
-from coldbench.pretrained import Manner, load_model, load_tokenizer, manner
+from coldbench.model_loading import load_model, load_tokenizer
+from coldbench.pretrained import Manner, manner
 
 
 @dataclass(frozen=True)

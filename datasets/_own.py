@@ -36,7 +36,7 @@ class Own(Dataset):
     path: str = ""  # of the log
     user: str = ""  # columns of the log
     item: str = ""
-    rating: str = ""  # "none": a log of likes alone, whatever the file has
+    rating: str = ""  # "none": a positive-only log, whatever the file has
     time: str = ""  # "none": a log without times
     time_unit: str = "seconds"  # since 1970; or milliseconds, microseconds, nanoseconds; or the
     # form of a date, "%d.%m.%Y"; or "iso", 2020-09-13T12:26:40.5

@@ -20,6 +20,8 @@ from coldbench.files.locate import locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
+from ._json_log import read_log
+
 RAW = "https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023/raw"
 CATEGORIES = (
     "All_Beauty Amazon_Fashion Appliances Arts_Crafts_and_Sewing Automotive Baby_Products "
@@ -34,13 +36,11 @@ CATEGORIES = (
 
 
 def reviews_of(category: str) -> File:
-    name = f"{category}.jsonl.gz"
-    return File(name, urls=(f"{RAW}/review_categories/{name}",))
+    return File.at(f"{RAW}/review_categories/", f"{category}.jsonl.gz")
 
 
 def products_of(category: str) -> File:
-    name = f"meta_{category}.jsonl.gz"
-    return File(name, urls=(f"{RAW}/meta_categories/{name}",))
+    return File.at(f"{RAW}/meta_categories/", f"meta_{category}.jsonl.gz")
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,13 @@ class Amazon2023(Dataset):
 
 def read_reviews(path: Path) -> pl.DataFrame:
     """A row a review: user, item, rating, time."""
-    columns = (
-        Column("user_id", "id"),
-        Column("parent_asin", "id"),
-        Column("rating", "number", 1, 5),
-        Column("timestamp", "time", unit="milliseconds"),
+    return read_log(
+        path,
+        user=Column("user_id", "id"),
+        item=Column("parent_asin", "id"),
+        rating=Column("rating", "number", 1, 5),
+        time=Column("timestamp", "time", unit="milliseconds"),
     )
-    named = {"user_id": "user", "parent_asin": "item", "timestamp": "time"}
-    return json_lines.read(columns, path).rename(named)
 
 
 def read_products(path: Path) -> pl.DataFrame:

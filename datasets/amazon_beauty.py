@@ -15,31 +15,28 @@ from pathlib import Path
 import polars as pl
 
 from coldbench.dataset import Dataset, File
-from coldbench.errors import BadFile, Problem
-from coldbench.files.delimited import content_of
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
-from coldbench.files.rows import Unreadable, rows_of
-from coldbench.files.schema import Column, InvalidValue
 from coldbench.interactions import Catalogue, Interactions
+
+from ._lines import bad_field, check_id, lines_of
 
 ADDRESS = (
     "https://raw.githubusercontent.com/agiresearch/IDGenRec/"
     "a297185aa5b6cd6de9dcf8b8182052ee8e0b3261/rec_datasets/Beauty/"
 )
-SEQUENCES = File(
+SEQUENCES = File.at(
+    ADDRESS,
     "user_sequence.txt",
     "47197cbee7bdc1896926e10d96b807dce0aecb9a1f0c2ccc887c21090237c9b7",
-    urls=(ADDRESS + "user_sequence.txt",),
-    size=2_513_357,
+    2_513_357,
 )
-PRODUCTS = File(
+PRODUCTS = File.at(
+    ADDRESS,
     "item_generative_indexing_phase_0.txt",
     "1a90f934fe506747f094b181f791ece593e2f86bb15e5420d910e6de4882b456",
-    urls=(ADDRESS + "item_generative_indexing_phase_0.txt",),
-    size=573_272,
+    573_272,
 )
-ID = Column("id", "id")
 
 
 @dataclass(frozen=True)
@@ -74,21 +71,10 @@ def read_products(path: Path) -> pl.DataFrame:
 
 def _words(path: Path, ids: int | None = None) -> Iterator[list[str]]:
     """The words of each line, two or more; the first `ids` of them are ids, or all are."""
-    line = 0
-    for row in rows_of(content_of(path), " ", quoted=False, encoding="utf-8"):
-        line = row.line
-        if isinstance(row, Unreadable):
-            where = line, row.column, row.value
-            raise BadFile([Problem(str(path), *where, row.expected, row.fix)])
-        for field, word in enumerate(row.fields[:ids]):
-            try:
-                ID.parse(word)
-            except InvalidValue as wrong:
-                where = *row.place(field), word
-                raise BadFile([Problem(str(path), *where, wrong.expected, wrong.fix)]) from None
+    for row in lines_of(path, " ", quoted=False):
+        for field in range(len(row.fields[:ids])):
+            check_id(path, row, field)
         if len(row.fields) == 1:
             expected = "an id, a space and what belongs to it"
-            raise BadFile([Problem(str(path), line, 1, row.raw, expected, "complete the line")])
+            raise bad_field(path, row, 0, expected, "complete the line")
         yield row.fields
-    if not line:
-        raise BadFile([Problem(str(path), 1, 1, "", "at least one line", "add the rows")])

@@ -22,14 +22,11 @@ from coldbench.files.locate import locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
-ZIP = File(
+ZIP = File.at(
+    "https://raw.githubusercontent.com/caserec/Datasets-for-Recommender-Systems/"
+    "4180b4dc4103452c591a1718560d29bdf1f48540/Processed%20Datasets/BookCrossing/",
     "book_crossing.zip",
     "a796eb89e3200a91eb48161079a9abbba0a8e89e1df27bfbd63d8f6b2f7927d8",
-    urls=(
-        "https://raw.githubusercontent.com/caserec/Datasets-for-Recommender-Systems/"
-        "4180b4dc4103452c591a1718560d29bdf1f48540/Processed%20Datasets/BookCrossing/"
-        "book_crossing.zip",
-    ),
     size=2_156_533,
 )
 RATINGS = File(

@@ -2,7 +2,7 @@
 
 Schnabel, Swaminathan, Singh, Chandak & Joachims, "Recommendations as Treatments: Debiasing Learning
 and Evaluation" (2016), arXiv:1602.05352. No times: rows are in no order. Of 366 coats that a person
-rated twice the rating under lot is kept. A coat's text is made of its attributes; whether the shop
+rated twice the one at random is kept. A coat's text is made of its attributes; whether the shop
 showed it on its front page is left out, which says nothing of the coat.
 """
 

@@ -18,9 +18,9 @@ from coldbench.files.locate import locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
-ZIP = File(
+ZIP = File.at(
+    "https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/",
     "goodbooks-10k.zip",
-    urls=("https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",),
 )
 RATINGS, BOOKS, TAGS, BOOK_TAGS = (
     File(name, archive=ZIP, inside=name)

@@ -20,6 +20,8 @@ from coldbench.files.locate import locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
+from ._json_log import read_log
+
 ADDRESS = "https://mcauleylab.ucsd.edu/public_datasets/gdrive/goodreads/byGenre/"
 GENRES = (
     "children comics_graphic fantasy_paranormal history_biography mystery_thriller_crime poetry "
@@ -29,8 +31,7 @@ MOMENT = "%a %b %d %H:%M:%S %z %Y"
 
 
 def file_of(what: str, genre: str) -> File:
-    name = f"goodreads_{what}_{genre}.json.gz"
-    return File(name, urls=(ADDRESS + name,))
+    return File.at(ADDRESS, f"goodreads_{what}_{genre}.json.gz")
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,14 @@ class Goodreads(Dataset):
 
 def read_shelves(path: Path) -> pl.DataFrame:
     """A row a book with stars: user, item, rating, time."""
-    columns = (
-        Column("user_id", "id"),
-        Column("book_id", "id"),
-        Column("rating", "whole", 0, 5),
-        Column("date_added", "time", unit=MOMENT),
+    log = read_log(
+        path,
+        user=Column("user_id", "id"),
+        item=Column("book_id", "id"),
+        rating=Column("rating", "whole", 0, 5),
+        time=Column("date_added", "time", unit=MOMENT),
     )
-    named = {"user_id": "user", "book_id": "item", "date_added": "time"}
-    return json_lines.read(columns, path).filter(pl.col("rating") > 0).rename(named)
+    return log.filter(pl.col("rating") > 0)
 
 
 def read_books(path: Path) -> pl.DataFrame:

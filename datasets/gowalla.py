@@ -19,9 +19,9 @@ from coldbench.files.locate import locate
 from coldbench.files.schema import ISO, Column
 from coldbench.interactions import Catalogue, Interactions
 
-CHECK_INS = File(
+CHECK_INS = File.at(
+    "https://snap.stanford.edu/data/",
     "loc-gowalla_totalCheckins.txt.gz",
-    urls=("https://snap.stanford.edu/data/loc-gowalla_totalCheckins.txt.gz",),
 )
 
 

@@ -25,13 +25,11 @@ from coldbench.interactions import Catalogue, Interactions
 
 from ._trades import WORDS, assets_of, one_line
 
-TRADES = File(
+TRADES = File.at(
+    "https://raw.githubusercontent.com/kelvinnguyenn/houserep_eda_model/"
+    "2ed859f638fc0cdba43838e9cb17fd012ecd92e7/data/",
     "all_transactions.csv",
     "80505c2338bc42d89c31745bb82305208a9aef26fc69309fd62406a76d7efbeb",
-    urls=(
-        "https://raw.githubusercontent.com/kelvinnguyenn/houserep_eda_model/"
-        "2ed859f638fc0cdba43838e9cb17fd012ecd92e7/data/all_transactions.csv",
-    ),
     size=2_823_059,
 )
 RATINGS = {"purchase": 1.0, "sale_partial": 0.0, "sale_full": 0.0}

@@ -19,13 +19,11 @@ from coldbench.files.r_data import Most, read_r, require
 from coldbench.files.schema import Column, validate
 from coldbench.interactions import Catalogue, Interactions
 
-RDA = File(
+RDA = File.at(
+    "https://raw.githubusercontent.com/mhahsler/recommenderlab/"
+    "c737fca94bc58652e750b03a3737ac7d9952f71b/data/",
     "Jester5k.rda",
     "9266775e16958212359c777fcb5812dd520f1ca222913af7724c5ed54c4958f1",
-    urls=(
-        "https://raw.githubusercontent.com/mhahsler/recommenderlab/"
-        "c737fca94bc58652e750b03a3737ac7d9952f71b/data/Jester5k.rda",
-    ),
     size=921_189,
 )
 LOG = (Column("user", "id"), Column("item", "id"), Column("rating", "number", -9.95, 9.9))

@@ -18,10 +18,10 @@ from coldbench.files.locate import locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
-ZIP = File(
+ZIP = File.at(
+    "https://files.grouplens.org/datasets/hetrec2011/",
     "hetrec2011-lastfm-2k.zip",
     "6738f48195667ff03caaab4d32ca9a3133d8cc026b7c3cdaf6ce1010e913c59c",
-    urls=("https://files.grouplens.org/datasets/hetrec2011/hetrec2011-lastfm-2k.zip",),
 )
 PLAYS = File(
     "user_artists.dat",

@@ -21,10 +21,10 @@ from coldbench.interactions import Catalogue, Interactions
 from ._movies import STARS, band, items_of, read_log
 
 PACKAGE, INSIDE = "recbole==1.2.1", "recbole/dataset_example/ml-100k/"
-ZIP = File(
+ZIP = File.at(
+    "https://files.grouplens.org/datasets/movielens/",
     "ml-100k.zip",
     "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-    urls=("https://files.grouplens.org/datasets/movielens/ml-100k.zip",),
     size=4_924_029,
 )
 DATA = File(

@@ -17,10 +17,10 @@ from coldbench.interactions import Catalogue, Interactions
 
 from ._movies import STARS, items_of, read_log
 
-ZIP = File(
+ZIP = File.at(
+    "https://files.grouplens.org/datasets/movielens/",
     "ml-1m.zip",
     "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-    urls=("https://files.grouplens.org/datasets/movielens/ml-1m.zip",),
 )
 RATINGS = File("ratings.dat", archive=ZIP, inside="ml-1m/ratings.dat")
 MOVIES = File("movies.dat", archive=ZIP, inside="ml-1m/movies.dat")

@@ -12,23 +12,19 @@ import polars as pl
 
 from coldbench.dataset import Dataset, File
 from coldbench.errors import BadFile, Problem
-from coldbench.files.delimited import content_of
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
-from coldbench.files.rows import Row, Unreadable, rows_of
-from coldbench.files.schema import Column, InvalidValue
 from coldbench.interactions import Catalogue, Interactions
 
-VISITS = File(
+from ._lines import bad_field, check_id, lines_of
+
+VISITS = File.at(
+    "https://archive.ics.uci.edu/ml/machine-learning-databases/anonymous/",
     "anonymous-msweb.data",
     "60fd5f438a55d2105ca0ff4142e748e2146486bde84c96d55dc98b37a8139cbd",
-    urls=(
-        "https://archive.ics.uci.edu/ml/machine-learning-databases/anonymous/anonymous-msweb.data",
-    ),
     size=1_423_097,
 )
 FIELDS = {"I": 4, "T": 6, "N": 3, "A": 5, "C": 3, "V": 3}  # of each kind of line
-ID = Column("id", "id")
 
 
 @dataclass(frozen=True)
@@ -55,35 +51,24 @@ def read_visits(path: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     areas: dict[str, str] = {}
     visits: list[tuple[str, str]] = []
     users: list[str] = []
-    for row in rows_of(content_of(path), ",", quoted=True, encoding="utf-8"):
-        if isinstance(row, Unreadable):
-            where = row.line, row.column, row.value
-            raise BadFile([Problem(str(path), *where, row.expected, row.fix)])
+    for row in lines_of(path, ",", quoted=True):
         kind, *fields = row.fields
         if len(row.fields) != FIELDS.get(kind):
             expected = ", ".join(f"{name} and {count - 1} more" for name, count in FIELDS.items())
-            raise _wrong(path, row, 0, f"fields {expected}", "mend the line")
+            raise bad_field(path, row, 0, f"fields {expected}", "mend the line")
         if kind in "ACV":
-            try:
-                ID.parse(fields[0])
-            except InvalidValue as wrong:
-                raise _wrong(path, row, 1, wrong.expected, wrong.fix) from None
+            check_id(path, row, 1)
         if kind == "A":
             if fields[0] in areas:
-                raise _wrong(path, row, 1, "an area once", "keep one of the two")
+                raise bad_field(path, row, 1, "an area once", "keep one of the two")
             areas[fields[0]] = f"{' '.join(fields[2].split())} ({fields[3]})"
         elif kind == "C":
             users.append(fields[0])
         elif kind == "V":
             if fields[0] not in areas or not users:
-                raise _wrong(path, row, 1, "an area and a visitor from above", "add the line")
+                raise bad_field(path, row, 1, "an area and a visitor from above", "add the line")
             visits.append((users[-1], fields[0]))
     if not visits:
         raise BadFile([Problem(str(path), 1, 1, "", "at least one visit", "add the lines")])
     log = pl.DataFrame(visits, ["user", "item"], orient="row").with_columns(rating=pl.lit(1.0))
     return log, pl.DataFrame({"item": list(areas), "text": list(areas.values())})
-
-
-def _wrong(path: Path, row: Row, field: int, expected: str, fix: str) -> BadFile:
-    where = *row.place(field), row.fields[field]
-    return BadFile([Problem(str(path), *where, expected, fix)])

@@ -20,13 +20,11 @@ from coldbench.files.locate import locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
-RATINGS = File(
+RATINGS = File.at(
+    "https://raw.githubusercontent.com/Jiaxin-Pei/Potato-Prolific-Dataset/"
+    "dbb118c29b3d9bcce5aa172d8249ded9ece4df84/dataset/offensiveness/",
     "raw_data.csv",
     "fb0589093d45da76bf4ef4d0abff679b540bdd5b17af5764913b3ccd0a069e1e",
-    urls=(
-        "https://raw.githubusercontent.com/Jiaxin-Pei/Potato-Prolific-Dataset/"
-        "dbb118c29b3d9bcce5aa172d8249ded9ece4df84/dataset/offensiveness/raw_data.csv",
-    ),
     size=3_062_770,
 )
 GROUPS = ("gender", "race", "age", "education")

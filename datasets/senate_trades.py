@@ -23,13 +23,11 @@ from coldbench.interactions import Catalogue, Interactions
 
 from ._trades import WORDS, assets_of, one_line
 
-TRADES = File(
+TRADES = File.at(
+    "https://raw.githubusercontent.com/timothycarambat/senate-stock-watcher-data/"
+    "384e08e84d809477cdfba7d52479147fbe5e6bd7/aggregate/",
     "all_transactions.csv",
     "2527073fa24ec77154da1a553bd4bae6918d10f051fe95edcb35d50baf1a0044",
-    urls=(
-        "https://raw.githubusercontent.com/timothycarambat/senate-stock-watcher-data/"
-        "384e08e84d809477cdfba7d52479147fbe5e6bd7/aggregate/all_transactions.csv",
-    ),
     size=1_705_500,
 )
 RATINGS = {"Purchase": 1.0, "Sale (Partial)": 0.0, "Sale (Full)": 0.0}

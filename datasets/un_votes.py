@@ -24,23 +24,23 @@ from coldbench.interactions import SECOND, Catalogue, Interactions
 
 Float = NDArray[np.float64]
 REPOSITORY = "https://raw.githubusercontent.com/dgrtwo/unvotes/7eb7034314ff79c49c9e0785fcd9d216fa04cf14/data/"
-VOTES = File(
+VOTES = File.at(
+    REPOSITORY,
     "un_votes.rda",
     "cf814a48bc536e8f87f8e027942ac515fe6aae9d63cd71dd88ed718b14887e87",
-    urls=(REPOSITORY + "un_votes.rda",),
-    size=262_083,
+    262_083,
 )
-CALLS = File(
+CALLS = File.at(
+    REPOSITORY,
     "un_roll_calls.rda",
     "ff2070ae600cfd32176c6d149637306b9b677d6b910f48bec59a15357d673b4b",
-    urls=(REPOSITORY + "un_roll_calls.rda",),
-    size=212_577,
+    212_577,
 )
-ISSUES = File(
+ISSUES = File.at(
+    REPOSITORY,
     "un_roll_call_issues.rda",
     "eec1b509ebce692c242b842837d5d861b52b65b2868a7c66f573d4a87d2eb0be",
-    urls=(REPOSITORY + "un_roll_call_issues.rda",),
-    size=8_512,
+    8_512,
 )
 MOST = Most(64 * 2**20, 40_000, 5_000)  # the votes have 37 MB, the calls 15,000 objects
 MARKS = str.maketrans('\\"', "  ")

@@ -2,9 +2,10 @@
 
 https://business.yelp.com/data/resources/open-dataset/: whoever takes it agrees to its terms there,
 so that no address is asked: put `yelp_academic_dataset_review.json` and `..._business.json`, from
-the tar in Yelp-JSON.zip, on the shelf; their hashes are written down at first sight. Of several
-reviews of a business by a user the last counts. What reviews say is not read. Written to the
-published description, and tested on made-up files of that form: the original was not at hand.
+the tar in Yelp-JSON.zip, into COLDBENCH_DATA/yelp; their hashes are written down when they are
+first read. Of several reviews of a business by a user the last counts. What reviews say is not
+read. Written to the published description, and tested on made-up files of that form: the original
+was not at hand.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
+
+from ._json_log import read_log
 
 REVIEWS = File("yelp_academic_dataset_review.json")
 PLACES = File("yelp_academic_dataset_business.json")
@@ -41,14 +44,13 @@ class Yelp(Dataset):
 
 def read_reviews(path: Path) -> pl.DataFrame:
     """A row a review: user, item, rating, time."""
-    columns = (
-        Column("user_id", "id"),
-        Column("business_id", "id"),
-        Column("stars", "number", 1, 5),
-        Column("date", "time", unit="%Y-%m-%d %H:%M:%S"),
+    return read_log(
+        path,
+        user=Column("user_id", "id"),
+        item=Column("business_id", "id"),
+        rating=Column("stars", "number", 1, 5),
+        time=Column("date", "time", unit="%Y-%m-%d %H:%M:%S"),
     )
-    named = {"user_id": "user", "business_id": "item", "stars": "rating", "date": "time"}
-    return json_lines.read(columns, path).rename(named)
 
 
 def read_places(path: Path) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coldbench.errors import UserError
-from coldbench.pretrained import load, load_tokenizer
+from coldbench.model_loading import load, load_tokenizer
 
 WORDS = (" yes", " no")
 AT_ONCE = 10  # texts read together, never more or fewer: bfloat16 rounds by a product's shape

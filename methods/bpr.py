@@ -3,7 +3,7 @@
 Rendle, Freudenthaler, Gantner & Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from Implicit
 Feedback" (2009), arXiv:1205.2618: the chance that u prefers i to j is sigmoid(x_ui - x_uj), with
 x_ui = b_i + w_u'v_i, fitted by stochastic steps over sampled pairs. Where a log has ratings a pair
-is two ratings of one user; where it has likes alone, a like and an item the user has not seen.
+is two ratings of one user; where it has likes only, a like and an item the user has not seen.
 
 What is ours: a new user's w is the likeliest one under the same model given all pairs of the
 support, v and b kept. A preference is no label: x, times a gain chosen on valid users, is added to
@@ -20,28 +20,23 @@ from torch.nn.functional import logsigmoid
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Params, Space
-from coldbench.parameters import Count, NotNegative, Positive
+from coldbench.method import Params, Space
+from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
 from ._grid_search import choose
 from ._item_prior import item_prior
 from ._meta_learner import log_odds
-from ._pairs import bradley_terry, pairs_of, sampled_pairs
+from ._pairs import bradley_terry, pairs_of
+from ._pairwise import Pairwise
 
 
 @dataclass
-class Bpr(Method[Tensor]):
+class Bpr(Pairwise):
     """Its state is a user's vector, (B, factors)."""
 
     factors: Count = 16
-    steps: Count = 400  # of Adam
-    pairs: Count = 4096  # in a step
-    rate: Positive = 0.02
-    decay: NotNegative = 1e-3  # of factors, a step's mean loss
-    strength: Positive | None = None  # of the penalty on a new user; None, here and below: chosen
-    # on valid users
-    gain: NotNegative | None = None  # log-odds that a log-odds of a preference is worth
+    strength: Positive | None = None  # of the penalty on a new user; None: chosen on valid users
 
     family = "simple"
     paper = "arXiv:1205.2618"
@@ -65,25 +60,19 @@ class Bpr(Method[Tensor]):
         sizes = ((warm.log.n_users, self.factors), (warm.log.n_items, self.factors))
         w, v = (0.1 * torch.randn(*size, generator=rng) for size in sizes)
         b = torch.zeros(warm.log.n_items)
-        weights = [x.requires_grad_() for x in (w, v, b)]
-        adam = torch.optim.Adam(weights, self.rate)
-        with torch.enable_grad():
-            for drawn in sampled_pairs(warm, self.pairs, self.steps, seeds.order):
-                users, better, worse = map(torch.from_numpy, drawn)
-                if not len(users):
-                    continue
-                mine, preferred, other = w[users], v[better], v[worse]
-                odds = b[better] - b[worse] + (mine * (preferred - other)).sum(1)
-                size = sum(x.square().sum(1) for x in (mine, preferred, other))
-                loss = (self.decay * size - logsigmoid(odds)).mean()
-                adam.zero_grad()
-                loss.backward()
-                adam.step()
+
+        def loss(users: Tensor, better: Tensor, worse: Tensor) -> Tensor:
+            mine, preferred, other = w[users], v[better], v[worse]
+            odds = b[better] - b[worse] + (mine * (preferred - other)).sum(1)
+            size = sum(x.square().sum(1) for x in (mine, preferred, other))
+            return (self.decay * size - logsigmoid(odds)).mean()
+
+        self.descend((w, v, b), loss, warm, seeds.order)
         return v.detach() * w.detach().square().mean().sqrt()
 
     def _candidates(self) -> Iterator[Params]:
         for strength in (1.0, 3.0, 10.0) if self.strength is None else (self.strength,):
-            for gain in (1.0, 0.5, 0.25, 2.0) if self.gain is None else (self.gain,):
+            for gain in self.gains():
                 yield {"strength": torch.tensor(strength), "gain": torch.tensor(gain)}
 
     def adapt(self, support: Feedback) -> Tensor:

@@ -18,26 +18,22 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Params
-from coldbench.parameters import Count, Positive, Whole
+from coldbench.parameters import Count
 from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import EpisodicMethod, log_odds
+from ._meta_learner import NetOnItems, log_odds
 
 
 @dataclass
-class Cnp(EpisodicMethod[Tensor]):
+class Cnp(NetOnItems[Tensor]):
     """Its state is the representation, (B, R), whatever K was."""
 
     width: Count = 64  # of the representation and of each hidden layer
-    meta_users: Count = 64
-    meta_lr: Positive = 3e-3
-    patience: Whole = 8
 
-    family = "meta-learning"
     paper = "arXiv:1807.01613"
-    space = EpisodicMethod.space | {"width": (16, 256)}
+    space = NetOnItems.space | {"width": (16, 256)}
     state_size = "4 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
@@ -70,17 +66,17 @@ class Cnp(EpisodicMethod[Tensor]):
 def start_weights(features: int, width: int, seed: int) -> Params:
     rng = torch.Generator().manual_seed(seed % 2**63)
 
-    def lot(*shape: int, spread: float) -> Tensor:
+    def normal(*shape: int, spread: float) -> Tensor:
         return spread * torch.randn(*shape, generator=rng)
 
     return {
-        "context": lot(features, width, spread=1.0),
-        "label": lot(2, width, spread=1.0),
+        "context": normal(features, width, spread=1.0),
+        "label": normal(2, width, spread=1.0),
         "shift": torch.zeros(width),
-        "encode": lot(width, width, spread=(2 / width) ** 0.5),
+        "encode": normal(width, width, spread=(2 / width) ** 0.5),
         "empty": torch.zeros(width),
-        "film": lot(width, 2 * width, spread=width**-0.5),
-        "decode": lot(features, width, spread=1.0),
-        "last": lot(width, spread=0.01),
+        "film": normal(width, 2 * width, spread=width**-0.5),
+        "decode": normal(features, width, spread=1.0),
+        "last": normal(width, spread=0.01),
         "bias": torch.zeros(1),
     }

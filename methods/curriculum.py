@@ -46,7 +46,8 @@ class Curriculum(Protonet):
     space = Protonet.space | {"groups": ["shots", "activity", "entropy"], "gamma": (0.02, 0.5)}
     state_size = "8 * width"
 
-    explain = Method.explain  # of the same scores `protonet` has one
+    explains = False  # `protonet` explains the same scores
+    explain = Method.explain
 
     def fit(
         self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds

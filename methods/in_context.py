@@ -113,21 +113,21 @@ def _norm(tokens: Tensor) -> Tensor:
 def start_weights(features: int, width: int, layers: int, seed: int) -> Params:
     rng = torch.Generator().manual_seed(seed % 2**63)
 
-    def lot(*shape: int, spread: float) -> Tensor:
+    def normal(*shape: int, spread: float) -> Tensor:
         return spread * torch.randn(*shape, generator=rng)
 
     quiet = (2 * layers * width) ** -0.5  # what is added to a token grows with the layers
     return {
-        "item": lot(features, width, spread=1.0),
-        "label": lot(2, width, spread=1.0),
-        "alone": lot(width, spread=1.0),
-        "asked": lot(width, spread=1.0),
-        "query": lot(layers, width, width, spread=width**-0.5),
-        "key": lot(layers, width, width, spread=width**-0.5),
-        "value": lot(layers, width, width, spread=width**-0.5),
-        "out": lot(layers, width, width, spread=quiet),
-        "up": lot(layers, width, 2 * width, spread=width**-0.5),
-        "down": lot(layers, 2 * width, width, spread=quiet),
-        "last": lot(width, spread=0.01),
+        "item": normal(features, width, spread=1.0),
+        "label": normal(2, width, spread=1.0),
+        "alone": normal(width, spread=1.0),
+        "asked": normal(width, spread=1.0),
+        "query": normal(layers, width, width, spread=width**-0.5),
+        "key": normal(layers, width, width, spread=width**-0.5),
+        "value": normal(layers, width, width, spread=width**-0.5),
+        "out": normal(layers, width, width, spread=quiet),
+        "up": normal(layers, width, 2 * width, spread=width**-0.5),
+        "down": normal(layers, 2 * width, width, spread=quiet),
+        "last": normal(width, spread=0.01),
         "bias": torch.zeros(1),
     }

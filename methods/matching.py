@@ -18,28 +18,24 @@ from torch.nn.functional import normalize
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import squash_to_unit
-from coldbench.parameters import Cosine, Count, Positive, Whole
+from coldbench.parameters import Cosine, Count, Positive
 from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import EpisodicMethod
+from ._meta_learner import NetOnItems
 
 
 @dataclass
-class Matching(EpisodicMethod[Feedback]):
+class Matching(NetOnItems[Feedback]):
     """Its state is the support itself, as that of `knn`."""
 
     width: Count = 64  # of the projection
     temperature: Positive = 0.2  # T where training starts
     nearness: Cosine = 0.7  # cosine at which the prior stands where training starts
-    meta_users: Count = 64
-    meta_lr: Positive = 3e-3
-    patience: Whole = 8
 
-    family = "meta-learning"
     paper = "arXiv:1606.04080"
-    space = EpisodicMethod.space | {
+    space = NetOnItems.space | {
         "width": (16, 256),
         "temperature": (0.02, 0.5),
         "nearness": (0.3, 0.95),

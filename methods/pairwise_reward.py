@@ -19,28 +19,24 @@ from torch.nn.functional import logsigmoid
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Space
-from coldbench.parameters import Count, NotNegative, Positive
+from coldbench.method import Space
+from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
 from ._grid_search import choose, grid
 from ._item_prior import item_prior
 from ._meta_learner import log_odds
-from ._pairs import pairs_of, sampled_pairs
+from ._pairs import pairs_of
+from ._pairwise import Pairwise
 
 
 @dataclass
-class PairwiseReward(Method[Tensor]):
+class PairwiseReward(Pairwise):
     """Its state is a user's mixture, (B, rewards)."""
 
     rewards: Count = 8
-    steps: Count = 400  # of Adam
-    pairs: Count = 4096  # in a step
-    rate: Positive = 0.02
-    decay: NotNegative = 1e-3  # of the basis
     inner_steps: Count = 20  # of a new user's mixture
-    inner_rate: Positive | None = None  # None, here and below: chosen on valid users
-    gain: NotNegative | None = None  # log-odds that a log-odds of a preference is worth
+    inner_rate: Positive | None = None  # None: chosen on valid users
 
     family = "meta-learning"
     paper = "arXiv:2504.14439"
@@ -53,8 +49,7 @@ class PairwiseReward(Method[Tensor]):
         self.learned = {"prior": log_odds(item_prior(warm, items))}
         self._fit(warm, seeds)
         rates = (0.3, 0.1, 1.0) if self.inner_rate is None else (self.inner_rate,)
-        gains = (1.0, 0.5, 0.25, 2.0) if self.gain is None else (self.gain,)
-        choose(self, grid(inner_rate=rates, gain=gains), valid)
+        choose(self, grid(inner_rate=rates, gain=self.gains()), valid)
 
     def _fit(self, warm: Users, seeds: Seeds) -> None:
         """Sets the catalogue's rewards (n_items, R) and the logarithm of the mean mixture."""
@@ -63,19 +58,13 @@ class PairwiseReward(Method[Tensor]):
         basis = 0.1 * torch.randn(x.shape[1], self.rewards, generator=rng)
         mixtures = 0.1 * torch.randn(warm.log.n_users, self.rewards, generator=rng)
         b = torch.zeros(warm.log.n_items)  # what all prefer: no taste
-        weights = [part.requires_grad_() for part in (basis, mixtures, b)]
-        adam = torch.optim.Adam(weights, self.rate)
-        with torch.enable_grad():
-            for drawn in sampled_pairs(warm, self.pairs, self.steps, seeds.order):
-                users, better, worse = map(torch.from_numpy, drawn)
-                if not len(users):
-                    continue
-                apart = ((x[better] - x[worse]) @ basis * mixtures[users].softmax(1)).sum(1)
-                odds = b[better] - b[worse] + apart
-                loss = self.decay * basis.square().sum() - logsigmoid(odds).mean()
-                adam.zero_grad()
-                loss.backward()
-                adam.step()
+
+        def loss(users: Tensor, better: Tensor, worse: Tensor) -> Tensor:
+            apart = ((x[better] - x[worse]) @ basis * mixtures[users].softmax(1)).sum(1)
+            odds = b[better] - b[worse] + apart
+            return self.decay * basis.square().sum() - logsigmoid(odds).mean()
+
+        self.descend((basis, mixtures, b), loss, warm, seeds.order)
         mean = mixtures.detach().softmax(1).mean(0).log()
         parts = {"rewards": x @ basis.detach(), "mean": mean}
         self.learned |= {name: part.to(self.items.device) for name, part in parts.items()}

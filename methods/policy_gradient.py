@@ -49,12 +49,13 @@ class PolicyGradient(Protonet):
     space = Protonet.space | {"samples": (4, 16), "mix": (0.1, 0.9), "sharpness": (2.0, 30.0)}
     state_size = "8 * width"
 
-    explain = Method.explain  # of the same scores `protonet` has one
+    explains = False  # `protonet` explains the same scores
+    explain = Method.explain
 
     def fit(
         self, weights: Params, fixed: Params, warm: Users, valid: Episodes, seeds: Seeds
     ) -> None:
-        between = ((warm.labels > 0) & (warm.labels < 1)).any()  # likes alone have no middle
+        between = ((warm.labels > 0) & (warm.labels < 1)).any()  # likes only have no middle
         graded = torch.tensor(bool(between), device=self.items.device)
         super().fit(weights, fixed | {"graded": graded}, warm, valid, seeds)
 

@@ -15,27 +15,23 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.parameters import Count, Positive, Whole
+from coldbench.parameters import Count, Positive
 from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import EpisodicMethod, log_odds
+from ._meta_learner import NetOnItems, log_odds
 from .protonet import start_weights
 
 
 @dataclass
-class Relation(EpisodicMethod[Tensor]):
+class Relation(NetOnItems[Tensor]):
     width: Count = 64  # of the projection
     hidden: Count = 64  # units of the comparing net
     kappa: Positive = 2.0  # how many labels a warm prototype is worth
-    meta_users: Count = 64
-    meta_lr: Positive = 3e-3
-    patience: Whole = 8
 
-    family = "meta-learning"
     paper = "arXiv:1711.06025"
-    space = EpisodicMethod.space | {"width": (16, 256), "hidden": (16, 128), "kappa": (0.3, 30.0)}
+    space = NetOnItems.space | {"width": (16, 256), "hidden": (16, 128), "kappa": (0.3, 30.0)}
     state_size = "8 * width"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

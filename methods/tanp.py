@@ -20,12 +20,12 @@ from torch import Tensor
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
 from coldbench.method import Params, soft_cross_entropy
-from coldbench.parameters import Count, NotNegative, Positive, Whole
+from coldbench.parameters import Count, NotNegative
 from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
-from ._meta_learner import EpisodicMethod, log_odds
+from ._meta_learner import NetOnItems, log_odds
 
 SMALLEST = 0.1  # standard deviation of z, as in neural processes
 
@@ -39,19 +39,15 @@ class Task:
 
 
 @dataclass
-class Tanp(EpisodicMethod[Task]):
+class Tanp(NetOnItems[Task]):
     width: Count = 64  # of each hidden layer
     latent: Count = 32  # numbers of z and of the user's embedding
     centres: Count = 10
     kl: NotNegative = 0.1  # weight of the KL of z
     clustering: NotNegative = 0.1  # weight of the KL of the assignments
-    meta_users: Count = 64
-    meta_lr: Positive = 3e-3
-    patience: Whole = 8
 
-    family = "meta-learning"
     paper = "arXiv:2103.06137"
-    space = EpisodicMethod.space | {"latent": (8, 64), "centres": (4, 32), "kl": (0.01, 1.0)}
+    space = NetOnItems.space | {"latent": (8, 64), "centres": (4, 32), "kl": (0.01, 1.0)}
     state_size = "8 * latent"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
@@ -68,25 +64,25 @@ class Tanp(EpisodicMethod[Task]):
     def _start(self, features: int, seed: int) -> Params:
         rng, h, z = torch.Generator().manual_seed(seed % 2**63), self.width, self.latent
 
-        def lot(*shape: int, spread: float) -> Tensor:
+        def normal(*shape: int, spread: float) -> Tensor:
             return spread * torch.randn(*shape, generator=rng)
 
-        weights = {"centres": lot(self.centres, z, spread=0.5)}
+        weights = {"centres": normal(self.centres, z, spread=0.5)}
         for name, size in (("task", 2 * z), ("kind", z)):
             weights |= {
-                f"{name}_items": lot(features, h, spread=1.0),
-                f"{name}_label": lot(2, h, spread=1.0),
+                f"{name}_items": normal(features, h, spread=1.0),
+                f"{name}_label": normal(2, h, spread=1.0),
                 f"{name}_shift": torch.zeros(h),
                 f"{name}_empty": torch.zeros(h),
-                f"{name}_read": lot(h, size, spread=h**-0.5),
+                f"{name}_read": normal(h, size, spread=h**-0.5),
             }
         return weights | {
-            "decode": lot(features, h, spread=1.0),
-            "task_in": lot(z, h, spread=z**-0.5),
-            "film1": lot(z, 2 * h, spread=0.1 * z**-0.5),
-            "middle": lot(h, h, spread=(2 / h) ** 0.5),
-            "film2": lot(z, 2 * h, spread=0.1 * z**-0.5),
-            "last": lot(h, spread=0.01),
+            "decode": normal(features, h, spread=1.0),
+            "task_in": normal(z, h, spread=z**-0.5),
+            "film1": normal(z, 2 * h, spread=0.1 * z**-0.5),
+            "middle": normal(h, h, spread=(2 / h) ** 0.5),
+            "film2": normal(z, 2 * h, spread=0.1 * z**-0.5),
+            "last": normal(h, spread=0.01),
             "bias": torch.zeros(1),
         }
 
@@ -137,8 +133,8 @@ class Tanp(EpisodicMethod[Task]):
         mean, spread = self._task(batch.support)
         full, wide = self._task(every)
         kind, share = self._kind(batch.support)
-        lot = torch.randn(full.shape, generator=self._noise).to(full)
-        drawn = replace(Task(mean, kind), z=full + wide * lot)
+        noise = torch.randn(full.shape, generator=self._noise).to(full)
+        drawn = replace(Task(mean, kind), z=full + wide * noise)
         logits = self.logits(drawn, batch.query.items).float()
         wrong = soft_cross_entropy(logits, batch.query.labels, batch.query.mask)
         apart = gaussian_kl(full, wide, mean, spread).sum(1)

@@ -30,7 +30,7 @@ def quality(setting: SettingResults, shots: int) -> Table:
     metrics = [m for m in QUALITY if m in setting.results.metrics] or list(setting.results.metrics)
     levels = _levels(setting, setting.of(setting.results.table, shots=shots), "metric")
     defined = {m for by in levels.values() for m, value in by.items() if value != Value("")}
-    metrics = [m for m in metrics if m in defined] or metrics  # of likes alone some say nothing
+    metrics = [m for m in metrics if m in defined] or metrics  # of likes only some say nothing
     rises: list[bool | None] = [parse_metric(m)[0].higher_is_better for m in metrics]
     rows = {m: tuple(by.get(c, Value("")) for c in metrics) for m, by in levels.items()}
     rows = with_best(rows, rises, ("chance",))

@@ -19,7 +19,7 @@ from coldbench.results.setting import headline
 from .. import run_names
 from ..grid import Grid
 from .benchmarked import Benchmark
-from .grid_options import include_files, names
+from .grid_options import names
 from .run import How, Say, run_grid, run_options
 
 SHOWN = ("ndcg@5", "auc", "log-loss")  # in a table, where no metrics were asked for
@@ -73,9 +73,7 @@ def benchmark(
     what = Grid.of(settings | {"datasets": where, "methods": named})
     run_name = run_names.made([*(source.display_name for source in what.sources()), *named])
     folder = RUNS / (run_name if name is None else run_names.checked(name))
-    options = run_options(
-        what, device, jobs, None, include_files(files), retry_failed=False, timing=timing
-    )
+    options = run_options(what, device, jobs, None, files, retry_failed=False, timing=timing)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, of a bar nobody shows
         cells = run_grid(what, folder, options, How(say=Say.QUIET if quiet else Say.USUAL))

@@ -13,8 +13,9 @@ from coldbench import registry
 from coldbench.cell import Cell
 from coldbench.episode import EpisodeBatch, Episodes
 from coldbench.errors import UserError
+from coldbench.explanation import Explanation, no_explanation
 from coldbench.interactions import Catalogue
-from coldbench.method import Explanation, Method, from_params, no_explanation
+from coldbench.method import Method, from_params
 
 from .bench import FEW, Bench
 

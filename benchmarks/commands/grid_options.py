@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from coldbench import RUNS, registry
+from coldbench import RUNS
 from coldbench.cell import KEPT, Cell, Spec
 from coldbench.errors import UserError, printable
 
@@ -114,13 +114,6 @@ def dataset_options(settings: dict[str, Any], with_: list[str] | None) -> None:
         raise UserError("--with is for one dataset; state several in a grid, as dataset_params")
     params = settings.setdefault("dataset_params", {}).setdefault(datasets[0], {})
     params.update(options(with_))
-
-
-def include_files(include: list[Path] | None) -> tuple[str, ...]:
-    """Register the methods of the user's own files; returns their absolute paths."""
-    for path in include or []:
-        registry.include(path)
-    return tuple(str(path.resolve()) for path in include or [])
 
 
 def show_plan(grid: Grid, specs: list[Spec], run: Path) -> None:

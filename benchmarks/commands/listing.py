@@ -101,7 +101,7 @@ def _dataset(row: dict[str, Any]) -> dict[str, Any]:
         "domain": dataset.domain,
         "size": dataset.size,
         **dict(zip(("users", "items", "interactions"), counts, strict=True)),
-        "likes": "likes alone" if alone else f"above {above:g} of {low:g} to {high:g}",
+        "likes": "likes only" if alone else f"above {above:g} of {low:g} to {high:g}",
         "licence": dataset.licence,
         "citation": dataset.citation,
         "here": _here(row["name"]),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from coldbench import __version__
+from coldbench import __version__, registry
 
 from . import completion
 
@@ -14,6 +14,13 @@ def _version(asked: bool) -> None:
     if asked:
         print(f"coldbench {__version__}")
         raise typer.Exit
+
+
+def _include(files: list[Path] | None) -> list[Path]:
+    """Register methods of the user's own before the verb runs."""
+    for file in files or []:
+        registry.include(file)
+    return files or []
 
 
 Argument, Option = typer.Argument, typer.Option
@@ -31,7 +38,8 @@ Version = Annotated[
 ]
 Json = Annotated[bool, Option("--json", help="Print one JSON document and nothing else.")]
 Include = Annotated[
-    list[Path] | None, Option("--include", help="A file with a method of your own; repeatable.")
+    list[Path] | None,
+    Option("--include", help="A file with a method of your own; repeatable.", callback=_include),
 ]
 GridFile = Annotated[
     str | None,

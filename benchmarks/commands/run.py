@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -53,7 +53,7 @@ def run_options(
     device: str,
     jobs: int,
     timeout: float | None,
-    include: tuple[str, ...],
+    include: Sequence[Path],
     *,
     retry_failed: bool,
     timing: bool,
@@ -61,9 +61,8 @@ def run_options(
     """jobs = 0: one a core, or one where there is a GPU. timeout = None: the grid's."""
     if jobs < 0 or (timeout is not None and timeout <= 0):
         raise UserError("-j must be 0 or more, and --timeout more than 0 seconds")
-    return RunOptions(
-        device, side_by_side(jobs, device), timeout or grid.timeout, retry_failed, include, timing
-    )
+    side, files = side_by_side(jobs, device), tuple(str(path.resolve()) for path in include)
+    return RunOptions(device, side, timeout or grid.timeout, retry_failed, files, timing)
 
 
 def side_by_side(jobs: int, device: str) -> int:

@@ -28,9 +28,7 @@ def export(
 
     from . import export as command
     from .bench import find_cell
-    from .grid_options import include_files
 
-    include_files(include)
     chosen = find_cell(find_run(folder), cell, dataset, protocol)
     done = command.export(chosen, target, as_onnx=onnx)
     document(done) if as_json else command.show(done)
@@ -49,9 +47,7 @@ def recommend(
     from coldbench.recommender import Recommender
 
     from . import recommend as command
-    from .grid_options import include_files
 
-    include_files(include)
     rec = Recommender.load(model)
     answers = command.recommend(rec, ratings, top, explain=explain)
     document(answers) if as_json else command.show(answers, rec.card)
@@ -73,9 +69,7 @@ def refit(
     """Train a served model again on new ratings; it serves where it is not worse: `refit shop
     new.csv`."""
     from . import refit as command
-    from .grid_options import include_files
 
-    include_files(include)
     asked = command.Asked(folder, file, with_, since, margin, start, rollback, history)
     if not command.refit(asked, as_json=as_json):
         sys.exit(SOME_FAILED)
@@ -91,8 +85,6 @@ def serve(
     include: o.Include = None,
 ) -> None:
     """A model over HTTP, and a page to try it: `serve model`; COLDBENCH_API_KEY asks for a key."""
-    from .grid_options import include_files
     from .serve import serve as command
 
-    include_files(include)
     command(folder, host, port, batch, device)

@@ -44,11 +44,11 @@ def verify(
     differs."""
     from ..grid import Grid
     from .archive import verify as command
-    from .grid_options import include_files
     from .run import run_options
 
-    files = include_files(include)
-    options = run_options(Grid(), device, jobs, None, files, retry_failed=False, timing=False)
+    options = run_options(
+        Grid(), device, jobs, None, include or (), retry_failed=False, timing=False
+    )
     if not command(file, rerun, options, as_json=as_json):
         sys.exit(SOME_FAILED)
 

@@ -72,7 +72,7 @@ def summary(name: str, dataset: Dataset) -> str:
     log, catalogue = dataset.load()
     twice = f", {log.duplicates:,} duplicates dropped (the last was kept)" if log.duplicates else ""
     counts = f"{log.n_users:,} users, {len(catalogue):,} items, {len(log):,} interactions"
-    kind = "" if dataset.explicit else ", likes alone"
+    kind = "" if dataset.explicit else ", likes only"
     kind += "" if log.times is not None or dataset.ordered else ", no times"
     left = f"; columns left alone: {', '.join(dataset.unclaimed)}" if dataset.unclaimed else ""
     return f"{name}: sound: {counts}{twice}{kind}{left}"

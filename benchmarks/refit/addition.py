@@ -35,7 +35,7 @@ def read(
             f"{path}: has no times, and the log has; name their column: --with time=..."
         )
     if dataset.explicit != grown.explicit:
-        has, log = ("no ratings", "ratings") if grown.explicit else ("ratings", "likes alone")
+        has, log = ("no ratings", "ratings") if grown.explicit else ("ratings", "likes only")
         raise UserError(f"{path}: has {has}, and the log has {log}")
     rows = rows.select(*ROW).cast(ROW)
     if since is not None:

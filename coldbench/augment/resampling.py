@@ -21,7 +21,7 @@ def balanced(users: Users, seed: int, *, like_above: float = 0.5) -> Users:
 
     A user with one kind alone has nothing to balance and is left out. like_above: a label above
     this is a like. Linear in the rows. Raises UserError where no user has both kinds. A log of
-    likes alone comes with as many unseen items, and stays as it is.
+    likes only comes with as many unseen items, and stays as it is.
     """
     if users.unseen:
         return users

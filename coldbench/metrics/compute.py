@@ -143,7 +143,7 @@ def parse_metric(name: str) -> tuple[Metric, int]:
 def per_user(name: str, pred: Predictions) -> Tensor:
     """(B,) NaN for a user on whom the metric is not defined: no like, for AUC nothing but likes,
     for NDCG no gain, no item at all; for a metric of the scores themselves, a ranked catalogue of
-    which likes alone are known. A pooled metric has no such value: a ValueError."""
+    which only likes are known. A pooled metric has no such value: a ValueError."""
     metric, k = parse_metric(name)
     if metric.per_user is None:
         raise ValueError(f"{name} is pooled over all users and has no value per user")

@@ -149,7 +149,7 @@ def lives_with_a_log_without_times(subject: MethodUnderTest) -> None:
     _lives_in(subject, problem, shots=8)
 
 
-def lives_with_a_log_of_likes_alone(subject: MethodUnderTest) -> None:
+def lives_with_a_positive_only_log(subject: MethodUnderTest) -> None:
     """Where users only ever like, it learns from what they left unseen; supports are all likes."""
     _lives_in(subject, subject.likes, shots=4)
 

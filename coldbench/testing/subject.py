@@ -74,7 +74,7 @@ class MethodUnderTest:
 
     @cached_property
     def likes(self) -> ToyProblem:
-        """A log of likes alone: four shots at most."""
+        """A positive-only log: four shots at most."""
         return toy_problem(self.folder, likes=True)
 
     @cached_property

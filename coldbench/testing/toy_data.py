@@ -75,7 +75,7 @@ def toy_problem(
     likes: bool = False,
 ) -> ToyProblem:
     """Synthetic users under user-cold; `tokens`: read by a tiny BERT, else the planted vectors.
-    `odd`: odd texts, and an item nobody rated. `likes`: a log of likes alone, short histories."""
+    `odd`: odd texts, and an item nobody rated. `likes`: a positive-only log, short histories."""
     dataset = registry.find("datasets", "synthetic")(n_users=users, n_items=60, per_user=30)
     log, catalogue = dataset.load()
     sizes = {"shots": [0, 1, 4], "query": 4} if likes else {"shots": [0, 1, 4, 8, 12], "query": 10}

@@ -97,7 +97,7 @@ def test_likes_alone_are_refused_on_either_side() -> None:
         explicit = False
 
     for pair in ((Likes(), COATS), (COATS, Likes())):
-        with pytest.raises(UserError, match="log of likes alone"):
+        with pytest.raises(UserError, match="positive-only log"):
             CrossDomain(*pair)
 
 

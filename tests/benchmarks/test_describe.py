@@ -126,11 +126,11 @@ def test_users_can_be_met_at_k_who_have_as_many_interactions_and_a_query(ask: As
 
 def test_likes_alone_have_no_scale_and_a_log_may_have_no_times(ask: Ask) -> None:
     found = ask.json("log.csv", "--with", "rating=none", "--with", "time=none")
-    assert found["labels"] == {"kind": "likes alone"}
+    assert found["labels"] == {"kind": "likes only"}
     assert found["times"] == {"known": False, "order": "unknown: at random"}
     assert found["text"]["items_without_text"] == 3
     out, _ = ask("describe", "log.csv", "--with", "rating=none", "--with", "time=none")
-    assert "likes alone" in out and "at random" in out and "3.5" not in out
+    assert "likes only" in out and "at random" in out and "3.5" not in out
 
 
 def test_many_different_ratings_are_not_told_one_by_one(ask: Ask) -> None:
@@ -141,9 +141,9 @@ def test_many_different_ratings_are_not_told_one_by_one(ask: Ask) -> None:
 
 
 def test_popularity_knows_all_alike_from_one_for_all() -> None:
-    assert about._popularity(np.full(100, 7))["gini"] == pytest.approx(0)
-    assert about._popularity(np.full(100, 7))["top_10%"] == pytest.approx(0.1)
-    one = about._popularity(np.eye(100, dtype=int)[0])
+    assert about.popularity_of(np.full(100, 7))["gini"] == pytest.approx(0)
+    assert about.popularity_of(np.full(100, 7))["top_10%"] == pytest.approx(0.1)
+    one = about.popularity_of(np.eye(100, dtype=int)[0])
     assert one["gini"] == pytest.approx(0.99) and one["top_1%"] == 1
 
 
@@ -276,7 +276,7 @@ def test_columns_that_nobody_reads_are_named_everywhere(ask: Ask) -> None:
     assert "log.csv: columns left alone: note, price" in ask(*run)[1]
     words = ["--with", "rating=none", "--with", "time=none"]
     told = ask("validate", "log.csv", *words)[0]
-    assert ", likes alone, no times; columns left alone: rating, time, note, price" in told
+    assert ", likes only, no times; columns left alone: rating, time, note, price" in told
 
 
 def test_a_log_of_one_class_is_described_and_not_run(ask: Ask) -> None:

@@ -17,7 +17,8 @@ from coldbench.cell import RECORD, read_run, record
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.errors import Unavailable, UserError
-from coldbench.method import Method, explained
+from coldbench.explanation import explained
+from coldbench.method import Method
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 from coldbench.testing.check_method import ToyProblem, toy_problem

@@ -25,6 +25,7 @@ from coldbench.seeds import Seeds
 from tests import console
 
 tuning: Any = import_module("coldbench.benchmarks.tuning.search")
+bench_module: Any = import_module("coldbench.benchmarks.tuning.bench")
 spaces: Any = import_module("coldbench.benchmarks.tuning.space")
 grids: Any = import_module("coldbench.benchmarks.grid")
 plans: Any = import_module("coldbench.benchmarks.plan")
@@ -232,7 +233,7 @@ def test_a_value_is_the_mean_over_users_and_K_computed_one_by_one(metric: str) -
     dataset = sources.Source.of("synthetic", study.spec.dataset_params).dataset()
     log, catalogue = dataset.load()
     _, whole = splits.cut(study.spec, dataset, log)
-    chosen_by, judged = tuning.halves(whole.valid, Seeds.of(0).split)
+    chosen_by, judged = bench_module.halves(whole.valid, Seeds.of(0).split)
     method = registry.find("methods", "ridge")(tau=3.0)
     items = Encoder("vectors").items(catalogue)
     method.meta_train(whole.warm, chosen_by, items, Seeds.of(0))

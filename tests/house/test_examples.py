@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from coldbench.cell import code_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "examples" / "coldbench-taste"
@@ -52,6 +55,15 @@ def test_a_package_of_ones_own_passes_its_own_tests(tmp_path: Path, installed: P
     words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests))
     told = done(*words, cwd=tmp_path, path=installed)
     assert " passed" in told and "failed" not in told
+
+
+def test_the_package_holds_what_init_method_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = import_module("coldbench.benchmarks.commands.init_method").init_method("taste")
+    own = PACKAGE / "src" / "coldbench_taste" / "taste.py"
+    assert code_hash([tmp_path / written["file"]]) == code_hash([own])
 
 
 def test_the_package_is_not_installed_here_already() -> None:

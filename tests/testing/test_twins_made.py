@@ -343,7 +343,7 @@ class AsksForTheTime(Sound):
         super().meta_train(warm, valid, items, seeds)
 
 
-@breaks("lives with a log of likes alone", "not finite", alone=True)
+@breaks("lives with a positive only log", "not finite", alone=True)
 class TakesTheLogarithmOfARating(Sound):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         super().meta_train(warm, valid, items, seeds)

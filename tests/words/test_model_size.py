@@ -6,7 +6,8 @@ import psutil
 import pytest
 
 from coldbench.errors import UserError
-from coldbench.pretrained import load_model, size_of
+from coldbench.model_loading import load_model
+from coldbench.pretrained import size_of
 from tests.words.test_pretrained import made
 
 

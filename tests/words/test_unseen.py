@@ -1,4 +1,4 @@
-"""Logs of likes alone: unseen items to learn from, and likes alone in a support."""
+"""Positive-only logs: unseen items to learn from, and likes only in a support."""
 
 import numpy as np
 import pytest
@@ -126,7 +126,7 @@ def test_popular_candidates_are_the_same_for_every_k_and_seed_of_a_method() -> N
 
 def test_popular_candidates_are_refused_where_dislikes_are_known() -> None:
     protocol = Protocol.of("user-cold", {"candidates": "popular"})
-    with pytest.raises(UserError, match=r"candidates = 'popular' is for logs of likes alone"):
+    with pytest.raises(UserError, match=r"candidates = 'popular' is for positive-only logs"):
         protocol.suited_to(timed=True, explicit=True)
 
 
