@@ -12,25 +12,25 @@ from sklearn.metrics import ndcg_score
 from torch import Tensor
 
 from coldbench import registry
-from coldbench.encoder import Items
 from coldbench.episode import Feedback
-from coldbench.method import Method, from_params
+from coldbench.method import Method
 from coldbench.metrics.compute import per_user
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.seeds import Seeds
-from coldbench.split import Split
 from coldbench.testing.check_method import ToyProblem, toy_problem
+from tests.training import (
+    World,
+    agree,
+    close,
+    cold,
+    predict,
+    scores,
+    trained,
+)
 
-World_ = tuple[Split, Items]
 policy = import_module("coldbench.methods.policy_gradient")
 teaching = import_module("coldbench.methods.curriculum")
 replay = import_module("coldbench.methods._replay").replay
-
-
-def made(name: str, world: World_, **params: Any) -> Any:
-    method = from_params(registry.find("methods", name), name, params)
-    method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
-    return method
 
 
 @pytest.fixture(scope="module")
@@ -63,36 +63,35 @@ def posterior(method: Any, support: Feedback) -> tuple[Tensor, Tensor]:
 # Bandit
 
 
-def test_the_posterior_is_that_of_bayesian_linear_regression(world: World_) -> None:
-    method = made("bandit", world, tau=0.7)
+def test_the_posterior_is_that_of_bayesian_linear_regression(world: World) -> None:
+    method = trained("bandit", world, tau=0.7)
     mean, deviation = method.posterior(method.adapt(SUPPORT), EVERY)
     want, covariance = posterior(method, SUPPORT)
-    torch.testing.assert_close(mean[0].double(), want, rtol=0, atol=1e-5)
-    torch.testing.assert_close(deviation[0].double() ** 2, covariance.diagonal(), rtol=0, atol=1e-5)
+    close(mean[0].double(), want)
+    close(deviation[0].double() ** 2, covariance.diagonal())
 
 
-def test_linucb_orders_items_by_mean_and_bonus_and_begins_at_the_prior(world: World_) -> None:
-    method, greedy = made("bandit", world, alpha=1.0), made("bandit", world, policy="greedy")
+def test_linucb_orders_items_by_mean_and_bonus_and_begins_at_the_prior(world: World) -> None:
+    method, greedy = trained("bandit", world, alpha=1.0), trained("bandit", world, policy="greedy")
     mean, covariance = posterior(method, SUPPORT)
     bound = mean + covariance.diagonal().sqrt()
-    got = method.score(method.adapt(SUPPORT), EVERY)[0]
+    got = scores(method, SUPPORT, EVERY)[0]
     assert torch.equal(got.argsort(), bound.argsort())
     assert not torch.equal(got.argsort(), mean.argsort())
     none = SUPPORT.map(lambda column: column[:, :0])
-    begun, plain = (m.score(m.adapt(none), EVERY) for m in (method, greedy))
-    torch.testing.assert_close(begun, plain, rtol=0, atol=1e-6)
+    begun, plain = (scores(m, none, EVERY) for m in (method, greedy))
+    close(begun, plain, 1e-6)
 
 
-def test_greedy_is_ridge(world: World_) -> None:
-    ridge, greedy = made("ridge", world), made("bandit", world, policy="greedy")
-    batch = next(world[0].cold.batches(4))
-    got, want = (m.score(m.adapt(batch.support), batch.query.items) for m in (greedy, ridge))
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
+def test_greedy_is_ridge(world: World) -> None:
+    ridge, greedy = trained("ridge", world), trained("bandit", world, policy="greedy")
+    batch = cold(world)
+    agree(greedy, ridge, batch, 1e-6)
 
 
-def test_thompsons_draws_have_the_posteriors_mean_and_covariance(world: World_) -> None:
+def test_thompsons_draws_have_the_posteriors_mean_and_covariance(world: World) -> None:
     """Two thousand users with the same labels, each with a draw of its own."""
-    method, users = made("bandit", world, policy="thompson", tau=0.7), 2_000
+    method, users = trained("bandit", world, policy="thompson", tau=0.7), 2_000
     rng = torch.Generator().manual_seed(0)
     sigma, width = float(method.learned["sigma"]), world[1].features.shape[1]
     w0 = torch.randn(users, width, generator=rng) * sigma / 0.7**0.5
@@ -113,35 +112,34 @@ def test_thompsons_draws_have_the_posteriors_mean_and_covariance(world: World_) 
     assert float((off / (spread[:, None] * spread)).abs().max()) < 7 / users**0.5
 
 
-def test_another_number_of_labels_is_another_draw_and_another_seed_too(world: World_) -> None:
-    method = made("bandit", world, policy="thompson")
+def test_another_number_of_labels_is_another_draw_and_another_seed_too(world: World) -> None:
+    method = trained("bandit", world, policy="thompson")
     other = registry.find("methods", "bandit")(policy="thompson")
     other.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(1))
     none = SUPPORT.map(lambda column: column[:, :0])
     padded = SUPPORT.map(torch.zeros_like)
     first, again, seeded = (
-        m.score(m.adapt(given), EVERY)
-        for m, given in ((method, none), (method, padded), (other, none))
+        scores(m, given, EVERY) for m, given in ((method, none), (method, padded), (other, none))
     )
-    torch.testing.assert_close(first, again, rtol=0, atol=1e-6)
+    close(first, again, 1e-6)
     assert float((first - seeded).abs().max()) > 0.01
     lots = method.learned["w0"]
     assert len(lots) == 32 and float((lots[0] - lots[1]).abs().max()) > 0.01
 
 
-@pytest.mark.parametrize("name", ["linucb", "thompson", "greedy"])
-def test_padding_and_neighbours_change_no_belief(name: str, world: World_) -> None:
-    method, batch = made("bandit", world, policy=name), next(world[0].cold.batches(4))
-    together = method.score(method.adapt(batch.support), batch.query.items)
+@pytest.mark.parametrize("name", ["thompson", "greedy"])  # linucb is the default
+def test_padding_and_neighbours_change_no_belief(name: str, world: World) -> None:
+    method, batch = trained("bandit", world, policy=name), cold(world)
+    together = predict(method, batch)
     for i in range(0, len(together), 4):
         pad, own = torch.nn.functional.pad, vars(batch.support).values()
         alone = Feedback(*(pad(column[i : i + 1].flip(1), (2, 1)) for column in own))
         got = method.score(method.adapt(alone), batch.query.items[i : i + 1, :2])
-        torch.testing.assert_close(got[0], together[i, :2], rtol=0, atol=1e-5)
+        close(got[0], together[i, :2])
 
 
 def test_replay_shows_each_logged_item_once_with_its_own_label(planted: ToyProblem) -> None:
-    method = made("bandit", (planted.split, planted.items))
+    method = trained("bandit", (planted.split, planted.items))
     cold = planted.split.cold
     labels, real = replay(method, cold, 100)
     batch = next(cold.batches(cold.max_shots, len(cold)))
@@ -184,24 +182,24 @@ def test_a_bandit_gets_more_likes_early_than_lot_or_the_prior_alone(planted: Toy
         assert bool(real.all())
         return float(labels.sum(1).mean())
 
-    linucb = made("bandit", world)
+    linucb = trained("bandit", world)
     by_lot = np.mean([reward(linucb, by_lot=seed) for seed in range(5)])
-    prior = reward(made("content-prior", world))
-    found = {name: reward(made("bandit", world, policy=name)) for name in ("linucb", "thompson")}
+    prior = reward(trained("content-prior", world))
+    found = {name: reward(trained("bandit", world, policy=name)) for name in ("linucb", "thompson")}
     assert found["linucb"] > prior + 0.2 > by_lot + 0.4
     assert found["thompson"] > by_lot + 0.2
 
 
-def test_an_item_without_a_vector_has_no_bonus_to_win_by(world: World_) -> None:
+def test_an_item_without_a_vector_has_no_bonus_to_win_by(world: World) -> None:
     """A zero vector: nothing can be learnt of it, so nothing is gained by trying it."""
     split, items = world
     features = items.features.clone()
     features[7] = 0
     items = replace(items, features=features)
-    curious, greedy = (made("bandit", (split, items), alpha=a, tau=1.0) for a in (1.0, 0.0))
+    curious, greedy = (trained("bandit", (split, items), alpha=a, tau=1.0) for a in (1.0, 0.0))
     state = curious.adapt(SUPPORT)
     assert curious.posterior(state, EVERY)[1][0].argmin() == 7
-    bonus = curious.score(state, EVERY) - greedy.score(greedy.adapt(SUPPORT), EVERY)
+    bonus = curious.score(state, EVERY) - scores(greedy, SUPPORT, EVERY)
     assert bonus[0, 7] < bonus[0].max()
 
 
@@ -261,7 +259,7 @@ def test_the_baseline_leaves_the_gradient_unbiased_for_few_samples_too(samples: 
     )
     (found,) = torch.autograd.grad(value.mean(), z)
     (want,) = torch.autograd.grad(expected(z, 0, 10), z)
-    torch.testing.assert_close(found, want, rtol=0, atol=0.02)
+    close(found, want, 0.02)
 
 
 def test_orders_are_drawn_as_often_as_plackett_and_luce_say_and_their_chances_sum_to_1() -> None:
@@ -290,20 +288,20 @@ def test_the_reward_is_scikit_learns_ndcg(cut: int) -> None:
     assert float(nothing) == 0
 
 
-def test_without_the_reward_it_trains_as_protonet_does(world: World_) -> None:
+def test_without_the_reward_it_trains_as_protonet_does(world: World) -> None:
     split, items = world
     unjudged = replace(split, valid=split.valid.first(0)), items  # the last weights are kept
     brief = {"meta_steps": 6, "meta_users": 8}
-    theirs = made("protonet", unjudged, **brief)
-    ours, rewarded = (made("policy-gradient", unjudged, mix=m, **brief) for m in (1.0, 0.5))
+    theirs = trained("protonet", unjudged, **brief)
+    ours, rewarded = (trained("policy-gradient", unjudged, mix=m, **brief) for m in (1.0, 0.5))
     for name, weight in theirs.learned.items():
-        torch.testing.assert_close(ours.learned[name], weight, rtol=0, atol=1e-6)
+        close(ours.learned[name], weight, 1e-6)
     assert float((rewarded.learned["projection"] - theirs.learned["projection"]).abs().max()) > 1e-4
 
 
-def test_a_batch_has_its_own_lots_so_two_trainings_see_the_same(world: World_) -> None:
+def test_a_batch_has_its_own_lots_so_two_trainings_see_the_same(world: World) -> None:
     batch = next(world[0].warm.sample(1, 6, shots=(4,), query=6, seed=0))
-    method = made("policy-gradient", world, meta_steps=2, mix=0.0)
+    method = trained("policy-gradient", world, meta_steps=2, mix=0.0)
     with torch.enable_grad():
         first, again = method._loss(batch), method._loss(batch)
         other = method._loss(replace(batch, users=batch.users + 1))
@@ -312,12 +310,12 @@ def test_a_batch_has_its_own_lots_so_two_trainings_see_the_same(world: World_) -
 
 
 @pytest.mark.parametrize("likes", [False, True])
-def test_it_is_trained_for_the_gain_that_it_is_judged_by(world: World_, likes: bool) -> None:
+def test_it_is_trained_for_the_gain_that_it_is_judged_by(world: World, likes: bool) -> None:
     split, items = world
     if likes:
         warm = replace(split.warm, labels=(split.warm.labels > 0.6).astype(np.float32))
         split = replace(split, warm=warm)
-    method = made("policy-gradient", (split, items), meta_steps=2, mix=0.0)
+    method = trained("policy-gradient", (split, items), meta_steps=2, mix=0.0)
     batch = next(split.cold.batches(4))
     query = batch.query
     labels = (query.labels > 0.6).float() if likes else query.labels
@@ -326,18 +324,18 @@ def test_it_is_trained_for_the_gain_that_it_is_judged_by(world: World_, likes: b
         lost, scores = method._loss(batch), method.score(method.adapt(batch.support), query.items)
     predictions = rank_predictions(scores, labels, query.mask, like_at=0.5, graded=not likes)
     found, known = 1 - lost, per_user("ndcg@10", predictions).float()
-    torch.testing.assert_close(found[~known.isnan()], known[~known.isnan()], rtol=0, atol=1e-5)
+    close(found[~known.isnan()], known[~known.isnan()])
 
 
 def test_trained_for_the_order_alone_it_orders_better(planted: ToyProblem) -> None:
     """Without a gradient the loss is 1 - NDCG of the best order."""
     world = planted.split, planted.items
-    trained, start = (
-        made("policy-gradient", world, mix=0.0, meta_lr=3e-3, meta_steps=n) for n in (100, 0)
+    taught, start = (
+        trained("policy-gradient", world, mix=0.0, meta_lr=3e-3, meta_steps=n) for n in (100, 0)
     )
     batches = list(planted.split.cold.batches(8))
     with torch.no_grad():
-        lost = [float(torch.cat([m._loss(b) for b in batches]).mean()) for m in (trained, start)]
+        lost = [float(torch.cat([m._loss(b) for b in batches]).mean()) for m in (taught, start)]
     assert lost[0] < 0.95 * lost[1]
 
 
@@ -413,10 +411,10 @@ def test_it_learns_from_the_fall_of_the_loss_over_its_own_batch(planted: ToyProb
 
 
 @pytest.mark.parametrize("by", ["shots", "activity", "entropy"])
-def test_a_curriculum_and_its_uniform_twin_see_as_many_batches(by: str, world: World_) -> None:
-    brief = {"meta_steps": 12, "meta_users": 8, "check_every": 50, "groups": by}
-    taught, twin = (made("curriculum", world, uniform=u, **brief) for u in (False, True))
+def test_a_curriculum_and_its_uniform_twin_see_as_many_batches(by: str, world: World) -> None:
+    brief: dict[str, Any] = {"meta_steps": 12, "meta_users": 8, "check_every": 50, "groups": by}
+    taught, twin = (trained("curriculum", world, uniform=u, **brief) for u in (False, True))
     for method in (taught, twin):
         shares = method.learned["drawn"]
         assert float(shares.sum()) == pytest.approx(1)
-        torch.testing.assert_close(12 * shares, (12 * shares).round(), rtol=0, atol=1e-5)
+        close(12 * shares, (12 * shares).round())
