@@ -52,7 +52,7 @@ def scores(method: Any, support: Feedback, items: Tensor) -> Tensor:
     return found
 
 
-def said(
+def ratings(
     items: Sequence[int], labels: Sequence[float], ages: Sequence[float] | None = None
 ) -> Feedback:
     """One user's support (1, K)."""

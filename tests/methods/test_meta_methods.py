@@ -3,7 +3,6 @@
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
 from coldbench import registry
-from coldbench.testing.toy_data import toy_problem
+from coldbench.testing.toy_data import ToyProblem
 from tests.heads import (
     EPISODE,
     HEAD,
@@ -125,16 +124,17 @@ def test_each_user_gets_a_setting_of_its_own(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", LEARNT)
-def test_without_a_label_it_already_ranks_better_than_popularity(name: str) -> None:
+def test_without_a_label_it_already_ranks_better_than_popularity(
+    name: str, planted: ToyProblem
+) -> None:
     """What labels add to it is the contract's to say."""
-    problem = toy_problem(Path(), users=240, tokens=False)
-    batch = cold(problem, 0)
-    warm, asked, liked = problem.split.warm.log, batch.query.items, batch.query.labels
-    popular = torch.from_numpy(np.bincount(warm.items, minlength=len(problem.items)))[asked]
+    batch = cold(planted, 0)
+    warm, asked, liked = planted.split.warm.log, batch.query.items, batch.query.labels
+    popular = torch.from_numpy(np.bincount(warm.items, minlength=len(planted.items)))[asked]
 
     def fit(scores: Tensor) -> float:
         """Mean over users of the correlation of scores with labels."""
         users = map(torch.stack, zip(scores, liked, strict=True))
         return float(torch.stack([torch.corrcoef(both)[0, 1] for both in users]).mean())
 
-    assert fit(predict(trained_briefly(name, problem), batch)) > fit(popular.float()) + 0.1
+    assert fit(predict(trained_briefly(name, planted), batch)) > fit(popular.float()) + 0.1
