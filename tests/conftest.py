@@ -17,7 +17,12 @@ from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
-for shared in ("console", "twins"):  # test files see them, though no path leads here
+for shared in (
+    "console",
+    "heads",
+    "training",
+    "twins",
+):  # test files see them, though no path leads here
     spec = spec_from_file_location(f"tests.{shared}", Path(__file__).with_name(f"{shared}.py"))
     assert spec and spec.loader
     sys.modules[f"tests.{shared}"] = module_from_spec(spec)
@@ -99,6 +104,22 @@ def told(
         return Told(int(ended.value.code or 0), said.out, said.err)
 
     return tell
+
+
+Ask = Callable[..., Told]
+
+
+@pytest.fixture
+def ask(told: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    """The same in tmp_path, where the test is too; it must end with the code."""
+    monkeypatch.chdir(tmp_path)
+
+    def ended(*words: str, code: int = 0) -> Told:
+        found = told(tmp_path, *words)
+        assert found.code == code, found
+        return found
+
+    return ended
 
 
 @pytest.fixture(scope="session")

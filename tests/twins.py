@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -70,22 +70,38 @@ def without_a_twin(file: str, *, alone: bool = False) -> set[str]:
     return checks_of(file) - {b.values[0].check for b in twins_of(file, alone=alone)}
 
 
-def one(method: Twin, check: str) -> Outcome:
-    return next(o for o in check_method(method, only=check) if o.check == check)
-
-
 def is_caught(broken: Break) -> None:
-    found = one(broken.twin, broken.check)
+    """By its check, with its reason; and by no other check, where it says so."""
+    if broken.alone and "GPU" in broken.check and not torch.cuda.is_available():
+        pytest.skip("no CUDA device on this machine")
+    outcomes = check_method(broken.twin, only=None if broken.alone else broken.check)
+    found = next(o for o in outcomes if o.check == broken.check)
     if found.verdict == "unavailable":
         pytest.skip(found.exempt)
     assert not found.passed
     assert broken.reason in found.reason
     assert not found.ok
+    others = {o.check: o.reason for o in outcomes if o.verdict == "fail" and o != found}
+    assert not others
 
 
-def is_caught_by_no_other(broken: Break) -> None:
-    failed = {o.check: o.reason for o in check_method(broken.twin) if o.verdict == "fail"}
-    assert set(failed) == {broken.check}, failed
+def twin_tests(file: str, never_alone: dict[str, str]) -> tuple[Any, Any]:
+    """The two tests of a file of twins; never_alone: the checks that no twin needs, and why."""
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("broken", twins_of(file))
+    def test_a_broken_twin_is_caught(broken: Break) -> None:
+        is_caught(broken)
+
+    def test_every_check_is_needed() -> None:
+        assert not without_a_twin(file)
+        assert without_a_twin(file, alone=True) == set(never_alone)
+
+    return test_a_broken_twin_is_caught, test_every_check_is_needed
+
+
+def one(method: Twin, check: str) -> Outcome:
+    return next(o for o in check_method(method, only=check) if o.check == check)
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +117,15 @@ def the_world_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     encoder.text_reader.cache_clear()
 
 
+class Given(NamedTuple):
+    """What a method is trained with."""
+
+    warm: Users
+    valid: Episodes
+    items: Items
+    seeds: Seeds
+
+
 @dataclass
 class Sound(Method[Tensor]):
     """A user is the sum of the items seen, each weighed by how much it surprised."""
@@ -111,8 +136,16 @@ class Sound(Method[Tensor]):
     state_size = "4 * D"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+        self.first(Given(warm, valid, items, seeds))
         self.items = items
         self.learned = {"usual": usual(warm.log.items, warm.labels, items)}
+        self.then(Given(warm, valid, items, seeds))
+
+    def first(self, given: "Given") -> None:
+        """What a twin does before it learns."""
+
+    def then(self, given: "Given") -> None:
+        """What a twin does when it has learnt."""
 
     def surprise(self, support: Feedback) -> Tensor:
         return (support.labels - self.learned["usual"][support.items]) * support.mask  # (B, K)
@@ -135,9 +168,9 @@ class Noisy(Sound):
 
     stochastic = True
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        self.learned["usual"] += 0.01 * self.noise(seeds, len(items)).to(items.device)
+    def then(self, given: Given) -> None:
+        noise = self.noise(given.seeds, len(given.items))
+        self.learned["usual"] += 0.01 * noise.to(given.items.device)
 
     def noise(self, seeds: Seeds, n: int) -> Tensor:
         return torch.randn(n, generator=torch.Generator().manual_seed(seeds.init))

@@ -14,19 +14,16 @@ from coldbench import registry
 from coldbench.method import Method, squash_to_unit
 from coldbench.seeds import Seeds
 from coldbench.testing.toy_data import toy_problem
+from tests.training import (
+    trained,
+)
 
 gp: Any = import_module("coldbench.methods.gaussian_process")
 TOY = toy_problem(Path(), tokens=False)
 BATCH = next(TOY.split.cold.batches(8))
 
 
-def trained(**params: Any) -> Method[Any]:
-    method: Method[Any] = registry.find("methods", "gaussian-process")(**params)
-    method.meta_train(TOY.split.warm, TOY.split.valid, TOY.items, Seeds.of(0))
-    return method
-
-
-METHOD = trained()
+METHOD = trained("gaussian-process", TOY)
 PRIOR, X = (METHOD.learned[name] for name in ("prior", "features"))
 
 
@@ -73,7 +70,9 @@ def test_evidence_is_scikit_learns_log_marginal_likelihood() -> None:
 def test_the_evidence_rises_to_what_was_chosen() -> None:
     chosen = METHOD.learned
     for change in (0.8, 1.25):
-        other = trained(noise=float(change * 0.6), ridge=float(chosen["ridge"]))
+        other = trained(
+            "gaussian-process", TOY, noise=float(change * 0.6), ridge=float(chosen["ridge"])
+        )
         assert _evidence(METHOD) >= _evidence(other) - 1e-4
 
 
@@ -86,14 +85,14 @@ def _evidence(method: Method[Any]) -> float:
 
 
 def test_what_is_given_stays() -> None:
-    method = trained(tau=3.0)
+    method = trained("gaussian-process", TOY, tau=3.0)
     assert float(method.learned["tau"]) == pytest.approx(3.0)
 
 
 def test_by_valid_users_it_is_stack() -> None:
     stack = registry.find("methods", "stack")()
     stack.meta_train(TOY.split.warm, TOY.split.valid, TOY.items, Seeds.of(0))
-    other = trained(by="valid")
+    other = trained("gaussian-process", TOY, by="valid")
     assert all(torch.equal(other.learned[name], x) for name, x in stack.learned.items())
 
 

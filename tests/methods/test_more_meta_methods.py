@@ -1,7 +1,5 @@
 """The other meta-learners and adversaries: each is its formula, worked out by another road."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -10,131 +8,44 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
-from torch.nn.functional import layer_norm, normalize
+from torch.nn.functional import layer_norm
 
 from coldbench import registry
-from coldbench.encoder import Items
-from coldbench.episode import EpisodeBatch, Feedback
-from coldbench.interactions import Catalogue
-from coldbench.method import Method, from_params, soft_cross_entropy, squash_to_unit
+from coldbench.method import squash_to_unit
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from tests.heads import (
+    EPISODE,
+    HEAD,
+    HIDDEN,
+    WIDTH,
+    Weights,
+    assert_same,
+    descended,
+    loss_by_copies,
+    lot,
+    made_up,
+    outer_loss,
+    says,
+    support_of,
+)
+from tests.training import (
+    World,
+    agree,
+    close,
+    cold,
+    predict,
+    trained_briefly,
+)
 
 no_peer = pytest.mark.skipif(
     not find_spec("learn2learn"), reason="learn2learn is not installed: it needs a C compiler"
 )
-N_ITEMS, WIDTH, HIDDEN = 12, 5, 8
-HEAD = ("weight", "shift", "last", "bias")
-Weights = list[Tensor]  # W (D, H), b (H,), v (H,), c (1,) of one user
-
-
-def trained(world: tuple[Split, Items], name: str, **params: Any) -> Any:
-    cut, items = world
-    cls = registry.find("methods", name)
-    brief = {"meta_steps": 4, "meta_users": 8} if hasattr(cls, "meta_steps") else {}
-    method = from_params(cls, name, brief | params)
-    method.meta_train(cut.warm, cut.valid, items, Seeds.of(0))
-    return method
-
-
-def scores(method: Method[Any], batch: EpisodeBatch) -> Tensor:
-    with torch.no_grad():
-        return method.score(method.adapt(batch.support), batch.query.items)
-
-
-def cold(world: tuple[Split, Items], shots: int) -> EpisodeBatch:
-    return next(world[0].cold.batches(shots))
-
-
-def lot(*shape: int, seed: int = 0) -> Tensor:
-    rng = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=rng, dtype=torch.float64)
-
-
-def made_up(name: str, extra: dict[str, Tensor] | None = None, **params: Any) -> Any:
-    """A method in float64 whose head is by lot, and which nobody trained."""
-    method = registry.find("methods", name)(**params)
-    blank = ("",) * N_ITEMS
-    catalogue = Catalogue(tuple(map(str, range(N_ITEMS))), blank, ((),) * N_ITEMS)
-    method.items = Items(normalize(lot(N_ITEMS, WIDTH)), catalogue)
-    shapes = ((WIDTH, HIDDEN), (HIDDEN,), (HIDDEN,), (1,))
-    weights = {k: lot(*s, seed=n + 1) for n, (k, s) in enumerate(zip(HEAD, shapes, strict=True))}
-    weights |= extra or {}
-    method.learned = {name: w.requires_grad_() for name, w in weights.items()}
-    method.learned["prior"] = lot(N_ITEMS, seed=9)
-    if hasattr(method, "hidden"):
-        method.hidden = HIDDEN
-    return method
-
-
-@pytest.fixture
-def episode() -> EpisodeBatch:
-    """Three users with 4, 3 and 1 labels, and six items to ask for."""
-
-    def feedback(mask: Tensor, seed: int) -> Feedback:
-        rng = torch.Generator().manual_seed(seed)
-        items = torch.randint(N_ITEMS, mask.shape, generator=rng) * mask
-        labels = torch.rand(mask.shape, generator=rng, dtype=torch.float64) * mask
-        return Feedback(items, labels, torch.zeros_like(labels), mask)
-
-    mask = torch.tensor([[1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1]]).bool()
-    return EpisodeBatch(torch.arange(3), feedback(mask, 0), feedback(torch.ones(3, 6).bool(), 1))
-
-
-def says(weights: Weights, vectors: Tensor, prior: Tensor) -> Tensor:
-    """(N,) logits of one user's own copy of the head."""
-    w, b, v, c = weights
-    return prior + torch.relu(vectors @ w + b) @ v + c
-
-
-def support_of(method: Any, support: Feedback, user: int) -> tuple[Tensor, Tensor, Tensor]:
-    """One user's vectors, priors and labels, padding left out."""
-    items, labels = (x[user][support.mask[user]] for x in (support.items, support.labels))
-    return method.items.features[items], method.learned["prior"][items], labels
-
-
-Step = Callable[[Weights, Tensor, Tensor, Tensor], Weights]  # weights, vectors, prior, labels
-
-
-def loss_by_copies(method: Any, batch: EpisodeBatch, step: Step, steps: int) -> Tensor:
-    """The outer loss by the book: a copy of the head for each user, one step after another."""
-    losses = []
-    for user in range(len(batch.users)):
-        weights = [method.learned[name] for name in HEAD]
-        seen = support_of(method, batch.support, user)
-        for _ in range(steps):
-            weights = step(weights, *seen)
-        asked, labels = batch.query.items[user], batch.query.labels[user]
-        told = says(weights, method.items.features[asked], method.learned["prior"][asked])
-        losses.append(cross_entropy(told, labels))
-    return torch.stack(losses).mean()
-
-
-def outer_loss(method: Any, batch: EpisodeBatch) -> Tensor:
-    logits = method.logits(method.adapt(batch.support), batch.query.items)
-    return soft_cross_entropy(logits, batch.query.labels, batch.query.mask).mean()
-
-
-def assert_same(method: Any, found: Tensor, wanted: Tensor, names: tuple[str, ...] = HEAD) -> None:
-    """Two losses are one number, and have one gradient in the learnt weights."""
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
-    leaves = [method.learned[name] for name in names]
-    slopes = (torch.autograd.grad(loss, leaves) for loss in (found, wanted))
-    for name, got, want in zip(names, *slopes, strict=True):
-        assert want.abs().max() > 1e-9, f"a gradient of nothing in {name} would prove nothing"
-        torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-12)
-
-
-def descended(weights: Weights, loss: Tensor, rates: Sequence[Tensor | float] | float) -> Weights:
-    slopes = torch.autograd.grad(loss, weights, create_graph=True)
-    each = [rates] * len(weights) if isinstance(rates, float) else rates
-    return [w - r * s for w, r, s in zip(weights, each, slopes, strict=True)]
 
 
 # --- Meta-SGD
 
 
-def test_metasgd_is_a_copy_of_the_head_with_a_rate_a_weight(episode: EpisodeBatch) -> None:
+def test_metasgd_is_a_copy_of_the_head_with_a_rate_a_weight() -> None:
     method = made_up("metasgd", {"rates": 0.5 * lot(2 * HIDDEN + 1, seed=7)}, inner_steps=3)
     first, last, bias = method.learned["rates"].split([HIDDEN, HIDDEN, 1])
     assert bool((method.learned["rates"] < 0).any()), "rates may be negative"
@@ -143,16 +54,16 @@ def test_metasgd_is_a_copy_of_the_head_with_a_rate_a_weight(episode: EpisodeBatc
         loss = cross_entropy(says(weights, x, prior), labels)
         return descended(weights, loss, [first, first, last, bias])
 
-    found, wanted = outer_loss(method, episode), loss_by_copies(method, episode, step, 3)
+    found, wanted = outer_loss(method, EPISODE), loss_by_copies(method, EPISODE, step, 3)
     assert_same(method, found, wanted, (*HEAD, "rates"))
 
 
 @no_peer
-def test_metasgd_equals_learn2learns_where_its_rates_are_tied(episode: EpisodeBatch) -> None:
+def test_metasgd_equals_learn2learns_where_its_rates_are_tied() -> None:
     """Theirs has a rate for each weight of the first layer: those of a unit are set alike, and what
     our one rate moves is the sum of what theirs move."""
     method = made_up("metasgd", {"rates": 0.5 * lot(2 * HIDDEN + 1, seed=7)}, inner_steps=3)
-    support, query = episode.support, episode.query
+    support, query = EPISODE.support, EPISODE.query
     w, b, v, c = (method.learned[name] for name in HEAD)
     module = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)).double()
     starts = (w.T, b, v[None], c)
@@ -173,7 +84,7 @@ def test_metasgd_equals_learn2learns_where_its_rates_are_tied(episode: EpisodeBa
         asked = query.items[user]
         told = method.learned["prior"][asked] + clone(method.items.features[asked])[:, 0]
         losses.append(cross_entropy(told, query.labels[user]))
-    wanted, found = torch.stack(losses).mean(), outer_loss(method, episode)
+    wanted, found = torch.stack(losses).mean(), outer_loss(method, EPISODE)
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
     to_head = torch.autograd.grad(wanted, [*module.parameters(), *rates])
     sums = (to_head[4].sum(1) + to_head[5], to_head[6][0], to_head[7])
@@ -183,23 +94,21 @@ def test_metasgd_equals_learn2learns_where_its_rates_are_tied(episode: EpisodeBa
         torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-12)
 
 
-def test_metasgd_begins_as_maml_and_its_rates_are_learnt(world: tuple[Split, Items]) -> None:
-    batch = cold(world, 4)
-    begun, maml = (trained(world, name, meta_steps=0) for name in ("metasgd", "maml"))
-    torch.testing.assert_close(scores(begun, batch), scores(maml, batch), rtol=0, atol=1e-6)
+def test_metasgd_begins_as_maml_and_its_rates_are_learnt(world: World) -> None:
+    batch = cold(world)
+    begun, maml = (trained_briefly(name, world, meta_steps=0) for name in ("metasgd", "maml"))
+    agree(begun, maml, batch, 1e-6)
     assert bool((begun.learned["rates"] == begun.alpha).all())
-    ended = trained(world, "metasgd", meta_steps=60, meta_users=64)
+    ended = trained_briefly("metasgd", world, meta_steps=60, meta_users=64)
     assert len(ended.learned["rates"].unique()) > HIDDEN
 
 
 # --- Reptile
 
 
-def test_reptiles_mean_change_is_that_of_a_copy_of_the_head_for_each_user(
-    episode: EpisodeBatch,
-) -> None:
+def test_reptiles_mean_change_is_that_of_a_copy_of_the_head_for_each_user() -> None:
     method = made_up("reptile", alpha=0.3, warm_steps=4)
-    told = import_module(type(method).__module__).all_of(episode)
+    told = import_module(type(method).__module__).all_of(EPISODE)
     assert told.items.shape == (3, 4 + 6), "it learns from support and query alike"
     start = [method.learned[name] for name in HEAD]
     moved: list[Weights] = []
@@ -213,7 +122,7 @@ def test_reptiles_mean_change_is_that_of_a_copy_of_the_head_for_each_user(
         torch.testing.assert_close(found[name], torch.stack(each).mean(0), rtol=1e-9, atol=1e-12)
 
 
-def test_reptile_takes_ever_smaller_shares_of_the_change(world: tuple[Split, Items]) -> None:
+def test_reptile_takes_ever_smaller_shares_of_the_change(world: World) -> None:
     """Without valid users the start is where it began, plus eps times the change and less eps times
     the decay, batch by batch; over two batches eps is 1 and then a half."""
     cut, items = world
@@ -242,11 +151,11 @@ def test_reptile_takes_ever_smaller_shares_of_the_change(world: tuple[Split, Ite
         torch.testing.assert_close(ended.learned[name], method.learned[name])
 
 
-def test_reptile_keeps_the_start_that_is_best_for_valid_users(world: tuple[Split, Items]) -> None:
+def test_reptile_keeps_the_start_that_is_best_for_valid_users(world: World) -> None:
     shots = [0, 1, 2, 4]
     far = {"meta_steps": 40, "alpha": 1.0, "check_every": 5}  # so large a rate does harm
-    begun = trained(world, "reptile", meta_steps=0, alpha=1.0)
-    ended = trained(world, "reptile", **far)
+    begun = trained_briefly("reptile", world, meta_steps=0, alpha=1.0)
+    ended = trained_briefly("reptile", world, **far)
     losses = [method._valid_loss(world[0].valid, shots) for method in (begun, ended)]
     assert losses[1] <= losses[0]
 
@@ -264,9 +173,7 @@ def net_by_lot(steps: int) -> dict[str, Tensor]:
     }
 
 
-def test_alfa_is_a_copy_of_the_head_whose_layers_are_shrunk_and_moved(
-    episode: EpisodeBatch,
-) -> None:
+def test_alfa_is_a_copy_of_the_head_whose_layers_are_shrunk_and_moved() -> None:
     method = made_up("alfa", net_by_lot(3), inner_steps=3)
     net, at = method.learned, iter(range(9))
 
@@ -285,27 +192,27 @@ def test_alfa_is_a_copy_of_the_head_whose_layers_are_shrunk_and_moved(
         moved = zip(beta, weights, alpha, slopes, strict=True)
         return [keep * w - rate * slope for keep, w, rate, slope in moved]
 
-    wanted = loss_by_copies(method, episode, step, 3)
+    wanted = loss_by_copies(method, EPISODE, step, 3)
     names = (*HEAD, "see", "see_shift", "set", "set_shift", "rates")
-    assert_same(method, outer_loss(method, episode), wanted, names)
-    assert (method.adapt(episode.support).scale - 1).abs().min() > 0.01, "the start did shrink"
+    assert_same(method, outer_loss(method, EPISODE), wanted, names)
+    assert (method.adapt(EPISODE.support).scale - 1).abs().min() > 0.01, "the start did shrink"
 
 
-def test_alfa_begins_as_maml(world: tuple[Split, Items]) -> None:
-    batch = cold(world, 4)
-    begun, maml = (trained(world, name, meta_steps=0) for name in ("alfa", "maml"))
-    torch.testing.assert_close(scores(begun, batch), scores(maml, batch), rtol=0, atol=1e-6)
+def test_alfa_begins_as_maml(world: World) -> None:
+    batch = cold(world)
+    begun, maml = (trained_briefly(name, world, meta_steps=0) for name in ("alfa", "maml"))
+    agree(begun, maml, batch, 1e-6)
 
 
 # --- Metric learners and the transformer
 
 
 def test_matching_is_a_weighted_mean_of_what_the_labels_leave(
-    world: tuple[Split, Items],
+    world: World,
 ) -> None:
-    method, batch = trained(world, "matching"), cold(world, 4)
+    method, batch = trained_briefly("matching", world), cold(world)
     w, features = method.learned, world[1].features
-    found = scores(method, batch)
+    found = predict(method, batch)
     for user in range(3):
         for place, asked in enumerate(batch.query.items[user].tolist()):
             near, left = [w["nearness"]], [torch.tensor(0.0)]
@@ -317,21 +224,21 @@ def test_matching_is_a_weighted_mean_of_what_the_labels_leave(
                 left.append(label - w["expected"][item])
             share = torch.softmax(torch.stack(near) * w["sharpness"].exp(), 0)
             wanted = squash_to_unit(w["expected"][asked] + share @ torch.stack(left))
-            torch.testing.assert_close(found[user, place], wanted, rtol=0, atol=1e-5)
+            close(found[user, place], wanted)
 
 
 def test_matching_without_a_label_says_what_the_item_prior_says(
-    world: tuple[Split, Items],
+    world: World,
 ) -> None:
-    method, batch = trained(world, "matching"), cold(world, 0)
+    method, batch = trained_briefly("matching", world), cold(world, 0)
     wanted = squash_to_unit(method.learned["expected"][batch.query.items])
-    torch.testing.assert_close(scores(method, batch), wanted, rtol=0, atol=1e-6)
+    close(predict(method, batch), wanted, 1e-6)
 
 
 def test_relation_compares_an_item_with_what_was_liked_and_with_what_was_not(
-    world: tuple[Split, Items],
+    world: World,
 ) -> None:
-    method, batch = trained(world, "relation"), cold(world, 4)
+    method, batch = trained_briefly("relation", world), cold(world)
     w, places = method.learned, world[1].features @ method.learned["projection"]
     net = torch.cat([w["of_class"], w["of_item"]])  # the paper's: one layer on the pair
     found = method.logits(method.adapt(batch.support), batch.query.items)
@@ -344,14 +251,14 @@ def test_relation_compares_an_item_with_what_was_liked_and_with_what_was_not(
             pairs = [torch.cat([mean, places[item]]) for item in batch.query.items[user]]
             related.append(torch.relu(torch.stack(pairs) @ net + w["shift"]) @ w["last"])
         wanted = w["prior"][batch.query.items[user]] + related[0] - related[1]
-        torch.testing.assert_close(found[user], wanted, rtol=0, atol=1e-4)
+        close(found[user], wanted, 1e-4)
 
 
 def test_in_context_is_one_transformer_over_labels_and_items_under_a_mask(
-    world: tuple[Split, Items],
+    world: World,
 ) -> None:
     """All tokens in one row, and a mask by which each sees the labels: no cache of keys."""
-    method, batch = trained(world, "in-context", meta_steps=20), cold(world, 4)
+    method, batch = trained_briefly("in-context", world, meta_steps=20), cold(world)
     w, features = method.learned, world[1].features
     found = method.logits(method.adapt(batch.support), batch.query.items)
     size, shots = method.width // method.heads, 4
@@ -378,166 +285,4 @@ def test_in_context_is_one_transformer_over_labels_and_items_under_a_mask(
             row = row + torch.cat(heads, 1) @ w["out"][n]
             row = row + torch.relu(layer_norm(row, (method.width,)) @ w["up"][n]) @ w["down"][n]
         last = layer_norm(row[1 + shots :], (method.width,)) @ w["last"] + w["bias"]
-        torch.testing.assert_close(found[user], w["prior"][asked] + last, rtol=0, atol=1e-5)
-
-
-def test_the_order_of_labels_is_nothing_to_a_transformer_without_places(
-    world: tuple[Split, Items],
-) -> None:
-    method, batch = trained(world, "in-context"), cold(world, 4)
-    backwards = batch.support.map(lambda column: column.flip(1))
-    turned = scores(method, EpisodeBatch(batch.users, backwards, batch.query))
-    torch.testing.assert_close(turned, scores(method, batch), rtol=0, atol=1e-6)
-
-
-# --- Adversaries
-
-
-def by_autograd(method: Any, x: Tensor, prior: Tensor, labels: Tensor) -> Tensor:
-    """(K, D) g / |g| of the loss in the items' vectors, at the start."""
-    x = x.detach().requires_grad_()
-    start = [method.learned[name].detach() for name in HEAD]
-    loss = cross_entropy(says(start, x, prior), labels, reduction="sum")
-    return normalize(torch.autograd.grad(loss, x)[0])
-
-
-def places_by_autograd(method: Any, steps: int, *seen: Tensor) -> list[Tensor]:
-    """Where one user's items (K, D) are before and after each of the adversary's steps."""
-    clean, prior, labels = seen
-    length = method.epsilon * clean.norm(dim=1, keepdim=True) / WIDTH**0.5
-    points = [clean]
-    for _ in range(steps):
-        away = points[-1] + method.stride * length * by_autograd(method, points[-1], prior, labels)
-        away = away - clean
-        far = away.norm(dim=1, keepdim=True)
-        points.append(clean + torch.where(far > length, away * length / far, away))
-    return points
-
-
-def test_pgd_learns_twice_from_items_walked_uphill_inside_a_ball(episode: EpisodeBatch) -> None:
-    method = made_up("adversarial-pgd", alpha=0.3, epsilon=2.0, ascents=3, inner_steps=3)
-
-    def step(weights: Weights, x: Tensor, prior: Tensor, labels: Tensor) -> Weights:
-        harmed = places_by_autograd(method, 3, x, prior, labels)[-1]
-        losses = [cross_entropy(says(weights, where, prior), labels) for where in (x, harmed)]
-        return descended(weights, (losses[0] + losses[1]) / 2, 0.3)
-
-    wanted = loss_by_copies(method, episode, step, 3)
-    assert_same(method, outer_loss(method, episode), wanted)
-
-
-def test_pgd_stays_in_its_ball_and_is_more_harmful_than_no_step(episode: EpisodeBatch) -> None:
-    method = made_up("adversarial-pgd", epsilon=2.0, ascents=6, stride=0.5)
-    clean = method.items.features[episode.support.items]
-    harmed = method.adapt(episode.support).support[:, 4:]  # (B, K, D) after the K clean ones
-    far = (harmed - clean).norm(dim=2)[episode.support.mask]
-    assert float(far.max()) <= 2.0 / WIDTH**0.5 + 1e-12
-    assert float(far.max()) > 1.99 / WIDTH**0.5, "six steps of half the radius reach its edge"
-    start, prior = [method.learned[name] for name in HEAD], method.learned["prior"]
-    calm, worse = (
-        cross_entropy(
-            says(start, x, prior[episode.support.items]), episode.support.labels, reduction="none"
-        )[episode.support.mask]
-        for x in (clean, harmed)
-    )
-    assert bool((worse - calm).mean() > 0.01)
-
-
-def test_pgd_of_one_step_to_the_edge_is_fgm(world: tuple[Split, Items]) -> None:
-    one = trained(world, "adversarial-pgd", ascents=1, stride=1.0)
-    fgm = trained(world, "adversarial-fgm")
-    batch = cold(world, 4)
-    torch.testing.assert_close(scores(one, batch), scores(fgm, batch), rtol=0, atol=1e-6)
-
-
-def test_freelb_goes_along_the_mean_gradient_of_all_places_on_the_way(
-    episode: EpisodeBatch,
-) -> None:
-    method = made_up("adversarial-freelb", alpha=0.3, epsilon=2.0, ascents=3, inner_steps=3)
-
-    def step(weights: Weights, x: Tensor, prior: Tensor, labels: Tensor) -> Weights:
-        places = places_by_autograd(method, 2, x, prior, labels)
-        losses = [cross_entropy(says(weights, where, prior), labels) for where in places]
-        return descended(weights, torch.stack(losses).mean(), 0.3)
-
-    wanted = loss_by_copies(method, episode, step, 3)
-    assert_same(method, outer_loss(method, episode), wanted)
-
-
-def test_freelb_of_one_place_is_maml(world: tuple[Split, Items]) -> None:
-    alone, maml = trained(world, "adversarial-freelb", ascents=1), trained(world, "maml")
-    batch = cold(world, 4)
-    torch.testing.assert_close(scores(alone, batch), scores(maml, batch), rtol=0, atol=1e-5)
-
-
-def divergence(said: Tensor, other: Tensor) -> Tensor:
-    """(N,) KL between two likes, from their logits."""
-    p = torch.sigmoid(said)
-    return cross_entropy(other, p, reduction="none") - cross_entropy(said, p, reduction="none")
-
-
-def vat_places(method: Any, support: Feedback, user: int) -> Tensor:
-    """(K, D) items moved by eps H d / |H d|, H d by differentiating KL twice."""
-    x, prior, _ = support_of(method, support, user)
-    chosen = support.items[user][support.mask[user]]
-    d = method.learned["lots"].detach()[chosen % method.lots]
-    start = [method.learned[name].detach() for name in HEAD]
-    delta = torch.zeros_like(x, requires_grad=True)
-    apart = divergence(says(start, x, prior), says(start, x + delta, prior)).sum()
-    slope = torch.autograd.grad(apart, delta, create_graph=True)[0]
-    curved = torch.autograd.grad((slope * d).sum(), delta)[0]
-    length = method.epsilon * x.norm(dim=1, keepdim=True) / WIDTH**0.5
-    return x + length * normalize(curved)
-
-
-def test_vat_asks_for_the_same_beside_an_item_by_one_power_iteration(
-    episode: EpisodeBatch,
-) -> None:
-    """Loss and exact second order: what is said of the item is a constant of each step, and yet
-    where the step leads to depends on it."""
-    lots = {"lots": lot(7, WIDTH, seed=30)}
-    method = made_up("vat", lots, alpha=0.3, epsilon=2.0, smoothness=1.5, inner_steps=3, lots=7)
-    users = iter(range(9))
-
-    def step(weights: Weights, x: Tensor, prior: Tensor, labels: Tensor) -> Weights:
-        moved = vat_places(method, episode.support, next(users) // 3)
-        taken = [w + 0 for w in weights]  # by which to differentiate: `weights` give the constant
-        said = says(weights, x, prior)
-        loss = cross_entropy(says(taken, x, prior), labels)
-        loss = loss + 1.5 * divergence(said, says(taken, moved, prior)).mean()
-        slopes = torch.autograd.grad(loss / 2.5, taken, create_graph=True)
-        return [w - 0.3 * slope for w, slope in zip(weights, slopes, strict=True)]
-
-    wanted = loss_by_copies(method, episode, step, 3)
-    assert_same(method, outer_loss(method, episode), wanted)
-
-
-@pytest.mark.parametrize(
-    ("name", "params"),
-    [
-        ("vat", {"smoothness": 0.0, "lots": 7}),
-        ("adversarial-fgm", {"epsilon": 0.0}),
-        ("adversarial-pgd", {"epsilon": 0.0}),
-        ("adversarial-freelb", {"epsilon": 0.0}),
-        ("l2-dropout", {"masks": 7, "pull": 0.0}),
-    ],
-)
-def test_twins_that_change_nothing_are_maml(
-    episode: EpisodeBatch, name: str, params: dict[str, Any]
-) -> None:
-    """However often they see a support, its weight is 1: at one rate their steps are as long."""
-    fixed = {"lots": lot(7, WIDTH, seed=30), "masks": torch.ones(7, WIDTH).double()}
-    twin, maml = made_up(name, fixed, **params), made_up("maml")
-    found, wanted = (m.logits(m.adapt(episode.support), episode.query.items) for m in (twin, maml))
-    torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-12)
-
-
-def test_what_an_adversary_does_hangs_on_no_padding_labels(episode: EpisodeBatch) -> None:
-    support = episode.support
-    lies = replace(support, labels=support.labels + ~support.mask)
-    for name in ("adversarial-pgd", "adversarial-freelb"):
-        method = made_up(name)
-        told, lied = (
-            method.logits(method.adapt(some), episode.query.items) for some in (support, lies)
-        )
-        torch.testing.assert_close(told, lied, rtol=1e-12, atol=0)
+        close(found[user], w["prior"][asked] + last)

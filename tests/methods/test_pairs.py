@@ -9,21 +9,15 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from coldbench import registry
 from coldbench.episode import Feedback
-from coldbench.method import Method
-from coldbench.seeds import Seeds
 from coldbench.testing.toy_data import toy_problem
+from tests.training import (
+    trained,
+)
 
 pairs: Any = import_module("coldbench.methods._pairs")
 TOY = toy_problem(Path(), tokens=False)
 BATCH = next(TOY.split.cold.batches(8))
-
-
-def trained(name: str, **params: Any) -> Method[Any]:
-    method: Method[Any] = registry.find("methods", name)(**params)
-    method.meta_train(TOY.split.warm, TOY.split.valid, TOY.items, Seeds.of(0))
-    return method
 
 
 def test_pairs_of_a_support_are_those_of_two_loops() -> None:
@@ -46,7 +40,7 @@ def test_sampled_pairs_are_of_one_user_and_the_better_comes_first() -> None:
 
 
 def test_a_new_users_vector_is_scikit_learns_logistic_regression_on_differences() -> None:
-    method = trained("bpr", factors=4, steps=30, strength=2.0, gain=1.0)
+    method = trained("bpr", TOY, factors=4, steps=30, strength=2.0, gain=1.0)
     found, v = method.adapt(BATCH.support), method.learned["factors"]
     for user in range(4):
         items, labels = BATCH.support.items[user], BATCH.support.labels[user]
@@ -64,7 +58,7 @@ def test_a_new_users_vector_is_scikit_learns_logistic_regression_on_differences(
 
 
 def test_a_mixture_sums_to_one_and_is_the_mean_without_pairs() -> None:
-    method = trained("pairwise-reward", steps=30)
+    method = trained("pairwise-reward", TOY, steps=30)
     state = method.adapt(BATCH.support)
     assert torch.allclose(state.sum(1), torch.ones(len(state)), atol=1e-5) and (state >= 0).all()
     none = BATCH.support.map(lambda column: column[:, :0])
@@ -72,7 +66,7 @@ def test_a_mixture_sums_to_one_and_is_the_mean_without_pairs() -> None:
 
 
 def test_a_mixture_climbs_the_likelihood_of_its_pairs() -> None:
-    method = trained("pairwise-reward", steps=60, inner_rate=0.3)
+    method = trained("pairwise-reward", TOY, steps=60, inner_rate=0.3)
     left, right, sign = pairs.pairs_of(BATCH.support.labels, BATCH.support.mask)
     seen = method.learned["rewards"][BATCH.support.items]
     apart = (seen[:, left] - seen[:, right]) * sign[..., None]
@@ -87,7 +81,7 @@ def test_a_mixture_climbs_the_likelihood_of_its_pairs() -> None:
 
 @pytest.mark.parametrize("name", ["bpr", "pairwise-reward"])
 def test_what_all_of_a_users_labels_share_says_nothing(name: str) -> None:
-    method = trained(name, steps=20)
+    method = trained(name, TOY, steps=20)
     lower: Feedback = BATCH.support.map(lambda column: column)
     lower = Feedback(lower.items, lower.labels * 0.5, lower.ages, lower.mask)
     assert torch.allclose(method.adapt(lower), method.adapt(BATCH.support))

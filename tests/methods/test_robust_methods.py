@@ -2,63 +2,41 @@
 
 from dataclasses import replace
 from importlib import import_module
-from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from coldbench import registry
-from coldbench.encoder import Encoder, Items
-from coldbench.episode import EpisodeBatch, Feedback, Users
-from coldbench.errors import Unavailable, UserError
+from coldbench.encoder import Encoder
+from coldbench.episode import Feedback, Users
 from coldbench.interactions import SECOND, Interactions
-from coldbench.method import Method, from_params
 from coldbench.metrics.compute import per_user
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
-from coldbench.testing.check_method import ToyProblem, toy_problem
+from coldbench.split import split
+from tests.training import (
+    World,
+    agree,
+    close,
+    cold,
+    predict,
+    ratings,
+    scores,
+    trained,
+)
 
-World_ = tuple[Split, Items]
-ROWS: dict[
-    str, list[dict[str, Any]]
-] = {  # the defaults and what else there is of each, trained but for a moment
-    "calibrated": [{}, *({"base": b} for b in ("protonet", "ridge", "fold-in", "content-prior"))],
-    "temporal": [{}, {"base": "logistic"}, {"base": "protonet"}, {"memory": 2.0}],
-    "resampled": [{}, {"support": "over"}, {"support": "under"}, {"warm": "balanced"}],
-    "rules": [{}, {"text": False, "gain": 1.0, "depth": 0.1}],
-    "multi-copy": [{}, {"copies": 1, "bags": 4}, {"copies": 2, "bags": 3}],
-    "augmented": [{"meta_steps": 4}, {"meta_steps": 4, "copies": 0}],
+ROWS: dict[str, list[dict[str, Any]]] = {  # beside the defaults, of which the contract says it
+    "calibrated": [{"base": b} for b in ("protonet", "ridge", "fold-in", "content-prior")],
+    "temporal": [{"base": "logistic"}, {"base": "protonet"}, {"memory": 2.0}],
+    "resampled": [{"support": "over"}, {"support": "under"}, {"warm": "balanced"}],
+    "rules": [{"text": False, "gain": 1.0, "depth": 0.1}],
+    "multi-copy": [{"copies": 1, "bags": 4}, {"copies": 2, "bags": 3}],
+    "augmented": [{"meta_steps": 4, "copies": 0}],
 }
 CASES = [(name, params) for name, many in ROWS.items() for params in many]
-
-
-def made(name: str, world: World_, **params: Any) -> Any:
-    method = from_params(registry.find("methods", name), name, params)
-    method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
-    return method
-
-
-def scores(method: Method[Any], support: Feedback, items: Tensor) -> Tensor:
-    with torch.no_grad():
-        return method.score(method.adapt(support), items)
-
-
-def cold(world: World_, shots: int = 4) -> EpisodeBatch:
-    return next(world[0].cold.batches(shots))
-
-
-def said(items: list[int], labels: list[float], ages: list[float] | None = None) -> Feedback:
-    """One user's support."""
-    given = torch.tensor([labels])
-    old = torch.zeros_like(given) if ages is None else torch.tensor([ages])
-    numbers = torch.tensor([items], dtype=torch.int64)
-    return Feedback(numbers, given, old, torch.ones_like(given).bool())
 
 
 def turned(support: Feedback, user: int) -> Feedback:
@@ -69,41 +47,37 @@ def turned(support: Feedback, user: int) -> Feedback:
 
 @pytest.mark.parametrize(("name", "params"), CASES, ids=str)
 def test_a_batch_scores_as_its_users_do_alone_padded_and_turned_round(
-    name: str, params: dict[str, Any], world: World_
+    name: str, params: dict[str, Any], world: World
 ) -> None:
-    method, batch = made(name, world, **params), cold(world)
-    together = scores(method, batch.support, batch.query.items)
+    method, batch = trained(name, world, **params), cold(world)
+    together = predict(method, batch)
     for i in range(0, len(together), 3):
         alone = scores(method, turned(batch.support, i), batch.query.items[i : i + 1, 2:3])
-        torch.testing.assert_close(alone[0, 0], together[i, 2], rtol=0, atol=1e-5)
+        close(alone[0, 0], together[i, 2])
     none, padded = cold(world, 0).support, batch.support.map(torch.zeros_like)
     got, want = (scores(method, given, batch.query.items) for given in (padded, none))
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
+    close(got, want)
 
 
 @pytest.mark.parametrize(
     ("name", "base"), [("temporal", "ridge"), ("resampled", "logistic"), ("rules", "ridge"),
                        ("multi-copy", "ridge"), ("calibrated", "simpleshot")],
 )  # fmt: skip
-def test_before_the_first_label_it_is_its_base(name: str, base: str, world: World_) -> None:
+def test_before_the_first_label_it_is_its_base(name: str, base: str, world: World) -> None:
     batch = cold(world, 0)
-    params = {"temperature": 1.0} if name == "calibrated" else {}
-    got, want = (
-        scores(m, batch.support, batch.query.items)
-        for m in (made(name, world, **params), made(base, world))
-    )
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
+    params: dict[str, Any] = {"temperature": 1.0} if name == "calibrated" else {}
+    agree(trained(name, world, **params), trained(base, world), batch, 1e-6)
 
 
 # Calibrated
 
 
 @pytest.mark.parametrize("base", ["simpleshot", "protonet", "ridge", "fold-in", "content-prior"])
-def test_calibrating_turns_no_two_items_of_a_user_round(base: str, world: World_) -> None:
-    method = made("calibrated", world, base=base, trust=1.0, temperature=0.7)
+def test_calibrating_turns_no_two_items_of_a_user_round(base: str, world: World) -> None:
+    method = trained("calibrated", world, base=base, trust=1.0, temperature=0.7)
     batch = cold(world)
     below = method._base()
-    plain, moved = (scores(m, batch.support, batch.query.items) for m in (below, method))
+    plain, moved = (predict(m, batch) for m in (below, method))
     apart = [x[:, :, None] - x[:, None] for x in (plain.double(), moved.double())]
     assert float((apart[0] * apart[1]).min()) >= 0
     values = [
@@ -114,16 +88,16 @@ def test_calibrating_turns_no_two_items_of_a_user_round(base: str, world: World_
     assert float((moved - plain).abs().mean()) > 0.01
 
 
-def test_the_bias_is_the_beta_posteriors_log_odds(world: World_) -> None:
-    method = made("calibrated", world, base="content-prior", trust=2.0, temperature=2.0)
-    support = said([3, 5, 9], [1.0, 0.75, 0.0])
+def test_the_bias_is_the_beta_posteriors_log_odds(world: World) -> None:
+    method = trained("calibrated", world, base="content-prior", trust=2.0, temperature=2.0)
+    support = ratings([3, 5, 9], [1.0, 0.75, 0.0])
     usual = float(method.learned["usual"][[3, 5, 9]].mean())
     n = 2 * float(method.learned["worth"])
     base = torch.logit(method.learned["expected"][7].double())
     level = np.log(usual / (1 - usual))
     want = (base - level) / 2 + np.log((1.75 + n * usual) / (1.25 + n * (1 - usual)))
     got = torch.logit(scores(method, support, torch.tensor([[7]])).double())[0, 0]
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
+    close(got, want)
 
 
 def test_the_beta_prior_is_found_again_from_users_drawn_from_it() -> None:
@@ -140,9 +114,9 @@ def test_the_beta_prior_is_found_again_from_users_drawn_from_it() -> None:
     assert found[1] == pytest.approx(9, rel=0.1)
 
 
-def test_a_user_who_likes_everything_is_expected_to_go_on(world: World_) -> None:
-    method, asked = made("calibrated", world, base="content-prior"), torch.arange(40)[None]
-    likes, none = said([1, 2, 3, 4], [1.0] * 4), said([], [])
+def test_a_user_who_likes_everything_is_expected_to_go_on(world: World) -> None:
+    method, asked = trained("calibrated", world, base="content-prior"), torch.arange(40)[None]
+    likes, none = ratings([1, 2, 3, 4], [1.0] * 4), ratings([], [])
     assert bool((scores(method, likes, asked) > scores(method, none, asked)).all())
 
 
@@ -150,36 +124,36 @@ def test_a_user_who_likes_everything_is_expected_to_go_on(world: World_) -> None
 
 
 @pytest.mark.parametrize("base", ["ridge", "logistic", "protonet"])
-def test_labels_of_one_age_0_count_as_in_the_base(base: str, world: World_) -> None:
-    plain = made(base, world)
+def test_labels_of_one_age_0_count_as_in_the_base(base: str, world: World) -> None:
+    plain = trained(base, world)
     strength = {
         "ridge": lambda: plain.learned["tau"],
         "logistic": lambda: plain.learned["s"] ** -2,
         "protonet": lambda: plain.kappa,
     }[base]()
-    method = made("temporal", world, base=base, memory=1.0, tau=float(strength))
+    method = trained("temporal", world, base=base, memory=1.0, tau=float(strength))
     batch = cold(world)
     assert float(batch.support.ages.max()) > 0
     now = replace(batch.support, ages=torch.zeros_like(batch.support.ages))
     got, want = (scores(m, now, batch.query.items) for m in (method, plain))
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
-    aged = scores(method, batch.support, batch.query.items)
+    close(got, want, 1e-6)
+    aged = predict(method, batch)
     assert float((aged - want).abs().max()) > 1e-3
 
 
-def test_a_faded_prototype_is_the_mean_of_its_labels_by_their_ages(world: World_) -> None:
-    method = made("temporal", world, base="protonet", memory=3.0, tau=2.0)
-    support = said([3, 5, 9], [1.0, 0.25, 0.75], [0.0, 1.0, 5.0])
+def test_a_faded_prototype_is_the_mean_of_its_labels_by_their_ages(world: World) -> None:
+    method = trained("temporal", world, base="protonet", memory=3.0, tau=2.0)
+    support = ratings([3, 5, 9], [1.0, 0.25, 0.75], [0.0, 1.0, 5.0])
     places = world[1].features[support.items[0]] @ method.learned["projection"]
     weight = support.labels[0] * torch.exp(-support.ages[0] / 3)
     start = 2 * method.learned["prototypes"][0]
     liked = (start + weight @ places) / (2 + weight.sum())
-    torch.testing.assert_close(method.adapt(support)[0, 0], liked, rtol=0, atol=1e-5)
+    close(method.adapt(support)[0, 0], liked)
 
 
-def test_weighted_ridge_is_least_squares_on_scaled_rows(world: World_) -> None:
-    method = made("temporal", world, memory=3.0, tau=0.5)
-    support = said([3, 5, 9, 20], [1.0, 0.25, 0.0, 0.75], [0.0, 1.0, 5.0, 30.0])
+def test_weighted_ridge_is_least_squares_on_scaled_rows(world: World) -> None:
+    method = trained("temporal", world, memory=3.0, tau=0.5)
+    support = ratings([3, 5, 9, 20], [1.0, 0.25, 0.0, 0.75], [0.0, 1.0, 5.0, 30.0])
     x = world[1].features[support.items[0]].double().numpy()
     prior = method.learned["prior"].double().numpy()
     weight = np.exp(-support.ages[0].double().numpy() / 3)
@@ -213,28 +187,24 @@ def test_where_tastes_change_it_forgets_and_elsewhere_it_does_not() -> None:
 # Resampled
 
 
-def test_plain_resampling_is_logistic_regression(world: World_) -> None:
+def test_plain_resampling_is_logistic_regression(world: World) -> None:
     batch = cold(world)
-    got, want = (
-        scores(m, batch.support, batch.query.items)
-        for m in (made("resampled", world, support="plain"), made("logistic", world))
-    )
-    torch.testing.assert_close(got, want, rtol=0, atol=0)
+    agree(trained("resampled", world, support="plain"), trained("logistic", world), batch, 0)
 
 
-def test_oversampling_is_learning_from_the_rarer_labels_again_and_again(world: World_) -> None:
-    over = made("resampled", world, support="over", corrected=False, s=1.0)
-    plain = made("logistic", world, s=1.0)
+def test_oversampling_is_learning_from_the_rarer_labels_again_and_again(world: World) -> None:
+    over = trained("resampled", world, support="over", corrected=False, s=1.0)
+    plain = trained("logistic", world, s=1.0)
     asked = torch.arange(40)[None]
-    few = said([1, 2, 3, 4, 5, 6], [1.0, 1, 1, 1, 0, 0])
-    more = said([1, 2, 3, 4, 5, 6, 5, 6], [1.0, 1, 1, 1, 0, 0, 0, 0])
+    few = ratings([1, 2, 3, 4, 5, 6], [1.0, 1, 1, 1, 0, 0])
+    more = ratings([1, 2, 3, 4, 5, 6, 5, 6], [1.0, 1, 1, 1, 0, 0, 0, 0])
     got, want = scores(over, few, asked), scores(plain, more, asked)
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-5)
+    close(got, want)
 
 
-def test_the_effective_number_of_labels_weighs_as_cui_et_al_write(world: World_) -> None:
-    method = made("resampled", world, beta=0.9)
-    _, weight, offset = method.resample(said([1, 2, 3, 4], [1.0, 1, 1, 0]))
+def test_the_effective_number_of_labels_weighs_as_cui_et_al_write(world: World) -> None:
+    method = trained("resampled", world, beta=0.9)
+    _, weight, offset = method.resample(ratings([1, 2, 3, 4], [1.0, 1, 1, 0]))
     each = [(1 - 0.9) / (1 - 0.9**n) for n in (3, 1)]
     whole = 3 * each[0] + each[1]
     want = torch.tensor([4 * each[0] / whole] * 3 + [4 * each[1] / whole])
@@ -243,10 +213,10 @@ def test_the_effective_number_of_labels_weighs_as_cui_et_al_write(world: World_)
     assert float(weight.sum()) == pytest.approx(4)
 
 
-def test_a_label_between_is_so_much_of_a_like_and_of_a_dislike(world: World_) -> None:
+def test_a_label_between_is_so_much_of_a_like_and_of_a_dislike(world: World) -> None:
     """Its weighted cross-entropy, and that of the one label it is turned into, are the same."""
-    method = made("resampled", world, support="over")
-    support = said([1, 2, 3], [0.9, 0.8, 0.3])
+    method = trained("resampled", world, support="over")
+    support = ratings([1, 2, 3], [0.9, 0.8, 0.3])
     label, weight, _ = method.resample(support)
     n = torch.tensor([2.0, 1.0])
     like, dislike = n.max() / n
@@ -258,23 +228,23 @@ def test_a_label_between_is_so_much_of_a_like_and_of_a_dislike(world: World_) ->
 
 @pytest.mark.parametrize("corrected", [True, False])
 def test_the_fit_is_where_the_weighted_likelihood_and_the_prior_balance(
-    corrected: bool, world: World_
+    corrected: bool, world: World
 ) -> None:
     """At the mode a row's coefficient is its weight times its error."""
-    method = made("resampled", world, support="over", corrected=corrected, s=1.5, steps=50)
-    support = said([1, 2, 3, 4, 5], [1.0, 1, 1, 0, 0.75])
+    method = trained("resampled", world, support="over", corrected=corrected, s=1.5, steps=50)
+    support = ratings([1, 2, 3, 4, 5], [1.0, 1, 1, 0, 0.75])
     label, weight, offset = method.resample(support)
     state = method.adapt(support)
     logit = method.learned["prior"][support.items] + state.dot(world[1].features, support.items)
     chance = torch.sigmoid(logit + offset * corrected)
-    torch.testing.assert_close(state.weights / 1.5**2, weight * (label - chance), rtol=0, atol=1e-4)
+    close(state.weights / 1.5**2, weight * (label - chance), 1e-4)
 
 
 # Rules
 
 
-def test_a_better_label_never_lowers_an_item_that_shares_a_tag(world: World_) -> None:
-    method = made("rules", world, text=False, gain=1.0, depth=0.2, veto_at=2)
+def test_a_better_label_never_lowers_an_item_that_shares_a_tag(world: World) -> None:
+    method = trained("rules", world, text=False, gain=1.0, depth=0.2, veto_at=2)
     has = method.learned["tags"]
     rng = torch.Generator().manual_seed(0)
     asked = torch.arange(40)[None]
@@ -286,17 +256,17 @@ def test_a_better_label_never_lowers_an_item_that_shares_a_tag(world: World_) ->
         better = labels.clone()
         better[at] = torch.maximum(labels[at], torch.rand(1, generator=rng)[0])
         before, after = (
-            scores(method, said(items, y.tolist()), asked)[0] for y in (labels, better)
+            scores(method, ratings(items, y.tolist()), asked)[0] for y in (labels, better)
         )
         shares = (has[items[at]] * has).sum(1) > 0
         assert bool((after >= before - 1e-6).all())
-        torch.testing.assert_close(after[~shares], before[~shares], rtol=0, atol=1e-6)
+        close(after[~shares], before[~shares], 1e-6)
         raised += int((after[shares] > before[shares] + 1e-4).any())
     assert raised > 10
 
 
-def test_a_tag_is_vetoed_by_dislikes_alone_and_taken_up_again_by_a_like(world: World_) -> None:
-    method = made("rules", world, text=False, gain=0.0, depth=0.2, veto_at=2)
+def test_a_tag_is_vetoed_by_dislikes_alone_and_taken_up_again_by_a_like(world: World) -> None:
+    method = trained("rules", world, text=False, gain=0.0, depth=0.2, veto_at=2)
     has = method.learned["tags"]
     tag = int(has.sum(0).argmax())
     mine = has[:, tag].nonzero()[:, 0].tolist()
@@ -305,7 +275,7 @@ def test_a_tag_is_vetoed_by_dislikes_alone_and_taken_up_again_by_a_like(world: W
     asked = torch.tensor([[mine[3], other[0]]])
 
     def lowered(labels: list[float]) -> list[bool]:
-        support = said(mine[: len(labels)], labels)
+        support = ratings(mine[: len(labels)], labels)
         state = method.adapt(support)
         return (method.rule(state, asked)[0] < -0.19).tolist()
 
@@ -315,14 +285,14 @@ def test_a_tag_is_vetoed_by_dislikes_alone_and_taken_up_again_by_a_like(world: W
     assert lowered([0.0, 0.5]) == [False, False]  # neither liked nor disliked
 
 
-def test_the_affinity_of_an_item_is_the_mean_of_its_tags(world: World_) -> None:
+def test_the_affinity_of_an_item_is_the_mean_of_its_tags(world: World) -> None:
     """By a loop, in a catalogue whose items have several tags."""
     split, items = world
     words = tuple(
         tuple({"odd" if n % 2 else "even", "first" if n < 20 else "last"}) for n in range(40)
     )
     tagged = replace(items, catalogue=replace(items.catalogue, tags=words))
-    method = made("rules", (split, tagged), text=False, gain=0.7, damping=2.0, depth=0.0)
+    method = trained("rules", (split, tagged), text=False, gain=0.7, damping=2.0, depth=0.0)
     seen, labels = [1, 4, 25, 30], [1.0, 0.25, 0.5, 0.75]
     left = [y - float(method.learned["prior"][i]) for i, y in zip(seen, labels, strict=True)]
     want = []
@@ -332,7 +302,7 @@ def test_the_affinity_of_an_item_is_the_mean_of_its_tags(world: World_) -> None:
             parts = [r for i, r in zip(seen, left, strict=True) if word in words[i]]
             of_tags.append(sum(parts) / (2 + len(parts)))
         want.append(0.7 * sum(of_tags) / len(of_tags))
-    state = method.adapt(said(seen, labels))
+    state = method.adapt(ratings(seen, labels))
     every, few = (
         method.rule(state, torch.arange(40)[None]),
         method.rule(state, torch.arange(3)[None]),
@@ -342,199 +312,10 @@ def test_the_affinity_of_an_item_is_the_mean_of_its_tags(world: World_) -> None:
 
 
 def test_the_rules_share_of_the_gain_is_none_without_rules_and_all_without_text(
-    world: World_,
+    world: World,
 ) -> None:
-    assert float(made("rules", world, gain=0.0, depth=0.0).learned["share"]) == 0
-    assert float(made("rules", world, text=False).learned["share"]) in (0.0, 1.0)
+    assert float(trained("rules", world, gain=0.0, depth=0.0).learned["share"]) == 0
+    assert float(trained("rules", world, text=False).learned["share"]) in (0.0, 1.0)
     blank = replace(world[1], catalogue=replace(world[1].catalogue, tags=((),) * 40))
     batch = cold(world)
-    got, want = (
-        scores(m, batch.support, batch.query.items)
-        for m in (made("rules", (world[0], blank)), made("ridge", world))
-    )
-    torch.testing.assert_close(got, want, rtol=0, atol=0)
-
-
-# Multi-copy and augmented
-
-
-def test_one_head_for_all_wordings_is_the_minimum_of_the_loss_it_states(world: World_) -> None:
-    method = made("multi-copy", world, copies=3, consistency=2.5, tau=0.7)
-    support = said([3, 5, 9, 20], [1.0, 0.25, 0.0, 0.75])
-    w = method.adapt(support)[0].double().requires_grad_()
-    every = torch.cat([world[1].features[None], method.learned["views"]]).double()
-    e = every[:, support.items[0]]  # (M, K, D)
-    r = (support.labels[0] - method.learned["prior"][support.items[0]]).double()
-    f = e @ w
-    loss = ((f - r) ** 2).mean(0).sum() + 0.7 * w.square().sum()
-    loss = loss + 2.5 * ((f - f.mean(0)) ** 2).mean(0).sum()
-    (slope,) = torch.autograd.grad(loss, w)
-    assert float(slope.abs().max()) < 1e-5
-    assert float(w.detach().abs().max()) > 0.05
-
-
-def test_one_copy_in_one_bag_is_ridge(world: World_) -> None:
-    batch = cold(world)
-    got, want = (
-        scores(m, batch.support, batch.query.items)
-        for m in (made("multi-copy", world, copies=1), made("ridge", world))
-    )
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
-
-
-def test_a_bag_is_ridge_on_as_many_copies_of_an_item_as_its_lot_says(world: World_) -> None:
-    method, ridge = (
-        made("multi-copy", world, copies=1, bags=5, tau=1.0),
-        made("ridge", world, tau=1.0),
-    )
-    items, labels = [3, 5, 9, 20], [1.0, 0.25, 0.0, 0.75]
-    heads = []
-    for counts in method.learned["counts"].int():
-        again = [i for i in items for _ in range(int(counts[i]))]
-        given = [y for i, y in zip(items, labels, strict=True) for _ in range(int(counts[i]))]
-        state = ridge.adapt(said(again, given))
-        heads.append(state.dot(world[1].features, torch.arange(40)[None])[0])
-    got = world[1].features @ method.adapt(said(items, labels))[0]
-    torch.testing.assert_close(got, torch.stack(heads).mean(0), rtol=0, atol=1e-5)
-    assert len(method.learned["counts"].unique()) > 2
-
-
-@pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> ToyProblem:
-    """A world whose items are read from text."""
-    return toy_problem(tmp_path_factory.mktemp("tiny"))
-
-
-def item_views(items: Items, copies: int, seed: int, **how: Any) -> Tensor:
-    return import_module("coldbench.methods._views").item_views(items, copies, seed, **how)
-
-
-def test_views_are_the_encoders_reading_of_changed_texts(read: ToyProblem) -> None:
-    from coldbench.augment.text import views
-
-    found = item_views(read.items, 2, 5, rate=0.3)
-    texts = views(read.items.catalogue.text, 2, np.random.default_rng(5), rate=0.3)
-    for view, want in zip(found, texts, strict=True):
-        torch.testing.assert_close(view, read.items.encoder.embed(list(want)), rtol=0, atol=1e-5)
-    assert torch.equal(
-        item_views(read.items, 2, 5, rate=0.0), torch.stack([read.items.features] * 2)
-    )
-    assert not torch.equal(found, item_views(read.items, 2, 6, rate=0.3))
-
-
-def test_without_text_a_part_of_a_vector_is_left_out(world: World_) -> None:
-    found = item_views(world[1], 3, 0, rate=0.25)
-    torch.testing.assert_close(found.norm(dim=2), torch.ones(3, 40))
-    assert float((found == 0).float().mean()) == pytest.approx(0.25, abs=0.05)
-
-
-def test_only_the_text_of_a_fused_item_is_another(read: ToyProblem) -> None:
-    fused = replace(read.items.encoder, fusion=0.4).items(read.items.catalogue)
-    found, width = item_views(fused, 1, 0, rate=0.3)[0], read.items.features.shape[1]
-    torch.testing.assert_close(found[:, width:], fused.features[:, width:])
-    torch.testing.assert_close(found.norm(dim=1), torch.ones(len(found)))
-    assert float((found[:, :width] - fused.features[:, :width]).abs().max()) > 0.01
-
-
-def dropout_views(items: Items, copies: int, seed: int) -> Tensor:
-    found: Tensor = import_module("coldbench.methods._views").dropout_views(items, copies, seed)
-    return found
-
-
-def test_dropout_pairs_are_readings_of_one_text_that_differ(read: ToyProblem) -> None:
-    state = torch.random.get_rng_state()
-    found = dropout_views(read.items, 2, 5)
-    assert torch.equal(torch.random.get_rng_state(), state)
-    torch.testing.assert_close(found.norm(dim=2), torch.ones(found.shape[:2]))
-    assert torch.equal(found, dropout_views(read.items, 2, 5))
-    assert not torch.equal(found, dropout_views(read.items, 2, 6))
-    assert float((found[0] - found[1]).abs().max()) > 1e-3
-    near, features = (found[0] * read.items.features).sum(1), read.items.features
-    far = (found[0] * features.roll(1, 0)).sum(1)
-    assert float(near.mean()) > float(far.mean())  # nearer to its own text than to another's
-
-
-def test_dropout_pairs_need_an_encoder_that_drops(
-    read: ToyProblem, world: World_, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(UserError, match="not both"):
-        registry.find("methods", "augmented")(dropout_pairs=True, synonyms=True)
-    with pytest.raises(UserError, match="an encoder that reads text"):
-        made("augmented", world, dropout_pairs=True)
-    model = read.items.encoder.model()
-    monkeypatch.setattr(model, "train", lambda: model)  # as one without dropout reads
-    monkeypatch.setattr(Encoder, "model", lambda self: model)
-    with pytest.raises(UserError, match="has no dropout"):
-        dropout_views(read.items, 1, 0)
-
-
-@pytest.mark.parametrize("name", ["multi-copy", "augmented"])
-def test_synonyms_without_wordnet_are_unavailable_not_left_out(
-    name: str, read: ToyProblem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLDBENCH_WORDNET", str(tmp_path))
-    with pytest.raises(Unavailable, match="wordnet-base"):
-        made(name, (read.split, read.items), synonyms=True)
-
-
-@pytest.mark.parametrize("name", ["multi-copy", "augmented"])
-def test_no_text_of_an_item_that_is_asked_for_is_changed(name: str, world: World_) -> None:
-    """Before a label the views say nothing, and other views of unseen items change no score."""
-    brief = {"meta_steps": 4} if name == "augmented" else {}
-    method, batch = made(name, world, **brief), cold(world)
-    support = batch.support.map(lambda column: column[:1])
-    asked = torch.tensor([[n for n in range(40) if n not in support.items]])
-    before = scores(method, support, asked)
-    views = method.learned["views"].clone()
-    views[:, asked[0]] = -views[:, asked[0]]
-    method.learned = method.learned | {"views": views}
-    assert torch.equal(scores(method, support, asked), before)
-    views[:, support.items[0]] = -views[:, support.items[0]]
-    assert not torch.equal(scores(method, support, asked), before)
-
-
-def test_without_views_and_mixtures_the_loop_is_mamls(world: World_) -> None:
-    ours = made("augmented", world, meta_steps=4, copies=0, mixture=0.0, worth=0.0)
-    maml = registry.find("methods", "maml")(alpha=ours.alpha)
-    maml.items, maml.learned = ours.items, ours.learned
-    batch = cold(world)
-    got, want = (scores(m, batch.support, batch.query.items) for m in (ours, maml))
-    torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
-
-
-def test_a_row_is_mixed_with_the_users_next_item_label_and_prior_alike(
-    world: World_, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    method = made("augmented", world, meta_steps=4, copies=1)
-    rows: Any = []
-    module = import_module("coldbench.methods.augmented")
-    descend = module.descend
-    monkeypatch.setattr(
-        module, "descend", lambda start, r, *rest: rows.append(r) or descend(start, r, *rest)
-    )
-    items, labels = [3, 5, 9], [1.0, 0.25, 0.0]
-    vectors = method.adapt(said(items, labels)).support[0, 6:]
-    place, share = method.learned["place"], method.learned["share"]
-    ring = sorted(items, key=lambda i: int(place[i]))
-    for n, (item, label) in enumerate(zip(items, labels, strict=True)):
-        other = ring[(ring.index(item) + 1) % 3]
-        c = float(share[item])
-        for got, own in (
-            (vectors[n], world[1].features),
-            (rows[0].labels[0, 6 + n], dict(zip(items, labels, strict=True))),
-            (rows[0].offset[0, 6 + n], method.learned["prior"]),
-        ):
-            want = c * torch.as_tensor(own[item]) + (1 - c) * torch.as_tensor(own[other])
-            torch.testing.assert_close(got, want, rtol=0, atol=1e-6)
-        assert label == labels[n]
-    torch.testing.assert_close(rows[0].weight.sum(), torch.tensor(3 / 7))
-
-
-@pytest.mark.parametrize(("name", "k"), list(product(("temporal", "rules", "multi-copy"), (1, 4))))
-def test_a_state_takes_no_more_than_it_says(name: str, k: int, world: World_) -> None:
-    from coldbench.method import state_bytes
-    from coldbench.testing.saving import size_of
-
-    method = made(name, world)
-    support = said(list(range(k)), [0.5] * k)
-    assert state_bytes(method.adapt(support)) == size_of(method, k, world[1].features.shape[1])
+    agree(trained("rules", (world[0], blank)), trained("ridge", world), batch, 0)

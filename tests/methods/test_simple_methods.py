@@ -1,10 +1,9 @@
 """The simple rows, held to their closed forms on worlds of a few users."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,33 +24,12 @@ from coldbench.interactions import Catalogue, Interactions
 from coldbench.item_sums import prior
 from coldbench.method import Method, squash_to_unit
 from coldbench.seeds import Seeds
+from tests.training import close, scores
 
-FLOOR = ["random", "constant", "popularity"]
-LEVEL = ["user-mean", "user-median"]
-PERSONAL = [
-    "ridge",
-    "logistic",
-    "knn",
-    "fold-in",
-    "ease",
-    "stack",
-    "factor-em",
-    "choice-prior",
-    "user-knn",
-    "ials",
-]
-SIMPLE = [*FLOOR, *LEVEL, "item-bias", "content-prior", *PERSONAL]
+PERSONAL = "ridge logistic knn fold-in ease stack factor-em choice-prior user-knn ials".split()
+FLOOR = "random constant popularity user-mean user-median item-bias content-prior".split()
 N_ITEMS, WIDTH, SHOTS, ASKED = 30, 6, 8, 5
 NOBODY_RATED = N_ITEMS - 1
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Worlds this small only wait for a second one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def log_of(users: int, length: int, rng: np.random.Generator) -> Interactions:
@@ -98,9 +76,8 @@ def trained(name: str, seed: int = 0, **params: object) -> Method[Any]:
 
 
 def feedback(items: Sequence[Sequence[int]], labels: Sequence[Sequence[float]]) -> Feedback:
-    seen = torch.tensor(items, dtype=torch.int64)
-    said = torch.tensor(labels, dtype=torch.float32)
-    return Feedback(seen, said, torch.zeros_like(said), torch.ones_like(seen, dtype=torch.bool))
+    seen, given = torch.tensor(items, dtype=torch.int64), torch.tensor(labels, dtype=torch.float32)
+    return Feedback(seen, given, torch.zeros_like(given), torch.ones_like(seen, dtype=torch.bool))
 
 
 def some_users(users: int = 7, shots: int = SHOTS) -> tuple[Feedback, Tensor]:
@@ -110,113 +87,21 @@ def some_users(users: int = 7, shots: int = SHOTS) -> tuple[Feedback, Tensor]:
     return support, torch.from_numpy(rng.integers(0, N_ITEMS, (users, ASKED)))
 
 
-def scores(method: Method[Any], support: Feedback, asked: Tensor) -> Tensor:
-    return method.score(method.adapt(support), asked)
-
-
-def same(left: Tensor, right: Tensor, within: float = 1e-5) -> None:
-    torch.testing.assert_close(left, right, atol=within, rtol=0)
-
-
-# every simple method
-
-
-@pytest.mark.parametrize("shots", [0, 1, SHOTS])
-@pytest.mark.parametrize("name", SIMPLE)
-def test_users_together_score_as_users_one_by_one(name: str, shots: int) -> None:
-    method, (support, asked) = trained(name), some_users(shots=shots)
-    together = scores(method, support, asked)
-    for user in range(len(asked)):
-        alone = support.map(lambda column, u=user: column[u : u + 1])  # type: ignore[misc]
-        same(scores(method, alone, asked[user : user + 1]), together[user : user + 1])
-
-
-@pytest.mark.parametrize("name", SIMPLE)
-def test_an_item_alone_scores_as_among_others(name: str) -> None:
-    method, (support, asked) = trained(name), some_users()
-    among = scores(method, support, asked)
-    for place in range(ASKED):
-        same(scores(method, support, asked[:, place : place + 1]), among[:, place : place + 1])
-
-
-@pytest.mark.parametrize("name", SIMPLE)
-def test_padding_changes_nothing(name: str) -> None:
-    method, (support, asked) = trained(name), some_users()
-    padded = support.map(lambda column: torch.cat([column, column[:, :3]], 1))
-    padded.mask[:, -3:] = False
-    same(scores(method, padded, asked), scores(method, support, asked))
-    all_padding = replace(support, mask=torch.zeros_like(support.mask))
-    none = support.map(lambda column: column[:, :0])
-    same(scores(method, all_padding, asked), scores(method, none, asked))
-
-
-@pytest.mark.parametrize("name", SIMPLE)
-def test_scores_lie_between_0_and_1_for_one_class_and_duplicate_supports(name: str) -> None:
-    method = trained(name)
-    seen = [[4] * SHOTS, [NOBODY_RATED] * SHOTS, list(range(SHOTS))]
-    for label in (0.0, 1.0):
-        asked = torch.arange(N_ITEMS).expand(3, -1)
-        got = scores(method, feedback(seen, [[label] * SHOTS] * 3), asked)
-        assert got.shape == (3, N_ITEMS)
-        assert got.isfinite().all()
-        assert got.min() >= 0
-        assert got.max() <= 1
+# every simple method, beside what the contract holds of all
 
 
 @pytest.mark.parametrize("name", PERSONAL)
 def test_without_labels_the_score_is_the_item_prior(name: str) -> None:
     support, asked = some_users(shots=0)
     prior = trained("content-prior")
-    same(scores(trained(name), support, asked), scores(prior, support, asked))
+    close(scores(trained(name), support, asked), scores(prior, support, asked))
 
 
-@pytest.mark.parametrize("name", SIMPLE)
-def test_adapts_says_whether_the_support_moves_a_score(name: str) -> None:
-    method, (support, asked) = trained(name), some_users()
-    other = replace(support, labels=1 - support.labels)
-    moved = (scores(method, support, asked) - scores(method, other, asked)).abs().max() > 1e-4
-    assert bool(moved) == method.adapts
-
-
-@pytest.mark.parametrize("name", SIMPLE)
+@pytest.mark.parametrize("name", FLOOR + PERSONAL)
 def test_ranks_says_whether_items_of_a_user_differ(name: str) -> None:
     method, (support, asked) = trained(name), some_users()
     got = scores(method, support, asked)
     assert bool((got - got[:, :1]).abs().max() > 1e-6) == method.can_rank
-
-
-@pytest.mark.parametrize("name", SIMPLE)
-def test_random_says_whether_another_seed_gives_other_scores(name: str) -> None:
-    support, asked = some_users()
-    first, again, other = (scores(trained(name, seed), support, asked) for seed in (0, 0, 1))
-    assert torch.equal(first, again)
-    assert torch.equal(first, other) != registry.find("methods", name).stochastic
-
-
-@pytest.mark.parametrize("name", PERSONAL)
-def test_a_world_without_valid_users_takes_the_defaults(name: str) -> None:
-    warm, valid, items = world()
-    method = registry.find("methods", name)()
-    method.meta_train(warm, valid.first(0), items, Seeds())
-    assert scores(method, *some_users()).isfinite().all()
-
-
-@pytest.mark.parametrize("name", SIMPLE)
-def test_what_was_learnt_survives_saving(name: str, tmp_path: Path) -> None:
-    method, (support, asked) = trained(name), some_users()
-    method.save(tmp_path)
-    again: Method[Any] = registry.find("methods", name)(**method.params())
-    again.load(tmp_path, method.items)
-    assert torch.equal(scores(method, support, asked), scores(again, support, asked))
-
-
-@pytest.mark.parametrize("name", SIMPLE)
-def test_a_log_of_likes_alone_gives_finite_scores(name: str) -> None:
-    warm, valid, items = world()
-    likes = replace(warm, labels=np.ones_like(warm.labels))
-    method: Method[Any] = registry.find("methods", name)()
-    method.meta_train(likes, valid, items, Seeds())
-    assert scores(method, *some_users()).isfinite().all()
 
 
 # random and the levels
@@ -253,8 +138,8 @@ def test_mean_and_median_are_those_of_the_real_labels() -> None:
     real = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]]).bool()
     support = replace(support, mask=real)
     asked = torch.zeros(3, 1, dtype=torch.int64)
-    same(scores(trained("user-mean"), support, asked)[:, 0], torch.tensor([1.75 / 4, 1 / 3, 0.75]))
-    same(scores(trained("user-median"), support, asked)[:, 0], torch.tensor([0.375, 0, 0.75]))
+    close(scores(trained("user-mean"), support, asked)[:, 0], torch.tensor([1.75 / 4, 1 / 3, 0.75]))
+    close(scores(trained("user-median"), support, asked)[:, 0], torch.tensor([0.375, 0, 0.75]))
 
 
 # closed forms
@@ -267,7 +152,7 @@ def test_ridge_is_scikit_learns_with_the_prior_as_offset() -> None:
         seen, query = support.items[user], asked[user]
         left = (support.labels[user] - prior[seen]).numpy()
         peer = Ridge(alpha=0.7, fit_intercept=False).fit(e[seen], left)
-        same(got, squash_to_unit(prior[query] + torch.from_numpy(peer.predict(e[query])).float()))
+        close(got, squash_to_unit(prior[query] + torch.from_numpy(peer.predict(e[query])).float()))
 
 
 @pytest.mark.parametrize("s", [0.3, 1.0, 4.0])
@@ -286,7 +171,7 @@ def test_logistic_is_the_mode_that_an_optimiser_finds(s: float) -> None:
         w = minimize(loss, np.zeros(WIDTH), tol=1e-10).x
         query = asked[user].numpy()
         want = 1 / (1 + np.exp(-(prior[query] + e[query] @ w)))
-        same(got, torch.from_numpy(want).float(), within=1e-4)
+        close(got, torch.from_numpy(want).float(), 1e-4)
 
 
 def test_knn_by_hand() -> None:
@@ -296,7 +181,7 @@ def test_knn_by_hand() -> None:
     near3, near4 = torch.exp((e[7] @ e[3]) / 0.2), torch.exp((e[7] @ e[4]) / 0.2)
     said = near3 * (1 - prior[3]) + near4 * (0 - prior[4])
     want = prior[7] + said / (near3 + near4 + torch.exp(torch.tensor(0.5 / 0.2)))
-    same(got[0, 0], squash_to_unit(want))
+    close(got[0, 0], squash_to_unit(want))
 
 
 def test_fold_in_is_the_formula_with_the_covariance_of_warm_users() -> None:
@@ -316,7 +201,7 @@ def test_fold_in_is_the_formula_with_the_covariance_of_warm_users() -> None:
         precision = v[seen].T @ v[seen] / noise + np.linalg.inv(sigma)
         w = np.linalg.solve(precision, v[seen].T @ r / noise)
         want = squash_to_unit(prior[query].double() + torch.from_numpy(v[query] @ w))
-        same(got, want.float(), within=1e-4)
+        close(got, want.float(), 1e-4)
 
 
 def test_alternating_least_squares_find_a_planted_taste() -> None:
@@ -348,13 +233,13 @@ def test_ease_is_the_numpy_formula() -> None:
     x = (x - x.sum(1, keepdims=True) / (rated.sum(1, keepdims=True) + 3)) * rated
     inverse = np.linalg.inv(x.T @ x + strength * np.eye(N_ITEMS))
     votes = np.eye(N_ITEMS) - inverse / np.diag(inverse)
-    same(method.learned["votes"], torch.from_numpy(votes).float())
+    close(method.learned["votes"], torch.from_numpy(votes).float())
 
     got = scores(method, feedback([[3, 4]], [[1.0, 0.0]]), torch.tensor([[7]]))
     left = np.array([1 - prior[3], 0 - prior[4]])
     level = left.sum() / 5
     want = prior[7] + level + 2 * ((left - level) * votes[[3, 4], 7]).sum()
-    same(got[0, 0], squash_to_unit(torch.tensor(want)).float())
+    close(got[0, 0], squash_to_unit(torch.tensor(want)).float())
 
 
 def test_user_knn_is_a_loop_over_the_warm_users() -> None:
@@ -399,7 +284,7 @@ def test_ials_is_implicits_recalculated_user() -> None:
         peer = implicit.AlternatingLeastSquares(factors=4, regularization=2.0, alpha=1.0)
         peer.item_factors = method.learned["factors"].numpy()
         want = peer.recalculate_user(np.arange(len(items)), sure)
-    same(method.adapt(feedback), torch.from_numpy(want), within=1e-4)
+    close(method.adapt(feedback), torch.from_numpy(want), 1e-4)
 
 
 def test_ease_refuses_a_catalogue_its_matrix_would_not_fit() -> None:
@@ -415,7 +300,7 @@ def test_stack_without_text_is_fold_in() -> None:
     both: dict[str, Any] = {"factors": 3, "ridge": 4.0, "noise": 0.5}
     support, asked = some_users()
     stack = scores(trained("stack", tau=float("inf"), **both), support, asked)
-    same(stack, scores(trained("fold-in", **both), support, asked), within=1e-4)
+    close(stack, scores(trained("fold-in", **both), support, asked), 1e-4)
 
 
 # choices

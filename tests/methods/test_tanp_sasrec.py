@@ -8,22 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coldbench import registry
 from coldbench.episode import Feedback
-from coldbench.method import Method
-from coldbench.seeds import Seeds
 from coldbench.testing.toy_data import toy_problem
+from tests.training import (
+    trained,
+)
 
 tanp: Any = import_module("coldbench.methods.tanp")
 sasrec: Any = import_module("coldbench.methods.sasrec")
 TOY = toy_problem(Path(), tokens=False)
 BATCH = next(TOY.split.cold.batches(8))
-
-
-def trained(name: str, **params: Any) -> Method[Any]:
-    method: Method[Any] = registry.find("methods", name)(meta_steps=2, **params)
-    method.meta_train(TOY.split.warm, TOY.split.valid, TOY.items, Seeds.of(0))
-    return method
 
 
 def test_the_kl_of_z_is_torchs() -> None:
@@ -42,13 +36,6 @@ def test_assignments_are_pulled_to_themselves_sharpened() -> None:
     assert torch.allclose(tanp.clustering_kl(share), torch.stack(expected))
 
 
-def test_serving_draws_no_lots() -> None:
-    method = trained("tanp")
-    items = BATCH.query.items
-    once, again = (method.score(method.adapt(BATCH.support), items) for _ in range(2))
-    assert torch.equal(once, again)
-
-
 def test_labels_stand_by_age_and_padding_first() -> None:
     support = Feedback(
         torch.tensor([[7, 3, 0, 5]]),
@@ -61,7 +48,7 @@ def test_labels_stand_by_age_and_padding_first() -> None:
 
 
 def test_a_block_is_torchs_transformer_layer() -> None:
-    method = trained("sasrec", reads="ids", width=8, blocks=1, heads=2)
+    method = trained("sasrec", TOY, meta_steps=2, reads="ids", width=8, blocks=1, heads=2)
     w = method.learned
     with torch.no_grad():
         layer = nn.TransformerEncoderLayer(8, 2, 8, 0.0, batch_first=True, norm_first=True)
@@ -85,4 +72,4 @@ def test_a_block_is_torchs_transformer_layer() -> None:
 @pytest.mark.parametrize(("reads", "has"), [("ids", {"ids"}), ("text", {"text"}),
                                             ("both", {"ids", "text"})])  # fmt: skip
 def test_an_items_vector_is_made_of_what_it_reads(reads: str, has: set[str]) -> None:
-    assert trained("sasrec", reads=reads).learned.keys() & {"ids", "text"} == has
+    assert trained("sasrec", TOY, meta_steps=2, reads=reads).learned.keys() & {"ids", "text"} == has

@@ -7,13 +7,10 @@ import torch
 from torch import Tensor
 
 from coldbench import registry
-from coldbench.encoder import Items
 from coldbench.errors import UserError
 from coldbench.method import Method, from_params
-from coldbench.seeds import Seeds
-from coldbench.split import Split
+from tests.training import World, cold, trained_briefly
 
-World = tuple[Split, Items]
 OPTIONS: list[dict[str, Any]] = [
     {"schedule": "cosine"},
     {"schedule": "linear"},
@@ -26,24 +23,27 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-def trained(world: World, name: str, *, valid: int = 99, **params: Any) -> Any:
-    method = registry.find("methods", name)(**{"meta_steps": 6, "meta_users": 8} | params)
-    method.meta_train(world[0].warm, world[0].valid.first(valid), world[1], Seeds.of(0))
-    return method
-
-
 def weights(method: Method[Any]) -> Tensor:
     """All that was learnt, in one row."""
     return torch.cat([w.flatten().float() for _, w in sorted(method.learned.items())])
 
 
+@pytest.fixture(scope="module", params=["maml", "protonet", "cnp", "melu"])
+def plain(request: pytest.FixtureRequest, world: World) -> tuple[str, Tensor]:
+    """A method's name, and what it learns without options."""
+    name = request.param
+    return name, weights(trained_briefly(name, world, valid=0))
+
+
 @pytest.mark.parametrize("option", OPTIONS, ids=str)
-@pytest.mark.parametrize("name", ["maml", "protonet", "cnp", "melu"])
-def test_an_option_changes_what_is_learnt(world: World, name: str, option: dict[str, Any]) -> None:
-    plain = weights(trained(world, name, valid=0))  # nobody to stop by: the last weights are kept
-    other = weights(trained(world, name, valid=0, **option))
-    assert plain.shape == other.shape and bool(torch.isfinite(other).all())
-    assert not torch.equal(plain, other)
+def test_an_option_changes_what_is_learnt(
+    world: World, plain: tuple[str, Tensor], option: dict[str, Any]
+) -> None:
+    """Nobody to stop by: the last weights are kept."""
+    name, learned = plain
+    other = weights(trained_briefly(name, world, valid=0, **option))
+    assert learned.shape == other.shape and bool(torch.isfinite(other).all())
+    assert not torch.equal(learned, other)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_warm_up_raises_the_rate_from_little() -> None:
 
 def test_dropout_ends_with_training_and_comes_from_the_seed(world: World) -> None:
     features = world[1].features.clone()
-    first, again = (trained(world, "maml", dropout=0.5) for _ in range(2))
+    first, again = (trained_briefly("maml", world, dropout=0.5) for _ in range(2))
     assert torch.equal(weights(first), weights(again))
     assert first.items is world[1] and torch.equal(world[1].features, features)
 
@@ -82,8 +82,8 @@ def test_dropped_features_are_nothing_and_the_others_weigh_more(world: World) ->
 
 
 def test_smoothed_labels_are_drawn_to_the_middle_in_training_alone(world: World) -> None:
-    method = trained(world, "maml", label_smoothing=0.4, meta_steps=0)
-    batch = next(world[0].cold.batches(4))
+    method = trained_briefly("maml", world, label_smoothing=0.4, meta_steps=0)
+    batch = cold(world)
     smooth = method._training_loss(batch, torch.Generator())
     q = batch.query
     logits = method.logits(method.adapt(batch.support), q.items)
@@ -94,8 +94,8 @@ def test_smoothed_labels_are_drawn_to_the_middle_in_training_alone(world: World)
 
 def test_the_best_weights_are_kept_and_not_the_last(world: World) -> None:
     """A rate that ruins the start: the first look at valid users is the best one."""
-    kept = trained(world, "maml", meta_lr=50.0, check_every=1, patience=2)
-    start = trained(world, "maml", meta_steps=0)
+    kept = trained_briefly("maml", world, meta_lr=50.0, check_every=1, patience=2)
+    start = trained_briefly("maml", world, meta_steps=0)
     assert torch.equal(weights(kept), weights(start))
 
 

@@ -10,25 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pytest
 import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.seeds import Seeds
-from tests.twins import (
-    Break,
-    Sound,
-    Twin,
-    breaks,
-    is_caught,
-    is_caught_by_no_other,
-    the_world_restored,
-    twins_of,
-    usual,
-    without_a_twin,
-)
+from tests.twins import Given, Sound, Twin, breaks, the_world_restored, twin_tests, usual
 
 __all__ = ["the_world_restored"]
 FILE = "test_twins_made"
@@ -176,10 +164,9 @@ class HasAPresetThatLeavesTheUnit(Sound):
 class HasAPresetThatCannotTrain(Sound):
     presets: ClassVar = {"short": {"weight": 0.1}}
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+    def first(self, given: Given) -> None:
         if self.weight < 0.3:
             raise ValueError("no such weight")
-        super().meta_train(warm, valid, items, seeds)
 
 
 @breaks("scores are finite and in 0 to 1", "not finite")
@@ -220,9 +207,8 @@ class DividesByTheSpread(Sound):
 class KnowsTwelvePlaces(Sound):
     """As a model with learnt places does."""
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        self.learned["places"] = torch.ones(12, device=items.device)
+    def then(self, given: Given) -> None:
+        self.learned["places"] = torch.ones(12, device=given.items.device)
 
     def surprise(self, support: Feedback) -> Tensor:
         places = torch.arange(support.items.shape[1], device=support.items.device)
@@ -338,43 +324,26 @@ class LooksForTheLongest(Sound):
 
 @breaks("lives with a log without times", "NoneType", alone=True)
 class AsksForTheTime(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        warm.log.times.max()  # type: ignore[union-attr]
-        super().meta_train(warm, valid, items, seeds)
+    def first(self, given: Given) -> None:
+        given.warm.log.times.max()  # type: ignore[union-attr]
 
 
 @breaks("lives with a positive only log", "not finite", alone=True)
 class TakesTheLogarithmOfARating(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        self.learned["usual"] += 0 * torch.tensor(float(warm.log.ratings.min())).log()
+    def then(self, given: Given) -> None:
+        self.learned["usual"] += 0 * torch.tensor(float(given.warm.log.ratings.min())).log()
 
 
 @breaks("lives with no valid user", "StopIteration", alone=True)
 class TakesTheFirstValidUser(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        next(valid.batches(4, 1))
-        super().meta_train(warm, valid, items, seeds)
+    def first(self, given: Given) -> None:
+        next(given.valid.batches(4, 1))
 
 
 @breaks("lives with three warm users", "ten groups", alone=True)
 class CutsUsersIntoTenGroups(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        assert warm.log.n_users >= 10, "ten groups of no user"
-        super().meta_train(warm, valid, items, seeds)
+    def first(self, given: Given) -> None:
+        assert given.warm.log.n_users >= 10, "ten groups of no user"
 
 
-@pytest.mark.parametrize("broken", twins_of(FILE))
-def test_a_broken_twin_is_caught(broken: Break) -> None:
-    is_caught(broken)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("broken", twins_of(FILE, alone=True))
-def test_a_twin_that_no_other_check_catches(broken: Break) -> None:
-    is_caught_by_no_other(broken)
-
-
-def test_every_check_of_how_it_is_made_and_what_it_lives_with_is_needed() -> None:
-    assert not without_a_twin(FILE)
-    assert without_a_twin(FILE, alone=True) == set(NEVER_ALONE)
+test_a_broken_twin_is_caught, test_every_check_is_needed = twin_tests(FILE, NEVER_ALONE)

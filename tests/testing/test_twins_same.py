@@ -4,23 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
-from coldbench.episode import Episodes, Feedback, Users
-from coldbench.seeds import Seeds
-from tests.twins import (
-    Break,
-    Sound,
-    breaks,
-    is_caught,
-    is_caught_by_no_other,
-    the_world_restored,
-    twins_of,
-    without_a_twin,
-)
+from coldbench.episode import Feedback
+from tests.twins import Given, Sound, breaks, the_world_restored, twin_tests
 
 __all__ = ["the_world_restored"]
 FILE = "test_twins_same"
@@ -143,29 +132,25 @@ class CountsItsThreads(Sound):
 
 @breaks("what it learns is named finite tensors", "still asks for gradients", alone=True)
 class LeavesItsWeightsOpen(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
+    def then(self, given: Given) -> None:
         self.learned["usual"].requires_grad_()
 
 
 @breaks("what it learns is named finite tensors", "is a float, no tensor")
 class LearnsANumber(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        self.learned["mean"] = float(warm.labels.mean())  # type: ignore[assignment]
+    def then(self, given: Given) -> None:
+        self.learned["mean"] = float(given.warm.labels.mean())  # type: ignore[assignment]
 
 
 @breaks("what it learns is named finite tensors", "is not finite", alone=True)
 class LearnsNoNumber(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        self.learned["spread"] = torch.full((1,), torch.inf, device=items.device)
+    def then(self, given: Given) -> None:
+        self.learned["spread"] = torch.full((1,), torch.inf, device=given.items.device)
 
 
 @breaks("saved and loaded it scores the same", "no attribute 'shift'", alone=True)
 class KeepsSomethingElsewhere(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
+    def then(self, given: Given) -> None:
         self.shift = 0.9
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
@@ -245,18 +230,16 @@ class NamesNoDevice(Sound):
 
 @breaks(PLACES, "linear of the items' tensors and the CPU's", alone=True)
 class DrawsOnTheCPU(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
+    def then(self, given: Given) -> None:
         rng = torch.Generator().manual_seed(0)
-        weight = torch.randn(2, items.features.shape[1], generator=rng)
-        self.learned["placed"] = torch.nn.functional.linear(items.features, weight)
+        weight = torch.randn(2, given.items.features.shape[1], generator=rng)
+        self.learned["placed"] = torch.nn.functional.linear(given.items.features, weight)
 
 
 @breaks(PLACES, "seen of what was learnt was left on the CPU", alone=True)
 class LeavesItsCountsWithNumpy(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        self.learned["seen"] = torch.from_numpy(warm.seen())
+    def then(self, given: Given) -> None:
+        self.learned["seen"] = torch.from_numpy(given.warm.seen())
 
 
 @breaks(PLACES, "numpy of a tensor of the items' device", alone=True)
@@ -279,19 +262,4 @@ class StaysOnTheCPU(Sound):
         return super().adapt(support.to(torch.device("cpu")))
 
 
-@pytest.mark.parametrize("broken", twins_of(FILE))
-def test_a_broken_twin_is_caught(broken: Break) -> None:
-    is_caught(broken)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("broken", twins_of(FILE, alone=True))
-def test_a_twin_that_no_other_check_catches(broken: Break) -> None:
-    if "GPU" in broken.check and not torch.cuda.is_available():
-        pytest.skip("no CUDA device on this machine")
-    is_caught_by_no_other(broken)
-
-
-def test_every_check_of_what_must_not_matter_what_is_kept_and_where_it_runs_is_needed() -> None:
-    assert not without_a_twin(FILE)
-    assert without_a_twin(FILE, alone=True) == set(NEVER_ALONE)
+test_a_broken_twin_is_caught, test_every_check_is_needed = twin_tests(FILE, NEVER_ALONE)

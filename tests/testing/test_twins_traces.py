@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
@@ -21,19 +20,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import squash_to_unit
 from coldbench.seeds import Seeds
-from tests.twins import (
-    Break,
-    Noisy,
-    Sound,
-    breaks,
-    is_caught,
-    is_caught_by_no_other,
-    one,
-    the_world_restored,
-    twins_of,
-    usual,
-    without_a_twin,
-)
+from tests.twins import Given, Noisy, Sound, breaks, one, the_world_restored, twin_tests, usual
 
 __all__ = ["the_world_restored"]
 FILE = "test_twins_traces"
@@ -91,16 +78,14 @@ class CentresTheSupportInPlace(Sound):
 
 @breaks("the users it learns from are left as they were", "warm ratings", alone=True)
 class CentresTheRatingsInPlace(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        warm.log.ratings[:] -= warm.log.ratings.mean()
+    def then(self, given: Given) -> None:
+        given.warm.log.ratings[:] -= given.warm.log.ratings.mean()
 
 
 @breaks("the users it learns from are left as they were", "valid supports")
 class TurnsValidUsersRound(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        valid.support[:] = valid.support[:, ::-1].copy()
+    def then(self, given: Given) -> None:
+        given.valid.support[:] = given.valid.support[:, ::-1].copy()
 
 
 GLOBAL = "global state is left as it was"
@@ -108,45 +93,39 @@ GLOBAL = "global state is left as it was"
 
 @breaks(GLOBAL, "grad mode", alone=True)
 class TurnsGradientsOff(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+    def first(self, given: Given) -> None:
         torch.set_grad_enabled(False)
-        super().meta_train(warm, valid, items, seeds)
 
 
 @breaks(GLOBAL, "torch's random state", alone=True)
 class SeedsTheWorld(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        torch.manual_seed(seeds.init)
-        super().meta_train(warm, valid, items, seeds)
+    def first(self, given: Given) -> None:
+        torch.manual_seed(given.seeds.init)
 
 
 @breaks(GLOBAL, "numpy's random state", alone=True)
 class SeedsNumpy(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        np.random.seed(seeds.init % 2**32)
-        super().meta_train(warm, valid, items, seeds)
+    def first(self, given: Given) -> None:
+        np.random.seed(given.seeds.init % 2**32)
 
 
 @breaks(GLOBAL, "default type")
 class CountsInFloat64(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+    def first(self, given: Given) -> None:
         torch.set_default_dtype(torch.float64)
-        super().meta_train(warm, valid, items, seeds)
 
 
 @breaks(GLOBAL, "the number of threads", alone=True)
 class TakesAllCores(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
+    def first(self, given: Given) -> None:
         torch.set_num_threads(torch.get_num_threads() + 1)
-        super().meta_train(warm, valid, items, seeds)
 
 
 @breaks(GLOBAL, "the environment", alone=True)
 class SetsAVariable(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        os.environ["TOKENIZERS_PARALLELISM"] = "false" if seeds.init % 2 else "true"
-        os.environ["MY_METHOD"] = str(seeds.init)
-        super().meta_train(warm, valid, items, seeds)
+    def first(self, given: Given) -> None:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false" if given.seeds.init % 2 else "true"
+        os.environ["MY_METHOD"] = str(given.seeds.init)
 
 
 ITEMS = "items and encoder are left as they were"
@@ -154,26 +133,23 @@ ITEMS = "items and encoder are left as they were"
 
 @breaks(ITEMS, "training changed the item features")
 class ScalesTheFeatures(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        items.features.mul_(2)
-        super().meta_train(warm, valid, items, seeds)
+    def first(self, given: Given) -> None:
+        given.items.features.mul_(2)
 
 
 @breaks(ITEMS, "training changed the encoder", alone=True)
 class LeavesTheEncoderChanged(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        if items.encoder.name != "vectors":
-            for weight in encoder.text_reader(items.encoder).model.parameters():
+    def first(self, given: Given) -> None:
+        if given.items.encoder.name != "vectors":
+            for weight in encoder.text_reader(given.items.encoder).model.parameters():
                 weight.data.mul_(1.01)
-        super().meta_train(warm, valid, items, seeds)
 
 
 @breaks(ITEMS, "training changed the encoder")
 class LeavesTheEncoderInTraining(Sound):
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        if items.encoder.name != "vectors":
-            encoder.text_reader(items.encoder).model.train()
-        super().meta_train(warm, valid, items, seeds)
+    def first(self, given: Given) -> None:
+        if given.items.encoder.name != "vectors":
+            encoder.text_reader(given.items.encoder).model.train()
 
 
 class Acts(Sound):
@@ -181,8 +157,7 @@ class Acts(Sound):
 
     act: ClassVar[Callable[[], object]]
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
+    def then(self, given: Given) -> None:
         with suppress(OSError):
             type(self).act()
 
@@ -320,10 +295,9 @@ class SaysItDoesNotAdapt(Sound):
 class LearnsALittle(Sound):
     """Better with labels than without, and not by much."""
 
-    def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        super().meta_train(warm, valid, items, seeds)
-        lot = torch.rand(len(items), generator=torch.Generator().manual_seed(1))
-        self.learned["usual"] = 0.3 + 0.4 * lot.to(items.device)
+    def then(self, given: Given) -> None:
+        lot = torch.rand(len(given.items), generator=torch.Generator().manual_seed(1))
+        self.learned["usual"] = 0.3 + 0.4 * lot.to(given.items.device)
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         return squash_to_unit(self.learned["usual"][items] + 0.03 * self.liking(state, items))
@@ -394,20 +368,7 @@ class ReadsTheRatings(Sound):
         self.learned = {"usual": usual(warm.log.items, (warm.log.ratings - 1) / 4, items)}
 
 
-@pytest.mark.parametrize("broken", twins_of(FILE))
-def test_a_broken_twin_is_caught(broken: Break) -> None:
-    is_caught(broken)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("broken", twins_of(FILE, alone=True))
-def test_a_twin_that_no_other_check_catches(broken: Break) -> None:
-    is_caught_by_no_other(broken)
-
-
-def test_every_check_of_what_it_leaves_behind_and_what_it_is_for_is_needed() -> None:
-    assert not without_a_twin(FILE)
-    assert without_a_twin(FILE, alone=True) == set(NEVER_ALONE)
+test_a_broken_twin_is_caught, test_every_check_is_needed = twin_tests(FILE, NEVER_ALONE)
 
 
 def test_the_harm_a_method_does_to_chance_gradients_and_types_ends_with_its_check() -> None:

@@ -1,0 +1,80 @@
+"""What the tests of methods share: a method trained on a small problem, and what it scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coldbench import registry
+from coldbench.encoder import Items
+from coldbench.episode import EpisodeBatch, Feedback
+from coldbench.method import from_params
+from coldbench.seeds import Seeds
+from coldbench.split import Split
+from coldbench.testing.toy_data import ToyProblem
+
+World = tuple[Split, Items]
+
+
+def trained(
+    name: str, world: World | ToyProblem, *, valid: int = 10**6, seed: int = 0, **params: Any
+) -> Any:
+    """The method after training; valid: with so many valid users at most."""
+    cut, items = world if isinstance(world, tuple) else (world.split, world.items)
+    method: Any = from_params(registry.find("methods", name), name, params)
+    method.meta_train(cut.warm, cut.valid.first(valid), items, Seeds.of(seed))
+    return method
+
+
+def trained_briefly(name: str, world: World | ToyProblem, **params: Any) -> Any:
+    """The same after four steps of eight users, where the method takes steps at all."""
+    takes_steps = hasattr(registry.find("methods", name), "meta_steps")
+    return trained(
+        name, world, **({"meta_steps": 4, "meta_users": 8} if takes_steps else {}) | params
+    )
+
+
+def cold(world: World | ToyProblem, shots: int = 4, users: int = 256) -> EpisodeBatch:
+    """The first cold users."""
+    cut = world[0] if isinstance(world, tuple) else world.split
+    return next(cut.cold.batches(shots, users))
+
+
+def predict(method: Any, batch: EpisodeBatch) -> Tensor:
+    """(B, Q) scores of what a batch asks for."""
+    return scores(method, batch.support, batch.query.items)
+
+
+def scores(method: Any, support: Feedback, items: Tensor) -> Tensor:
+    with torch.no_grad():
+        found: Tensor = method.score(method.adapt(support), items)
+    return found
+
+
+def ratings(
+    items: Sequence[int], labels: Sequence[float], ages: Sequence[float] | None = None
+) -> Feedback:
+    """One user's support (1, K)."""
+    given = torch.tensor([labels], dtype=torch.float32)
+    old = torch.zeros_like(given) if ages is None else torch.tensor([ages])
+    numbers = torch.tensor([items], dtype=torch.int64)
+    return Feedback(numbers, given, old, torch.ones_like(given).bool())
+
+
+def of_user(batch: EpisodeBatch, user: int) -> EpisodeBatch:
+    """That user of a batch, alone."""
+
+    def one(column: Tensor) -> Tensor:
+        return column[user : user + 1]
+
+    return EpisodeBatch(one(batch.users), batch.support.map(one), batch.query.map(one))
+
+
+def close(found: Tensor, wanted: Tensor, within: float = 1e-5) -> None:
+    torch.testing.assert_close(found, wanted, rtol=0, atol=within)
+
+
+def agree(method: Any, other: Any, batch: EpisodeBatch, within: float = 1e-5) -> None:
+    """Two methods score a batch alike."""
+    close(predict(method, batch), predict(other, batch), within)
