@@ -76,6 +76,29 @@ def coldbench(
     return subprocess.CompletedProcess([SCRIPT, *words], code, *said)
 
 
+def asked(
+    folder: Path, *words: str, code: int = 0, timeout: float = 150
+) -> subprocess.CompletedProcess[str]:
+    """The same; it must end with this code, and with no traceback."""
+    done = coldbench(folder, *words, timeout=timeout)
+    assert done.returncode == code, (done.stdout + done.stderr)[-3000:]
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
+    return done
+
+
+VOLATILE = ("timing.json", "log.txt", "volatile.json")  # files that may differ between two runs
+
+
+def stored(run: Path) -> dict[str, bytes]:
+    """What may not differ between two runs, by name: a report's table too, where there is one."""
+    files = [p for room in ("cells", "splits", "catalogues") for p in (run / room).rglob("*")]
+    return {
+        str(path.relative_to(run)): path.read_bytes()
+        for path in (*files, run / "report/results.csv")
+        if path.is_file() and path.name not in VOLATILE
+    }
+
+
 def _ask(*question: object) -> int:
     """The pid of a command that is started, or the code of one that is waited for."""
     server = _server()

@@ -28,8 +28,6 @@ SMALL = [
     *("--set", "protocol.shots=[0,4]"),
     *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
 ]
-VOLATILE = ("timing.json", "log.txt", "volatile.json")
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400 if EVERY else 900)]
 
 
@@ -55,7 +53,7 @@ def run(
 
 
 def content(cell: Cell) -> dict[str, bytes]:
-    return {p.name: p.read_bytes() for p in cell.folder.iterdir() if p.name not in VOLATILE}
+    return {p.name: p.read_bytes() for p in cell.folder.iterdir() if p.name not in console.VOLATILE}
 
 
 @pytest.fixture(scope="module")

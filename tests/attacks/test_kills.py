@@ -18,6 +18,7 @@ import pytest
 
 from coldbench.cell import read_run
 from tests import console
+from tests.console import asked, stored
 
 KILLS = int(os.environ.get("COLDBENCH_KILLS", "10"))
 RUN = [
@@ -27,16 +28,7 @@ RUN = [
 ]
 SIZES = 10  # of a disk that is too small
 REPORT = "report r --format csv,md".split()
-VOLATILE = ("timing.json", "log.txt", "volatile.json")
-
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 60 * KILLS)]
-
-
-def coldbench(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = console.coldbench(folder, *words)
-    assert done.returncode == code, (done.stdout + done.stderr)[-2000:]
-    assert "Traceback" not in done.stderr, done.stderr[-2000:]
-    return done
 
 
 def script(folder: Path, *words: str) -> None:
@@ -44,18 +36,6 @@ def script(folder: Path, *words: str) -> None:
     started = start(folder, *words)
     _, told = started.communicate(timeout=120)
     assert started.returncode == 0 and "Traceback" not in told, told[-2000:]
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    """What may not differ between two runs, a report's table among it."""
-    run = folder / "runs/r"
-    files = [p for room in ("cells", "splits", "catalogues") for p in (run / room).rglob("*")]
-    files += [run / "report/results.csv"]  # where there is one
-    return {
-        str(path.relative_to(run)): path.read_bytes()
-        for path in files
-        if path.is_file() and path.name not in VOLATILE
-    }
 
 
 @dataclass(frozen=True)
@@ -74,9 +54,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     begin = time.monotonic()
     script(folder, *RUN)
     ran = time.monotonic() - begin
-    cells = content(folder)
+    cells = stored(folder / "runs/r")
     script(folder, *REPORT)
-    return Whole(folder, cells, content(folder), ran, time.monotonic() - begin - ran)
+    return Whole(folder, cells, stored(folder / "runs/r"), ran, time.monotonic() - begin - ran)
 
 
 def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
@@ -122,8 +102,8 @@ def test_a_run_or_report_killed_at_any_moment_goes_on_to_the_same_bytes(
             os.killpg(killed.pid, signal.SIGKILL)
         killed.communicate()
         wait_for_nobody(folder)
-        coldbench(folder, *words)
-        assert content(folder) == expected, f"kill {kill}"
+        asked(folder, *words)
+        assert stored(folder / "runs/r") == expected, f"kill {kill}"
         assert not list((folder / "runs/r/cells").glob(".*")), "half a cell was left behind"
 
 
@@ -141,8 +121,8 @@ def test_a_signal_ends_a_run_at_once_with_all_it_has_started(
     _, told = started.communicate(timeout=30)
     assert started.returncode == 130 and "the same command goes on" in told, told
     wait_for_nobody(folder)
-    coldbench(folder, *RUN)
-    assert content(folder) == whole.cells
+    asked(folder, *RUN)
+    assert stored(folder / "runs/r") == whole.cells
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.01, 0.02, 0.05, 0.1, 0.2])
@@ -168,7 +148,7 @@ def test_nothing_is_imported_from_the_working_directory(tmp_path: Path, whole: W
     (tmp_path / "coldbench/__init__.py").write_text("raise SystemExit('imported from here')\n")
     script(tmp_path, *RUN)
     script(tmp_path, *REPORT)
-    assert content(tmp_path) == whole.files
+    assert stored(tmp_path / "runs/r") == whole.files
 
 
 @pytest.fixture
@@ -189,11 +169,11 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_where_there_is_room(
     try:
         for tenth in range(SIZES):
             _resize(small_disk, f"{(tenth + 1) * _needs(whole.folder) // (SIZES + 1)}k")
-            told = coldbench(small_disk, *RUN, code=2).stderr
+            told = asked(small_disk, *RUN, code=2).stderr
             assert "make room" in told and told.count("\n") == 1, told
         _resize(small_disk, "512m")
-        coldbench(small_disk, *RUN)
-        assert content(small_disk) == whole.cells
+        asked(small_disk, *RUN)
+        assert stored(small_disk / "runs/r") == whole.cells
     finally:
         subprocess.run(["umount", "-l", str(small_disk)], check=False, capture_output=True)
 

@@ -22,7 +22,7 @@ from coldbench.episode import EpisodeBatch
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
-from tests import console
+from tests.console import asked
 
 PEEKING = Path(__file__).parents[1] / "peeking.py"
 HOLDERS = ("frames", "garbage", "modules", "log")
@@ -31,8 +31,7 @@ SYNTHETIC = "{n_users = 60, n_items = 200, per_user = 24}"
 
 def run(folder: Path, *words: str) -> list[Cell]:
     words = ("run", *words, "--name", "r", "--no-timing", "--include", str(PEEKING))
-    done = console.coldbench(folder, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
+    asked(folder, *words)
     return read_run(folder / "runs/r")
 
 

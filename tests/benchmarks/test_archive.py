@@ -17,6 +17,7 @@ import pytest
 from coldbench.cell import Spec, read_run
 from coldbench.errors import UserError
 from tests import console, fake_run
+from tests.console import asked
 
 archives: Any = import_module("coldbench.benchmarks.archive")
 verifying: Any = import_module("coldbench.benchmarks.verify")
@@ -43,8 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (here / "small.toml").write_text(grid)
     for words in (["run", "small.toml", "--no-timing"], ["archive", "runs/small"]):
-        done = console.coldbench(here, *words)
-        assert done.returncode == 0, done.stdout + done.stderr
+        asked(here, *words)
     return here
 
 
@@ -104,8 +104,7 @@ def test_what_was_archived_is_verified_its_cells_run_again_and_its_bytes_are_the
     again = console.coldbench(folder, "archive", "runs/small", "-o", "again.zip")
     assert "no rating of it is in the archive; its licence: yours" in again.stdout
     assert (folder / "again.zip").read_bytes() == (folder / "small.coldbench.zip").read_bytes()
-    done = console.coldbench(folder, "verify", "again.zip", "--rerun", "3", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = asked(folder, "verify", "again.zip", "--rerun", "3", "--json")
     found = json.loads(done.stdout)
     assert found["verified"] is True
     reruns = [row["words"] for row in found["findings"] if row["what"] == "rerun"]

@@ -12,16 +12,9 @@ import pytest
 
 from coldbench import registry
 from coldbench.errors import UserError
-from tests import console
+from tests.console import asked
 
 grids: Any = import_module("coldbench.benchmarks.grid")
-
-
-def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = console.coldbench(folder, *words)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_help_imports_neither_torch_nor_polars(tmp_path: Path) -> None:
@@ -133,17 +126,17 @@ def test_a_grid_file_cannot_trust_a_models_own_code_and_its_reader_can(tmp_path:
     grid = 'datasets = ["synthetic"]\nmethods = ["ridge"]\n'
     trusting = '[encoder]\nname = "minilm"\ntrust_remote_code = true\n'
     (tmp_path / "theirs.toml").write_text(grid + trusting, encoding="utf-8")
-    told = ask(tmp_path, "run", "theirs.toml", "--dry-run", code=2).stderr
+    told = asked(tmp_path, "run", "theirs.toml", "--dry-run", code=2).stderr
     assert "--set encoder.trust_remote_code=true" in told
     (tmp_path / "mine.toml").write_text(grid, encoding="utf-8")
     words = ["run", "mine.toml", "--set", "encoder.trust_remote_code=true", "--dry-run"]
-    assert '"trust_remote_code" = true' in ask(tmp_path, *words).stdout
+    assert '"trust_remote_code" = true' in asked(tmp_path, *words).stdout
 
 
 @pytest.mark.slow
 def test_an_encoder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
     words = ["run", "-d", "synthetic", "-m", "ridge", "--set", "encoder=no/such"]
-    told = ask(tmp_path, *words, code=2).stderr
+    told = asked(tmp_path, *words, code=2).stderr
     assert told.startswith("coldbench: no model 'no/such' here")
     assert told.count("\n") == 1
 
@@ -151,18 +144,18 @@ def test_an_encoder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_dry_run_shows_the_resolved_grid_and_its_cells_and_runs_nothing(tmp_path: Path) -> None:
     words = ["-d", "synthetic", "-m", "ridge,maml", "--set", "params.maml.inner_steps=3"]
-    said = ask(tmp_path, "run", *words, "--set", "seeds=[0,1]", "--dry-run").stdout
+    said = asked(tmp_path, "run", *words, "--set", "seeds=[0,1]", "--dry-run").stdout
     assert said.count("to run") == 4
     assert '"inner_steps" = 3' in said
     assert list(tmp_path.iterdir()) == []
     again = tmp_path / "again.toml"
     again.write_text(said, encoding="utf-8")
-    assert ask(tmp_path, "run", "again.toml", "--dry-run").stdout == said
+    assert asked(tmp_path, "run", "again.toml", "--dry-run").stdout == said
 
 
 @pytest.mark.slow
 def test_doctor_names_versions_device_and_cache(tmp_path: Path) -> None:
-    said = ask(tmp_path, "doctor").stdout
+    said = asked(tmp_path, "doctor").stdout
     for word in ("torch", "device", "cache", "threads", "ml-100k", "minilm"):
         assert word in said
 
@@ -172,7 +165,7 @@ def test_a_grid_file_may_lie_in_another_folder(tmp_path: Path) -> None:
     grid = tmp_path / "grids" / "mine.toml"
     grid.write_text('datasets = ["synthetic"]\nmethods = ["constant"]\nencoder = "vectors"\n')
     for path in (str(grid), "grids/mine.toml"):
-        assert "to run" in ask(tmp_path, "run", path, "--dry-run").stdout
+        assert "to run" in asked(tmp_path, "run", path, "--dry-run").stdout
 
 
 def test_a_grid_is_written_as_it_was_read_whatever_its_values(tmp_path: Path) -> None:

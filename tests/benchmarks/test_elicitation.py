@@ -19,7 +19,7 @@ from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 from coldbench.testing.toy_data import toy_problem
-from tests import console
+from tests.console import asked
 
 elicitation: Any = import_module("coldbench.benchmarks.elicitation")
 splits: Any = import_module("coldbench.benchmarks.splits")
@@ -166,8 +166,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Cel
     words += ["--set", "dataset_params.synthetic={n_users = 60, n_items = 80, per_user = 20}"]
     words += ["--set", f'protocol=[{protocols}, {{preset = "user-cold", order = "random"}}]']
     words += ["--set", "encoder=vectors", "--set", "protocol.shots=[0,1,4]"]
-    done = console.coldbench(folder, *words)
-    assert done.returncode == 1, done.stdout + done.stderr
+    asked(folder, *words, code=1)
     return {
         (c.spec.protocol_fields["asker"], c.spec.method): c for c in read_run(folder / "runs/r")
     }

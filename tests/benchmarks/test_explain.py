@@ -1,7 +1,6 @@
 """An explanation is a sum: what is said before any label, plus what each label adds."""
 
 import json
-import subprocess
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,47 +13,27 @@ from torch import Tensor
 
 from coldbench import registry, store
 from coldbench.cell import RECORD, read_run, record
-from coldbench.encoder import Items
-from coldbench.episode import EpisodeBatch, Feedback
+from coldbench.episode import Feedback
 from coldbench.errors import Unavailable, UserError
 from coldbench.explanation import explained
 from coldbench.method import Method
-from coldbench.seeds import Seeds
-from coldbench.split import Split
 from coldbench.testing.check_method import ToyProblem, toy_problem
-from tests import console
+from tests.console import asked
+from tests.training import World, cold, trained
 
 EXPLAINED = explained()
-Small = tuple[Split, Items]
 why: Any = import_module("coldbench.benchmarks.commands.explain")
 bench: Any = import_module("coldbench.benchmarks.commands.bench")
 
 
-def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = console.coldbench(folder, *words)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
-def trained(name: str, world: Small, **params: Any) -> Method[Any]:
-    method: Method[Any] = registry.find("methods", name)(**params)
-    method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
-    return method
-
-
 @pytest.fixture(scope="module")
-def known(world: Small) -> dict[str, Method[Any]]:
+def known(world: World) -> dict[str, Method[Any]]:
     return {name: trained(name, world) for name in EXPLAINED}
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> ToyProblem:
     return toy_problem(tmp_path_factory.mktemp("world"), users=240, tokens=False)
-
-
-def cold(world: Small, shots: int) -> EpisodeBatch:
-    return next(world[0].cold.batches(shots))
 
 
 def ragged(support: Feedback) -> Feedback:
@@ -74,7 +53,7 @@ def test_the_error_of_a_method_without_explanation_names_those_that_have_one() -
     assert have == EXPLAINED
 
 
-def test_a_method_without_explanation_says_so(world: Small) -> None:
+def test_a_method_without_explanation_says_so(world: World) -> None:
     batch = cold(world, 2)
     with pytest.raises(UserError, match="Popularity has no exact explanation; choice-prior"):
         trained("popularity", world).explain(batch.support, batch.query.items)
@@ -83,7 +62,7 @@ def test_a_method_without_explanation_says_so(world: Small) -> None:
 @pytest.mark.parametrize("name", EXPLAINED)
 @pytest.mark.parametrize("shots", [0, 1, 4])
 def test_base_and_parts_sum_to_the_score(
-    world: Small, known: dict[str, Method[Any]], name: str, shots: int
+    world: World, known: dict[str, Method[Any]], name: str, shots: int
 ) -> None:
     batch, method = cold(world, shots), known[name]
     found = method.explain(batch.support, batch.query.items)
@@ -97,7 +76,7 @@ def test_base_and_parts_sum_to_the_score(
 
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_the_base_is_what_is_said_without_a_label(
-    world: Small, known: dict[str, Method[Any]], name: str
+    world: World, known: dict[str, Method[Any]], name: str
 ) -> None:
     method, many, none = known[name], cold(world, 4), cold(world, 0)
     before = method.explain(none.support, many.query.items)
@@ -110,7 +89,7 @@ def test_the_base_is_what_is_said_without_a_label(
 
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_padding_adds_nothing_and_changes_nothing(
-    world: Small, known: dict[str, Method[Any]], name: str
+    world: World, known: dict[str, Method[Any]], name: str
 ) -> None:
     batch, method = cold(world, 4), known[name]
     support = ragged(batch.support)
@@ -126,7 +105,7 @@ def test_padding_adds_nothing_and_changes_nothing(
 
 @pytest.mark.parametrize("name", EXPLAINED)
 def test_an_item_is_explained_the_same_alone_or_among_others(
-    world: Small, known: dict[str, Method[Any]], name: str
+    world: World, known: dict[str, Method[Any]], name: str
 ) -> None:
     batch, method = cold(world, 4), known[name]
     together = method.explain(batch.support, batch.query.items)
@@ -136,7 +115,7 @@ def test_an_item_is_explained_the_same_alone_or_among_others(
 
 
 def test_ridge_and_fold_in_agree_with_the_weights_solved_for_by_hand(
-    world: Small, known: dict[str, Method[Any]]
+    world: World, known: dict[str, Method[Any]]
 ) -> None:
     """Both are regressions on rows x with a penalty t: alpha = (XX' + t I)^-1 r, and
     w = (X'X + t I)^-1 X'r, one row after another in float64."""
@@ -158,7 +137,7 @@ def test_ridge_and_fold_in_agree_with_the_weights_solved_for_by_hand(
 
 
 def test_protonets_parts_agree_with_moving_the_prototypes_item_by_item(
-    world: Small, known: dict[str, Method[Any]]
+    world: World, known: dict[str, Method[Any]]
 ) -> None:
     """d(e, c) - d(e, c0) for the whole move, of which an item has the share that its own step
     b (x - c0) has along the mean direction: with one item it is the whole difference."""
@@ -213,7 +192,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every method that explains itself, and one that does not, on made-up users."""
     folder = tmp_path_factory.mktemp("explained")
     words = "-d synthetic --with n_users=80 --set encoder=vectors --no-timing --name it -j 2"
-    ask(folder, "run", "-m", f"{','.join(EXPLAINED)},maml", *words.split())
+    asked(folder, "run", "-m", f"{','.join(EXPLAINED)},maml", *words.split())
     return folder / "runs" / "it"
 
 
@@ -261,10 +240,10 @@ def test_an_item_that_was_not_asked_for_is_explained_and_said_to_be_new(run: Pat
     user = int(asked_of(run, "knn")["user"][0])
     stored = asked_of(run, "knn").filter(user=user)["item"].to_list()
     new = next(item for item in range(50) if item not in stored)
-    said = ask(run.parents[1], "explain", "it", "knn 0", "--user", str(user), "--item", str(new))
+    said = asked(run.parents[1], "explain", "it", "knn 0", "--user", str(user), "--item", str(new))
     assert "the cell stored none" in said.stdout and said.stdout.count("\n") == 16 + 5
     words = ["explain", "it", "knn 0", "--user", str(user), "--item", str(stored[0]), "--json"]
-    found = json.loads(ask(run.parents[1], *words).stdout)
+    found = json.loads(asked(run.parents[1], *words).stdout)
     assert found["agrees"] and found["shots"] == 16 and found["unit"] == "label"
 
 
@@ -314,7 +293,7 @@ def test_a_stored_score_that_is_not_explained_is_said_and_ends_with_1(run: Path)
         told = record(cell.status, cell.stage, cell.reason, cell.facts)
         store.seal(cell.folder.rename(run / "aside"), RECORD, told, cell.folder)
         words = ["explain", "it", "ridge", "--user", str(user), "--item", str(item)]
-        assert "WHICH THIS DOES NOT EXPLAIN" in ask(run.parents[1], *words, code=1).stdout
+        assert "WHICH THIS DOES NOT EXPLAIN" in asked(run.parents[1], *words, code=1).stdout
     finally:
         for file, content in before.items():
             file.write_bytes(content)

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 import coldbench
 from coldbench import store
 from coldbench.cell import Cell, read_run
-from tests import console
+from tests.console import asked
 
 RUN = (
     "run -d synthetic -m item-bias,protonet --set encoder=vectors "
@@ -26,8 +26,7 @@ Tell = Callable[..., Any]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run that kept its models, and the same run without them."""
     folder = tmp_path_factory.mktemp("export")
-    done = console.coldbench(folder, *RUN.split(), "--name", "kept", "--keep-models")
-    assert done.returncode == 0, done.stderr
+    asked(folder, *RUN.split(), "--name", "kept", "--keep-models")
     shutil.copytree(
         folder / "runs/kept", folder / "runs/bare", ignore=shutil.ignore_patterns("models")
     )
@@ -62,8 +61,7 @@ def test_kept_or_trained_again_it_is_the_same_model(home: Path, told: Tell, tmp_
 
 @pytest.fixture(scope="module")
 def model(home: Path) -> Path:
-    done = console.coldbench(home, "export", "kept", "protonet", "model")
-    assert done.returncode == 0, done.stderr
+    done = asked(home, "export", "kept", "protonet", "model")
     assert "scores compared with the cell's: 0 at most" in done.stdout
     return home / "model"
 

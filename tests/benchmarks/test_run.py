@@ -12,20 +12,11 @@ import pytest
 
 from coldbench.cell import Cell, read_run
 from coldbench.errors import UserError
-from tests import console
+from tests.console import asked
 
 SMALL = 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}'
 BROKEN = Path(__file__).parents[1] / "broken.py"
 COLDBENCH = [str(Path(sys.executable).with_name("coldbench"))]
-
-
-def coldbench(
-    folder: Path, *words: str, code: int = 0, timeout: float = 120
-) -> subprocess.CompletedProcess[str]:
-    done = console.coldbench(folder, *words, timeout=timeout)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def run_of(methods: str, *more: str, seeds: str = "[0]") -> list[str]:
@@ -48,7 +39,7 @@ def content(run: Path) -> dict[str, bytes]:
 def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Three methods, two seeds, one process at a time."""
     folder = tmp_path_factory.mktemp("reference")
-    coldbench(folder, *run_of("item-bias,fold-in,ridge", "-j", "1", seeds="[0,1]"))
+    asked(folder, *run_of("item-bias,fold-in,ridge", "-j", "1", seeds="[0,1]"))
     return content(folder / "runs/r")
 
 
@@ -57,12 +48,12 @@ def test_a_run_does_its_cells_and_a_second_one_nothing(
     tmp_path: Path, reference: dict[str, bytes]
 ) -> None:
     words = run_of("item-bias,fold-in,ridge", "-j", "2", seeds="[0,1]")
-    coldbench(tmp_path, *words)
+    asked(tmp_path, *words)
     cells = read_run(tmp_path / "runs/r")
     assert [cell.status for cell in cells] == ["done"] * 6
     assert content(tmp_path / "runs/r") == reference, "-j changed a number"
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs/r/cells").rglob("*")}
-    assert "0 to run" in coldbench(tmp_path, *words).stdout
+    assert "0 to run" in asked(tmp_path, *words).stdout
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -128,7 +119,7 @@ def test_a_method_that_breaks_is_a_row_with_its_reason_and_others_go_on(tmp_path
         one.write_text(text.replace('how: str = "not"', f'how: str = "{how}"'), encoding="utf-8")
         include += ["--include", str(one)]
     names = [path.removesuffix(".py").split("/")[-1].replace("_", "-") for path in include[1::2]]
-    coldbench(tmp_path, *run_of(",".join([*names, "constant"]), *include), code=1)
+    asked(tmp_path, *run_of(",".join([*names, "constant"]), *include), code=1)
     *broken, constant = read_run(tmp_path / "runs/r")
     assert constant.status == "done"
     for cell, (how, (status, stage, words)) in zip(broken, reasons.items(), strict=True):
@@ -139,13 +130,13 @@ def test_a_method_that_breaks_is_a_row_with_its_reason_and_others_go_on(tmp_path
 @pytest.mark.slow
 def test_a_method_that_hangs_is_ended_and_its_children_with_it(tmp_path: Path) -> None:
     hang = ["--include", str(BROKEN), "--set", "params.broken.how=hang", "--timeout", "3"]
-    coldbench(tmp_path, *run_of("broken,constant", *hang), code=1)
+    asked(tmp_path, *run_of("broken,constant", *hang), code=1)
     broken, constant = read_run(tmp_path / "runs/r")
     assert broken.reason == "no result within 3 s" and constant.status == "done"
     fork = ["--include", str(BROKEN), "--set", "params.broken.how=fork"]
     again = tmp_path / "fork"
     again.mkdir()
-    coldbench(again, *run_of("broken", *fork))
+    asked(again, *run_of("broken", *fork))
     assert read_run(again / "runs/r")[0].status == "done"
     left = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "600"]]
     assert not left, "what the method started was left running"
@@ -154,7 +145,7 @@ def test_a_method_that_hangs_is_ended_and_its_children_with_it(tmp_path: Path) -
 @pytest.mark.slow
 def test_a_flood_of_output_is_cut_and_does_no_harm(tmp_path: Path) -> None:
     flood = ["--include", str(BROKEN), "--set", "params.broken.how=flood"]
-    said = coldbench(tmp_path, *run_of("broken", *flood)).stdout
+    said = asked(tmp_path, *run_of("broken", *flood)).stdout
     assert "of no use" not in said
     (cell,) = read_run(tmp_path / "runs/r")
     assert cell.status == "done" and 100_000 < len(cell.log()) < 210_000
@@ -163,9 +154,9 @@ def test_a_flood_of_output_is_cut_and_does_no_harm(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_failed_cell_is_run_again_only_when_asked(tmp_path: Path) -> None:
     words = run_of("broken", "--include", str(BROKEN), "--set", "params.broken.how=raise")
-    coldbench(tmp_path, *words, code=1)
-    assert "1 cells, 0 to run" in coldbench(tmp_path, *words, code=1).stdout
-    again = coldbench(tmp_path, *words, "--retry-failed", code=1).stdout
+    asked(tmp_path, *words, code=1)
+    assert "1 cells, 0 to run" in asked(tmp_path, *words, code=1).stdout
+    again = asked(tmp_path, *words, "--retry-failed", code=1).stdout
     assert "broken seed 0: failed" in again
 
 
@@ -208,7 +199,7 @@ def test_two_runs_in_one_folder_do_not_meet(tmp_path: Path) -> None:
         assert first.stdout
         first.stdout.readline()
         time.sleep(1.5)
-        second = coldbench(tmp_path, *run_of("constant"), code=2)
+        second = asked(tmp_path, *run_of("constant"), code=2)
         assert "another run is at work here" in second.stderr
         first.send_signal(signal.SIGINT)
         first.send_signal(signal.SIGINT)
@@ -219,7 +210,7 @@ def test_two_runs_in_one_folder_do_not_meet(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_limit_judges_so_many_users_and_full_ranking_counts_candidates(tmp_path: Path) -> None:
-    coldbench(tmp_path, *run_of("popularity", "--limit", "3", "--set", "protocol.candidates=all"))
+    asked(tmp_path, *run_of("popularity", "--limit", "3", "--set", "protocol.candidates=all"))
     (cell,) = read_run(tmp_path / "runs/r")
     scores = cell.scores()
     assert scores["user"].n_unique() == 3 and cell.spec.limit == 3

@@ -2,7 +2,6 @@
 
 import json
 import math
-import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from coldbench.errors import Unavailable, UserError
 from coldbench.method import from_params
 from coldbench.results.trials import Trial, add_trial, best_of, curve, read_trials
 from coldbench.seeds import Seeds
-from tests import console
+from tests.console import asked
 
 tuning: Any = import_module("coldbench.benchmarks.tuning.search")
 bench_module: Any = import_module("coldbench.benchmarks.tuning.bench")
@@ -83,13 +82,6 @@ def quietly(trial: Trial, so_far: Sequence[Trial]) -> None: ...
 
 def without_seconds(trials: Sequence[Trial]) -> list[Trial]:
     return [replace(trial, seconds=0.0) for trial in trials]
-
-
-def ask(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = console.coldbench(folder, *words)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 # spaces
@@ -372,7 +364,7 @@ def test_a_tuned_grid_runs_beside_the_defaults_and_its_report_shows_the_search(
     tmp_path: Path,
 ) -> None:
     words = ["tune", "ridge,knn", *SMALL, "--set", "protocol.valid_users=0.3", "--name", "found"]
-    said = ask(tmp_path, *words, "--trials", "4").stdout
+    said = asked(tmp_path, *words, "--trials", "4").stdout
     assert said.count("[ridge ") == said.count("[knn ") == 4 and "ended by 4 trials" in said
     folder = tmp_path / "runs" / "found"
     for end in ("png", "svg", "csv"):
@@ -389,16 +381,16 @@ def test_a_tuned_grid_runs_beside_the_defaults_and_its_report_shows_the_search(
     if best.number > 1:
         assert made["params"]["ridge:tuned"] == {"tau": best.params["tau"]}
         assert f"in trial {best.number};" in " ".join(text.replace("#", "").split())
-    again = ask(tmp_path, *words, "--trials", "4").stdout
+    again = asked(tmp_path, *words, "--trials", "4").stdout
     assert "[ridge" not in again, "trials were run twice"
-    ask(tmp_path, "run", "runs/found/tuned.toml", "--no-timing", "-j", "1")
+    asked(tmp_path, "run", "runs/found/tuned.toml", "--no-timing", "-j", "1")
     cells = read_run(folder)
     assert [cell.name for cell in cells] == made["methods"]
     assert all(cell.status == "done" for cell in cells)
     for cell in cells:
         known = made["params"].get(cell.name, {})
         assert {key: cell.spec.params[key] for key in known} == known
-    ask(tmp_path, "report", "found", "--format", "html")
+    asked(tmp_path, "report", "found", "--format", "html")
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
     assert "What a search for parameters brought" in page
     assert (folder / "report" / "figures" / "run-tuning.csv").is_file()
@@ -409,7 +401,7 @@ def test_a_method_of_ones_own_is_searched_and_its_failures_are_told(tmp_path: Pa
     own = BROKEN.replace("SPACE", '"size": (0, 9)').replace("RUIN", "ValueError")
     (tmp_path / "broken.py").write_text(own, encoding="utf-8")
     words = ["tune", "broken", *SMALL, "--include", "broken.py", "--trials", "8", "--name", "own"]
-    done = ask(tmp_path, *words)
+    done = asked(tmp_path, *words)
     failed = [trial for trial in read_trials(tmp_path / "runs/own") if trial.status == "failed"]
     assert failed and all(trial.reason == "ValueError: no odd size" for trial in failed)
     assert "ValueError: no odd size: size = " in done.stdout
@@ -422,7 +414,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     own = BROKEN.replace("SPACE", '"size": (0, 9)').replace("RUIN", "KeyboardInterrupt")
     (tmp_path / "broken.py").write_text(own, encoding="utf-8")
     words = ["tune", "broken", *SMALL, "--include", "broken.py", "--trials", "20", "--name", "own"]
-    done = ask(tmp_path, *words, code=130)
+    done = asked(tmp_path, *words, code=130)
     assert "the same command goes on where it stopped" in done.stderr
     kept = read_trials(tmp_path / "runs/own")
     assert kept and all(trial.status == "done" for trial in kept)

@@ -14,7 +14,7 @@ import pytest
 from coldbench import registry
 from coldbench.errors import BadFile, UserError
 from coldbench.files.locate import digest
-from coldbench.interactions import SECOND
+from tests.published import load, rows
 
 TEXTS: dict[str, dict[str, str]] = runpy.run_path(
     str(Path(__file__).parents[1] / "fuzz/_seeds.py")
@@ -55,16 +55,14 @@ BAD = [
 
 
 @pytest.fixture
-def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    monkeypatch.setenv("COLDBENCH_DATA", str(tmp_path))
-    monkeypatch.setenv("COLDBENCH_OFFLINE", "1")
+def put(shelves: Path) -> Callable[..., None]:
 
     def placed(name: str, old: str = "", new: str = "") -> None:
-        (tmp_path / name).mkdir()
+        (shelves / name).mkdir()
         for file, text in TEXTS[name].items():
             content = (text.replace(old, new, 1) if old else text).encode()
             packed = gzip.compress(content) if file.endswith(".gz") else content
-            (tmp_path / name / file).write_bytes(packed)
+            (shelves / name / file).write_bytes(packed)
 
     return placed
 
@@ -72,11 +70,8 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.mark.parametrize("name", LOGS)
 def test_a_log_is_read_in_the_form_that_is_published(put: Callable[..., None], name: str) -> None:
     put(name)
-    log, items = registry.find("datasets", name)().load()
-    names = [items.ids[item] for item in log.items]
-    times = (log.times / SECOND).tolist()
-    told = list(zip(log.users.tolist(), names, log.ratings.tolist(), times, strict=True))
-    assert (told, items.text) == LOGS[name]
+    log, items = load(name)
+    assert (rows(log, items), items.text) == LOGS[name]
 
 
 @pytest.mark.parametrize(("name", "old", "new", "said"), BAD)
@@ -85,18 +80,16 @@ def test_a_damaged_row_is_named(
 ) -> None:
     put(name, old, new)
     with pytest.raises((BadFile, UserError), match=said):
-        registry.find("datasets", name)().load()
+        load(name)
 
 
 @pytest.mark.parametrize("size", ["20m", "25m", "32m"])
 def test_large_movielens_is_read_from_its_zip(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str
+    shelves: Path, monkeypatch: pytest.MonkeyPatch, size: str
 ) -> None:
-    monkeypatch.setenv("COLDBENCH_DATA", str(tmp_path))
-    monkeypatch.setenv("COLDBENCH_CACHE", str(tmp_path))
-    monkeypatch.setenv("COLDBENCH_OFFLINE", "1")
+    monkeypatch.setenv("COLDBENCH_CACHE", str(shelves))
     loader: Any = import_module(f"coldbench.datasets.ml_{size}")
-    path = tmp_path / f"ml-{size}" / f"ml-{size}.zip"
+    path = shelves / f"ml-{size}" / f"ml-{size}.zip"
     path.parent.mkdir()
     with zipfile.ZipFile(path, "w") as archive:
         for file, text in TEXTS[f"ml-{size}"].items():
@@ -104,7 +97,7 @@ def test_large_movielens_is_read_from_its_zip(
     zipped = replace(loader.ZIP, md5=digest(path, "md5"))
     for name in ("RATINGS", "MOVIES"):
         monkeypatch.setattr(loader, name, replace(getattr(loader, name), archive=zipped))
-    log, films = registry.find("datasets", f"ml-{size}")().load()
+    log, films = load(f"ml-{size}")
     assert log.ratings.tolist() == [0.5, 5.0]
     assert films.text == ("The Lantern (1971): Drama, Fantasy", '"Quoted" Pond (1999)')
 

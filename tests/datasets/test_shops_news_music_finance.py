@@ -3,208 +3,21 @@
 With COLDBENCH_TEST_DATA, a folder of the originals, the counts of the originals too.
 """
 
-import os
-import zipfile
-from collections.abc import Sequence
-from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.dataset import File
 from coldbench.errors import BadFile, UserError
-from coldbench.files.locate import local_path, sha256
-from coldbench.interactions import SECOND, Catalogue, Interactions
+from tests.published import PUBLISHED, load, rows
 
-Row = tuple[int, str, float, float | None]  # user, item, rating, time
 DAY = 86_400
-HOUSE = (
-    "disclosure_year,disclosure_date,transaction_date,owner,ticker,asset_description,type,amount"
-)
-NAMED = "transaction_date,owner,ticker,asset_description,asset_type,type,amount,comment,senator"
-PUBLISHED = {
-    "coat": {
-        "coat/train.ascii": "0 4 0\r\n5 0 0\r\n",
-        "coat/test.ascii": "1 2 0\r\n0 3 0\r\n",
-        "coat/propensities.ascii": "0.1 0.1 0.1\r\n0.1 0.1 0.1\r\n",
-        "coat/user_item_features/item_features.ascii": (
-            "1 0 0 0 1 1 0 0 1 0\r\n0 1 1 0 0 0 0 1 0 1\r\n0 1 0 1 0 0 1 0 0 1\r\n"
-        ),
-        "coat/user_item_features/item_features_map.txt": (
-            "gender:men\ngender:women\njackettype:bomber\njackettype:other\njackettype:parkas\n"
-            "color:navy\ncolor:multi\ncolor:other\nonfrontpage:yes\nonfrontpage:no\n"
-        ),
-    },
-    "amazon-beauty": {
-        "user_sequence.txt": "A9USER B0PEAR B0MINT B0FERN\nA10USER B0FERN B0PEAR\n",
-        "item_generative_indexing_phase_0.txt": (
-            "B0FERN fern soap bar 3 oz\nB0MINT \nB0NONE never bought\nB0PEAR pear hand cream\n"
-        ),
-    },
-    "msweb": {
-        "anonymous-msweb.data": (
-            'I,4,"www.microsoft.com","created by getlog.pl"\n'
-            'T,1,"VRoot",0,0,"VRoot"\nN,0,"0"\nN,1,"1"\n'
-            'T,2,"Hide1",0,0,"Hide"\nN,0,"0"\nN,1,"1"\n'
-            'A,1012,1,"Ponds,  Reeds and ""Moss""","/ponds"\n'
-            'A,1003,1,"Never Seen","/never"\nA,1007,1,"Boats","/boats"\n'
-            'C,"10002",10002\nV,1007,1\nC,"10001",10001\nV,1012,1\nV,1007,1\n'
-        ),
-    },
-    "lastfm": {
-        "user_artists.dat": (
-            "userID\tartistID\tweight\r\n7\t21\t900\r\n7\t20\t5\r\n7\t22\t5\r\n"
-            "30\t20\t4\r\n30\t21\t1\r\n"
-        ),
-        "artists.dat": (
-            "id\tname\turl\tpictureURL\n20\tThe  Quiet Pond\thttp://a\thttp://p\n"
-            '21\t"Été" 三船\thttp://a\t\n22\tReed & Moss\thttp://a\thttp://p\n'
-            "23\tNever Played\thttp://a\thttp://p\n"
-        ),
-        "tags.dat": "tagID\ttagValue\r\n1\tpond\r\n",
-    },
-    "far-trans": {
-        "FAR-Trans/transactions.csv": (
-            "customerID,ISIN,transactionID,transactionType,timestamp,totalValue,units,channel,"
-            "marketID\n"
-            "00AB12,GR01,5,Buy,2019-03-02,1200.5,100.0,Internet Banking,XATH\n"
-            "00AB12,XS03,6,Buy,2019-03-01,900.0,9.0,Branch,XLUX\n"
-            "00AB12,GR01,7,Sell,2019-03-09,1300.0,100.0,Phone Banking,XATH\n"
-            "F00C34,GR02,8,Sell,2018-01-02,10.0,1.0,Branch,AEDAK\n"
-            "F00C34,XS03,9,Buy,2018-01-02,10.0,1.0,Branch,XLUX\n"
-            "F00C34,XS03,10,Sell,2018-01-02,10.0,1.0,Branch,XLUX\n"
-        ),
-        "FAR-Trans/asset_information.csv": (
-            "ISIN,assetName,assetShortName,assetCategory,assetSubCategory,marketID,sector,"
-            "industry,timestamp\n"
-            "GR01,POND  S.A. (CR),ΛΙΜΝΗ,Stock,,XATH,Basic Materials,Water,2020-07-15\n"
-            "GR01,OLD POND S.A.,ΛΙΜΝΗ,Stock,,ENAX,Technology,Water,2018-01-02\n"
-            '"GR02","ΛΙΜΝΗ ""ΔΙΕΘΝΕΣ"", ΟΜΟΛΟΓΙΑΚΟ",LIMNI,Stock,,AEDAK,,,2018-01-02\n'
-            '"GR02","ΛΙΜΝΗ ""ΔΙΕΘΝΕΣ"", ΟΜΟΛΟΓΙΑΚΟ",LIMNI,MTF,Bond,AEDAK,,,2018-01-02\n'
-            "XS03,,MOSS23,Bond,Corporate,XLUX,Corporate,Real Estate - Development,2018-01-02\n"
-            "XS04,Never Traded,NEVER,Bond,,XLUX,,,2018-01-02\n"
-        ),
-        "FAR-Trans/markets.csv": "exchangeID,marketID\nXATH,XATH\n",
-    },
-    "mind-small": {
-        "behaviors.tsv": (
-            "1\tU20\t11/12/2019 2:14:46 PM\tN9 N9\tN3-0 N1-1\n"
-            "2\tU3\t11/9/2019 12:00:00 AM\t\tN1-0\n"
-            "3\tU20\t11/12/2019 2:14:45 AM\tN9\tN2-0 N1-0\n"
-        ),
-        "news.tsv": (
-            'N1\tsports\tpond_polo\tFrogs "Win"\tThe frogs   won.\thttps://n\t[{"L": "F"}]\t[]\n'
-            "N2\tnews\tnewsus\tIs It Late?\tNo.\thttps://n\t[]\t[]\n"
-            "N3\tweather\tweather\tRain   Today\t\thttps://n\t[]\t[]\n"
-            "N4\tnews\tnewsus\tNever Shown\tNo.\thttps://n\t[]\t[]\n"
-        ),
-        "entity_embedding.vec": "Q1\t0.1\n",
-    },
-    "senate-trades": {
-        "all_transactions.csv": (
-            f"{NAMED},ptr_link\n"
-            "11/10/2020,Self,POND,Pond & Reed Inc.,Stock,Purchase,$1 - $2,,Zed Q Fernweh III,"
-            "https://1\n"
-            '11/12/2020,Self,--,"Fernweh Farms III, LLC <div class=""m"">(Moss,&nbsp;ME)</div>",'
-            "Non-Public Stock,Purchase,$1 - $2,,Zed Q Fernweh III,https://1\n"
-            "11/10/2020,Joint,POND,Pond &amp; Reed Company,Stock,Sale (Partial),$1 - $2,--,"
-            "Ann Zweig,https://2\n"
-            "11/11/2020,Joint,POND,Pond &amp; Reed Company,,Exchange,$1 - $2,--,Ann Zweig,https://2\n"
-            "11/11/2020,Joint,POND,Pond Put <br>$9,Stock Option,Purchase,$1 - $2,--,Ann Zweig,h\n"
-            "10/01/2012,N/A,N/A,This filing was disclosed via scanned PDF.,PDF Disclosed Filing,"
-            "N/A,Unknown,,Bo Paper,https://3\n"
-            "11/09/2020,Spouse,POND,Pond & Reed Inc.,,Sale (Full),$1 - $2,--,Zed Q Fernweh III,h\n"
-            "12/31/2012,Spouse,REED,Reed Corp. (NYSE),,Sale (Full),$1 - $2,--,Ann Zweig,https://2\n"
-            "12/31/2012,Spouse,REED,Reed Corp. (NYSE),,Purchase,$1 - $2,--,Ann Zweig,https://2\n"
-        ),
-    },
-    "house-trades": {
-        "all_transactions.csv": (
-            f"{HOUSE},representative,district,ptr_link,cap_gains_over_200_usd\n"
-            '2021,10/04/2021,2020-11-10,joint,POND,Pond & Reed plc,purchase,"$1,001 - $15,000",'
-            "Hon. Zed E Hon Fernweh,NC05,https://1,False\n"
-            "2021,10/04/2021,2020-11-12,,--,Moss (2020 Trust FBO Fernweh Children),purchase,"
-            '"$1,001 -",Hon. Zed E. Fernweh,NC05,https://1,False\n'
-            "2021,10/04/2021,0009-06-09,,REED,Reed Corp.,purchase,$1,Hon. Ann Zweig,ME01,h,True\n"
-            "2021,10/04/2021,20221-11-18,,REED,Reed Corp.,purchase,$1,Hon. Ann Zweig,ME01,h,True\n"
-            "2021,10/04/2021,2020-11-10,--,PONd,Pond & Reed,sale_full,$1,None Zed Fernweh,NC05,h,\n"
-            "2021,10/04/2021,2020-11-11,,POND,Pond Puts at $9,purchase,$1,Hon. Ann Zweig,ME01,h,\n"
-            "2021,10/04/2021,2020-11-11,,REED,Reed Corp.,exchange,$1,Hon. Ann Zweig,ME01,h,\n"
-            '2021,10/04/2021,2020-11-12,,REED,Reed Note Call,sale_partial,$1,"Hon. Ann ""A"" '
-            'Zweig",ME01,h,False\n'
-        ),
-    },
-    "popquorn": {
-        "raw_data.csv": (
-            "instance_id,user_id,text,offensiveness,gender,race,age,occupation,education\n"
-            '530,10,"A ""deep""  pond, is it?",1.0,Man,White,35-39,Unemployed,College degree\n'
-            "1280,9,Moss.,5.0,Woman,Asian,>65,Retired,Other\n"
-            "1280,10,Moss.,2.0,Man,White,35-39,Unemployed,College degree\n"
-        ),
-    },
-}
-
-
-@pytest.fixture(autouse=True)
-def shelves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLDBENCH_DATA", str(tmp_path))
-    monkeypatch.setenv("COLDBENCH_OFFLINE", "1")
-
-
-def folder_of(name: str) -> str:
-    return registry.find("datasets", name).folder or name
 
 
 def module(name: str) -> Any:
     return import_module(f"coldbench.datasets.{name.replace('-', '_')}")
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Put a dataset's files, changed a little, where its loader finds them, and pin them."""
-
-    def placed(name: str, *changes: tuple[str, str], folder: str = "") -> None:
-        shelf = tmp_path / (folder or folder_of(name))
-        shelf.mkdir()
-        files = dict(PUBLISHED[name])
-        for old, new in changes:
-            assert any(old in text for text in files.values())
-            files = {path: text.replace(old, new) for path, text in files.items()}
-        loader = module(name)
-        zipped = getattr(loader, "ZIP", None)
-        if zipped:
-            with zipfile.ZipFile(shelf / zipped.name, "w", zipfile.ZIP_DEFLATED) as archive:
-                for path, text in files.items():
-                    archive.writestr(path, text.encode("utf-8", "surrogateescape"))
-            zipped = replace(zipped, md5="", sha256=sha256(shelf / zipped.name))
-        else:
-            for path, text in files.items():
-                (shelf / path).write_bytes(text.encode("utf-8", "surrogateescape"))
-        for attribute, file in list(vars(loader).items()):
-            if isinstance(file, File) and file.archive:
-                monkeypatch.setattr(loader, attribute, replace(file, archive=zipped, sha256=""))
-            elif isinstance(file, File) and (shelf / file.name).is_file():
-                pinned = replace(file, sha256=sha256(shelf / file.name))
-                monkeypatch.setattr(loader, attribute, pinned)
-
-    return placed
-
-
-def load(name: str, **parameters: object) -> tuple[Interactions, Catalogue]:
-    log, items = registry.find("datasets", name)(**parameters).load()
-    return log, items
-
-
-def rows(log: Interactions, items: Catalogue) -> list[Row]:
-    times: Sequence[float | None] = [None] * len(log)
-    if log.times is not None:
-        times = (log.times / SECOND).tolist()
-    names = [items.ids[item] for item in log.items]
-    return list(zip(log.users.tolist(), names, log.ratings.tolist(), times, strict=True))
 
 
 def test_of_a_coat_rated_twice_the_rating_under_lot_is_kept(place: Any) -> None:
@@ -471,54 +284,6 @@ def test_an_empty_file_is_named(place: Any, name: str) -> None:
     place(name, *((text, "") for text in PUBLISHED[name].values()))
     with pytest.raises(BadFile, match=r":1:1: value '', expected at least one"):
         load(name)
-
-
-ORIGINALS = [
-    *("coat", "amazon-beauty", "msweb", "lastfm", "senate-trades", "house-trades", "popquorn")
-]
-
-
-@pytest.mark.parametrize("name", ORIGINALS)
-def test_a_file_of_another_hash_is_not_opened(tmp_path: Path, name: str) -> None:
-    (tmp_path / folder_of(name)).mkdir()
-    for file in registry.find("datasets", name).files:
-        (tmp_path / folder_of(name) / file.name).write_bytes(b"another")
-    with pytest.raises(UserError, match=r"SHA-256 is [0-9a-f]{64}, expected [0-9a-f]{64}; fix"):
-        load(name)
-
-
-@pytest.fixture
-def originals(tmp_path: Path) -> Any:
-    """Put a dataset's originals where its loader finds them; skip where they are not at hand."""
-
-    def linked(name: str) -> Path:
-        folder = os.environ.get("COLDBENCH_TEST_DATA")
-        if not folder:
-            pytest.skip("COLDBENCH_TEST_DATA names no folder of originals")
-        shelf = folder_of(name)
-        (tmp_path / shelf).mkdir()
-        for path in Path(folder, shelf).glob("*"):  # beside links, archives are unpacked here
-            (tmp_path / shelf / path.name).symlink_to(path.resolve())
-        return tmp_path / shelf
-
-    return linked
-
-
-@pytest.mark.parametrize("name", ORIGINALS)
-def test_the_original_has_the_counts_that_are_said_of_it(originals: Any, name: str) -> None:
-    shelf = originals(name)
-    dataset = registry.find("datasets", name)()
-    absent = [file.name for file in dataset.files if not local_path(shelf.name, file)]
-    if absent:
-        pytest.skip(f"{shelf.name} has no {', '.join(absent)}")
-    log, items = dataset.load()
-    counts = f"{log.n_users:,} users, {len(items):,} items, {len(log):,}"
-    assert dataset.size.rpartition(" ")[0].removesuffix(" play") == counts
-    twice = {"coat": 366, "senate-trades": 4_746, "house-trades": 7_789}
-    assert log.duplicates == twice.get(name, 0)
-    low = dataset.scale[0] if dataset.explicit else dataset.scale[1]
-    assert (log.ratings.min(), log.ratings.max()) == (low, dataset.scale[1])
-    assert all(text == " ".join(text.split()) != "" for text in items.text)
 
 
 def test_the_original_of_the_senate_has_66_names_and_27_who_trade_in_10_assets(

@@ -1,6 +1,5 @@
 """UN votes, on made-up tables in R's own form; with COLDBENCH_TEST_DATA, the original's counts."""
 
-import os
 import runpy
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,7 @@ import pytest
 from coldbench import registry
 from coldbench.dataset import File
 from coldbench.errors import UserError
-from coldbench.files.locate import local_path, sha256
+from coldbench.files.locate import sha256
 from coldbench.interactions import SECOND
 
 made: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fuzz/_seeds.py"))
@@ -21,18 +20,16 @@ loader: Any = import_module("coldbench.datasets.un_votes")
 
 
 @pytest.fixture
-def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+def put(shelves: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
     """Three files, one after the other, where the loader finds them."""
-    monkeypatch.setenv("COLDBENCH_DATA", str(tmp_path))
-    monkeypatch.setenv("COLDBENCH_OFFLINE", "1")
 
     def placed(content: bytes) -> None:
-        (tmp_path / "un-votes").mkdir()
+        (shelves / "un-votes").mkdir()
         for name, part in zip(
             ("VOTES", "CALLS", "ISSUES"), content.split(made["MARK"]), strict=True
         ):
             file: File = getattr(loader, name)
-            path = tmp_path / "un-votes" / file.name
+            path = shelves / "un-votes" / file.name
             path.write_bytes(part)
             monkeypatch.setattr(loader, name, replace(file, sha256=sha256(path)))
 
@@ -73,18 +70,12 @@ def test_what_is_wrong_with_a_table_of_votes_is_named(
 
 
 @pytest.mark.slow
-def test_the_original_has_the_counts_that_are_said_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_original_has_texts_of_179_letters_and_three_answers(
+    originals: Callable[[str], Path],
 ) -> None:
-    folder = os.environ.get("COLDBENCH_TEST_DATA")
-    if not folder:
-        pytest.skip("COLDBENCH_TEST_DATA names no folder of originals")
-    monkeypatch.setenv("COLDBENCH_DATA", folder)
-    dataset = registry.find("datasets", "un-votes")()
-    if not all(local_path("un-votes", file) for file in dataset.files):
-        pytest.skip(f"{folder} has no un-votes")
-    log, resolutions = dataset.load()
-    said = f"{log.n_users:,} users, {len(resolutions):,} items, {len(log):,} votes"
-    assert said == dataset.size and log.duplicates == 0
+    shelf = originals("un-votes")
+    if not all((shelf / file.name).is_file() for file in loader.UNVotes.files):
+        pytest.skip(f"{shelf} has no un-votes")
+    log, resolutions = registry.find("datasets", "un-votes")().load()
     assert round(sum(map(len, resolutions.text)) / len(resolutions)) == 179
     assert set(log.ratings.tolist()) == {0.0, 0.5, 1.0}

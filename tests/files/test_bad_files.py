@@ -5,16 +5,12 @@ The files are made here, from one sound log in each format, by one thing that go
 
 import gzip
 import re
-import sys
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-
-cli: Any = import_module("coldbench.benchmarks.cli")
 
 LINE = re.compile(r"^coldbench: (.+?):(\d+):(\d+): value '.*', expected .+; fix: .+$")
 HEADERS = {
@@ -132,7 +128,7 @@ QUOTES: dict[str, Callable[[bytes], bytes]] = {  # where values may stand in quo
 }
 
 
-def write(folder: Path, ending: str, rows: Rows) -> bytes:
+def write(ending: str, rows: Rows) -> bytes:
     lines = [HEADERS[ending], *rows]
     return ("\n".join(SEPARATORS[ending].join(line) for line in lines) + "\n").encode()
 
@@ -147,40 +143,22 @@ def corpus() -> Iterator[Any]:
         yield pytest.param("csv", None, change, None, id=f"csv: {name}")
 
 
-def ask(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["coldbench", *words])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
-@pytest.fixture
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_the_corpus_is_large() -> None:
     assert len(list(corpus())) >= 150
 
 
 @pytest.mark.parametrize("ending", HEADERS)
-def test_the_log_that_is_bent_is_sound(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ending: str
-) -> None:
+def test_the_log_that_is_bent_is_sound(ask: Any, ending: str) -> None:
     for change in (bytes, lambda c: b"\xef\xbb\xbf" + c, lambda c: c.replace(b"\n", b"\r\n")):
-        Path(f"log.{ending}").write_bytes(change(write(nowhere, ending, sound())))
-        assert ask(monkeypatch, "validate", f"log.{ending}") == 0
-        assert "sound: 3 users, 12 items, 12 interactions" in capsys.readouterr().out
+        Path(f"log.{ending}").write_bytes(change(write(ending, sound())))
+        assert (
+            "sound: 3 users, 12 items, 12 interactions" in ask("validate", f"log.{ending}").stdout
+        )
 
 
 @pytest.mark.parametrize(("ending", "bend", "change", "line"), list(corpus()))
 def test_a_bad_file_is_told_where_it_is_bad(
-    nowhere: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    ask: Any,
     ending: str,
     bend: Bend | None,
     change: Callable[[bytes], bytes] | None,
@@ -189,30 +167,27 @@ def test_a_bad_file_is_told_where_it_is_bad(
     rows = sound()
     if bend:
         bend(rows)
-    content = write(nowhere, ending, rows)
+    content = write(ending, rows)
     path = Path(f"log.{ending}")
     path.write_bytes(change(content) if change else content)
     run = ["run", "-d", str(path), "-m", "constant"]
     words = run if change and ending == "csv" else ["describe", str(path)]
-    assert ask(monkeypatch, *words) == 2
-    out, err = capsys.readouterr()
+    ended = ask(*words, code=2)
+    out, err = ended.stdout, ended.stderr
     assert out == "" and len(err.splitlines()) == 1 and len(err) < 600, err
     told = LINE.match(err)
     assert told, err
     assert told[1] == str(path)
     assert line is None or int(told[2]) == line
-    assert [p.name for p in nowhere.iterdir()] == [path.name], "nothing is written"
+    assert [p.name for p in Path().iterdir()] == [path.name], "nothing is written"
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_the_column_is_that_of_the_value(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_the_column_is_that_of_the_value(ask: Any, name: str) -> None:
     rows = sound()
     BENDS[name](rows)
-    Path("log.csv").write_bytes(write(nowhere, "csv", rows))
-    assert ask(monkeypatch, "validate", "log.csv") == 2
-    out = capsys.readouterr().out
+    Path("log.csv").write_bytes(write("csv", rows))
+    out = ask("validate", "log.csv", code=2).stdout
     column = 1 + len(",".join([*rows[AT][: VALUES[name][0]], ""])) if VALUES[name][0] else 1
     assert out.startswith(f"log.csv:6:{column}: value {VALUES[name][1]!r}"), out
     assert out.endswith("log.csv: 1 problems\n")
@@ -250,41 +225,30 @@ def frame() -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_a_bad_parquet_file_is_told_where_it_is_bad(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_a_bad_parquet_file_is_told_where_it_is_bad(ask: Any, name: str) -> None:
     FRAMES[name](frame()).write_parquet("log.parquet")
-    assert ask(monkeypatch, "describe", "log.parquet") == 2
-    err = capsys.readouterr().err
+    err = ask("describe", "log.parquet", code=2).stderr
     assert LINE.match(err) and len(err.splitlines()) == 1, err
 
 
 @pytest.mark.parametrize("cut", [0, 3, 50, -1])
-def test_a_parquet_file_cut_short_is_told(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cut: int
-) -> None:
+def test_a_parquet_file_cut_short_is_told(ask: Any, cut: int) -> None:
     frame().write_parquet("log.parquet")
     whole = Path("log.parquet").read_bytes()
     Path("log.parquet").write_bytes(whole[:cut])
-    assert ask(monkeypatch, "describe", "log.parquet") == 2
-    assert "expected a whole Parquet file" in capsys.readouterr().err
+    assert "expected a whole Parquet file" in ask("describe", "log.parquet", code=2).stderr
 
 
-def test_a_sound_parquet_file_is_read_with_dates_or_seconds(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_sound_parquet_file_is_read_with_dates_or_seconds(ask: Any) -> None:
     dated = frame().with_columns(time=pl.from_epoch("time"))
     for each in (frame(), dated):
         each.write_parquet("log.parquet")
-        assert ask(monkeypatch, "describe", "log.parquet", "--json") == 0
-        assert '"first": "2009-12-14T02:52:24"' in capsys.readouterr().out
+        assert '"first": "2009-12-14T02:52:24"' in ask("describe", "log.parquet", "--json").stdout
 
 
 @pytest.mark.parametrize("cut", ["truncated", "corrupt", "no gzip", "empty"])
-def test_a_bad_gzip_is_told(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cut: str
-) -> None:
-    packed = gzip.compress(write(nowhere, "csv", sound()))
+def test_a_bad_gzip_is_told(ask: Any, cut: str) -> None:
+    packed = gzip.compress(write("csv", sound()))
     bad = {
         "truncated": packed[:-20],
         "corrupt": packed[:30] + b"\0\0\0\0" + packed[34:],
@@ -292,25 +256,21 @@ def test_a_bad_gzip_is_told(
         "empty": b"",
     }[cut]
     Path("log.csv.gz").write_bytes(bad)
-    assert ask(monkeypatch, "describe", "log.csv.gz") == 2
-    err = capsys.readouterr().err
+    err = ask("describe", "log.csv.gz", code=2).stderr
     assert err.startswith("coldbench: log.csv.gz") and len(err.splitlines()) == 1, err
 
 
-def test_a_sound_gzip_is_read(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    Path("log.csv.gz").write_bytes(gzip.compress(write(nowhere, "csv", sound())))
-    assert ask(monkeypatch, "validate", "log.csv.gz") == 0
+def test_a_sound_gzip_is_read(ask: Any) -> None:
+    Path("log.csv.gz").write_bytes(gzip.compress(write("csv", sound())))
+    ask("validate", "log.csv.gz")
 
 
-def test_duplicates_are_dropped_counted_and_told(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_duplicates_are_dropped_counted_and_told(ask: Any) -> None:
     rows = [*sound(), ["u0", "0", "5", "1999999999"]]
-    Path("log.csv").write_bytes(write(nowhere, "csv", rows))
-    assert ask(monkeypatch, "validate", "log.csv") == 0
-    assert "12 interactions, 1 duplicates dropped (the last was kept)" in capsys.readouterr().out
-    assert ask(monkeypatch, "describe", "log.csv", "--json") == 0
-    told = capsys.readouterr().out
+    Path("log.csv").write_bytes(write("csv", rows))
+    assert (
+        "12 interactions, 1 duplicates dropped (the last was kept)"
+        in ask("validate", "log.csv").stdout
+    )
+    told = ask("describe", "log.csv", "--json").stdout
     assert '"duplicates_dropped": 1' in told and '"users_too_short": 3' in told

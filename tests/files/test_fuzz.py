@@ -127,7 +127,7 @@ FOUND: dict[str, tuple[str, bytes]] = {  # each ended in another exception, or i
     "nan in a grid": ("grid", GRID + b"[params.maml]\nx = nan"),
     "a rare letter in a grid": ("grid", GRID + '[params.maml]\nx = "😀\\u007f"'.encode()),
     "a method in two lines": ("grid", GRID + b'[seeds_for]\n"a\\nb" = [1.5]'),
-    "true and false for ratings": ("jester", given["rda"](x=struct.pack(">5i", 10, 3, 1, 0, 1))),
+    "true and false for ratings": ("jester", given["rda"](x=struct.pack(">6i", 10, 4, 1, 0, 1, 1))),
 }
 
 

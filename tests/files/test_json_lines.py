@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 from coldbench.files import json_lines
 from coldbench.files.schema import Column
 
-cli: Any = import_module("coldbench.benchmarks.cli")
 source: Any = import_module("coldbench.benchmarks.dataset_names")
 LINE = re.compile(r"^coldbench: (.+?):(\d+):(\d+): value (?:'.*'|\".*\"), expected .+; fix: .+$")
 ROW = '{"user": "u1", "item": 4, "rating": 5, "time": 1260759148}'
@@ -22,15 +20,6 @@ COLUMNS = (Column("user", "id"), Column("rating", "number", 1, 5), Column("title
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def ask(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["coldbench", *words])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def log(bent: str = ROW) -> bytes:
@@ -44,13 +33,10 @@ def log(bent: str = ROW) -> bytes:
 
 
 @pytest.mark.parametrize("change", ["as it is", "mark", "line ends"])
-def test_a_sound_log_is_sound(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: str
-) -> None:
+def test_a_sound_log_is_sound(ask: Any, change: str) -> None:
     content = {"mark": b"\xef\xbb\xbf" + log(), "line ends": log().replace(b"\n", b"\r\n")}
     Path("log.jsonl").write_bytes(content.get(change, log()))
-    assert ask(monkeypatch, "validate", "log.jsonl") == 0
-    assert "sound: 3 users, 12 items, 12 interactions" in capsys.readouterr().out
+    assert "sound: 3 users, 12 items, 12 interactions" in ask("validate", "log.jsonl").stdout
 
 
 BENT = {  # of the fifth row: what is found, and from which place
@@ -103,13 +89,11 @@ BENT = {  # of the fifth row: what is found, and from which place
 
 
 @pytest.mark.parametrize("name", BENT)
-def test_a_bad_row_is_told_where_it_is_bad(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_a_bad_row_is_told_where_it_is_bad(ask: Any, name: str) -> None:
     bent, column = BENT[name]
     Path("log.jsonl").write_bytes(log(bent))
-    assert ask(monkeypatch, "describe", "log.jsonl") == 2
-    out, err = capsys.readouterr()
+    ended = ask("describe", "log.jsonl", code=2)
+    out, err = ended.stdout, ended.stderr
     assert out == "" and len(err.splitlines()) == 1 and len(err) < 600, err
     told = LINE.match(err)
     assert told and told[1] == "log.jsonl" and told[2] == "5", err
@@ -131,12 +115,9 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_bad_file_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_a_bad_file_is_told(ask: Any, name: str) -> None:
     Path("log.jsonl").write_bytes(WHOLE[name])
-    assert ask(monkeypatch, "describe", "log.jsonl") == 2
-    err = capsys.readouterr().err
+    err = ask("describe", "log.jsonl", code=2).stderr
     assert LINE.match(err) and len(err.splitlines()) == 1, err
 
 

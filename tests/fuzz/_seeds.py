@@ -7,11 +7,13 @@ import bz2
 import gzip
 import io
 import lzma
+import runpy
 import struct
 import tarfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 
@@ -30,12 +32,32 @@ ITEMS = 'item,title,genres\n1,"Salt, or Rope",Drama|Sea\n2,Ein Teich,\n3,Nobody 
 FLAGS = "|".join("0100000000000000001")
 IMAGES = "\thttp://s\thttp://m\thttp://l\t\n"
 SENSE = "02 salt 0 brine 0 001 @ 00001740 n 0000 | a gloss"
-RATINGS_1M = "1::10::5::978300760\n2::7::1::978300300\n"
-MOVIES_1M = "7::Lantern of Ghent, The (1971)::Drama|Fantasy\n10::L'Été (1960)::Children's\n"
-NEWS = "N12\tnews\tweather\tRain\tIt rains.\thttps://n\t[]\t[]\nN7\tfood\tsoup\tSoup\t\thttps://n\t[]\t[]\n"
+
+PUBLISHED = runpy.run_path(str(Path(__file__).parents[1] / "published.py"))["PUBLISHED"]
+AS_PUBLISHED = (
+    *("ml-1m", "ml-latest-small", "goodbooks-10k", "coat", "amazon-beauty", "msweb", "mind-small"),
+    *("lastfm", "far-trans", "house-trades", "popquorn"),
+)
+UNREAD = (
+    "README",
+    "users.dat",
+    "to_read.csv",
+    "propensities.ascii",
+    "tags.dat",
+    "markets.csv",
+    ".vec",
+)
 
 # A dataset (behind a dot: which of its editions) -> its files; where no folder is named, its own
 TEXTS: dict[str, dict[str, str]] = {
+    **{
+        name: {
+            path.rpartition("/")[2]: text
+            for path, text in PUBLISHED[name].items()
+            if not path.endswith(UNREAD)
+        }
+        for name in AS_PUBLISHED
+    },
     "csv": {"log.csv": LOG, "items.csv": ITEMS},
     "json-lines": {
         "log.jsonl": '{"user": "u1", "item": 1, "rating": 4.5, "time": 1260759144, "x": {"y": 1}}\n'
@@ -64,59 +86,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "ml-100k/u.data": "1\t2\t3\t881250949\n2\t1\t5\t881250900\n",
         "ml-100k/u.item": f"1|Pond, The (1990)||||{FLAGS}\n2|Moss||||{FLAGS}\n",
     },
-    "ml-1m": {"ratings.dat": RATINGS_1M, "movies.dat": MOVIES_1M},
-    "ml-latest-small": {
-        "ratings.csv": "userId,movieId,rating,timestamp\n11,10,5.0,1000000200\n"
-        "2,7,0.5,1000000100\n",
-        "movies.csv": 'movieId,title,genres\n7,"Lantern, The (1971)",Drama|Fantasy\n'
-        '10,"""Quoted"" Pond (1999)",(no genres listed)\n',
-    },
     "book-crossing": {
         "book_ratings.dat": "user\titem\trating\n3\t1\t8.000000\n20\t2\t1.000000\n",
         "items_info.dat": "Book_ID\tISBN\tBook-Title\tBook-Author\tYear-Of-Publication\tPublisher"
         "\tImage-URL-S\tImage-URL-M\tImage-URL-L\n"
         f"1\t000000001X\tSalt &amp\t Rope\tAnn Fen\t1991\tOar &amp\t Sons{IMAGES}"
         f"2\t0000000020\tPonds  (Waters\t Vol. 2)\tLi  Ó Moss\t0\tHeron{IMAGES}",
-    },
-    "goodbooks-10k": {
-        "ratings.csv": "user_id,book_id,rating\n1,2,5\n2,1,4\n1,1,1\n",
-        "books.csv": "book_id,goodreads_book_id,authors,original_publication_year,title\n"
-        '1,70,"Ann Fen, Li Ó Moss",2008.0,"Pond  (Waters, #1)"\n2,80,,-750.0,Moss\n',
-        "tags.csv": "tag_id,tag_name\n5,to-read\n6,fantasy\n7,ponds\n",
-        "book_tags.csv": "goodreads_book_id,tag_id,count\n70,5,900\n70,7,20\n80,5,800\n80,6,-1\n",
-    },
-    "coat": {
-        "train.ascii": "5 0 1\n0 2 0\n",
-        "test.ascii": "0 3 1\n0 2 4\n",
-        "item_features.ascii": "1 0 1 0 1 0\n0 1 0 1 0 1\n1 0 0 1 1 0\n",
-        "item_features_map.txt": "gender:men\ngender:women\njackettype:parkas\njackettype:other\n"
-        "color:navy\ncolor:other\n",
-    },
-    "amazon-beauty": {
-        "user_sequence.txt": "A1 B01 B02\nA2 B02 B01 B02\n",
-        "item_generative_indexing_phase_0.txt": "B01 raw mango butter 16 oz\nB02 \n",
-    },
-    "msweb": {
-        "anonymous-msweb.data": 'I,4,"www","by getlog.pl"\nT,1,"VRoot",0,0,"VRoot"\nN,0,"0"\n'
-        'A,1287,1,"International AutoRoute","/autoroute"\nA,1288,1,"library","/library"\n'
-        'C,"10001",10001\nV,1287,1\nV,1288,1\nC,"10002",10002\nV,1288,1\n',
-    },
-    "mind-small": {
-        "behaviors.tsv": "1\tU7\t11/11/2019 9:05:58 AM\tN3 N4\tN12-1 N7-0\n"
-        "2\tU8\t11/12/2019 12:00:00 PM\t\tN7-1\n",
-        "news.tsv": NEWS,
-    },
-    "lastfm": {
-        "user_artists.dat": "userID\tartistID\tweight\n2\t51\t13883\n2\t52\t11690\n4\t51\t1\n",
-        "artists.dat": "id\tname\turl\tpictureURL\n51\tPond  Été\thttp://a\thttp://p\n"
-        "52\tMoss\thttp://a\t\n",
-    },
-    "far-trans": {
-        "transactions.csv": "customerID,ISIN,transactionID,transactionType,timestamp,totalValue\n"
-        "00AB12,GR01,5,Buy,2019-03-02,1200.5\n00AB12,XS03,6,Sell,2019-03-01,9\n",
-        "asset_information.csv": "ISIN,assetName,assetShortName,assetCategory,assetSubCategory,"
-        "marketID,sector,industry,timestamp\nGR01,ΔΗΛΟΣ OTE,DELPOIB,MTF,Balanced,AEDAK,,,2018-01-02"
-        '\nXS03,"Moss, Inc.",MOSS,Stock,,X,Energy,Peat,2018-01-02\n',
     },
     "senate-trades": {
         "senate/all_transactions.csv": "transaction_date,owner,ticker,asset_description,asset_type,"
@@ -125,21 +100,6 @@ TEXTS: dict[str, dict[str, str]] = {
         '11/12/2020,Self,--,"Fernweh Farms <div class=""muted"">(Moss,&nbsp;ME)</div>",Stock,'
         "Sale (Full),$1 - $2,,Zed Q Fernweh III,https://1\n"
         "11/13/2020,Self,N/A,,,N/A,$1 - $2,,Ann Fen,https://1\n",
-    },
-    "house-trades": {
-        "all_transactions.csv": "disclosure_year,disclosure_date,transaction_date,owner,ticker,"
-        "asset_description,type,amount,representative,district,ptr_link,cap_gains_over_200_usd\n"
-        '2021,10/04/2021,2021-09-27,joint,POND,Pond plc,purchase,"$1,001 -",Hon. Zed Q Fernweh,'
-        "NC05,https://1,False\n"
-        "2021,10/04/2021,0009-06-09,,MOSS,Moss plc,purchase,$1,None Zed Fernweh,NC05,h,False\n"
-        "2021,10/04/2021,2021-09-27,--,--,Fernweh Farms,sale_full,$1,None Zed Fernweh,NC05,h,True\n"
-        "2021,10/04/2021,2021-09-27,,POND,Pond - PUT @ $9,purchase,$1,Hon. Ann Fen,NC06,h,False\n",
-    },
-    "popquorn": {
-        "raw_data.csv": "instance_id,user_id,text,offensiveness,gender,race,age,occupation,"
-        'education\n530,0,"A pond, ""deep""",1.0,Man,White,35-39,Retired,Other\n'
-        "1280,0,Moss,5.0,Man,White,35-39,Retired,Other\n"
-        "1280,10,Moss,2.0,Woman,Asian,>65,Student,\n",
     },
     **{
         name: {
@@ -234,18 +194,24 @@ def _s4(kind: str, **parts: bytes) -> bytes:
     return _flags(25, attributes=True) + _pairs(named)
 
 
-def rda(another: bytes = b"", x: bytes = b"") -> bytes:
+def rda(
+    another: bytes = b"",
+    x: bytes = b"",
+    i: Sequence[int] = (0, 1, 0, 1),
+    p: Sequence[int] = (0, 2, 2, 4),
+    users: Sequence[str] = ("u20", "u3"),
+    jokes: Sequence[str] = ("Why a \U0001f438?\n Because.", "Nobody  rated.", "A pond walks in."),
+) -> bytes:
     """Jester's file in R's binary form: a sparse matrix of users by jokes, and the jokes.
 
-    another: an object before them; x: the matrix's ratings instead of three sound ones.
+    another: an object before them; x: the matrix's ratings instead of four sound ones.
     """
-    names = _strings(["j1", "j2"])
-    cells = {"i": _numbers("i", 0, 1, 1), "p": _numbers("i", 0, 2, 3), "Dim": _numbers("i", 2, 2)}
-    both = _flags(19) + struct.pack(">i", 2) + _strings(["u20", "u3"]) + names
-    matrix = _s4("dgCMatrix", **cells, Dimnames=both, x=x or _numbers("d", -9.95, 0.0, 9.9))
+    names = _strings(["j1", "j2", "j3"])
+    cells = {"i": _numbers("i", *i), "p": _numbers("i", *p), "Dim": _numbers("i", 2, 3)}
+    both = _flags(19) + struct.pack(">i", 2) + _strings(users) + names
+    matrix = _s4("dgCMatrix", **cells, Dimnames=both, x=x or _numbers("d", -9.95, 0.0, 9.9, 1.5))
     ratings = _s4("realRatingMatrix", data=matrix, normalize=_flags(254))
-    jokes = _strings(["Why a frog?\n Because.", "A pond walks in."], names=names)
-    own = {"Jester5k": ratings, "JesterJokes": jokes}
+    own = {"Jester5k": ratings, "JesterJokes": _strings(jokes, names=names)}
     return _workspace({"Another": another} | own if another else own)
 
 

@@ -18,7 +18,7 @@ from coldbench import registry
 from coldbench.errors import UserError
 from coldbench.files.locate import sha256
 from coldbench.testing.checks import CHECKS
-from tests import console
+from tests.console import asked
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md")
@@ -31,9 +31,7 @@ def text_of(page: str) -> str:
 
 
 def ask(folder: Path, *words: str) -> str:
-    done = console.coldbench(folder, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return asked(folder, *words).stdout
 
 
 def code_of(page: str, number: int = 0) -> str:

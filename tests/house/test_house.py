@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import console
+from tests.console import asked
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("benchmarks", "datasets", "methods", "reports")
@@ -161,8 +161,7 @@ def test_an_installed_copy_lists_and_runs_the_same_as_the_checkout(
         return done.stdout
 
     def ours(*words: str) -> str:
-        done = console.coldbench(tmp_path, *words)
-        assert done.returncode == 0, done.stderr
+        done = asked(tmp_path, *words)
         return done.stdout
 
     where = theirs("-c", "import coldbench; print(coldbench.__file__)", binary="python")

@@ -26,9 +26,9 @@ mutants: Any = runpy.run_path(str(Path(__file__).with_name("mutants.py")))["muta
 ROOT = Path(__file__).parents[2]
 BASE = ["thresholds", "honest_reports", "results"]
 NEAREST = {
-    "metrics.compute": ["metrics", "thresholds"],
-    "metrics.formulas": ["metrics", "thresholds"],
-    "metrics.predictions": ["metrics", "thresholds"],
+    "metrics.compute": ["metrics", "metric_edges", "thresholds"],
+    "metrics.formulas": ["metrics", "metric_edges", "thresholds"],
+    "metrics.predictions": ["metrics", "metric_edges", "thresholds"],
     "metrics.statistics": ["statistics", "results"],
     "leakage": ["leaks", "thresholds", "controls"],
     "results.controls": [*BASE, "controls"],

@@ -16,7 +16,7 @@ from coldbench.results.leaks import PERMUTED_SUPPORT, SAME_QUERIES, USER_FREE
 from coldbench.results.results import Results, read
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
-from tests import console
+from tests.console import asked
 
 LEAKY = Path(__file__).parents[1] / "leaky.py"
 
@@ -36,8 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         "--set", "encoder=vectors", "--set", "seeds=[0,1,2]", "--set", "protocol.shots=[0,8]",
         "--set", "protocol.cold_users=0.4",
     ]  # fmt: skip
-    done = console.coldbench(folder, *words)
-    assert done.returncode == 0, done.stdout + done.stderr
+    asked(folder, *words)
     return read(folder / "runs/r", resamples=300)
 
 

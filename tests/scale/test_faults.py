@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 
 from coldbench.cell import read_run
+from tests.console import stored
 
 CLUSTERS: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("clusters.py")))
 claims: Any = import_module("coldbench.benchmarks.claims")
 statuses: Any = import_module("coldbench.benchmarks.status")
 SCRIPT = str(Path(sys.executable).with_name("coldbench"))
-VOLATILE = ("timing.json", "log.txt", "volatile.json")
 HOUR_OFF = "+1h"
 LIMIT = 400  # seconds of a command here
 
@@ -68,21 +68,12 @@ def ended(command: "subprocess.Popen[str]", code: int = 0) -> str:
     return said
 
 
-def content(run: Path) -> dict[str, bytes]:
-    files = [p for room in ("cells", "splits", "catalogues") for p in (run / room).rglob("*")]
-    return {
-        str(path.relative_to(run)): path.read_bytes()
-        for path in files
-        if path.is_file() and path.name not in VOLATILE
-    }
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, slow: Path) -> dict[str, bytes]:
     """The run of one process that nobody disturbs."""
     folder = tmp_path_factory.mktemp("whole")
     ended(coldbench(folder, *grid(slow), "-j", "2"))
-    return content(folder / "runs/r")
+    return stored(folder / "runs/r")
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +99,7 @@ def running(folder: Path) -> Any:
 def none_lost_none_twice(folder: Path, whole: dict[str, bytes]) -> None:
     run = folder / "runs/r"
     assert [cell.status for cell in read_run(run)] == ["done"] * 4
-    assert content(run) == whole
+    assert stored(run) == whole
     assert not (run / "cells/damaged").exists()
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from importlib import import_module
 from pathlib import Path
@@ -16,11 +15,11 @@ from coldbench import store
 from coldbench.cell import RECORD, read_cells, read_plan, read_run
 from coldbench.errors import UserError
 from tests import console
+from tests.console import asked, stored
 
 merging: Any = import_module("coldbench.benchmarks.merge")
 statuses: Any = import_module("coldbench.benchmarks.status")
 claims: Any = import_module("coldbench.benchmarks.claims")
-VOLATILE = ("timing.json", "log.txt", "volatile.json")
 GRID = [
     *"run -d synthetic -m item-bias,fold-in --no-timing -j 1 --set encoder=vectors".split(),
     *("--set", "seeds=[0,1]", "--set", "protocol.shots=[0,4]"),
@@ -30,27 +29,11 @@ GRID = [
 pytestmark = pytest.mark.slow
 
 
-def coldbench(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = console.coldbench(folder, *words)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def content(run: Path) -> dict[str, bytes]:
-    files = [p for room in ("cells", "splits", "catalogues") for p in (run / room).rglob("*")]
-    return {
-        str(path.relative_to(run)): path.read_bytes()
-        for path in files
-        if path.is_file() and path.name not in VOLATILE
-    }
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of four cells, none of them done."""
     folder = tmp_path_factory.mktemp("prepared")
-    said = coldbench(folder, *GRID, "--name", "r", "--prepare").stdout
+    said = asked(folder, *GRID, "--name", "r", "--prepare").stdout
     assert "4 of 4 cells are ready" in said and "coldbench work runs/r" in said
     return folder / "runs/r"
 
@@ -60,7 +43,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Path:
     """The same, done by one worker."""
     folder = tmp_path_factory.mktemp("whole")
     shutil.copytree(prepared, folder / "runs/r")
-    coldbench(folder, "work", "r", "-j", "2")
+    asked(folder, "work", "r", "-j", "2")
     return folder / "runs/r"
 
 
@@ -74,11 +57,11 @@ def test_two_workers_share_a_run_and_no_cell_is_done_twice(run: Path, whole: Pat
     folder = run.parents[1]
     words = ("work", "r", "-j", "1")
     started = console.start(folder, *words)
-    other = coldbench(folder, *words).stdout
+    other = asked(folder, *words).stdout
     one, _ = started.communicate()
     begun = [line for line in (one + other).splitlines() if line.endswith("started")]
     assert len(begun) == len(set(begun)) == 4
-    assert content(run) == content(whole)
+    assert stored(run) == stored(whole)
     assert "4 of 4 cells done" in one and "4 of 4 cells done" in other
 
 
@@ -89,9 +72,9 @@ def test_cells_one_by_one_are_the_same_run(run: Path, whole: Path) -> None:
     )
     folder = run.parents[1]
     for name in ("spec.json", specs[1].fingerprint[:9], "fold-in 0", "fold-in 1"):
-        assert "1 of 1 cells done" in coldbench(folder, "cell", name, "--run", "r").stdout
-    assert content(run) == content(whole)
-    assert "0 of 1 cells left" in coldbench(folder, "cell", "fold-in 0", "--run", "r").stdout
+        assert "1 of 1 cells done" in asked(folder, "cell", name, "--run", "r").stdout
+    assert stored(run) == stored(whole)
+    assert "0 of 1 cells left" in asked(folder, "cell", "fold-in 0", "--run", "r").stdout
 
 
 def test_a_second_run_of_the_same_grid_shares_the_first_ones_work(run: Path, whole: Path) -> None:
@@ -100,9 +83,9 @@ def test_a_second_run_of_the_same_grid_shares_the_first_ones_work(run: Path, who
     for line in started.stdout:
         if line.endswith("started\n"):
             break
-    said = coldbench(folder, *GRID, "--name", "r").stdout
+    said = asked(folder, *GRID, "--name", "r").stdout
     started.communicate()
-    assert "by another worker" in said and content(run) == content(whole)
+    assert "by another worker" in said and stored(run) == stored(whole)
 
 
 def test_a_killed_workers_cell_is_taken_over_at_once(run: Path, whole: Path) -> None:
@@ -114,8 +97,8 @@ def test_a_killed_workers_cell_is_taken_over_at_once(run: Path, whole: Path) -> 
     started.communicate()
     found = statuses.Status.read(run)
     assert not any(one.alive for one in found.running)
-    coldbench(folder, "work", "r", "-j", "2")
-    assert content(run) == content(whole)
+    asked(folder, "work", "r", "-j", "2")
+    assert stored(run) == stored(whole)
 
 
 def test_a_cell_whose_claim_was_lost_is_dropped_and_waited_for(run: Path, whole: Path) -> None:
@@ -129,7 +112,7 @@ def test_a_cell_whose_claim_was_lost_is_dropped_and_waited_for(run: Path, whole:
                 break
         assert read_cells(run, specs[:1])[0].status == "missing"
     said, _ = started.communicate()
-    assert content(run) == content(whole) and "item-bias seed 0: started" in said
+    assert stored(run) == stored(whole) and "item-bias seed 0: started" in said
 
 
 def test_status_says_what_runs_where_what_is_left_and_what_is_done(run: Path, whole: Path) -> None:
@@ -143,7 +126,7 @@ def test_status_says_what_runs_where_what_is_left_and_what_is_done(run: Path, wh
         (partial / ".stage").write_text("adapt           ")
         begun = time.time() - 100
         os.utime(partial / ".begun", (begun, begun))
-        found = json.loads(coldbench(run.parents[1], "status", "r", "--json").stdout)
+        found = json.loads(asked(run.parents[1], "status", "r", "--json").stdout)
     assert found["counts"] == {"done": 1, "missing": 3, "running": 1}
     (one,) = found["running"]
     assert (one["cell"], one["stage"], one["pid"]) == (specs[0].fingerprint, "adapt", os.getpid())
@@ -154,15 +137,15 @@ def test_status_says_what_runs_where_what_is_left_and_what_is_done(run: Path, wh
 
 def test_parts_made_apart_are_merged_to_the_run_of_one_machine(tmp_path: Path, whole: Path) -> None:
     for number in (1, 2):
-        coldbench(tmp_path, *GRID, "--name", f"p{number}", "--part", f"{number}/2")
+        asked(tmp_path, *GRID, "--name", f"p{number}", "--part", f"{number}/2")
     done = [
         sum(cell.status == "done" for cell in read_run(tmp_path / "runs" / name))
         for name in ("p1", "p2")
     ]
     assert sum(done) == 4
-    said = coldbench(tmp_path, "merge", "p1", "p2", "-o", "both").stdout
+    said = asked(tmp_path, "merge", "p1", "p2", "-o", "both").stdout
     assert "4 of 4 cells done" in said
-    assert content(tmp_path / "both") == content(whole)
+    assert stored(tmp_path / "both") == stored(whole)
 
 
 def test_different_results_of_one_cell_are_named_and_nothing_is_written(
@@ -213,7 +196,7 @@ def test_a_worker_with_other_libraries_is_refused_in_one_line(run: Path) -> None
     for spec in plan:
         spec["versions"]["torch"] = "1.0"
     (run / "plan.json").write_text(json.dumps(plan))
-    said = coldbench(run.parents[1], "work", "r", code=2).stderr
+    said = asked(run.parents[1], "work", "r", code=2).stderr
     assert "was planned with torch 1.0" in said and said.count("\n") == 1
 
 
@@ -234,5 +217,5 @@ def test_a_worker_with_other_libraries_is_refused_in_one_line(run: Path) -> None
 def test_bad_input_is_one_line_that_says_what_would_be_right(
     run: Path, words: tuple[str, ...], said: str
 ) -> None:
-    told = coldbench(run.parents[1], *words, code=2).stderr
+    told = asked(run.parents[1], *words, code=2).stderr
     assert said in told and told.count("\n") == 1

@@ -17,6 +17,7 @@ from coldbench.testing.check_method import Outcome, to_table
 from coldbench.testing.checks import BY_SUBJECT, CHECKS, NEEDS, SUBJECTS, listed, promise
 from coldbench.testing.formula import worked_out
 from tests import console
+from tests.console import asked
 from tests.twins import FILES, Noisy, Sound, Twin, one, the_world_restored
 
 __all__ = ["the_world_restored"]
@@ -166,8 +167,7 @@ def test_what_is_no_arithmetic_is_refused(formula: str) -> None:
 def test_a_method_that_ends_its_process_loses_no_other_its_outcomes(tmp_path: Path) -> None:
     (tmp_path / "dies.py").write_text(DIES, encoding="utf-8")
     words = ["check", "item-bias", "dies.py", "user-mean", "-j", "2", "--json"]
-    done = console.coldbench(tmp_path, *words)
-    assert done.returncode == 1, done.stderr
+    done = asked(tmp_path, *words, code=1)
     rows = json.loads(done.stdout)
     assert list(dict.fromkeys(row["name"] for row in rows)) == ["item-bias", "dies", "user-mean"]
     dead = [row for row in rows if row["name"] == "dies"]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from coldbench import store
 from coldbench.cell import RECORD, Cell, read_run
-from tests import console
+from tests.console import asked, stored
 
 RUN = (
     "run -d synthetic -m item-bias,fold-in,ridge,knn,constant,popularity --name r -j 2 --set "
@@ -22,13 +21,6 @@ ONE = (
     "run -d synthetic -m constant --name r --set encoder=vectors --set seeds=[0] "
     "--set protocol.shots=[0,4] --no-timing"
 ).split()
-
-
-def coldbench(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = console.coldbench(folder, *words)
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def sealed(folder: Path) -> Path:
@@ -124,20 +116,15 @@ def test_what_is_set_aside_is_kept_under_numbers(tmp_path: Path) -> None:
 
 def content(run: Path) -> dict[str, bytes]:
     """Every stored byte that may not differ between two runs."""
-    volatile = (*store.VOLATILE, store.SIDE)
-    return {
-        str(path.relative_to(run)): path.read_bytes()
-        for room in ("cells", "splits", "catalogues")
-        for path in (run / room).rglob("*")
-        if path.is_file() and path.name not in volatile and "damaged" not in path.parts
-    }
+    apart = {"damaged", "report"}  # a report is made anew of what is whole
+    return {name: kept for name, kept in stored(run).items() if not apart & {*Path(name).parts}}
 
 
 @pytest.mark.slow
 def test_whatever_of_a_run_is_damaged_is_told_and_made_again_to_the_same_bytes(
     tmp_path: Path,
 ) -> None:
-    coldbench(tmp_path, *RUN, *SMALL)
+    asked(tmp_path, *RUN, *SMALL)
     run = tmp_path / "runs/r"
     before, cells = content(run), [cell.folder for cell in read_run(run)]
     shutil.copy(cells[11] / "scores.parquet", cells[0] / "scores.parquet")  # another cell's
@@ -156,12 +143,12 @@ def test_whatever_of_a_run_is_damaged_is_told_and_made_again_to_the_same_bytes(
 
     states = [cell.status for cell in read_run(run)]
     assert states == ["damaged"] * 5 + ["missing"] + ["damaged"] * 2 + ["done"] * 4
-    coldbench(tmp_path, "report", "r", "--format", "csv")  # of what is whole
+    asked(tmp_path, "report", "r", "--format", "csv")  # of what is whole
     table = pl.read_csv(run / "report/results.csv", infer_schema=False)
     assert table.filter(pl.col("value").is_not_null())["method"].is_in(["popularity"]).any()
-    coldbench(tmp_path, "compare", "r", "constant", "popularity")
+    asked(tmp_path, "compare", "r", "constant", "popularity")
 
-    said = coldbench(tmp_path, *RUN, *SMALL).stdout
+    said = asked(tmp_path, *RUN, *SMALL).stdout
     assert said.count("damaged: ") == 7 + 2, said
     assert content(run) == before
     assert len(list((run / "cells/damaged").iterdir())) == 7
@@ -170,9 +157,9 @@ def test_whatever_of_a_run_is_damaged_is_told_and_made_again_to_the_same_bytes(
 
 @pytest.mark.slow
 def test_a_torn_plan_is_one_line_and_written_again_by_the_run(tmp_path: Path) -> None:
-    coldbench(tmp_path, *ONE, *SMALL)
+    asked(tmp_path, *ONE, *SMALL)
     torn(tmp_path / "runs/r/plan.json")
-    said = coldbench(tmp_path, "report", "r", "--format", "csv", code=2).stderr
+    said = asked(tmp_path, "report", "r", "--format", "csv", code=2).stderr
     assert "plan.json is damaged" in said and said.count("\n") == 1
-    assert "0 to run" in coldbench(tmp_path, *ONE, *SMALL).stdout
-    coldbench(tmp_path, "report", "r", "--format", "csv")
+    assert "0 to run" in asked(tmp_path, *ONE, *SMALL).stdout
+    asked(tmp_path, "report", "r", "--format", "csv")
