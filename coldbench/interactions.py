@@ -44,9 +44,9 @@ class Interactions:
         order = _in_order(users, times, offsets)
         log = cls(
             offsets,
-            items[order].astype(np.int32),
-            ratings[order].astype(np.float32),
-            None if times is None else times[order].astype(np.int64),
+            items.astype(np.int32, copy=False)[order],
+            ratings.astype(np.float32, copy=False)[order],
+            None if times is None else times.astype(np.int64, copy=False)[order],
             n_items,
         )
         last = _last_of_each(log)
@@ -107,7 +107,11 @@ def _in_order(users: NDArray[np.integer], times: NDArray[np.integer] | None, off
         step *= 10
     key = np.repeat(np.arange(len(counts)), counts)
     key *= span // step + 1
-    key += (times[by_user] - first) // step
+    passed = times[by_user]  # in place: a copy of a long log is the peak of its memory
+    passed -= first
+    passed //= step
+    key += passed
+    del passed
     key *= most
     key += _place(offsets)
     key.sort()  # keys are unique, so any sort is stable, and numbers sort faster than rows

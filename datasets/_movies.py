@@ -17,7 +17,8 @@ ARTICLE = re.compile(r"^(.*), (The|A|An|Les?|La|Il|Das|Der|Die|El|L')(:.*| \(.*)
 
 def read_log(path: Path, separator: str, stars: Column, header: str = "") -> pl.DataFrame:
     """A row a rating: user, item, rating, time. header: their names in the file, if it has any."""
-    columns = (Column("user", "id"), Column("item", "id"), stars, Column("time", "time"))
+    user, item = (Column(name, "id", many=True) for name in ("user", "item"))
+    columns = (user, item, stars, Column("time", "time"))
     if not header:
         return read(Table(columns, separator, header=False), path)
     named = [replace(c, name=name) for c, name in zip(columns, header.split(), strict=True)]

@@ -172,7 +172,7 @@ class Own(Dataset):
 
     def user_ids(self) -> list[str]:
         """What the file calls each user, in the order of their numbers."""
-        return list(ordered(self.tables()[0]["user"].unique()))
+        return list(ordered(self.tables()[0]["user"].unique().cast(pl.String)))
 
     def all_problems(self) -> Iterator[Problem]:
         """All that is wrong with the log and then with the table of items."""
@@ -207,7 +207,7 @@ class Own(Dataset):
 
     def _items(self, log: pl.DataFrame) -> pl.DataFrame:
         if not self.items:
-            ids = log["item"].unique().sort()
+            ids = log["item"].unique().cast(pl.String).sort()
             return pl.DataFrame({"item": ids, "text": ids})
         key, *others = (column.name for column in self.item_columns)
         table = self._read(self.items, self.item_columns)
@@ -218,7 +218,9 @@ class Own(Dataset):
             text.append(line.strip(" \t\n,:;|"))
             tags.append(self.between_tags.split(row[self.tags]) if self.tags else [])
         kind = pl.List(pl.String)
-        return pl.DataFrame({"item": table[key], "text": text, "tags": pl.Series(tags, dtype=kind)})
+        return pl.DataFrame(
+            {"item": table[key].cast(pl.String), "text": text, "tags": pl.Series(tags, dtype=kind)}
+        )
 
     def _template(self, names: list[str], key: str) -> str:
         if self.text:

@@ -3,7 +3,7 @@
 A first line with names, values in double quotes where they need them (RFC 4180), UTF-8.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -55,6 +55,7 @@ class Csv(Own):
         return problems(self._table(path, columns), path)
 
     def _table(self, path: Path, columns: tuple[Column, ...]) -> Table:
+        columns = tuple(replace(column, many=column.kind == "id") for column in columns)
         return Table(columns, self._separator(path), quoted=True, encoding=self.encoding)
 
     def _separator(self, path: Path) -> str:

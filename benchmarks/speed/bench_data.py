@@ -25,8 +25,8 @@ EACH, ITEMS = 100, 30_000
 SIZES = [1, 5, 25]  # million interactions
 TABLE = Table(
     (
-        Column("user", "id"),
-        Column("item", "id"),
+        Column("user", "id", many=True),
+        Column("item", "id", many=True),
         Column("rating", "number", 1, 5),
         Column("time", "time"),
     )
@@ -58,7 +58,7 @@ def told(benchmark: Any, millions: int, role: str, name: str) -> None:
 
 def load(path: Path) -> Interactions:
     log = read(TABLE, path)
-    items = log.select(pl.col("item").unique()).with_columns(text=pl.col("item"))
+    items = log.select(pl.col("item").unique().cast(pl.String)).with_columns(text=pl.col("item"))
     return from_frames(log, items)[0]
 
 

@@ -6,15 +6,16 @@ that nothing was bent on the way; else every value is looked at, one by one, and
 is named: `path:line:column: value 'x', expected ...; fix: ...`. Both ways give the same table.
 """
 
-import io
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
+from coldbench.files.blocks import as_enum, joined, mapped, opened
 from coldbench.files.memory import not_enough, reserve_for
 from coldbench.files.rows import UTF_16, Row, Unreadable, rows_of
 from coldbench.files.schema import CONTROL, LONGEST, Column, InvalidValue, validate
@@ -39,13 +40,16 @@ def read(table: Table, path: Path, content: bytes | None = None) -> pl.DataFrame
     """The table's columns, a row a line: ids and text as String, numbers as Float64 or Int64, times
     as Int64 microseconds since 1970.
 
-    content: what stands at `path`, where it was taken out of an archive. Raises BadFile.
+    Ids of a column with `many` come as an Enum of them. content: what stands at `path`, where it
+    was taken out of an archive. Raises BadFile.
     """
     try:
-        content = content_of(path) if content is None else content
-        reserve_for(path, content)
-        frame = _at_once(table, content)
+        source = path if content is None and _can_be_read_in_blocks(path) else content
+        source = content_of(path) if source is None else source
+        reserve_for(path, source)
+        frame = _at_once(table, source)
         if frame is None:
+            content = source if isinstance(source, bytes) else content_of(path)
             frame, problems = _closely(table, str(path), content)
             if problems:
                 raise BadFile(problems)
@@ -95,22 +99,39 @@ def _beginning(path: Path) -> bytes:
         return file.read(LONGEST)
 
 
-def _at_once(table: Table, content: bytes) -> pl.DataFrame | None:
-    """The table in whole columns, or None where anything calls for a closer look."""
-    content, separator = _plain(table, content)
+def _can_be_read_in_blocks(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() != ".gz"
+
+
+def _at_once(table: Table, source: Path | bytes) -> pl.DataFrame | None:
+    """The table in whole columns, block by block, or None where anything calls for a closer
+    look."""
+    with opened(source) as file:
+        first = file.readline()
+        begin = file.tell() if table.header else len(BOM) * first.startswith(BOM)
+    head, separator = _plain(table, first.removeprefix(BOM))
     names = [column.name for column in table.columns]
+    if not head:
+        return None
     if table.header:
-        first, _, content = content.partition(b"\n")
-        names = first.decode("utf-8", "surrogateescape").split(separator.decode())
+        line = head.removesuffix(b"\n").decode("utf-8", "surrogateescape")
+        names = line.split(separator.decode())
         if _header_problems(table, "", names):
             return None
+    frames = mapped(partial(_block, table, names), source, begin)
+    return joined(frames, table.columns) if frames else None
+
+
+def _block(table: Table, names: list[str], content: bytes) -> pl.DataFrame | None:
+    """The same for some lines, below the header."""
+    content, separator = _plain(table, content)
     if not content or content.startswith(PACKED):
         return None
     content += b"" if content.endswith(b"\n") else b"\n"
     raw = {column.name: column.raw for column in table.columns}
     try:
         frame = pl.read_csv(
-            io.BytesIO(content),
+            content,
             separator=separator.decode(),
             has_header=False,
             quote_char=None,
@@ -132,7 +153,6 @@ def _plain(table: Table, content: bytes) -> tuple[bytes, bytes]:
     separator = table.separator.encode()
     if content.startswith(UTF_16):
         return b"", separator
-    content = content.removeprefix(BOM)
     if table.encoding != "utf-8":
         content = content.decode(table.encoding).encode()
     if b"\r" in content:
@@ -198,7 +218,8 @@ def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, lis
     if problems:
         return pl.DataFrame(), sorted(problems, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
     kinds = zip(table.columns, values, strict=True)
-    return pl.DataFrame([pl.Series(c.name, v, c.dtype) for c, v in kinds]), []
+    read = [(c.many, pl.Series(c.name, v, c.dtype)) for c, v in kinds]
+    return pl.DataFrame([as_enum(column) if many else column for many, column in read]), []
 
 
 def _header_problems(table: Table, path: str, names: list[str]) -> list[Problem]:

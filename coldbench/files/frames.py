@@ -14,8 +14,8 @@ from coldbench.interactions import Catalogue, Interactions
 def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, Catalogue]:
     """Users and items numbered from 0; rows in time order, of duplicates the last.
 
-    log: a row an interaction: user and item (String), rating, and time (Int64, microseconds since
-    1970) where there is one.
+    log: a row an interaction: user and item (String or Enum), rating, and time (Int64, microseconds
+    since 1970) where there is one.
     items: a row an item: item (String), text (String), and tags (List of String) where there are
     some; in the catalogue's order. An item that nobody rated is left out, one without text is
     called by its id. Users are numbered in the order of their ids, as numbers where all are
@@ -27,7 +27,8 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
     if items["item"].n_unique() < items.height:
         twice = items.filter(items["item"].is_duplicated())["item"][0]
         raise UserError(f"item {twice!r} stands twice in the table of items; keep one")
-    rated = log["item"].unique()
+    items = items.with_columns(pl.col("item").cast(pl.String))
+    rated = log["item"].unique().cast(pl.String)
     unknown = rated.filter(~rated.is_in(items["item"].implode())).sort()
     if len(unknown):
         raise UserError(
@@ -35,7 +36,7 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
             "among them; add them there"
         )
     items = items.filter(items["item"].is_in(rated.implode()))
-    users = ordered(log["user"].unique())
+    users = ordered(log["user"].unique().cast(pl.String))
     times = log["time"].to_numpy() if "time" in log.columns else None
     interactions = Interactions.from_rows(
         numbered(log["user"], users),
@@ -60,6 +61,9 @@ def catalogue_of(items: pl.DataFrame) -> Catalogue:
 
 def numbered(values: pl.Series, names: pl.Series) -> NDArray[np.int32]:
     """(N,) the place of each value among the different `names`."""
+    if isinstance(values.dtype, pl.Enum):  # its categories are few: only they are looked up
+        known = values.dtype.categories.cast(pl.Enum(names), strict=False).to_physical()
+        return known.fill_null(0).to_numpy().astype(np.int32)[values.to_physical().to_numpy()]
     return values.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
 
 

@@ -3,9 +3,11 @@
 import mmap
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from coldbench.errors import NotEnoughMemory
+from coldbench.files.blocks import opened
 
 PER_BYTE, PER_LINE = 5, 80  # what a table takes beside its bytes on the way to a log: measured on
 # 0.3 to 3 million rows, with short ids and with long ones
@@ -22,11 +24,14 @@ def address_space() -> float:
     return float("inf")
 
 
-def reserve_for(path: Path | str, content: bytes) -> None:
-    """Raises NotEnoughMemory where a table of these bytes needs more than this process may have."""
+def reserve_for(path: Path | str, source: Path | bytes) -> None:
+    """Raises NotEnoughMemory where the table of a file, or of what was taken out of one, needs more
+    than this process may have."""
     if address_space() == float("inf"):
         return
-    table = PER_BYTE * len(content) + PER_LINE * content.count(b"\n")
+    with opened(source) as file:
+        lines = sum(part.count(b"\n") for part in iter(partial(file.read, 1 << 20), b""))
+        table = PER_BYTE * file.tell() + PER_LINE * lines
     try:
         mmap.mmap(-1, table + FIRST_USE + PER_CORE * (os.cpu_count() or 1)).close()
     except OSError:

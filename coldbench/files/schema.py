@@ -51,6 +51,7 @@ class Column:
     high: float = math.inf
     empty: bool = False  # a number may be absent; a text always may
     choices: tuple[str, ...] = ()  # an id is one of these
+    many: bool = False  # ids of a log: its reader may keep them as an Enum, four bytes a row
     unit: str = "seconds"  # of a time since 1970; of MICROSECONDS, or "iso", or "%d.%m.%Y"
 
     @property
@@ -118,9 +119,12 @@ class Column:
         return (values + 0.5).floor().cast(pl.Int64) if self.kind == "time" else values
 
     def _one_by_one(self, values: pl.Series) -> pl.Series | None:
-        """Different values are few: each is parsed once."""
+        """Different values are few: each is parsed once. Numbers from 0 are ids by their form."""
         if values.null_count():
             return None
+        numbers = whole_numbers(values) if self.kind == "id" and not self.choices else None
+        if numbers is not None:
+            return numbers if self.many else values
         different = values.unique()
         try:
             meant = [self.parse(value) for value in different]
@@ -129,6 +133,20 @@ class Column:
         if self.kind == "id":
             return values
         return values.replace_strict(different, pl.Series(meant, dtype=pl.Int64))
+
+
+def whole_numbers(ids: pl.Series) -> pl.Series | None:
+    """(N,) UInt32 or Int64 ids, or None where one is no whole number from 0 as programs write it:
+    a value that is as long as its number has digits has no sign, blank or leading 0."""
+    numbers = ids.cast(pl.Int64, strict=False)
+    least, most = numbers.min(), numbers.max()
+    if numbers.null_count() or not isinstance(least, int) or not isinstance(most, int) or least < 0:
+        return None
+    numbers = numbers.cast(pl.UInt32) if most < 2**32 else numbers
+    length = pl.repeat(1, len(ids), dtype=pl.UInt32, eager=True)
+    for power in range(1, len(str(most))):
+        length += numbers >= 10**power
+    return numbers if (ids.str.len_bytes() == length).all() else None
 
 
 def validate(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | None:

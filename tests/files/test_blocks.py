@@ -1,0 +1,90 @@
+"""A table that is read in blocks is the same table, whatever the size of a block."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coldbench.errors import UserError
+from coldbench.files import delimited
+from coldbench.files.delimited import Table, read
+from coldbench.files.frames import from_frames
+from coldbench.files.schema import Column, whole_numbers
+from coldbench.interactions import Catalogue, Interactions
+
+IDS = [
+    "0", "7", "007", "+7", "-7", "٧", "1_0", "12.0", " 7", "a", "9" * 19, "9223372036854775807",
+    "9223372036854775808", "4294967295", "4294967296", "100", "99",
+]  # fmt: skip
+TABLE = Table((Column("user", "id", many=True), Column("item", "id"), Column("title")))
+QUOTED = Table(TABLE.columns, quoted=True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.sampled_from(IDS)] * 2, st.sampled_from(["", "é", '"a b"', "\ufeff"]))),
+    st.integers(1, 60),
+    st.sampled_from([TABLE, QUOTED]),
+)
+def test_blocks_of_any_size_are_read_as_value_by_value(
+    rows: list[tuple[str, ...]], size: int, table: Table
+) -> None:
+    content = "\n".join(["user,item,title", *map(",".join, rows)]).encode()
+    closely, problems = delimited._closely(table, "f", content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLDBENCH_BLOCK", str(size))
+        at_once = delimited._at_once(table, content)
+    if at_once is not None:
+        assert not problems
+        text = pl.col("user").cast(pl.String)
+        assert at_once.with_columns(text).equals(closely.with_columns(text))
+        assert isinstance(at_once["user"].dtype, pl.Enum)
+
+
+@pytest.mark.parametrize("ids", [["0", "9", "10"], ["4294967296", "3"], ["9223372036854775807"]])
+def test_numbers_as_programs_write_them_are_ids_without_a_look(ids: list[str]) -> None:
+    numbers = whole_numbers(pl.Series(ids))
+    assert numbers is not None
+    assert [str(number) for number in numbers] == ids
+
+
+@pytest.mark.parametrize("odd", ["007", "+7", "-7", "a", "", "1_0", "9223372036854775808", "7 "])
+def test_what_is_written_otherwise_is_no_number(odd: str) -> None:
+    assert whole_numbers(pl.Series(["7", odd])) is None
+
+
+def test_a_line_at_a_blocks_end_is_named_as_in_the_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLDBENCH_BLOCK", "8")
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,title\n1,1,a\n2,2,b\n3,3\n4,4,d\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"log\.csv:4:3: value '3', expected 3 fields, found 2"):
+        read(TABLE, path)
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "16MB", ""])
+def test_a_size_of_block_that_is_no_number_is_an_error(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLDBENCH_BLOCK", said)
+    with pytest.raises(UserError, match="COLDBENCH_BLOCK"):
+        read(TABLE, Path("f"), b"user,item,title\n1,1,a\n")
+
+
+def test_a_log_of_numbers_of_text_and_of_both_is_the_same_log(tmp_path: Path) -> None:
+    columns = tuple(Column(name, "id", many=True) for name in ("user", "item"))
+    logs: list[tuple[Interactions, Catalogue]] = []
+    for form in ("{}", "u{:03}", "{}", "u{:03}"):
+        path = tmp_path / "log.csv"
+        rows = [(form.format(n % 7), form.format(n % 5)) for n in range(30)]
+        path.write_text("user,item\n" + "".join(f"{u},{i}\n" for u, i in rows), encoding="utf-8")
+        plain = len(logs) > 1
+        table = Table(tuple(Column(c.name, "id", many=not plain) for c in columns))
+        log = read(table, path).with_columns(rating=pl.lit(1.0))
+        ids = log["item"].unique().cast(pl.String).sort()
+        logs.append(from_frames(log, pl.DataFrame({"item": ids, "text": ids})))
+    assert len({log.hash() for log, _ in logs}) == 1
+    assert logs[0][1].ids == logs[2][1].ids
