@@ -27,7 +27,7 @@ from ._item_prior import item_prior
 from ._meta_learner import EpisodicMethod, log_odds
 from ._shared_encoder import Packed, SharedEncoder
 
-AT_ONCE = 4096  # tokens that run through the top blocks at once: some 100 MB with their gradients
+AT_ONCE = 1024  # tokens that run through the top blocks at once: some 25 MB with their gradients
 
 
 @dataclass
@@ -109,7 +109,7 @@ class TokenMethod(EpisodicMethod[Params]):
         start = self.begin(len(support.items))
         if not support.items.numel() or not self.inner_steps:
             return {name: value.clone() for name, value in start.items()}
-        first = self._first_step(support)
+        first, chunks = self._first_step(support), self._chunks(support.items)
         parts = [
             self._adapted(
                 {name: (value - first[name])[rows] for name, value in start.items()}
@@ -118,22 +118,23 @@ class TokenMethod(EpisodicMethod[Params]):
                 support.map(lambda column, rows=rows: column[rows]),  # type: ignore[misc]
                 self.inner_steps - bool(first),
             )
-            for rows in self._chunks(support.items)
+            for rows in chunks
         ]
-        return {name: torch.cat([part.pop(name) for part in parts]) for name in start}
+        back = torch.cat(chunks).argsort()
+        return {name: torch.cat([part.pop(name) for part in parts])[back] for name in start}
 
     def logits(self, state: Params, items: Tensor) -> Tensor:
         if not items.numel():
             return torch.zeros(items.shape, device=items.device)
-        parts = []
-        for rows in self._chunks(items[:, :32]):
+        parts, chunks = [], self._chunks(items[:, :32])
+        for rows in chunks:
             of_users = {name: value[rows] for name, value in state.items()}
             blocks = []
             for asked in items[rows].split(32, 1):
                 packed = self.trunk.pack(asked, torch.ones_like(asked, dtype=torch.bool))
                 blocks.append(self._logits(packed, asked, of_users))
             parts.append(torch.cat(blocks, 1))
-        return torch.cat(parts)
+        return torch.cat(parts)[torch.cat(chunks).argsort()]
 
     def thin(self, rng: torch.Generator) -> None:
         """Dropout where BERT's own classifier has it, on what its head reads; one mask a batch."""
@@ -228,11 +229,14 @@ class TokenMethod(EpisodicMethod[Params]):
             }
         return state
 
-    def _chunks(self, items: Tensor) -> Iterator[slice]:
-        """Users few enough at a time that their tokens fit in AT_ONCE."""
-        longest = int(self.trunk.lengths[items].sum(1).max())
-        size = min(self.users_at_once, max(1, AT_ONCE // max(1, longest)))
-        return (slice(at, at + size) for at in range(0, len(items), size))
+    def _chunks(self, items: Tensor) -> list[Tensor]:
+        """(b,) rows of users of like length, so few that their tokens, padded, fit in AT_ONCE."""
+        tokens = self.trunk.lengths[items].sum(1)
+        order, chunks = tokens.argsort(descending=True, stable=True), list[Tensor]()
+        while len(order):
+            size = min(self.users_at_once, max(1, AT_ONCE // max(1, int(tokens[order[0]]))))
+            chunks, order = [*chunks, order[:size]], order[size:]
+        return chunks
 
     @torch.no_grad()
     def _valid_loss(self, valid: Episodes, shots: list[int]) -> float:

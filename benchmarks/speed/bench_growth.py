@@ -29,6 +29,7 @@ from coldbench.split import split
 BATCH, N_ITEMS, K, D = 256, 1682, 16, 384  # the shape of ml-100k, where nothing else is said
 USERS = (1, 10, 100, 1_000, 10_000, 100_000)
 SHOTS, WIDTHS, RANKS = (1, 2, 4, 8, 16, 32, 64), (48, 96, 192, 384, 768), (1, 2, 4, 8, 16, 32)
+MANY_BATCHES = 30  # long enough to need no second look
 FAST = ("ridge", "logistic", "fold-in", "protonet", "maml", "anil", "metasgd")
 BRIEF = {"meta_steps": 0}  # learning costs its own time, and is not what is measured here
 
@@ -75,7 +76,7 @@ def support(users: int, shots: int = K) -> list[Feedback]:
 
 
 def seconds(method: Any, batches: list[Feedback]) -> float:
-    """The best of three, after one that is not counted."""
+    """The best of three, after one that is not counted; of many users, the only one."""
 
     def once() -> float:
         begin = perf_counter()
@@ -84,6 +85,8 @@ def seconds(method: Any, batches: list[Feedback]) -> float:
                 method.adapt(batch)
         return perf_counter() - begin
 
+    if len(batches) > MANY_BATCHES:
+        return once()
     return min([once() for _ in range(4)][1:])
 
 
@@ -113,10 +116,15 @@ def lora_rows() -> Iterator[Point]:
     protocol = Protocol.of("user-cold", {"shots": [0, 16], "query": 10})
     cut = split(log, labels, protocol, Seeds.of(0))
 
-    def row(grows: str, size: int, *, users: int = 8, shots: int = 8, rank: int = 8) -> Point:
+    @cache
+    def of_rank(rank: int) -> Any:
         method = registry.find("methods", "lora")(rank=rank, meta_steps=0)
         method.meta_train(cut.warm, cut.valid.first(1), items, Seeds.of(0))
-        return Point("lora", grows, size, seconds(method, support(users, shots)), users)
+        return method
+
+    def row(grows: str, size: int, *, users: int = 8, shots: int = 8, rank: int = 8) -> Point:
+        taken = seconds(of_rank(rank), support(users, shots))
+        return Point("lora", grows, size, taken, users)
 
     yield from (row("users", n, users=n) for n in (1, 4, 16, 64))
     yield from (row("K", k, shots=k) for k in (1, 4, 16))

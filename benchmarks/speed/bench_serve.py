@@ -14,14 +14,14 @@ import pytest
 
 from .served import Server, asked, coldbench, model, started
 
-SECONDS = float(os.environ.get("COLDBENCH_SERVE_SECONDS", "4"))  # of each row
+SECONDS = float(os.environ.get("COLDBENCH_SERVE_SECONDS", "1"))  # of each row
 METHODS, SIZES, MANY = ("fold-in", "protonet", "maml"), (1_682, 100_000), 64
 OUT = Path("runs/serve.json")
 rows: list[dict[str, object]] = []
 
 
 def row(server: Server, lines: str, clients: int, **labels: object) -> dict[str, float]:
-    server.ask(lines, clients, 0.5)  # what is slow once only
+    server.ask(lines, clients, 0.3)  # what is slow once only
     seen = server.ask(lines, clients, SECONDS)
     rows.append({**labels, "clients": clients} | seen)
     words = "  ".join(f"{value}" for value in labels.values())
@@ -55,7 +55,8 @@ def test_serve(method: str, n_items: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("n_items", SIZES)
 @pytest.mark.parametrize("method", METHODS)
 def test_memory(method: str, n_items: int, tmp_path: Path) -> None:
-    """Beyond a server of 100 items: files, once loaded, after 1,000 requests and after 10,000."""
+    """Beyond a server of 100 items: files, once loaded, after 500 requests and after
+    3,000 (100 and 200 of a large catalogue)."""
     folder, lines = model(method, n_items, tmp_path / "model"), asked(n_items)
     files = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     with started(coldbench(model(method, 100, tmp_path / "small"))) as server:
@@ -64,7 +65,7 @@ def test_memory(method: str, n_items: int, tmp_path: Path) -> None:
     growth, answers = [], 0.0
     with started(coldbench(folder)) as server:
         growth.append(server.memory() - base)
-        for until in (1_000, 5_000, 10_000) if n_items < 10_000 else (500, 1_000):
+        for until in (500, 3_000) if n_items < 10_000 else (100, 200):
             while answers < until:
                 answers += server.ask(lines, MANY, 1)["answers"]
             growth.append(server.memory() - base)
