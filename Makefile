@@ -8,8 +8,9 @@ RUN ?= quick
 A ?= stack
 DEVICE ?= cuda
 B ?= item-bias
+SMALL ?= coat un-votes senate-trades house-trades ml-latest-small
 .DEFAULT_GOAL := help
-.PHONY: help setup benchmark test report plots compare speed speed-check cuda anchors check fuzz-short test-scale nightly site clean
+.PHONY: help setup benchmark test report plots compare speed speed-check cuda anchors check fuzz-short test-scale nightly published site clean
 # $(call stage,NAME,COMMAND): runs it, and says the seconds it took
 stage = @begun=$$(date +%s); { $(2); }; code=$$?; \
   echo "$(1): $$(($$(date +%s) - begun)) s"; exit $$code
@@ -56,7 +57,12 @@ cuda:       ## what a GPU computes and how fast, without a network: runs/cuda.js
 anchors: $(READY)  ## published numbers beside chance and ours: runs/anchors
 	$(BIN)/coldbench anchors
 
+published: $(READY)  ## the small sets run and archived anew: published/ (COLDBENCH_DATA=FOLDER: their originals)
+	for set in $(SMALL); do $(BIN)/coldbench run small -d $$set --name small-$$set && \
+	  $(BIN)/coldbench archive small-$$set -o published/$$set.coldbench.zip || exit; done
+
 site: $(READY)  ## the site of the archives in published/: site/index.html
+	$(PIP) -c constraints.txt -e '.[site]' || echo "the plot's library could not be installed: the site is made without"
 	$(BIN)/coldbench site published/*.coldbench.zip -o site --docs docs
 
 check: $(READY)  ## the conformance table of every method

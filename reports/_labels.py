@@ -93,7 +93,7 @@ def below(axes: Axes, names: list[str], across: int = 4) -> None:
         lines = [", ".join(names[at : at + across]) for at in range(0, len(names), across)]
         axes.text(
             0.01, 0.015, "below the frame: " + ",\n".join(lines), transform=axes.transAxes,
-            color=MUTED, size=7.5, va="bottom", in_layout=False,
+            color=MUTED, size=8, va="bottom", in_layout=False,
         )  # fmt: skip
 
 

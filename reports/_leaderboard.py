@@ -1,5 +1,7 @@
 """What the site's leaderboard shows: methods by sets, mean ranks, who may claim what."""
 
+from dataclasses import replace
+
 import polars as pl
 
 from coldbench.metrics.compute import parse_metric
@@ -20,6 +22,7 @@ def leaderboard(every: list[SettingResults]) -> Table:
     families: dict[str, str] = {}
     for setting in every:
         families |= {name: family for family, names in setting.methods for name in names}
+    alike = [_alike(setting) for setting in every]
     rows = {}
     for method in methods:
         ranks = [place[method] for place in places if method in place]
@@ -29,7 +32,10 @@ def leaderboard(every: list[SettingResults]) -> Table:
             Value(families.get(method, "")),
             Value(f"{mean:.1f}" if whole else f"{mean:.1f} of {len(ranks)} sets",
                   mean if whole else None),
-            *(_level(setting, method, metric) for setting in every),
+            *(
+                replace(_level(setting, method, metric), tied=method in names)
+                for setting, names in zip(every, alike, strict=True)
+            ),
             _cost(every, method),
         )  # fmt: skip
     rows = with_best(rows, [None, False, *([rises] * len(every)), None], ("chance",))
@@ -39,12 +45,21 @@ def leaderboard(every: list[SettingResults]) -> Table:
         f"{metric_name(metric)} of new users, at the largest K of each set",
         "",
         f"▲ better and ▼ worse than {BASELINE}, significant at {100 * ALPHA:.0f} % after Holm's "
-        "correction within the set, paired by user. Bold: the best of a column. Mean rank is over "
-        "the sets; a method that lacks a set has none to sort by. ms a user: adapting and scoring, "
-        "median set.",
+        "correction within the set, paired by user. Bold: the best of a column. a: not told apart "
+        "from the best of the set, after Holm's correction over all pairs of its methods; where "
+        "nearly all have it, the set has too few users to tell. Mean rank is over the sets; a "
+        "method that lacks a set has none to sort by. ms a user: adapting and scoring, median set.",
         ("family", "mean rank", *(f"{s.dataset} K={s.max_shots}" for s in every), "ms a user"),
         (("", tuple(Row(name, rows[name]) for name in order)),),
     )
+
+
+def _alike(setting: SettingResults) -> set[str]:
+    """The best method at the largest K, and those that no test tells apart from it."""
+    ranked = setting.ranked["method"].to_list()
+    pairs = setting.of(setting.results.pairs).filter(pl.col("p_holm") < ALPHA)
+    differ = {frozenset(pair) for pair in pairs.select("method", "other").iter_rows()}
+    return {name for name in ranked if frozenset((name, ranked[0])) not in differ}
 
 
 def _level(setting: SettingResults, method: str, metric: str) -> Value:
@@ -73,22 +88,26 @@ def _cost(every: list[SettingResults], method: str) -> Value:
     return Value(significant(middle), middle)
 
 
+def costs_table(every: list[SettingResults]) -> Table:
+    """Methods by settings: ms for one new user."""
+    methods = dict.fromkeys(name for setting in every for name in setting.ranked["method"])
+    rows = {name: tuple(_cost([setting], name) for setting in every) for name in methods}
+    rows = {name: cells for name, cells in rows.items() if any(cell.text for cell in cells)}
+    order = sorted(rows, key=lambda name: min(c.number for c in rows[name] if c.number is not None))
+    return Table(
+        "costs",
+        "ms for one new user",
+        "",
+        "Adapting and scoring, medians, of one timed cell a method and set, on the machine of that "
+        "run. Compare within a set.",
+        tuple(s.dataset for s in every),
+        (("", tuple(Row(name, rows[name]) for name in order)),),
+    )
+
+
 def finished(every: list[SettingResults]) -> int:
     """How many cells of all settings are done."""
     return sum(cell.status == "done" for setting in every for cell in setting.cells())
-
-
-def levels_by_metric(every: list[SettingResults]) -> list[dict[str, object]]:
-    """One record a method, setting, metric and K: what the choice of metric and K redraws."""
-    points: list[dict[str, object]] = []
-    for at, setting in enumerate(every):
-        rows = setting.of(setting.results.table).drop_nulls(["value", "shots"])
-        for method, metric, shots, value in rows.select(
-            "method", "metric", "shots", "value"
-        ).iter_rows():
-            if method not in setting.few:
-                points.append({"s": at, "m": method, "x": metric, "k": shots, "v": round(value, 4)})
-    return points
 
 
 def claims(every: list[SettingResults]) -> Table:

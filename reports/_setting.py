@@ -36,7 +36,7 @@ class SettingResults:
     def title(self) -> str:
         return f"{self.dataset}, {self.protocol}"
 
-    @property
+    @cached_property
     def shots(self) -> list[int]:
         return sorted(self.of(self.results.table)["shots"].drop_nulls().unique().to_list())
 
@@ -70,7 +70,7 @@ class SettingResults:
         rows = self.of(self.results.gains, metric=metric, shots=shots).drop_nulls("p")
         return rows.filter((pl.col("helped") > 0) | (pl.col("harmed") > 0))
 
-    @property
+    @cached_property
     def levels(self) -> pl.DataFrame:
         """The headline metric of every row at every K, fit to stand side by side.
 

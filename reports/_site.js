@@ -1,54 +1,89 @@
-// Another metric, another K, one family: the leaderboard's levels written anew. It is whole without.
-const levels = document.getElementById("levels");
-if (levels) {
-  const { metric, rows } = JSON.parse(levels.textContent);
-  const board = document.getElementById("site-leaderboard").querySelector("table");
-  const place = document.getElementById("choice");
-  const pick = (name, values, start) => {
-    const label = document.createElement("label");
-    const list = document.createElement("select");
-    values.forEach((value) => list.add(new Option(value, value, false, value === start)));
-    label.append(`${name} `, list);
-    place.append(label);
-    return list;
-  };
-  const all = [...new Set(rows.map((row) => row.k))].sort((a, b) => a - b);
-  const which = pick("metric", [...new Set(rows.map((row) => row.x))], metric);
+// Another metric, another K, one family: the leaderboard written anew. It is whole without.
+const record = document.getElementById("board");
+const board = record && JSON.parse(record.textContent);
+const choice = document.getElementById("choice");
+const most = (set) => set.shots[set.shots.length - 1];
+
+function pick(name, values, start, names = values) {
+  const label = document.createElement("label");
+  const list = document.createElement("select");
+  values.forEach((value, at) => list.add(new Option(names[at], value, false, value === start)));
+  label.append(`${name} `, list);
+  choice.append(label);
+  return list;
+}
+
+// K or, at the right end, the largest of each set
+function slide() {
+  const all = [...new Set(board.sets.flatMap((set) => set.shots))].sort((a, b) => a - b);
   const label = document.createElement("label");
   const slider = document.createElement("input");
-  Object.assign(slider, { type: "range", min: 0, max: all.length, value: all.length, step: 1 });
   const said = document.createElement("output");
+  Object.assign(slider, { type: "range", min: 0, max: all.length, value: all.length, step: 1 });
   label.append("K ", slider, said);
-  place.append(label);
-  const kin = new Map([...board.querySelectorAll("tr[data-method]")].map((row) => [row, row.cells[1].textContent.trim()]));
-  const family = pick("family", ["all", ...new Set(kin.values())], "all");
-  const first = new Map([...kin.keys()].map((row) => [row, [...row.cells].map((cell) => [cell.innerHTML, cell.dataset.sort, cell.className])]));
-  const draw = () => {
-    const k = slider.value < all.length ? all[slider.value] : null;
-    said.textContent = k === null ? " largest of each set" : ` ${k}`;
-    const given = k === null && which.value === metric;
-    const found = new Map();
-    const most = new Map();
-    rows.forEach((row) => most.set(row.s, Math.max(row.k, most.get(row.s) ?? 0)));
-    rows.filter((row) => row.x === which.value && row.k === (k ?? most.get(row.s)))
-      .forEach((row) => found.set(`${row.s} ${row.m}`, row.v));
-    first.forEach((cells, row) => {
-      row.hidden = family.value !== "all" && kin.get(row) !== family.value;
-      cells.forEach(([html, number, names], at) => {
-        const cell = row.cells[at];
-        const set = at - 3;
-        cell.innerHTML = html;
-        cell.className = names;
-        if (number === undefined) delete cell.dataset.sort; else cell.dataset.sort = number;
-        if (given || at < 2 || at === cells.length - 1) return;
-        const value = set < 0 ? undefined : found.get(`${set} ${row.dataset.method}`);
-        cell.textContent = value === undefined ? "" : value.toFixed(3).replace(/^0/, "");
-        cell.className = "";
-        if (value === undefined) delete cell.dataset.sort; else cell.dataset.sort = value;
-      });
-    });
-  };
-  [which, slider, family].forEach((one) => one.addEventListener("input", draw));
-  place.hidden = false;
-  draw();
+  choice.append(label);
+  const say = () => { said.textContent = slider.value < all.length ? ` ${all[slider.value]}` : " largest of each set"; };
+  slider.addEventListener("input", say);
+  say();
+  return { slider, shots: () => (slider.value < all.length ? all[slider.value] : null) };
 }
+
+const plain = (x) => x.toFixed(3).replace(/^(-?)0\./, "$1.");
+
+function levelsOf(metric, shots) {
+  return board.sets.map((set, at) => board.levels[metric]?.[at]?.[shots ?? most(set)] ?? board.methods.map(() => null));
+}
+
+// places in a set, 1 is best; equal levels share the better place
+function placesOf(levels, falls) {
+  return levels.map((level) => (level === null ? null : 1 + levels.filter((other) => other !== null && (falls ? other < level : other > level)).length));
+}
+
+function leaderboard(table) {
+  const heads = [...table.tHead.rows[0].cells].map((head) => head.querySelector("button") ?? head);
+  const shown = heads.map((head) => head.textContent);
+  const rows = new Map([...table.querySelectorAll("tr[data-method]")].map((row) => [row.dataset.method, row]));
+  const first = new Map([...rows.values()].map((row) => [row, [...row.cells].map((cell) => [cell.innerHTML, cell.dataset.sort, cell.className])]));
+  const metric = pick("metric", Object.keys(board.levels), board.metric);
+  const k = slide();
+  const family = pick("family", ["all", ...new Set(board.families)], "all");
+  const put = (cell, value, text, best) => {
+    cell.textContent = text;
+    cell.className = best ? "best" : "";
+    if (value === null) delete cell.dataset.sort; else cell.dataset.sort = value;
+  };
+  const restore = () => first.forEach((cells, row) => cells.forEach(([html, number, names], at) => {
+    row.cells[at].innerHTML = html;
+    row.cells[at].className = names;
+    if (number === undefined) delete row.cells[at].dataset.sort; else row.cells[at].dataset.sort = number;
+  }));
+  const draw = () => {
+    const shots = k.shots();
+    board.methods.forEach((name, at) => rows.get(name)?.classList.toggle("off", family.value !== "all" && board.families[at] !== family.value));
+    restore();
+    table.tBodies[0].append(...rows.values()); // as they were written: equal ranks keep that order
+    heads.forEach((head, at) => { head.textContent = shown[at]; });
+    if (shots !== null || metric.value !== board.metric) {
+      const levels = levelsOf(metric.value, shots);
+      const places = levels.map((set) => placesOf(set, board.falls.includes(metric.value)));
+      board.sets.forEach((set, at) => { heads[at + 3].textContent = `${set.name} K=${shots ?? most(set)}`; });
+      board.methods.forEach((name, at) => {
+        const row = rows.get(name);
+        if (!row) return;
+        const own = places.map((set) => set[at]).filter((place) => place !== null);
+        const mean = own.reduce((sum, place) => sum + place, 0) / own.length;
+        const whole = own.length === board.sets.length;
+        put(row.cells[2], whole ? mean : null, own.length ? mean.toFixed(1) + (whole ? "" : ` of ${own.length} sets`) : "");
+        levels.forEach((set, s) => put(row.cells[s + 3], set[at], set[at] === null ? "" : plain(set[at]), places[s][at] === 1));
+      });
+    }
+    const sorted = table.querySelector("[aria-sort]");
+    const column = sorted ? sorted.cellIndex : 2;
+    sort(table, column, sorted?.getAttribute("aria-sort") === "descending");
+  };
+  [metric, k.slider, family].forEach((one) => one.addEventListener("input", draw));
+  choice.hidden = false;
+}
+
+const table = document.querySelector("#site-leaderboard table");
+if (board && table) leaderboard(table);

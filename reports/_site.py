@@ -1,6 +1,7 @@
-"""The site: a leaderboard over settings, a page a method, a page a setting, and the documentation.
+"""The site: a leaderboard over settings, a plot to explore, a page a method, a page a setting, and
+the documentation.
 
-Every page is whole without JavaScript and asks nothing of the network.
+Every page is whole without JavaScript, the plot apart, and asks nothing of the network.
 """
 
 from base64 import b64encode
@@ -15,19 +16,24 @@ from markupsafe import Markup, escape
 
 from coldbench import registry
 from coldbench.results.results import Results
+from coldbench.results.rounding import plain
 
+from . import _explore
+from ._board import board, explored
 from ._escape import slug, xml
 from ._figures import OF_RUN, OF_SETTING
-from ._leaderboard import claims, finished, leaderboard, levels_by_metric, of_method
+from ._leaderboard import claims, costs_table, finished, leaderboard, of_method
 from ._markdown_pages import pages_of
 from ._overview import overview
-from ._setting import SettingResults, settings
+from ._setting import TOO_SMALL, SettingResults, settings
+from ._small_curves import curves
 from ._summary import summary
 from ._svg import Drawing, inline
 from ._tables import tables
+from ._values import metric_name
 
 HERE = Path(__file__).parent
-DRAWN = ("kshot", "pareto", "gains")  # on the page of a setting
+DRAWN = ("kshot", "pareto")  # on the page of a setting
 
 
 @dataclass(frozen=True)
@@ -49,14 +55,17 @@ def write_site(results: Results, folder: Path, docs: Path | None) -> list[Path]:
     templates.filters |= {"said": str, "slug": slug}
     style = _own("_page.css") + _own("_site.css")
     script = _own("_page.js") + _own("_site.js")
-    written = []
+    plot = _own("_explore.js")
+    written = _explore.write_library(folder) if _explore.is_here() else []
     for page in _pages(results, docs):
         path = folder / page.path
         path.parent.mkdir(parents=True, exist_ok=True)
         text = templates.get_template(page.template).render(
             page.words, title=page.title, root="../" * page.path.count("/"), docs=docs is not None,
-            style=Markup(style), script=Markup(script),
-            policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+            style=Markup(style), script=Markup(script), plot=Markup(plot),
+            explore=_explore.is_here(),
+            policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)} "
+            f"{_hash(plot)} file: 'self'; "
             "img-src data: file: 'self'; base-uri 'none'; form-action 'none'",
         )  # fmt: skip
         path.write_text(xml(text), encoding="utf-8")
@@ -69,25 +78,31 @@ def _pages(results: Results, docs: Path | None) -> Iterator[Page]:
     methods = list(dict.fromkeys(cell.name for cell in results.cells))
     common = {"results": results}
     critical = OF_RUN["critical"].draw(results) if len(every) > 1 else None
-    board = {
+    links = {method: f"methods/{slug(method)}.html" for method in methods}
+    first = {
         "table": leaderboard(every), "done": finished(every),
         "overview": overview(results), "claims": claims(every),
         "critical": _shown(critical) if critical else None,
-        "levels": levels_by_metric(every), "metric": results.headline,
-        "links": {method: f"methods/{slug(method)}.html" for method in methods},
+        "board": board(every),
+        "links": links,
     }  # fmt: skip
-    yield Page("index.html", "_site_index.html", "Leaderboard", common | board)
+    yield Page("index.html", "_site_index.html", "Leaderboard", common | first)
+    if _explore.is_here():
+        words = {"board": explored(every), "costs": costs_table(every), "links": links}
+        yield Page("explore.html", "_site_explore.html", "Accuracy against cost", common | words)
     for method in methods:
         cells = [cell for cell in results.cells if cell.name == method]
         words = {
             "name": method, "cell": cells[0], "about": _about(cells[0].spec.method),
-            "tables": of_method(every, method),
+            "table": of_method(every, method), "curves": curves(every, method),
+            "links": {setting.title: f"../sets/{_page_of(setting)}" for setting in every},
         }  # fmt: skip
         yield Page(f"methods/{slug(method)}.html", "_site_method.html", method, common | words)
     for setting in every:
         words = {
             "setting": setting, "summary": summary(setting), "facts": _facts(setting),
             "tables": {table.name: table for table in tables(setting)},
+            "links": {method: f"../{page}" for method, page in links.items()},
             "open": (f"quality-k{setting.max_shots}", "audit"),
             "figures": [
                 _shown(drawing)
@@ -95,37 +110,46 @@ def _pages(results: Results, docs: Path | None) -> Iterator[Page]:
                 if (drawing := OF_SETTING[name].draw(setting)) is not None
             ],
         }  # fmt: skip
-        name = f"{slug(setting.dataset)}-{slug(setting.protocol)}"
-        yield Page(f"sets/{name}.html", "_site_set.html", setting.title, common | words)
+        yield Page(f"sets/{_page_of(setting)}", "_site_set.html", setting.title, common | words)
     for name, title, body in pages_of(docs) if docs else ():
         yield Page(f"docs/{name}.html", "_site_doc.html", title, common | {"body": Markup(body)})
+
+
+def _page_of(setting: SettingResults) -> str:
+    return f"{slug(setting.dataset)}-{slug(setting.protocol)}.html"
 
 
 def _about(method: str) -> dict[str, str]:
     """What the code says of a method; {} of one that is not known here."""
     if method not in registry.names("methods"):  # an archive may hold another's method
-        return {"summary": "A method that is not known here.", "source": ""}
+        return {"summary": "A method that is not known here.", "file": "", "source": ""}
     entry = registry.entry("methods", method)
-    return {"summary": entry.summary, "source": f"methods/{method.replace('-', '_')}.py"}
+    source = entry.source.read_text(encoding="utf-8") if entry.source else ""
+    file = f"methods/{entry.source.name}" if entry.source else ""
+    return {"summary": entry.summary, "file": file, "source": source}
 
 
 def _facts(setting: SettingResults) -> list[tuple[str, str]]:
-    """Who, how many, licence, chance, and the smallest difference that could be seen."""
+    """What it is, how many, its licence, chance, and the smallest difference that could be seen."""
     facts = [cell.facts for cell in setting.cells() if cell.status == "done"]
     split: dict[str, int] = next((fact["split"] for fact in facts if fact.get("split")), {})
+    metric = setting.results.headline
     chance = setting.of(
-        setting.results.table, method="chance", metric=setting.results.headline,
-        shots=setting.max_shots,
-    )  # fmt: skip
+        setting.results.table, method="chance", metric=metric, shots=setting.max_shots
+    )
+    name = setting.dataset
+    entry = registry.entry("datasets", name) if name in registry.names("datasets") else None
+    least = "" if setting.detectable is None else plain(setting.detectable)
     known = {
-        "judged": ", ".join(f"{many:,} {what}" for what, many in split.items()),
+        "what": entry.summary if entry else "",
+        "in all": str(entry.facts.get("size", "")) if entry else "",
+        "in one split": ", ".join(f"{many:,} {what}" for what, many in split.items() if many),
         "licence": next((fact["licence"] for fact in facts if fact.get("licence")), ""),
         "citation": next((fact["citation"] for fact in facts if fact.get("citation")), ""),
-        f"chance in {setting.results.headline}": f"{chance['value'][0]:.3f}" if len(chance) else "",
-        "smallest detectable difference": (
-            "" if setting.detectable is None else f"{setting.detectable:.3f}"
-        ),
-        "data": setting.cells()[0].spec.data,
+        f"chance in {metric_name(metric)}": plain(chance["value"][0]) if len(chance) else "",
+        "smallest detectable difference": least
+        + (f": {TOO_SMALL}" if setting.is_too_small else ""),
+        "hash of the data": setting.cells()[0].spec.data,
     }
     return [(name, words) for name, words in known.items() if words]
 

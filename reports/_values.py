@@ -25,6 +25,7 @@ class Value:
     mark: str = ""  # "better" or "worse": significant after Holm's correction
     p: str = ""  # "p .012": after Holm's correction, beside the mark it decides on
     best: bool = False  # of its column, among the methods
+    tied: bool = False  # not told apart from the best of its column
 
 
 @dataclass(frozen=True)
