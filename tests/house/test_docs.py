@@ -18,7 +18,7 @@ from coldbench import registry
 from coldbench.errors import UserError
 from coldbench.files.locate import sha256
 from coldbench.testing.checks import CHECKS
-from tests.console import asked
+from tests import console
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = ("README.md", "CONTRIBUTING.md", "AGENTS.md", "SECURITY.md")
@@ -31,7 +31,9 @@ def text_of(page: str) -> str:
 
 
 def ask(folder: Path, *words: str) -> str:
-    return asked(folder, *words).stdout
+    done = console.coldbench(folder, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def code_of(page: str, number: int = 0) -> str:

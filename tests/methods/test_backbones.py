@@ -11,14 +11,8 @@ from coldbench import registry
 from coldbench.encoder import Encoder
 from coldbench.errors import UserError
 from coldbench.testing.check_method import ToyProblem, toy_problem
-from tests.methods.test_token_methods import (
-    alone,
-    by_peft,
-    of_user,
-    predict,
-    some,
-    trained,
-)
+from tests.methods.test_token_methods import alone, by_peft, some, tuned
+from tests.training import close, of_user, predict
 from tests.words.test_pretrained import tokenizer
 
 WIDE: dict[str, Any] = {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 32}
@@ -92,7 +86,7 @@ def test_cut_at_a_block_it_reads_as_the_whole_model(
 ) -> None:
     shared = registry.find("methods", "lora")._read.__globals__["SharedEncoder"]
     trunk = shared.of(world.items, blocks, above=above)
-    torch.testing.assert_close(trunk.every(), world.items.features, atol=1e-5, rtol=0)
+    close(trunk.every(), world.items.features)
 
 
 def inside(names: list[str]) -> str:
@@ -129,7 +123,7 @@ def as_ia3(model: Any, targets: list[str], wide: list[str]) -> tuple[Any, list[A
 def test_batched_it_is_what_peft_does_one_user_at_a_time(
     name: str, world: ToyProblem, family: str
 ) -> None:
-    method = trained(name, world, inner_steps=2)
+    method = tuned(name, world, inner_steps=2)
     batch = some(world, users=3)
     batched = predict(method, batch)
     moved = (batched - predict(method, some(world, users=3, shots=0))).abs()
@@ -141,7 +135,7 @@ def test_batched_it_is_what_peft_does_one_user_at_a_time(
     else:
         model, weights = as_ia3(model, ia3, wide)
     expected = alone(method, world, of_user(batch, 1), model, weights)
-    torch.testing.assert_close(batched[1], expected, atol=1e-5, rtol=0)
+    close(batched[1], expected)
 
 
 @pytest.mark.parametrize("name", ["bitfit", "full-finetune"])
@@ -149,7 +143,7 @@ def test_it_is_what_plain_torch_does_to_the_blocks_own_weights(
     name: str, world: ToyProblem, family: str
 ) -> None:
     """Of bitfit only where every layer but the key's has a bias of its own."""
-    method = trained(name, world, inner_steps=2)
+    method = tuned(name, world, inner_steps=2)
     batch = some(world, users=1)
     model: Any = world.items.encoder.model()
     top = find_blocks(model)[2]
@@ -162,7 +156,7 @@ def test_it_is_what_plain_torch_does_to_the_blocks_own_weights(
     expected = alone(method, world, batch, model, [w.requires_grad_() for w in weights])
     moved = (expected - predict(method, some(world, users=1, shots=0))).abs()
     assert moved.max() > 1e-3, "nothing moved: equality would say nothing"
-    torch.testing.assert_close(predict(method, batch)[0], expected, atol=1e-5, rtol=0)
+    close(predict(method, batch)[0], expected)
 
 
 def find_blocks(model: Any) -> Any:
@@ -173,10 +167,10 @@ def find_blocks(model: Any) -> Any:
 def test_every_row_moves_and_users_batched_are_users_one_by_one(
     name: str, world: ToyProblem
 ) -> None:
-    method, batch = trained(name, world, blocks=2), some(world, users=3)
+    method, batch = tuned(name, world, blocks=2), some(world, users=3)
     together = predict(method, batch)
     one_by_one: Tensor = torch.cat([predict(method, of_user(batch, user)) for user in range(3)])
-    torch.testing.assert_close(together, one_by_one, atol=1e-5, rtol=0)
+    close(together, one_by_one)
     assert (together - predict(method, some(world, users=3, shots=0))).abs().max() > 1e-3
 
 
@@ -190,4 +184,4 @@ def test_a_model_whose_blocks_hide_something_is_refused_in_one_line(
     told, mapped = names["told_blocks"], names["mapped"]
     monkeypatch.setitem(names, "told_blocks", lambda *given: mapped(told(*given), torch.zeros_like))
     with pytest.raises(UserError, match="do not make what the whole model makes"):
-        trained("lora", world)
+        tuned("lora", world)

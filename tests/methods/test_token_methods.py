@@ -11,11 +11,12 @@ from torch import Tensor
 
 from coldbench import registry
 from coldbench.encoder import Encoder, Items, pool
-from coldbench.episode import EpisodeBatch, Feedback
+from coldbench.episode import EpisodeBatch
 from coldbench.errors import UserError
 from coldbench.seeds import Seeds
 from coldbench.testing.check_method import MethodUnderTest, ToyProblem, toy_problem
 from tests.methods.test_training_options import OPTIONS
+from tests.training import agree, close, cold, of_user, predict, trained
 
 BRIEF: dict[str, Any] = {"meta_steps": 2, "meta_users": 4, "valid_users": 4}
 
@@ -25,10 +26,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> ToyProblem:
     return toy_problem(tmp_path_factory.mktemp("world"))
 
 
-def trained(name: str, world: ToyProblem, **params: Any) -> Any:
-    method = registry.find("methods", name)(**BRIEF | params)
-    method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
-    return method
+def tuned(name: str, world: ToyProblem, **params: Any) -> Any:
+    return trained(name, world, **BRIEF | params)
+
+
+def some(world: ToyProblem, users: int = 6, shots: int = 4) -> EpisodeBatch:
+    return cold(world, shots, users)
 
 
 PER_USER = ["lora", "adapter", "ia3", "bitfit", "prefix", "full-finetune"]
@@ -36,23 +39,7 @@ PER_USER = ["lora", "adapter", "ia3", "bitfit", "prefix", "full-finetune"]
 
 @pytest.fixture(scope="module", params=PER_USER)
 def method(request: pytest.FixtureRequest, world: ToyProblem) -> Any:
-    return trained(request.param, world, blocks=2)
-
-
-def some(world: ToyProblem, users: int = 6, shots: int = 4) -> EpisodeBatch:
-    return next(world.split.cold.batches(shots, users))
-
-
-def predict(method: Any, batch: EpisodeBatch) -> Tensor:
-    with torch.no_grad():
-        return method.score(method.adapt(batch.support), batch.query.items)
-
-
-def of_user(batch: EpisodeBatch, user: int) -> EpisodeBatch:
-    def one(column: Tensor) -> Tensor:
-        return column[user : user + 1]
-
-    return EpisodeBatch(one(batch.users), batch.support.map(one), batch.query.map(one))
+    return tuned(request.param, world, blocks=2)
 
 
 def alone(
@@ -179,7 +166,7 @@ PLAINLY = {
 def test_batched_it_is_what_peft_or_plain_torch_does_one_user_at_a_time(
     name: str, blocks: int, world: ToyProblem
 ) -> None:
-    method = trained(name, world, blocks=blocks, inner_steps=3)
+    method = tuned(name, world, blocks=blocks, inner_steps=3)
     batch = some(world, users=3)
     batched = predict(method, batch)
     moved = (batched - predict(method, some(world, users=3, shots=0))).abs()
@@ -189,13 +176,7 @@ def test_batched_it_is_what_peft_or_plain_torch_does_one_user_at_a_time(
         depth = len(encoder.encoder.layer)
         model, weights = PLAINLY[name](method, encoder, list(range(depth - blocks, depth)))
         expected = alone(method, world, of_user(batch, user), model, weights)
-        torch.testing.assert_close(batched[user], expected, atol=1e-5, rtol=0)
-
-
-def test_users_batched_are_users_one_by_one(method: Any, world: ToyProblem) -> None:
-    batch = some(world)
-    one_by_one = torch.cat([predict(method, of_user(batch, user)) for user in range(6)])
-    torch.testing.assert_close(predict(method, batch), one_by_one, atol=1e-5, rtol=0)
+        close(batched[user], expected)
 
 
 def test_users_are_met_in_chunks_without_a_difference(
@@ -203,7 +184,7 @@ def test_users_are_met_in_chunks_without_a_difference(
 ) -> None:
     together = predict(method, some(world))
     monkeypatch.setitem(type(method).adapt.__globals__, "AT_ONCE", 1)
-    torch.testing.assert_close(predict(method, some(world)), together, atol=1e-5, rtol=0)
+    close(predict(method, some(world)), together)
 
 
 def test_the_trunk_and_the_top_blocks_make_the_plain_vectors(
@@ -211,33 +192,31 @@ def test_the_trunk_and_the_top_blocks_make_the_plain_vectors(
 ) -> None:
     items = torch.arange(len(world.items)).view(6, -1)
     packed = method.trunk.pack(items, torch.ones_like(items).bool())
-    torch.testing.assert_close(
-        method.trunk.read(packed), world.items.features[items], atol=1e-5, rtol=0
-    )
+    close(method.trunk.read(packed), world.items.features[items])
 
 
 def test_a_first_step_is_shared_where_users_saw_the_same_items(
     world: ToyProblem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lora, batch = trained("lora", world), some(world, users=12, shots=12)
+    lora, batch = tuned("lora", world), some(world, users=12, shots=12)
     assert lora._first_step(batch.support), "too few items are shared: the test would say nothing"
     shared = predict(lora, batch)
     monkeypatch.setattr(type(lora), "_first_step", lambda *_: {})
-    torch.testing.assert_close(shared, predict(lora, batch), atol=1e-5, rtol=0)
+    close(shared, predict(lora, batch))
 
 
 @pytest.mark.parametrize("name", PER_USER)
 def test_in_bfloat16_scores_are_near_and_states_float32(name: str, world: ToyProblem) -> None:
-    plain, batch = trained(name, world), some(world, shots=8)
-    fast = trained(name, world, precision="bfloat16")
+    plain, batch = tuned(name, world), some(world, shots=8)
+    fast = tuned(name, world, precision="bfloat16")
     fast.learned = plain.learned
     assert fast.trunk.states.dtype == torch.bfloat16
     assert {value.dtype for value in fast.adapt(batch.support).values()} == {torch.float32}
-    torch.testing.assert_close(predict(fast, batch), predict(plain, batch), atol=0.02, rtol=0)
+    close(predict(fast, batch), predict(plain, batch), 0.02)
 
 
 def test_dropout_hides_what_the_head_reads_and_only_in_training(world: ToyProblem) -> None:
-    lora = trained("lora", world, dropout=0.5)
+    lora = tuned("lora", world, dropout=0.5)
     whole = lora.learned["head"]
     assert whole.all(), "a mask for training was kept"
     lora.thin(torch.Generator().manual_seed(0))
@@ -251,68 +230,20 @@ def test_dropout_hides_what_the_head_reads_and_only_in_training(world: ToyProble
 def test_every_pooling_is_read_as_the_encoder_reads_them(world: ToyProblem, pooling: Any) -> None:
     encoder = replace(world.items.encoder, pooling=pooling)
     items = encoder.items(world.items.catalogue)
-    lora = trained("lora", replace(world, items=items))
+    lora = tuned("lora", replace(world, items=items))
     asked = torch.arange(10)[None]
     packed = lora.trunk.pack(asked, torch.ones_like(asked).bool())
-    torch.testing.assert_close(lora.trunk.read(packed)[0], items.features[:10], atol=1e-5, rtol=0)
+    close(lora.trunk.read(packed)[0], items.features[:10])
 
 
 def test_without_support_it_is_the_item_prior(method: Any, world: ToyProblem) -> None:
     batch = some(world, shots=0)
     prior = torch.sigmoid(method.learned["prior"][batch.query.items])
-    torch.testing.assert_close(predict(method, batch), prior, atol=1e-5, rtol=0)
-
-
-def test_a_support_moves_predictions(method: Any, world: ToyProblem) -> None:
-    moved = predict(method, some(world, shots=8)) - predict(method, some(world, shots=0))
-    assert moved.abs().mean() > 1e-3
-
-
-def test_masked_labels_change_nothing(method: Any, world: ToyProblem) -> None:
-    batch = some(world)
-    wrong = torch.full((6, 2), 7)
-    extra = Feedback(wrong, torch.ones(6, 2), torch.zeros(6, 2), torch.zeros(6, 2).bool())
-    seen = batch.support
-    padded = Feedback(
-        torch.cat([extra.items, seen.items], 1),
-        torch.cat([extra.labels, seen.labels], 1),
-        torch.cat([extra.ages, seen.ages], 1),
-        torch.cat([extra.mask, seen.mask], 1),
-    )
-    same = predict(method, replace(batch, support=padded))
-    torch.testing.assert_close(same, predict(method, batch), atol=1e-5, rtol=0)
-
-
-def test_a_support_that_is_all_masked_is_no_support(method: Any, world: ToyProblem) -> None:
-    batch = some(world)
-    empty = replace(batch.support, mask=torch.zeros_like(batch.support.mask))
-    same = predict(method, replace(batch, support=empty))
-    torch.testing.assert_close(same, predict(method, some(world, shots=0)), atol=1e-5, rtol=0)
-
-
-def test_a_score_does_not_hang_on_the_other_items_asked_for(method: Any, world: ToyProblem) -> None:
-    state = method.adapt(some(world).support)
-    every = torch.arange(60).expand(6, -1)  # more than run at once
-    with torch.no_grad():
-        together = method.score(state, every)
-        torch.testing.assert_close(
-            method.score(state, every[:, 33:34]), together[:, 33:34], atol=1e-5, rtol=0
-        )
-
-
-def test_adapting_writes_nothing_into_the_encoder(method: Any, world: ToyProblem) -> None:
-    top = [layer for layer in method.trunk.top if layer is not None]
-    before = [weight.clone() for layer in top for weight in layer.state_dict().values()]
-    learned = {name: value.clone() for name, value in method.learned.items()}
-    predict(method, some(world))
-    after = [weight for layer in top for weight in layer.state_dict().values()]
-    assert all(map(torch.equal, before, after))
-    assert all(torch.equal(method.learned[name], learned[name]) for name in learned)
-    assert not any(layer.training for layer in top)
+    close(predict(method, batch), prior)
 
 
 def test_the_state_is_the_change_alone(world: ToyProblem) -> None:
-    state = trained("lora", world, rank=4).adapt(some(world).support)
+    state = tuned("lora", world, rank=4).adapt(some(world).support)
     assert {name: tuple(value.shape) for name, value in state.items()} == {
         "0.attention.self.query.A": (6, 4, 32),
         "0.attention.self.query.B": (6, 32, 4),
@@ -325,24 +256,23 @@ def test_the_trunk_is_read_from_disk_the_second_time(
     world: ToyProblem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("COLDBENCH_CACHE", str(tmp_path))
-    first = trained("lora", world).trunk
+    first = tuned("lora", world).trunk
     assert [path.suffix for path in (tmp_path / "tokens").iterdir()] == [".safetensors"]
     monkeypatch.setattr(Encoder, "tokens", None)  # reading once more would call it
-    second = trained("lora", world).trunk
+    second = tuned("lora", world).trunk
     assert torch.equal(first.states, second.states)
 
 
 @pytest.mark.parametrize("name", [*PER_USER, "domain-finetune", "setfit"])
 def test_vectors_are_refused_with_what_to_use(world: ToyProblem, name: str) -> None:
     items = Items(world.items.features, world.items.catalogue, Encoder("vectors"))
-    method = registry.find("methods", name)()
     with pytest.raises(UserError, match="use 'minilm'"):
-        method.meta_train(world.split.warm, world.split.valid, items, Seeds.of(0))
+        trained(name, (world.split, items))
 
 
 def test_more_blocks_than_there_are_is_an_error(world: ToyProblem) -> None:
     with pytest.raises(UserError, match="blocks must be 1 to 2 for this encoder, not 3"):
-        trained("lora", world, blocks=3)
+        tuned("lora", world, blocks=3)
 
 
 @pytest.mark.slow
@@ -361,8 +291,7 @@ def test_with_a_pretrained_encoder_it_learns_a_planted_taste(name: str, tmp_path
 
 
 def test_domain_finetune_changes_its_own_copy_and_reads_text_alone(world: ToyProblem) -> None:
-    method = registry.find("methods", "domain-finetune")(epochs=1)
-    method.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
+    method = trained("domain-finetune", world, epochs=1)
     plain = world.items.encoder.model().state_dict()
     tuned = {name[6:]: w for name, w in method.learned.items() if name.startswith("model.")}
     assert tuned.keys() == plain.keys()
@@ -371,7 +300,7 @@ def test_domain_finetune_changes_its_own_copy_and_reads_text_alone(world: ToyPro
 
 
 def fitted(world: ToyProblem, *, valid: bool, **params: Any) -> Any:
-    method = registry.find("methods", "domain-finetune")(epochs=2, **params)
+    method = registry.find("methods", "domain-finetune")(epochs=2, **params)  # a rate of 0 too
     given = world.split.valid if valid else world.split.valid.first(0)
     method.meta_train(world.split.warm, given, world.items, Seeds.of(0))
     return method
@@ -412,23 +341,17 @@ def test_setfit_pairs_are_of_one_user_and_of_the_verdicts_they_say(world: ToyPro
 
 
 def test_setfit_without_a_lesson_is_logistic_on_centred_vectors(world: ToyProblem) -> None:
-    params: dict[str, Any] = {"pair_steps": 0, "s": 1.0}
-    setfit = registry.find("methods", "setfit")(**params)
-    setfit.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
+    setfit = trained("setfit", world, pair_steps=0, s=1.0)
     features = world.items.features - world.items.features.mean(0)
-    logistic = registry.find("methods", "logistic")(s=1.0)
     items = replace(world.items, features=features)
-    logistic.meta_train(world.split.warm, world.split.valid, items, Seeds.of(0))
-    batch = some(world)
-    torch.testing.assert_close(predict(setfit, batch), predict(logistic, batch), atol=1e-5, rtol=0)
+    agree(setfit, trained("logistic", (world.split, items), s=1.0), some(world))
 
 
 def test_setfit_learns_its_lesson(world: ToyProblem) -> None:
     """Items of one verdict lie nearer than items of two, by more than before."""
     gaps = []
     for steps in (0, 200):
-        setfit = registry.find("methods", "setfit")(pair_steps=steps, pair_lr=1e-3)
-        setfit.meta_train(world.split.warm, world.split.valid, world.items, Seeds.of(0))
+        setfit = trained("setfit", world, pair_steps=steps, pair_lr=1e-3)
         unit = torch.nn.functional.normalize(setfit.learned["features"], dim=1)
         pairs, alike = next(setfit._tuned.__globals__["_pairs"](world.split.warm, 1, 2000, 5))
         near = (unit[pairs[:, 0]] * unit[pairs[:, 1]]).sum(1)
