@@ -2,7 +2,7 @@
 
 A block is a member of the model's outermost list of like modules; its linear layers and norms are
 the leaves that have weights. Each leaf is wrapped, so the model's own code runs and a method comes
-in between. Attention is replaced by that within an item, by transformers' own interface for it.
+in between. Attention is replaced by that within an item: _attention.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, scaled_dot_product_attention
 
 from coldbench.encoder import Items
 from coldbench.errors import UserError
@@ -21,7 +20,6 @@ from coldbench.errors import UserError
 from ._token_slots import Slots
 
 Part = Callable[[Tensor], Tensor]
-ATTENTION = "coldbench-within-items"
 NAMES = {  # the last part of a leaf's name, over the families of transformers
     "query": ("query", "q_proj", "q_lin", "q"),
     "key": ("key", "k_proj", "k_lin", "k"),
@@ -85,6 +83,11 @@ def passing(now: Pass) -> Iterator[None]:
         _PASS.reset(token)
 
 
+def now_passing() -> Pass:
+    """The pass that runs: for code that transformers calls, which is handed none."""
+    return _PASS.get()
+
+
 class Leaf(torch.nn.Module):
     """A linear layer or norm of a block, open to a change."""
 
@@ -93,7 +96,7 @@ class Leaf(torch.nn.Module):
         self.name, self.inner = name, inner
 
     def forward(self, x: Tensor) -> Tensor:
-        now = _PASS.get()
+        now = now_passing()
         name = f"{now.depth}.{self.name}"
         return now.change(name, x, lambda z: now.known.through(name, z, self.inner))
 
@@ -191,75 +194,3 @@ def last_linear(leaves: dict[str, Leaf]) -> Leaf:
 def per_user(values: Tensor, x: Tensor) -> Tensor:
     """(B, D) values beside x (B, S, ..., D), in its type."""
     return values.to(x).view(len(x), *[1] * (x.dim() - 2), -1)
-
-
-def within_items(
-    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any, **options: Any
-) -> tuple[Tensor, None]:
-    """(B, heads, S, d) each -> (B, S, heads, d): a token sees those of its item, and a prefix."""
-    now = _PASS.get()
-    slots, heads = now.slots, query.shape[1]
-    flat = [x.transpose(1, 2).flatten(2) for x in (query, key, value)]  # (B, S, heads d)
-    q, k, v = map(slots.spread, flat)  # (B N, L, heads d)
-    more = [
-        now.change(f"{now.depth}.{name}", x, lambda x: x[:, :0])
-        for name, x in zip(("keys", "values"), flat[1:], strict=True)
-    ]  # (B, P, D)
-    place = torch.arange(slots.length, device=q.device)
-    seen = slots.filled.view(-1, 1, 1, slots.length)
-    seen = seen | (place == 0)  # not nothing at all
-    apart = place[:, None] - place
-    causal, window = getattr(module, "is_causal", False), options.get("sliding_window")
-    if causal:
-        seen = seen & (apart >= 0)
-    if window is not None:  # transformers' own of encoders is wider by the token itself
-        seen = seen & (apart.abs() < window)
-    bias = options.get("position_bias")
-    bias = None if bias is None else bias[:, :, : slots.length, : slots.length]
-    extra = more[0].shape[1]
-    if extra:
-        seen = pad(seen, (extra, 0), value=True)
-        bias = None if bias is None else pad(bias, (extra, 0))
-        k, v = (
-            torch.cat([added.repeat_interleave(len(k) // len(query), 0), x], 1)
-            for added, x in zip(more, (k, v), strict=True)
-        )
-    q, k, v = (
-        y.unflatten(2, (-1, x.shape[3])).transpose(1, 2)
-        for x, y in ((query, q), (key, k), (value, v))
-    )
-    if heads > k.shape[1]:
-        k, v = (x.repeat_interleave(heads // k.shape[1], 1) for x in (k, v))
-    mixed = _mix(q, k, v, (seen, bias), (options.get("scaling"), options.get("softcap")))
-    mixed = slots.gather(mixed.transpose(1, 2).flatten(2), len(query))
-    return mixed.unflatten(2, (heads, -1)), None
-
-
-def attend_within_items(model: Any) -> None:
-    """From now on the model's attention is `within_items`."""
-    from transformers import AttentionInterface
-
-    AttentionInterface.register(ATTENTION, within_items)
-    model.set_attn_implementation(ATTENTION)
-
-
-def _mix(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    over: tuple[Tensor, Tensor | None],
-    scores_by: tuple[float | None, float | None],
-) -> Tensor:
-    """(B N, heads, L, d): softmax(q k' scale + bias) v over what is seen."""
-    (seen, bias), (scale, cap) = over, scores_by
-    scale = q.shape[3] ** -0.5 if scale is None else scale
-    slow = q.device.type == "cpu" and q.dtype == torch.bfloat16 and torch.is_grad_enabled()
-    if slow or cap is not None:
-        # torch's own way back from bfloat16 attention takes ten times as long on a CPU
-        scores = (q * scale) @ k.mT
-        scores = scores if cap is None else cap * torch.tanh(scores / cap)
-        scores = scores if bias is None else scores + bias
-        return scores.masked_fill(~seen, torch.finfo(scores.dtype).min).softmax(3) @ v
-    if bias is not None:
-        seen = bias.masked_fill(~seen, torch.finfo(bias.dtype).min)
-    return scaled_dot_product_attention(q, k, v, seen, scale=scale)

@@ -18,12 +18,12 @@ from torch.nn.functional import normalize
 from coldbench.encoder import Items
 from coldbench.errors import UserError
 
+from ._attention import attend_within_items
 from ._backbone import (
     Change,
     Known,
     Leaf,
     Pass,
-    attend_within_items,
     blocks_of,
     model_of,
     opened,

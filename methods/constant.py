@@ -7,28 +7,21 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Rated
 from coldbench.seeds import Seeds
 
 from ._item_prior import Warm
-from ._later_items import lengthened
+from ._one_number import OneNumber
 
 
 @dataclass
-class Constant(Method[None]):
+class Constant(OneNumber[None]):
     family = "floor"
-    grows = True
     adapts = False
-    can_rank = False
-    stochastic = False
     state_size = "0"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
         self.learned = {"mean": torch.tensor(Warm.of(warm, items.device).mean).to(items.device)}
-
-    def with_items(self, items: Items, rated: Rated) -> "Constant":
-        return lengthened(self, items)
 
     def adapt(self, support: Feedback) -> None:
         return None

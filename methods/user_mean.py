@@ -10,29 +10,22 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Rated
 from coldbench.seeds import Seeds
 
 from ._item_prior import Warm
-from ._later_items import lengthened
+from ._one_number import OneNumber
 
 
 @dataclass
-class UserMean(Method[Tensor]):
+class UserMean(OneNumber[Tensor]):
     """Its state is one number a user, (B,)."""
 
     family = "simple"
-    grows = True
-    can_rank = False
-    stochastic = False
     state_size = "4"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
         self.learned = {"mean": torch.tensor(Warm.of(warm, items.device).mean).to(items.device)}
-
-    def with_items(self, items: Items, rated: Rated) -> "UserMean":
-        return lengthened(self, items)
 
     def adapt(self, support: Feedback) -> Tensor:
         count = support.mask.sum(1)

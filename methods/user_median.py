@@ -13,29 +13,22 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
-from coldbench.method import Method, Rated
 from coldbench.seeds import Seeds
 
-from ._later_items import lengthened
+from ._one_number import OneNumber
 
 
 @dataclass
-class UserMedian(Method[Tensor]):
+class UserMedian(OneNumber[Tensor]):
     """Its state is one number a user, (B,)."""
 
     family = "simple"
-    grows = True
-    can_rank = False
-    stochastic = False
     state_size = "4"
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         middle = float(np.median(warm.labels)) if len(warm.labels) else 0.5
         self.items = items
         self.learned = {"median": torch.tensor(middle, device=items.device)}
-
-    def with_items(self, items: Items, rated: Rated) -> "UserMedian":
-        return lengthened(self, items)
 
     def adapt(self, support: Feedback) -> Tensor:
         if not support.items.shape[1]:
