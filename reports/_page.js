@@ -5,11 +5,12 @@ function rowsOf(table) {
 }
 
 function sort(table, column, down) {
+  const numbers = rowsOf(table).some((row) => row.cells[column]?.dataset.sort !== undefined);
   const rank = (row) => {
     const cell = row.cells[column];
     if (!cell || row.classList.contains("failed")) return null;
     if (cell.dataset.sort !== undefined) return Number(cell.dataset.sort);
-    return cell.textContent.trim() || null;
+    return numbers ? null : cell.textContent.trim() || null; // words among numbers stand last
   };
   const rows = rowsOf(table).map((row, place) => ({ row, place, rank: rank(row) }));
   rows.sort((a, b) => {
