@@ -1,7 +1,7 @@
 """One dataset under one protocol: its share of the results, and its rows by family."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import polars as pl
@@ -45,7 +45,7 @@ class SettingResults:
         """The largest K; 0 where no cell is done."""
         return max(self.shots, default=0)
 
-    @property
+    @cached_property
     def methods(self) -> list[tuple[str, list[str]]]:
         """(family, methods), reference rows first, else as the grid has them."""
         costs = self.of(self.results.costs)
@@ -118,7 +118,7 @@ class SettingResults:
     def is_too_small(self) -> bool:
         return self.detectable is not None and self.detectable > COARSE
 
-    @property
+    @cached_property
     def note(self) -> str:
         """What every caption says: protocol, users, seeds, interval, resolution."""
         levels = self.of(self.results.table, metric=self.results.headline)
@@ -178,7 +178,9 @@ class SettingResults:
         return "" if limit is None else f" LIMITED to {limit} users a seed: a trial, not a result."
 
 
+@lru_cache(maxsize=1)
 def settings(results: Results) -> list[SettingResults]:
+    """One a dataset and protocol; what they have found out is kept for all formats."""
     return [SettingResults(results, dataset, protocol) for dataset, protocol in results.settings]
 
 

@@ -87,7 +87,9 @@ def laid_out(
         draw(figure)
         if limited:
             figure.suptitle("LIMITED", x=0.995, ha="right", size=9, color=COLOURS[1], weight="bold")
-        figure.draw_without_rendering()
+        layout = figure.get_layout_engine()
+        assert layout
+        layout.execute(figure)
         figure.set_layout_engine("none")  # laid out once: SVG and PNG alike, whichever comes first
     title, caption, how = words
     return Drawing(name, title, caption, how, table, figure, f"{salt} {name}")
