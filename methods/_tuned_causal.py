@@ -40,7 +40,7 @@ class TunedCausal(Prompt):
     alpha: Positive = 16.0  # the change is scaled by alpha / rank
     blocks: Whole = 2  # from the top, whose queries and values change; 0: all
     meta_steps: Whole = 60  # batches of warm users; 0: the control, the model as it came
-    meta_users: Count = 8  # warm users in each, asked about one or two items
+    meta_users: Count = 8  # warm users in each, asked about one item
     meta_lr: Positive = 1e-3  # of AdamW
     check_every: Count = 20  # batches between two looks at valid users
     valid_users: Count = 16
@@ -48,7 +48,6 @@ class TunedCausal(Prompt):
 
     stochastic: ClassVar[bool] = True
     steps_param: ClassVar[str] = ""
-    asks: ClassVar[int] = 1  # items of a warm user's query
     space: ClassVar[Space] = {"rank": (2, 16), "meta_lr": (1e-4, 3e-3), "blocks": (1, 8)}
     exempt: ClassVar[dict[str, str]] = {}
 
@@ -74,7 +73,7 @@ class TunedCausal(Prompt):
         self.learned = fixed | weights
         shots = [k for k in (0, 1, 2, 4, 8, 16) if k <= min(self.shots, valid.max_shots)]
         batches = warm.sample(
-            self.meta_steps, self.meta_users, shots=shots, query=self.asks, seed=seeds.order
+            self.meta_steps, self.meta_users, shots=shots, query=1, seed=seeds.order
         )
         looked = valid.first(self.valid_users)
         for step, batch in enumerate(batches):
@@ -106,18 +105,15 @@ class TunedCausal(Prompt):
         }
 
     @contextmanager
-    def changed(self, scales: Tensor | None = None) -> Iterator[Causal]:
-        """The model with what was learnt. scales: (N, layers, rank) of N texts, the rank's own."""
+    def changed(self) -> Iterator[Causal]:
+        """The model with what was learnt."""
         model = self._model()
         modules = dict(model.model.base_model.named_modules())
-        names = [name.removesuffix(".A") for name in self.learned if name.endswith(".A")]
         hooks = []
-        for at, name in enumerate(names):
-            scale = None if scales is None else scales[:, at, None]
-            given = self.learned[f"{name}.A"], self.learned[f"{name}.B"], scale
-            hooks.append(
-                modules[name].register_forward_hook(partial(_added, given, self.alpha / self.rank))
-            )
+        for name in [name.removesuffix(".A") for name in self.learned if name.endswith(".A")]:
+            a, b = self.learned[f"{name}.A"], self.learned[f"{name}.B"]
+            hook = partial(_added, a, self.alpha / self.rank * b)
+            hooks.append(modules[name].register_forward_hook(hook))
         try:
             yield model
         finally:
@@ -146,15 +142,11 @@ class TunedCausal(Prompt):
         """Mean loss of valid users at the most labels that a text shows."""
         losses = []
         for batch in valid.batches(max(shots), self.meta_users):
-            query = batch.query.map(lambda column: column[:, : self.asks])
+            query = batch.query.map(lambda column: column[:, :1])
             held_out = EpisodeBatch(batch.users, batch.support, query).to(self.items.device)
             losses.append(float(self.loss(held_out)))
         return sum(losses) / len(losses)
 
 
-def _added(
-    given: tuple[Tensor, Tensor, Tensor | None], scale: float, _: Any, x: tuple[Tensor], y: Tensor
-) -> Tensor:
-    a, b, of_user = given
-    inner = x[0].to(a.dtype) @ a.mT  # (N, S, r)
-    return y + (scale * (inner if of_user is None else inner * of_user) @ b.mT).to(y.dtype)
+def _added(a: Tensor, b: Tensor, _: Any, x: tuple[Tensor], y: Tensor) -> Tensor:
+    return y + (x[0].to(a.dtype) @ a.mT @ b.mT).to(y.dtype)  # (N, S, out)

@@ -108,10 +108,10 @@ class Mamo(EpisodicMethod[Network]):
         expected = item_prior(warm, items)
         fixed = {"expected": expected, "prior": log_odds(expected)}
         weights = self._start(items.features.shape[1], seeds.init)
-        self._told: Params = {}
+        self._remembered: Params = {}
         on = {name: w.to(items.device) for name, w in weights.items()}
         self.fit(on, fixed, warm, valid, seeds)
-        del self._told
+        del self._remembered
 
     def _start(self, width: int, seed: int) -> Params:
         rng, p = torch.Generator().manual_seed(seed % 2**63), self.embedding
@@ -191,17 +191,17 @@ class Mamo(EpisodicMethod[Network]):
             )
             for n in ("user", "user_bias")
         ]
-        told = (attention, begun.profile[:, 0], torch.cat(parts, 1), ended.layers["joint"])
+        ended_with = (attention, begun.profile[:, 0], torch.cat(parts, 1), ended.layers["joint"])
         names = ("attention", *MEMORIES)
-        self._told = {n: x.detach().float() for n, x in zip(names, told, strict=True)}
+        self._remembered = {n: x.detach().float() for n, x in zip(names, ended_with, strict=True)}
         logits = self.logits(ended, batch.query.items).float()
         return soft_cross_entropy(logits, batch.query.labels, batch.query.mask)
 
     @torch.no_grad()
     def _write(self) -> None:
         """M_k += rate * mean over users of a_k (new - M_k)."""
-        for name in MEMORIES if self._told else ():
-            memory, attention = self.learned[name].flatten(1), self._told["attention"]
-            new, users = self._told[name].flatten(1), len(attention)
+        for name in MEMORIES if self._remembered else ():
+            memory, attention = self.learned[name].flatten(1), self._remembered["attention"]
+            new, users = self._remembered[name].flatten(1), len(attention)
             pull = attention.T @ new - attention.sum(0)[:, None] * memory
             memory += self.write / users * pull

@@ -297,7 +297,7 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
 @pytest.mark.parametrize(
     ("method", "parts"),
     [
-        ("constant", {"constant", "_item_prior", "_later_items"}),
+        ("constant", {"constant", "_one_number", "_item_prior", "_later_items"}),
         (
             "ridge",
             {

@@ -55,7 +55,9 @@ def test_the_error_of_a_method_without_explanation_names_those_that_have_one() -
 
 def test_a_method_without_explanation_says_so(world: World) -> None:
     batch = cold(world, 2)
-    with pytest.raises(UserError, match="Popularity has no exact explanation; choice-prior"):
+    with pytest.raises(
+        UserError, match="Popularity has no exact explanation; averaged, choice-prior"
+    ):
         trained("popularity", world).explain(batch.support, batch.query.items)
 
 
@@ -258,7 +260,10 @@ def test_an_item_that_was_not_asked_for_is_explained_and_said_to_be_new(run: Pat
         (["ridge", "--user", "USER", "--item", "9999"], "no item 9999: those of synthetic are 0"),
         (["ridge", "--user", "USER", "--item", "-1"], "no item -1"),
         (["ridge", "--user", "USER", "--item", "0", "--shots", "17"], "--shots lies in 0..16"),
-        (["maml", "--user", "USER", "--item", "0"], "maml has no exact explanation; choice-prior"),
+        (
+            ["maml", "--user", "USER", "--item", "0"],
+            "maml has no exact explanation; averaged, choice-prior",
+        ),
     ],
 )
 def test_a_question_without_an_answer_is_one_line(

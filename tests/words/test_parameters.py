@@ -18,7 +18,6 @@ METHODS = registry.names("methods")
 FREE_WORDS = {  # a name, a folder: no list can hold it
     ("prompt", "model"),
     ("instruct", "model"),
-    ("hyper-lora", "model"),
 }
 
 
