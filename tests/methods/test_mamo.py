@@ -65,7 +65,8 @@ def test_memories_move_towards_what_users_told_in_the_share_of_their_attention()
         name: method.learned[name][:1].expand(2, *method.learned[name].shape[1:])
         for name in ("gradients", "joints")
     }
-    method._told = {"attention": torch.tensor([[1.0, 0], [0.5, 0.5]]), "profiles": told} | still
+    attention = torch.tensor([[1.0, 0], [0.5, 0.5]])
+    method._remembered = {"attention": attention, "profiles": told} | still
     method._write()
     first = before[0] + 0.25 * ((told[0] - before[0]) + 0.5 * (told[1] - before[0]))
     second = before[1] + 0.25 * 0.5 * (told[1] - before[1])
