@@ -34,6 +34,7 @@ function spec({ timed, shots, chance }) {
   const x = { field: "cost", type: "quantitative", scale: { type: "log", nice: false, padding: place.clientWidth < 600 ? 24 : 64 }, title: axis.selectedOptions[0].text, axis: { format: "~g", tickCount: 6, grid: false } };
   const y = { field: "level", type: "quantitative", scale: { zero: false, padding: 14 }, title: `${metric.value} at K = ${shots}`, axis: { tickCount: 6, format: ".3~f" } };
   const size = place.clientWidth < 600 ? 340 : 480;
+  const named = timed.some((dot) => dot.named), baseline = timed.some((dot) => dot.method === "item-bias"); // no layer is empty
   const layer = [
     { transform: [{ filter: "datum.front" }], mark: { type: "line", interpolate: axis.value === "ms" ? "step-after" : "step-before", color: muted, strokeWidth: 1 }, encoding: { x, y, order: { field: "cost" } } },
     { mark: { type: "rule", color: muted, strokeWidth: 1, opacity: 0.5 }, encoding: { x, y: { ...y, field: "low" }, y2: { field: "high" } } },
@@ -46,10 +47,10 @@ function spec({ timed, shots, chance }) {
         tooltip: [{ field: "method" }, { field: "family" }, { field: "level", format: ".3f" }, { field: "interval", title: "95 %" }, { field: "cost", title: x.title, format: "~g" }],
       },
     },
-    { transform: [{ filter: "datum.named" }], mark: { type: "text", align: axis.value === "ms" ? "right" : "left", dx: axis.value === "ms" ? -6 : 6, dy: -8, fontSize: 12, color: ink }, encoding: { x, y, text: { field: "method" } } },
-    { transform: [{ filter: "datum.method === 'item-bias'" }], mark: { type: "text", align: axis.value === "ms" ? "left" : "right", dx: axis.value === "ms" ? 6 : -6, dy: 12, fontSize: 12, color: ink }, encoding: { x, y, text: { field: "method" } } },
-  ];
-  if (chance !== null && timed.length) layer.push({ data: { values: [{ level: chance }] }, mark: { type: "rule", strokeDash: [2, 3], color: muted }, encoding: { y } });
+    named && { transform: [{ filter: "datum.named" }], mark: { type: "text", align: axis.value === "ms" ? "right" : "left", dx: axis.value === "ms" ? -6 : 6, dy: -8, fontSize: 12, color: ink }, encoding: { x, y, text: { field: "method" } } },
+    baseline && { transform: [{ filter: "datum.method === 'item-bias'" }], mark: { type: "text", align: axis.value === "ms" ? "left" : "right", dx: axis.value === "ms" ? 6 : -6, dy: 12, fontSize: 12, color: ink }, encoding: { x, y, text: { field: "method" } } },
+  ].filter(Boolean);
+  if (chance !== null) layer.push({ data: { values: [{ level: chance }] }, mark: { type: "rule", strokeDash: [2, 3], color: muted }, encoding: { y } });
   return {
     width: "container", height: size, background: null,
     autosize: { type: "fit", contains: "padding" }, data: { values: timed }, layer,
@@ -63,6 +64,7 @@ function spec({ timed, shots, chance }) {
 async function draw() {
   const now = dots();
   document.getElementById("untimed").textContent = now.untimed.length ? `Not timed, or with nothing to adapt: ${now.untimed.join(", ")}.` : "";
+  if (!now.timed.length) return place.replaceChildren();
   await vegaEmbed(place, spec(now), { actions: false, ast: true, renderer: "svg", defaultStyle: false, tooltip: { disableDefaultStyle: true } });
   place.querySelector("svg")?.setAttribute("aria-label", `${metric.value} against ${axis.selectedOptions[0].text}: ${now.timed.length} methods`);
 }
