@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true  # pip would do it on one core
 READY := $(VENV)/.ready
 RUN ?= quick
 A ?= stack
@@ -99,6 +100,6 @@ NODEPS = $(PIP) --no-deps -r requirements-nodeps.txt >$(VENV)/nodeps.log 2>&1 ||
 $(READY): pyproject.toml constraints.txt requirements-nodeps.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "coldbench needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(call stage,environment,$(PYTHON) -m venv $(VENV))
-	$(call stage,packages,$(PIP) -c constraints.txt -e '.[test]')
+	$(call stage,packages,$(PIP) --no-compile -c constraints.txt -e '.[test]' && { $(COMPILE); })
 	$(call stage,models and references,$(NODEPS))
 	touch $@
