@@ -30,7 +30,7 @@ BASE = ["thresholds", "honest_reports", "results"]
 NEAREST = {
     "metrics.compute": ["metrics", "metric_edges", "thresholds"],
     "metrics.formulas": ["metrics", "metric_edges", "thresholds"],
-    "metrics.predictions": ["metrics", "metric_edges", "thresholds"],
+    "metrics.predictions": ["metrics", "metric_edges", "predictions", "thresholds"],
     "metrics.statistics": ["statistics", "results"],
     "leakage": ["leaks", "thresholds", "controls"],
     "results.controls": [*BASE, "controls"],
