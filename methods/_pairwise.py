@@ -17,7 +17,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass
 class Pairwise(Method[Tensor]):
-    steps: Count = 400  # of Adam
+    meta_steps: Count = 400  # of Adam
     pairs: Count = 4096  # in a step
     rate: Positive = 0.02
     decay: NotNegative = 1e-3  # of weights, a step's mean loss
@@ -34,7 +34,7 @@ class Pairwise(Method[Tensor]):
         """
         adam = torch.optim.Adam([x.requires_grad_() for x in weights], self.rate)
         with torch.enable_grad():
-            for drawn in sampled_pairs(warm, self.pairs, self.steps, seed):
+            for drawn in sampled_pairs(warm, self.pairs, self.meta_steps, seed):
                 users, better, worse = map(torch.from_numpy, drawn)
                 if not len(users):
                     continue

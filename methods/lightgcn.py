@@ -58,7 +58,7 @@ class Lightgcn(Method[Tensor]):
 
     width: Count = 32
     layers: Count = 2
-    steps: Count = 200  # of Adam
+    meta_steps: Count = 200  # of Adam
     pairs: Count = 8192  # in a step
     rate: Positive = 0.02
     decay: NotNegative = 1e-3  # of vectors, a step's mean loss
@@ -96,7 +96,7 @@ class Lightgcn(Method[Tensor]):
         weights = [x.requires_grad_() for x in (users, things)]
         adam = torch.optim.Adam(weights, self.rate)
         with torch.enable_grad():
-            for drawn in sampled_pairs(warm, self.pairs, self.steps, seeds.order):
+            for drawn in sampled_pairs(warm, self.pairs, self.meta_steps, seeds.order):
                 who, better, worse = map(torch.from_numpy, drawn)
                 if not len(who):
                     continue

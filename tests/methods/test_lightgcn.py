@@ -34,7 +34,7 @@ def test_layers_are_products_with_the_normalised_graph() -> None:
 
 
 def test_a_new_user_is_what_a_known_one_with_the_same_likes_reads_off_the_graph() -> None:
-    method = trained("lightgcn", TOY, steps=2, width=4)
+    method = trained("lightgcn", TOY, meta_steps=2, width=4)
     likes = TOY.split.warm.matrix().copy()
     likes.data = (likes.data > 0.5).astype(np.float32)
     likes.eliminate_zeros()
@@ -50,7 +50,7 @@ def test_a_new_user_is_what_a_known_one_with_the_same_likes_reads_off_the_graph(
 
 
 def test_a_dislike_alone_leaves_the_prior() -> None:
-    method = trained("lightgcn", TOY, steps=2, width=4)
+    method = trained("lightgcn", TOY, meta_steps=2, width=4)
     seen, none = torch.tensor([[3]]), torch.zeros(1, 1)
     state = method.adapt(Feedback(seen, none, none, torch.ones(1, 1).bool()))
     found = method.score(state, torch.arange(5)[None])

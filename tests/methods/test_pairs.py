@@ -40,7 +40,7 @@ def test_sampled_pairs_are_of_one_user_and_the_better_comes_first() -> None:
 
 
 def test_a_new_users_vector_is_scikit_learns_logistic_regression_on_differences() -> None:
-    method = trained("bpr", TOY, factors=4, steps=30, strength=2.0, gain=1.0)
+    method = trained("bpr", TOY, factors=4, meta_steps=30, strength=2.0, gain=1.0)
     found, v = method.adapt(BATCH.support), method.learned["factors"]
     for user in range(4):
         items, labels = BATCH.support.items[user], BATCH.support.labels[user]
@@ -58,7 +58,7 @@ def test_a_new_users_vector_is_scikit_learns_logistic_regression_on_differences(
 
 
 def test_a_mixture_sums_to_one_and_is_the_mean_without_pairs() -> None:
-    method = trained("pairwise-reward", TOY, steps=30)
+    method = trained("pairwise-reward", TOY, meta_steps=30)
     state = method.adapt(BATCH.support)
     assert torch.allclose(state.sum(1), torch.ones(len(state)), atol=1e-5) and (state >= 0).all()
     none = BATCH.support.map(lambda column: column[:, :0])
@@ -66,7 +66,7 @@ def test_a_mixture_sums_to_one_and_is_the_mean_without_pairs() -> None:
 
 
 def test_a_mixture_climbs_the_likelihood_of_its_pairs() -> None:
-    method = trained("pairwise-reward", TOY, steps=60, inner_rate=0.3)
+    method = trained("pairwise-reward", TOY, meta_steps=60, inner_rate=0.3)
     left, right, sign = pairs.pairs_of(BATCH.support.labels, BATCH.support.mask)
     seen = method.learned["rewards"][BATCH.support.items]
     apart = (seen[:, left] - seen[:, right]) * sign[..., None]
@@ -81,7 +81,7 @@ def test_a_mixture_climbs_the_likelihood_of_its_pairs() -> None:
 
 @pytest.mark.parametrize("name", ["bpr", "pairwise-reward"])
 def test_what_all_of_a_users_labels_share_says_nothing(name: str) -> None:
-    method = trained(name, TOY, steps=20)
+    method = trained(name, TOY, meta_steps=20)
     lower: Feedback = BATCH.support.map(lambda column: column)
     lower = Feedback(lower.items, lower.labels * 0.5, lower.ages, lower.mask)
     assert torch.allclose(method.adapt(lower), method.adapt(BATCH.support))
