@@ -1,6 +1,5 @@
 """Every constant of the honesty layer, by hand, on both sides of it."""
 
-import runpy
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -30,8 +29,8 @@ from coldbench.results.subgroups import FEWEST, subgroups
 from coldbench.results.user_scores import UserScores
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
+from tests import fake_run as fake
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 Rows = list[Any]
 
 
@@ -63,18 +62,19 @@ def test_a_p_of_five_in_a_hundred_is_no_gain_and_one_below_is() -> None:
     gain = {"metric": "ndcg@5", "mean": 0.016, "low": 0.008, "high": 0.024}
     assert verdict(0.1, gain | {"p_holm": 0.05}) == "adapts, no gain shown"
     assert verdict(0.1, gain | {"p_holm": 0.0499}) == "gains .016 [.008, .024]"
+    loss = {"metric": "ndcg@5", "mean": -0.016, "low": -0.024, "high": -0.008, "p_holm": 0.0499}
+    assert verdict(0.1, loss) == "loses .016 [.008, .024]"
+    assert verdict(0.0001, gain | {"p_holm": 0.2}) == "does not adapt"
 
 
 def test_scores_that_rise_as_much_as_they_fall_have_moved(tmp_path: Path) -> None:
-    which = fake["spec"]("ridge", 0)
     columns = {"user": [0, 0, 1, 1], "item": pl.Series([0, 1, 0, 1], dtype=pl.Int32),
                "rating": [1.0, 5, 1, 5], "label": [0.0, 1, 0, 1]}  # fmt: skip
     parts = [
         pl.DataFrame(columns).with_columns(shots=pl.lit(shots, pl.Int16), score=pl.Series(score))
         for shots, score in ((0, [0.5] * 4), (2, [0.25, 0.75, 0.5, 0.5]))
     ]
-    fake["write_cell"](tmp_path, which, "done", scores=pl.concat(parts))
-    fake["write_plan"](tmp_path, [which])
+    fake.write_run(tmp_path, [fake.spec("ridge", 0)], pl.concat(parts))
     assert read(tmp_path, ("ndcg@5",), 20).adaptation["moved"].to_list() == [0.125]
 
 
@@ -143,15 +143,10 @@ def test_the_swapped_control_hands_on_the_next_users_labels_less_what_is_asked()
 def cut(**changes: Any) -> tuple[Split, Protocol]:
     """Four users with ten items each, a day apart: the query follows upon the last label."""
     times = np.tile(np.arange(10) * 86_400, 4)
-    log = Interactions(
-        10 * np.arange(5, dtype=np.int64),
-        np.arange(40, dtype=np.int32) % 20,
-        np.ones(40, np.float32),
-        times,
-        20,
-    )
+    items, ones = np.arange(40, dtype=np.int32) % 20, np.ones(40, np.float32)
+    log = Interactions(10 * np.arange(5, dtype=np.int64), items, ones, times, 20)
     protocol = Protocol.of("user-cold", {"shots": [0, 2], "query": 3, "cold_users": 0.5} | changes)
-    return split(log, np.ones(40, np.float32), protocol, Seeds.of(0)), protocol
+    return split(log, ones, protocol, Seeds.of(0)), protocol
 
 
 def time_fact(move: int) -> tuple[int, int, int | None]:
@@ -191,18 +186,15 @@ def test_a_user_with_exactly_enough_interactions_is_judged_and_one_with_one_less
 
 
 def test_the_top_bins_of_the_calibration_error_are_two_and_its_last_holds_a_one() -> None:
+    def ece(scores: list[float], labels: list[int]) -> float:
+        return float(pooled("ece", user_scores([scores], [labels]).predictions))
+
     # |.95 - 0| + |.85 - 1| over 2; in one bin the two would cancel to .4
-    assert float(pooled("ece", user_scores([[0.95, 0.85]], [[0, 1]]).predictions)) == pytest.approx(
-        0.55
-    )
+    assert ece([0.95, 0.85], [0, 1]) == pytest.approx(0.55)
     # .95 and 1 share the last bin: |1.95 - 1| over 2
-    assert float(pooled("ece", user_scores([[0.95, 1.0]], [[0, 1]]).predictions)) == pytest.approx(
-        0.475
-    )
+    assert ece([0.95, 1.0], [0, 1]) == pytest.approx(0.475)
     # .1 begins the second bin
-    assert float(
-        pooled("ece", user_scores([[0.0999, 0.1]], [[1, 0]]).predictions)
-    ) == pytest.approx(0.50005)
+    assert ece([0.0999, 0.1], [1, 0]) == pytest.approx(0.50005)
 
 
 # --- pairs
@@ -286,14 +278,12 @@ def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path:
 def test_a_control_needs_a_k_of_0_and_one_above(
     tmp_path: Path, shots: tuple[int, ...], rows: int
 ) -> None:
-    which = fake["spec"]("ridge", 0)
-    scores = fake["made_up"]("ridge", 0, 9, shots)
-    fake["write_cell"](tmp_path, which, "done", scores=scores)
-    last = scores.filter(shots=max(shots))
+    which = fake.spec("ridge", 0)
+    scores = fake.made_up("ridge", 0, 9, shots)
+    fake.write_run(tmp_path, [which], scores)
     folder = tmp_path / "cells" / which.fingerprint
-    last.write_parquet(folder / "swapped.parquet")
-    fake["reseal"](folder)
-    fake["write_plan"](tmp_path, [which])
+    scores.filter(shots=max(shots)).write_parquet(folder / "swapped.parquet")
+    fake.reseal(folder)
     found = read(tmp_path, ("ndcg@5",), 20).controls
     assert found["own"].to_list() == found["others"].to_list()
     assert len(found) == rows
