@@ -15,8 +15,8 @@ from tests import fake_run
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Ridge under random questions, and under an asker whose two answers tell the order."""
-    told = pl.when(pl.col("shots") == 2).then(pl.col("label")).otherwise("score")
-    ways = {"random": pl.col("score"), "variance": told}
+    ordered = pl.when(pl.col("shots") == 2).then(pl.col("label")).otherwise("score")
+    ways = {"random": pl.col("score"), "variance": ordered}
     run = fake_run.write_two_ways(tmp_path_factory.mktemp("elicit"), "asker", ways)
     return read(run, ("ndcg@5", "auc", "log-loss"))
 
@@ -37,8 +37,8 @@ def test_before_the_first_question_askers_do_not_differ(results: Results) -> Non
 
 def test_questions_are_saved_by_the_better_asker_alone(results: Results) -> None:
     last = results.elicitation.filter(metric="ndcg@5", shots=2)
-    found = dict(last.select("asker", "saved").iter_rows())
-    assert found["random"] is None and 0 < found["variance"] <= 2
+    questions = dict(last.select("asker", "saved").iter_rows())
+    assert questions["random"] is None and 0 < questions["variance"] <= 2
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_questions_are_saved_by_the_better_asker_alone(results: Results) -> None
 def test_saved_is_read_off_the_curves(
     asker: list[float], random: list[float], expected: float
 ) -> None:
-    found = saved((0, 2, 4), np.array(asker), np.array(random))
-    assert found == pytest.approx(expected, nan_ok=True)
+    questions = saved((0, 2, 4), np.array(asker), np.array(random))
+    assert questions == pytest.approx(expected, nan_ok=True)
 
 
 def test_report_shows_a_row_and_a_line_an_asker(results: Results, tmp_path: Path) -> None:

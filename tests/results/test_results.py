@@ -71,16 +71,16 @@ def test_a_gain_is_what_statistics_paired_says(results: Results) -> None:
     a, b = rng.random((24, 3)), rng.random((24, 3))
     a[3, 1], b[:, 2] = np.nan, a[:, 2]
     weights = statistics.bootstrap_weights(users, 200, 0)
-    for column, found in enumerate(differences(a - b, weights)):
-        one = statistics.paired(a[:, column].copy(), b[:, column].copy(), weights)
+    for column, difference in enumerate(differences(a - b, weights)):
+        alone = statistics.paired(a[:, column].copy(), b[:, column].copy(), weights)
         for name in ("mean", "low", "high", "p", "helped", "harmed", "detectable"):
-            assert found[name] == pytest.approx(getattr(one, name), abs=1e-6), name
-        assert found["users"] == one.n
+            assert difference[name] == pytest.approx(getattr(alone, name), abs=1e-6), name
+        assert difference["users"] == alone.n
 
 
 def test_labels_that_help_are_a_gain_and_labels_that_do_not_are_none(results: Results) -> None:
-    own = results.gains.filter(metric="ndcg@5", against="K = 0", shots=2)
-    ridge, still = (own.filter(method=name).row(0, named=True) for name in ("ridge", "constant"))
+    gains = results.gains.filter(metric="ndcg@5", against="K = 0", shots=2)
+    ridge, still = (gains.filter(method=name).row(0, named=True) for name in ("ridge", "constant"))
     assert ridge["mean"] > 0.01
     assert ridge["p_holm"] < 0.05
     assert ridge["helped"] > ridge["harmed"]
@@ -174,9 +174,9 @@ def test_one_method_twice_with_one_seed_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_method_with_other_parameters_is_a_row_of_its_own_named_by_them(tmp_path: Path) -> None:
-    one, other = (replace(fake.spec("ridge", 0), params={"tau": tau}) for tau in (1.0, 2.0))
-    fake.write_run(tmp_path / "a", [one])
-    fake.write_run(tmp_path / "b", [one, other])
+    first, other = (replace(fake.spec("ridge", 0), params={"tau": tau}) for tau in (1.0, 2.0))
+    fake.write_run(tmp_path / "a", [first])
+    fake.write_run(tmp_path / "b", [first, other])
     results = read([tmp_path / "a", tmp_path / "b"], resamples=50)
     assert results.name == "a + b"
     assert list(dict.fromkeys(results.costs["method"])) == ["ridge", "ridge (tau = 2.0)"]

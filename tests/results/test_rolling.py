@@ -38,7 +38,7 @@ def test_all_periods_together_stand_under_minus_one(results: Results) -> None:
 def test_the_picture_shows_every_period_of_a_method(results: Results) -> None:
     import coldbench
 
-    (axes,) = [one for one in coldbench.plot.rolling(results).axes if one.get_visible()]
+    (axes,) = [ax for ax in coldbench.plot.rolling(results).axes if ax.get_visible()]
     assert len(axes.collections[1].get_offsets()) == 2
 
 

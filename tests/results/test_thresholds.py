@@ -78,9 +78,6 @@ def test_scores_that_rise_as_much_as_they_fall_have_moved(tmp_path: Path) -> Non
     assert read(tmp_path, ("ndcg@5",), 20).adaptation["moved"].to_list() == [0.125]
 
 
-# --- controls
-
-
 def test_at_no_label_a_millionth_of_the_scale_between_two_users_is_nothing_and_more_is() -> None:
     def seen(step: float) -> bool:
         return leaks._sees_users(user_scores([[0.0, 0.5], [step, 0.5]], [[0, 1], [0, 1]]))
@@ -151,14 +148,14 @@ def cut(**changes: Any) -> tuple[Split, Protocol]:
 
 def time_fact(move: int) -> tuple[int, int, int | None]:
     """checked, broken and tied where the last label alone is moved by so many seconds."""
-    made, protocol = cut()
-    cold = made.cold
+    whole, protocol = cut()
+    cold = whole.cold
     times = cold.users.log.times
     assert times is not None
     times = times.copy()
     times[cold.support[0, -1]] += 86_400 + move  # 86,400: to the first of the query
     log = replace(cold.users.log, times=times)
-    late = replace(made, cold=replace(cold, users=replace(cold.users, log=log)))
+    late = replace(whole, cold=replace(cold, users=replace(cold.users, log=log)))
     check = next(
         c for c in leakage.leaks(late, protocol) if c.claim.startswith("no label was given after")
     )
@@ -180,9 +177,6 @@ def test_a_user_with_exactly_enough_interactions_is_judged_and_one_with_one_less
     else:
         with pytest.raises(UserError):
             cut(query=query)
-
-
-# --- calibration
 
 
 def test_the_top_bins_of_the_calibration_error_are_two_and_its_last_holds_a_one() -> None:
@@ -217,9 +211,6 @@ def test_six_blocks_are_as_few_as_wilcoxon_can_find_something_in() -> None:
     assert critical_difference._wilcoxon(steps[:5]) == 0.0625
 
 
-# --- groups and exposure
-
-
 @pytest.mark.parametrize(("users", "shown"), [(10, True), (9, False)])
 def test_a_group_of_ten_users_is_shown_and_one_of_nine_is_not(users: int, shown: bool) -> None:
     assert FEWEST == 10
@@ -230,8 +221,8 @@ def test_a_group_of_ten_users_is_shown_and_one_of_nine_is_not(users: int, shown:
                       "activity": np.full(users, 20), "entropy": np.full(users, 0.5)}),
         pl.DataFrame({"seed": [0, 0], "item": pl.Series([0, 1], dtype=pl.Int32), "seen": [1, 5]}),
     )  # fmt: skip
-    found = subgroups({"m": {2: met}}, 0, Bootstrap(50), known)
-    assert [row["n"] for row in found if row["bucket"] == "up to .9 bits"] == [10] * shown
+    rows = subgroups({"m": {2: met}}, 0, Bootstrap(50), known)
+    assert [row["n"] for row in rows if row["bucket"] == "up to .9 bits"] == [10] * shown
 
 
 def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
@@ -253,9 +244,6 @@ def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
     assert gini(np.array([0.0, 0, 0, 1])) == 0.75
 
 
-# --- which methods a control is of
-
-
 def cell(folder: Path, method: str, status: str = "done") -> Cell:
     spec = Spec("d", {}, "", "p", {}, method, {}, {}, "", 0, None, "cpu", 1, "", {})
     return Cell(spec, status, "", "", {"candidates": "x", "chance": method == "random"}, folder)
@@ -267,10 +255,10 @@ def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path:
     met = {"blind": {0: blind, 2: sees}, "random": {0: sees}, "late": {2: sees}, "sees": {0: sees}}
     cells = {name: [cell(tmp_path, name)] for name in met}
     cells["sees"].append(cell(tmp_path, "sees", "failed"))
-    found = {fact["says"]: fact for fact in leaks.facts(met, cells, [])}
-    assert (found[leaks.SAME_QUERIES]["checked"], found[leaks.SAME_QUERIES]["broken"]) == (4, 0)
-    assert (found[leaks.USER_FREE]["checked"], found[leaks.USER_FREE]["who"]) == (2, "sees")
-    assert leaks.PERMUTED_SUPPORT not in found
+    checks = {fact["says"]: fact for fact in leaks.facts(met, cells, [])}
+    assert (checks[leaks.SAME_QUERIES]["checked"], checks[leaks.SAME_QUERIES]["broken"]) == (4, 0)
+    assert (checks[leaks.USER_FREE]["checked"], checks[leaks.USER_FREE]["who"]) == (2, "sees")
+    assert leaks.PERMUTED_SUPPORT not in checks
     assert leaks.USER_FREE not in {f["says"] for f in leaks.facts({"late": {2: sees}}, {}, [])}
 
 
@@ -284,6 +272,6 @@ def test_a_control_needs_a_k_of_0_and_one_above(
     folder = tmp_path / "cells" / which.fingerprint
     scores.filter(shots=max(shots)).write_parquet(folder / "swapped.parquet")
     fake.reseal(folder)
-    found = read(tmp_path, ("ndcg@5",), 20).controls
-    assert found["own"].to_list() == found["others"].to_list()
-    assert len(found) == rows
+    controls = read(tmp_path, ("ndcg@5",), 20).controls
+    assert controls["own"].to_list() == controls["others"].to_list()
+    assert len(controls) == rows
