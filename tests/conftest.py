@@ -17,12 +17,8 @@ from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
-for shared in (
-    "console",
-    "heads",
-    "training",
-    "twins",
-):  # test files see them, though no path leads here
+SHARED = ("console", "fake_run", "heads", "published", "training", "twins")
+for shared in SHARED:  # test files see them, though no path leads here
     spec = spec_from_file_location(f"tests.{shared}", Path(__file__).with_name(f"{shared}.py"))
     assert spec and spec.loader
     sys.modules[f"tests.{shared}"] = module_from_spec(spec)

@@ -1,9 +1,10 @@
 """A small run written by hand: what `coldbench run` leaves behind, with scores made up.
 
-Loaded by test_results.py and test_reports.py with runpy: test files import no test file.
+Test files get it as `tests.fake_run` (conftest.py sees to it), or load it with runpy.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,31 @@ def made_up(method: str, seed: int, users: int, shots: tuple[int, ...] = (0, 2))
         }
         parts.append(pl.DataFrame(columns))
     return pl.concat(parts)
+
+
+def write_run(
+    run: Path, specs: list[Spec], scores: pl.DataFrame | None = None, **facts: Any
+) -> None:
+    """Cells that are done, with these scores or made-up ones of nine users, and their plan."""
+    for which in specs:
+        given = made_up(which.method, which.seed, 9) if scores is None else scores
+        write_cell(run, which, "done", scores=given, **facts)
+    write_plan(run, specs)
+
+
+def write_two_ways(run: Path, field: str, ways: dict[str, pl.Expr], **fields: Any) -> Path:
+    """Ridge on 20 users of two seeds, under two values of a protocol's field, named by them: each
+    with what becomes of the scores."""
+    specs = []
+    for way, score in ways.items():
+        for seed in (0, 1):
+            plain = spec("ridge", seed)
+            stated = plain.protocol_fields | fields | {field: way}
+            specs.append(replace(plain, protocol=way, protocol_fields=stated))
+            scores = made_up("ridge", seed, 20).with_columns(score=score.cast(pl.Float32))
+            write_cell(run, specs[-1], "done", scores=scores, family="regression")
+    write_plan(run, specs)
+    return run
 
 
 def build(

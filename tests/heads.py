@@ -1,8 +1,10 @@
 """The head that gradient-based meta-learners share, by the book: a copy of it for each user."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
@@ -14,6 +16,9 @@ from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.interactions import Catalogue
 from coldbench.method import soft_cross_entropy
 
+no_peer = pytest.mark.skipif(
+    not find_spec("learn2learn"), reason="learn2learn is not installed: it needs a C compiler"
+)
 N_ITEMS, WIDTH, HIDDEN = 12, 5, 8
 HEAD = ("weight", "shift", "last", "bias")
 Weights = list[Tensor]  # W (D, H), b (H,), v (H,), c (1,) of one user
@@ -57,6 +62,11 @@ def three_users() -> EpisodeBatch:
 EPISODE = three_users()
 
 
+def head_of(method: Any) -> Weights:
+    """Where every user's own copy begins."""
+    return [method.learned[name] for name in HEAD]
+
+
 def says(weights: Weights, vectors: Tensor, prior: Tensor) -> Tensor:
     """(N,) logits of one user's own copy of the head."""
     w, b, v, c = weights
@@ -69,32 +79,39 @@ def support_of(method: Any, support: Feedback, user: int) -> tuple[Tensor, Tenso
     return method.items.features[items], method.learned["prior"][items], labels
 
 
-def loss_by_copies(method: Any, batch: EpisodeBatch, step: Step, steps: int) -> Tensor:
+def loss_by_copies(method: Any, step: Step) -> Tensor:
     """The outer loss by the book: a copy of the head for each user, one step after another."""
     losses = []
-    for user in range(len(batch.users)):
-        weights = [method.learned[name] for name in HEAD]
-        seen = support_of(method, batch.support, user)
-        for _ in range(steps):
+    for user in range(len(EPISODE.users)):
+        weights = head_of(method)
+        seen = support_of(method, EPISODE.support, user)
+        for _ in range(method.inner_steps):
             weights = step(weights, *seen)
-        asked, labels = batch.query.items[user], batch.query.labels[user]
-        told = says(weights, method.items.features[asked], method.learned["prior"][asked])
-        losses.append(cross_entropy(told, labels))
+        asked, labels = EPISODE.query.items[user], EPISODE.query.labels[user]
+        logits = says(weights, method.items.features[asked], method.learned["prior"][asked])
+        losses.append(cross_entropy(logits, labels))
     return torch.stack(losses).mean()
 
 
-def outer_loss(method: Any, batch: EpisodeBatch) -> Tensor:
-    logits = method.logits(method.adapt(batch.support), batch.query.items)
-    return soft_cross_entropy(logits, batch.query.labels, batch.query.mask).mean()
+def logits_of(method: Any) -> Tensor:
+    """(B, Q) what the three users are told after their labels."""
+    logits: Tensor = method.logits(method.adapt(EPISODE.support), EPISODE.query.items)
+    return logits
+
+
+def outer_loss(method: Any) -> Tensor:
+    query = EPISODE.query
+    return soft_cross_entropy(logits_of(method), query.labels, query.mask).mean()
 
 
 def assert_same(
-    method: Any, found: Tensor, wanted: Tensor, names: tuple[str, ...] = HEAD, rtol: float = 1e-8
+    method: Any, wanted: Tensor, names: tuple[str, ...] = HEAD, rtol: float = 1e-8
 ) -> None:
-    """Two losses are one number, and have one gradient in the learnt weights."""
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+    """A loss is the method's outer loss, and has its gradient in the learnt weights."""
+    loss = outer_loss(method)
+    torch.testing.assert_close(loss, wanted, rtol=1e-10, atol=1e-12)
     leaves = [method.learned[name] for name in names]
-    slopes = (torch.autograd.grad(loss, leaves) for loss in (found, wanted))
+    slopes = (torch.autograd.grad(each, leaves) for each in (loss, wanted))
     for name, got, want in zip(names, *slopes, strict=True):
         assert want.abs().max() > 1e-9, f"a gradient of nothing in {name} would prove nothing"
         torch.testing.assert_close(got, want, rtol=rtol, atol=1e-12)

@@ -226,3 +226,14 @@ def rows(log: Interactions, items: Catalogue) -> list[tuple[int, str, float, flo
         times = (log.times / SECOND).tolist()
     names = [items.ids[item] for item in log.items]
     return list(zip(log.users.tolist(), names, log.ratings.tolist(), times, strict=True))
+
+
+def expected_rows(
+    users: str,
+    items: Sequence[str],
+    ratings: Sequence[float],
+    times: Sequence[float | None] | None = None,
+) -> list[tuple[int, str, float, float | None]]:
+    """The same from columns; of users a digit each."""
+    times = [None] * len(users) if times is None else times
+    return list(zip(map(int, users), items, ratings, times, strict=True))

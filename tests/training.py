@@ -1,6 +1,8 @@
 """What the tests of methods share: a method trained on a small problem, and what it scores."""
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,18 +14,33 @@ from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.method import from_params
 from coldbench.seeds import Seeds
 from coldbench.split import Split
-from coldbench.testing.toy_data import ToyProblem
+from coldbench.testing.toy_data import ToyProblem, toy_problem
 
 World = tuple[Split, Items]
 
 
+@cache
+def toy() -> ToyProblem:
+    """60 users and 60 items of the contract's toy data, with the vectors that tastes lie in."""
+    return toy_problem(Path(), tokens=False)
+
+
 def trained(
-    name: str, world: World | ToyProblem, *, valid: int = 10**6, seed: int = 0, **params: Any
+    name: str,
+    world: World | ToyProblem,
+    *,
+    valid: int | None = None,
+    seed: int = 0,
+    before: Any = None,
+    **params: Any,
 ) -> Any:
-    """The method after training; valid: with so many valid users at most."""
+    """The method after training; valid: how many valid users at most; before: its warm start."""
     cut, items = world if isinstance(world, tuple) else (world.split, world.items)
     method: Any = from_params(registry.find("methods", name), name, params)
-    method.meta_train(cut.warm, cut.valid.first(valid), items, Seeds.of(seed))
+    if before:
+        method.begin_with(before.learned)
+    users = cut.valid if valid is None else cut.valid.first(valid)
+    method.meta_train(cut.warm, users, items, Seeds.of(seed))
     return method
 
 
@@ -48,8 +65,8 @@ def predict(method: Any, batch: EpisodeBatch) -> Tensor:
 
 def scores(method: Any, support: Feedback, items: Tensor) -> Tensor:
     with torch.no_grad():
-        found: Tensor = method.score(method.adapt(support), items)
-    return found
+        given: Tensor = method.score(method.adapt(support), items)
+    return given
 
 
 def ratings(
@@ -71,8 +88,8 @@ def of_user(batch: EpisodeBatch, user: int) -> EpisodeBatch:
     return EpisodeBatch(one(batch.users), batch.support.map(one), batch.query.map(one))
 
 
-def close(found: Tensor, wanted: Tensor, within: float = 1e-5) -> None:
-    torch.testing.assert_close(found, wanted, rtol=0, atol=within)
+def close(got: Tensor, want: Tensor, within: float = 1e-5) -> None:
+    torch.testing.assert_close(got, want, rtol=0, atol=within)
 
 
 def agree(method: Any, other: Any, batch: EpisodeBatch, within: float = 1e-5) -> None:

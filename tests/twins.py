@@ -27,6 +27,9 @@ from coldbench.testing.check_method import Outcome
 from coldbench.testing.checks import BY_SUBJECT
 
 Twin = type[Method[Any]]
+# name -> the check that catches it, some words of what that says, whether nothing else does, and
+# what the twin has otherwise than its base
+Rows = dict[str, tuple[str, str, bool, dict[str, Any]]]
 FILES = {  # test file -> the subjects of coldbench.testing.checks whose checks its twins break
     "test_twins_made": ("How it is made", "What it lives with"),
     "test_twins_same": ("What must not matter", "What is kept", "Where it runs"),
@@ -53,6 +56,15 @@ def breaks(check: str, reason: str, *, alone: bool = False) -> Callable[[Twin], 
         return twin
 
     return note
+
+
+def table(module: str, rows: Rows, base: "Twin | None" = None) -> dict[str, Twin]:
+    """Twins of a few words, by name: the module is to hold them by it."""
+    twins = {}
+    for name, (check, reason, alone, differs) in rows.items():
+        twin: Twin = type(name, (base or Sound,), {"__module__": module, **differs})
+        twins[name] = breaks(check, reason, alone=alone)(twin)
+    return twins
 
 
 def twins_of(file: str, *, alone: bool = False) -> list[Any]:
@@ -150,17 +162,25 @@ class Sound(Method[Tensor]):
     def surprise(self, support: Feedback) -> Tensor:
         return (support.labels - self.learned["usual"][support.items]) * support.mask  # (B, K)
 
+    def kept(self, users: Tensor, support: Feedback) -> Tensor:
+        """(B, D) what a twin keeps of users."""
+        return users
+
+    def shown(self, scores: Tensor, items: Tensor) -> Tensor:
+        """(B, Q) what a twin says instead of its scores."""
+        return scores
+
     def adapt(self, support: Feedback) -> Tensor:
         seen = self.items.features[support.items]  # (B, K, D)
-        return (self.surprise(support)[..., None] * seen).sum(1)  # (B, D)
+        users = (self.surprise(support)[..., None] * seen).sum(1)  # (B, D)
+        return self.kept(users, support)
 
     def liking(self, state: Tensor, items: Tensor) -> Tensor:
         return (self.items.features[items] @ state[..., None])[..., 0]  # (B, Q)
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return squash_to_unit(
-            self.learned["usual"][items] + self.weight * self.liking(state, items)
-        )
+        liked = self.learned["usual"][items] + self.weight * self.liking(state, items)
+        return self.shown(squash_to_unit(liked), items)
 
 
 class Noisy(Sound):

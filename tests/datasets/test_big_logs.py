@@ -74,12 +74,12 @@ def test_a_log_is_read_in_the_form_that_is_published(put: Callable[..., None], n
     assert (rows(log, items), items.text) == LOGS[name]
 
 
-@pytest.mark.parametrize(("name", "old", "new", "said"), BAD)
+@pytest.mark.parametrize(("name", "old", "new", "message"), BAD)
 def test_a_damaged_row_is_named(
-    put: Callable[..., None], name: str, old: str, new: str, said: str
+    put: Callable[..., None], name: str, old: str, new: str, message: str
 ) -> None:
     put(name, old, new)
-    with pytest.raises((BadFile, UserError), match=said):
+    with pytest.raises((BadFile, UserError), match=message):
         load(name)
 
 

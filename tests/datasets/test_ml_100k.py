@@ -21,9 +21,9 @@ ml: Any = import_module("coldbench.datasets.ml_100k")
 
 @pytest.fixture(scope="module")
 def tables() -> tuple[Path, Path]:
-    found = local_path("ml-100k", ml.RATINGS), local_path("ml-100k", ml.MOVIES)
-    assert found[0] and found[1], "recbole is in requirements-nodeps.txt"
-    return found[0], found[1]
+    paths = local_path("ml-100k", ml.RATINGS), local_path("ml-100k", ml.MOVIES)
+    assert paths[0] and paths[1], "recbole is in requirements-nodeps.txt"
+    return paths[0], paths[1]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_zip_in_the_cache_is_preferred_and_one_of_another_hash_refused(
 
 
 @pytest.mark.parametrize(
-    ("file", "wrong", "said"),
+    ("file", "wrong", "message"),
     [
         (0, "7\t3\t6\t881250949", r"u\.data:2:5: value '6', expected a whole number from 1 to 5"),
         (0, "7\t3\t5", r"u\.data:2:5: value '5', expected 4 fields, found 3"),
@@ -108,10 +108,10 @@ def test_a_zip_in_the_cache_is_preferred_and_one_of_another_hash_refused(
     ],
 )
 def test_a_damaged_row_of_grouplens_is_named(
-    unzipped: tuple[Path, Path], file: int, wrong: str, said: str
+    unzipped: tuple[Path, Path], file: int, wrong: str, message: str
 ) -> None:
     lines = unzipped[file].read_text(encoding="latin-1").split("\n")[:20]
     lines[1] = wrong
     unzipped[file].write_text("\n".join(lines), encoding="latin-1")
-    with pytest.raises(BadFile, match=said):
+    with pytest.raises(BadFile, match=message):
         ml.read_grouplens(*unzipped)

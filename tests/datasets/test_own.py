@@ -39,14 +39,14 @@ def write(name: str, text: str, encoding: str = "utf-8") -> str:
     return name
 
 
-def own(name: str, *options: str) -> Dataset:
+def dataset_of(name: str, *options: str) -> Dataset:
     """A file's dataset with `--with` options."""
-    made: Dataset = source.Source.of(name, source.options(list(options))).dataset()
-    return made
+    dataset: Dataset = source.Source.of(name, source.options(list(options))).dataset()
+    return dataset
 
 
 def load(name: str, *options: str) -> tuple[Interactions, Catalogue]:
-    return own(name, *options).load()
+    return dataset_of(name, *options).load()
 
 
 def with_items(*options: str) -> tuple[Interactions, Catalogue]:
@@ -103,8 +103,8 @@ def test_where_two_columns_could_be_meant_none_is_guessed(
     what: str, old: str, new: str, both: str
 ) -> None:
     path = write("log.csv", LOG.replace(old, new, 1))
-    told = rf"^log.csv:1:1: .*expected one column of {what}s, found {both}; fix: .*--with {what}="
-    with pytest.raises(BadFile, match=told):
+    columns = rf"expected one column of {what}s, found {both}; fix: .*--with {what}="
+    with pytest.raises(BadFile, match=f"^log.csv:1:1: .*{columns}"):
         load(path)
     others = "time=none" if old == "time" else "rating=none"
     assert len(load(path, f"{what}={what}", others)[0]) == 4
@@ -152,15 +152,15 @@ def test_a_time_is_in_the_unit_or_form_that_is_said_to_the_microsecond(
 
 
 @pytest.mark.parametrize(
-    ("unit", "told"),
+    ("unit", "message"),
     [
         ("milisecond", "did you mean 'milliseconds'"),
         ("hours", "seconds, milliseconds"),
         ("%Y-%m-%d", "log.csv:2:10: value '1600000000', expected a date like %Y-%m-%d"),
     ],
 )
-def test_a_unit_that_is_none_or_another_is_told(unit: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_unit_that_is_none_or_another_is_told(unit: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         load(write("log.csv", LOG), f"time_unit={unit}")
 
 
@@ -171,7 +171,7 @@ def test_without_times_a_users_rows_stay_in_the_order_of_the_file() -> None:
 
 
 def test_the_scale_and_what_a_like_is_are_the_users_to_say() -> None:
-    dataset = own(write("log.csv", LOG), "scale=[0, 10]", "like_above=4.5")
+    dataset = dataset_of(write("log.csv", LOG), "scale=[0, 10]", "like_above=4.5")
     log, _ = dataset.load()
     assert dataset.labels(log.ratings, "rating").tolist() == pytest.approx([0.5, 0.4, 0.1, 0.2])
     assert dataset.labels(log.ratings, "like").tolist() == [1, 0, 0, 0]
@@ -180,7 +180,7 @@ def test_the_scale_and_what_a_like_is_are_the_users_to_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["like_above=5"], "like_above = 5 is not within the scale 1 to 5"),
         (["like_above=0.5"], "like_above = 0.5 is not within the scale 1 to 5"),
@@ -190,9 +190,9 @@ def test_the_scale_and_what_a_like_is_are_the_users_to_say() -> None:
         (["scale=[0, inf]"], r"scale = \[0, inf\] must rise"),
     ],
 )
-def test_a_like_lies_within_a_scale_that_rises(options: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=f"^log.csv: {told}"):
-        own(write("log.csv", LOG), *options)
+def test_a_like_lies_within_a_scale_that_rises(options: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=f"^log.csv: {message}"):
+        dataset_of(write("log.csv", LOG), *options)
 
 
 @pytest.mark.parametrize("scale", ["[0, 10]", "[0, 100]", "[1, 5.5]", "[0.5, 5]", "[0, 1]"])
@@ -201,19 +201,20 @@ def test_another_scale_says_what_a_like_is_on_it(scale: str) -> None:
     with pytest.raises(
         UserError, match=r"no like_above is said for the scale .*--with like_above="
     ):
-        own(path, f"scale={scale}")
-    assert own(path, f"scale={scale}", "like_above=0.9" if scale == "[0, 1]" else "like_above=4")
+        dataset_of(path, f"scale={scale}")
+    like_above = 0.9 if scale == "[0, 1]" else 4
+    assert dataset_of(path, f"scale={scale}", f"like_above={like_above}")
 
 
 def test_a_like_on_stars_is_above_three_and_a_half_said_or_not() -> None:
     path = write("log.csv", LOG)
-    assert own(path).like_above == own(path, "scale=[1, 5]").like_above == 3.5
+    assert dataset_of(path).like_above == dataset_of(path, "scale=[1, 5]").like_above == 3.5
     with pytest.raises(UserError, match=r"must be like 3\.5, not 'four'"):
-        own(path, "like_above=four")
+        dataset_of(path, "like_above=four")
 
 
 @pytest.mark.parametrize(
-    ("stars", "options", "told"),
+    ("stars", "options", "message"),
     [
         ("4555", [], "of 4 ratings all are likes, being from 4 to 5 where a like is above 3.5"),
         ("3555", [], ""),
@@ -225,19 +226,19 @@ def test_a_like_on_stars_is_above_three_and_a_half_said_or_not() -> None:
         ("1233", ["like_above=3"], "none is a like, .*fix: --with like_above=2, or"),
     ],
 )
-def test_a_log_of_one_class_is_refused(stars: str, options: list[str], told: str) -> None:
+def test_a_log_of_one_class_is_refused(stars: str, options: list[str], message: str) -> None:
     """Of two at the threshold one row decides."""
     lines = [f"u{n},p{n},{star}" for n, star in enumerate(stars)]
     path = write("log.csv", "\n".join(["user,item,rating", *lines]))
-    if told:
-        with pytest.raises(OneClass, match=f"^log.csv: .*{told}"):
+    if message:
+        with pytest.raises(OneClass, match=f"^log.csv: .*{message}"):
             load(path, *options)
     else:
         assert len(load(path, *options)[0]) == 4
 
 
 @pytest.mark.parametrize(
-    ("option", "told"),
+    ("option", "message"),
     [
         ("user=1", r'user must be like "1", not 1'),
         ("scale=5", r"scale must be like \[1.0, 5.0\], not 5"),
@@ -255,9 +256,9 @@ def test_a_log_of_one_class_is_refused(stars: str, options: list[str], told: str
         ("txt=x", r"no parameter of log.csv 'txt'; did you mean 'text'\?"),
     ],
 )
-def test_an_option_of_the_wrong_kind_is_told(option: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
-        own(write("log.csv", LOG), option)
+def test_an_option_of_the_wrong_kind_is_told(option: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        dataset_of(write("log.csv", LOG), option)
 
 
 @pytest.mark.parametrize("option", ["user", "=user", " = x"])
@@ -270,3 +271,93 @@ def test_the_same_holds_for_parameters_of_registered_datasets() -> None:
     with pytest.raises(UserError, match="synthetic: n_users must be like 300, not 'many'"):
         source.Source.of("synthetic", {"n_users": "many"}).dataset()
     assert source.Source.of("synthetic", {"noise": 1}).dataset().noise == 1
+
+
+# the table of items beside the log: texts and tags
+
+
+def test_text_is_made_by_a_template_of_the_tables_columns() -> None:
+    _, items = with_items("text={item}: {title} by {brand}")
+    assert items.text == ("p1: Lamp by Oak & Co", "p2: Chair, red by Elm", "p3: Rug by")
+
+
+def test_text_is_the_title_where_none_is_asked_for_and_else_all_there_is() -> None:
+    assert with_items()[1].text == ("Lamp", "Chair, red", "Rug")
+    items = write("items.csv", ITEMS.replace("title", "words", 1))
+    _, all_of_it = load("log.csv", f"items={items}", "tags=kind")
+    assert all_of_it.text == ("Lamp, Oak & Co", "Chair, red, Elm", "Rug")
+
+
+def test_an_item_whose_text_comes_out_empty_reads_as_its_id() -> None:
+    assert with_items("text={brand}")[1].text == ("Oak & Co", "Elm", "p3")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["items=items.csv", "text={titel}"], r"items.csv 'titel'; did you mean 'title'\?"),
+        (["items=items.csv", "tags=kinds"], r"items.csv 'kinds'; did you mean 'kind'\?"),
+        (["items=items.csv", "text=title"], r"text = 'title' names no column; .*\{title\}"),
+        (["text={title}"], "made of the table of items: name it by items="),
+        (["tags=kind"], "made of the table of items: name it by items="),
+        (["items=nowhere.csv"], "nowhere.csv: no such file"),
+    ],
+)
+def test_a_mistake_in_what_is_made_of_the_table_of_items_is_told(
+    options: list[str], message: str
+) -> None:
+    write("items.csv", ITEMS)
+    with pytest.raises(UserError, match=message):
+        load(write("log.csv", LOG), *options)
+
+
+def test_tags_are_set_apart_by_bars_semicolons_or_commas() -> None:
+    assert with_items("tags=kind")[1].tags == (("light", "home"), ("seat", "home"), ())
+    write("items.csv", 'item,kind\np1," a , b "\np2,|c||\np3,d e\n')
+    assert load("log.csv", "items=items.csv", "tags=kind")[1].tags == (("a", "b"), ("c",), ("d e",))
+
+
+def test_an_item_that_nobody_rated_is_left_out() -> None:
+    assert with_items()[1].ids == ("p1", "p2", "p3")
+
+
+def test_a_table_without_some_items_of_the_log_says_how_many_and_one_of_them() -> None:
+    write("items.csv", "item,title\np1,Lamp\np3,Rug\n")
+    with pytest.raises(UserError, match=r"^items.csv: 1 items of the log are not .*'p2' among"):
+        load(write("log.csv", LOG), "items=items.csv")
+
+
+def test_an_item_that_stands_twice_in_the_table_is_told() -> None:
+    write("items.csv", ITEMS + "p1,Lamp again,,\n")
+    with pytest.raises(UserError, match=r"^items.csv: item 'p1' stands twice"):
+        load(write("log.csv", LOG), "items=items.csv")
+
+
+def test_the_tables_column_of_ids_is_called_as_in_the_log_or_by_a_usual_name() -> None:
+    ids = with_items()[1].ids
+    write("named.csv", ITEMS.replace("item", "product_id", 1))
+    assert load("log.csv", "items=named.csv")[1].ids == ids
+    write("what.csv", LOG.replace("item", "what", 1))
+    write("table.csv", ITEMS.replace("item", "what", 1))
+    assert load("what.csv", "item=what", "items=table.csv")[1].ids == ids
+    write("id.csv", ITEMS.replace("item", "id", 1))
+    with pytest.raises(BadFile, match=r"^id.csv:1:1: .*one column of items, .*of ids to item"):
+        load("log.csv", "items=id.csv")
+
+
+def test_a_log_told_to_have_no_ratings_is_of_likes_alone() -> None:
+    bare = "\n".join(line.rsplit(",", 2)[0] for line in LOG.splitlines())
+    assert dataset_of(write("log.csv", LOG)).explicit
+    for path in (write("bare.csv", bare), "log.csv"):
+        dataset = dataset_of(path, "rating=none", "time=none")
+        assert not dataset.explicit
+        log, _ = dataset.load()
+        assert log.ratings.tolist() == [5] * 4
+        assert dataset.labels(log.ratings, "like").tolist() == [1] * 4
+
+
+def test_ratings_that_are_left_out_are_not_looked_at() -> None:
+    path = write("log.csv", LOG.replace(",5,", ",five,"))
+    assert len(load(path, "rating=none")[0]) == 4
+    with pytest.raises(BadFile, match="value 'five'"):
+        load(path)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from coldbench.errors import BadFile, UserError
-from tests.datasets.test_own import LOG, load, own, rows, write
+from tests.datasets.test_own import LOG, dataset_of, load, rows, write
 
 pytestmark = pytest.mark.usefixtures("nowhere")
 
@@ -102,8 +102,8 @@ def test_a_log_says_the_same_in_every_format(name: str) -> None:
 def test_the_order_of_the_rows_says_nothing_where_there_are_times() -> None:
     as_csv(table(), "log.csv")
     as_csv(table().sample(fraction=1, shuffle=True, seed=1), "mixed.csv")
-    one, other = load("log.csv"), load("mixed.csv")
-    assert one[0].hash() == other[0].hash() and one[1].hash() == other[1].hash()
+    first, other = load("log.csv"), load("mixed.csv")
+    assert first[0].hash() == other[0].hash() and first[1].hash() == other[1].hash()
 
 
 def test_of_the_same_users_ratings_of_an_item_the_last_in_time_stays() -> None:
@@ -131,7 +131,7 @@ def test_a_span_of_time_is_no_time() -> None:
     spans = {"user": ["u"], "item": ["i"], "rating": [3], "time": [timedelta(days=1)]}
     pl.DataFrame(spans).write_parquet("log.parquet")
     with pytest.raises(BadFile, match="expected a time"):
-        own("log.parquet").load()
+        dataset_of("log.parquet").load()
 
 
 INTER = "user_id:token\titem_id:token\trating:float\tage:float\nann\t1\t4\t\nbob\t2\t3\t\n"
@@ -155,20 +155,20 @@ def test_recboles_log_without_items_beside_it_has_ids_for_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("item_id:token", "item_id", "value 'item_id', expected a name like user_id:token"),
         ("rating:float", "rating:int", "value 'rating:int', expected a name like"),
         ("age:float", "rating:token", "value 'rating:float', expected each name once"),
     ],
 )
-def test_recboles_names_have_types_and_stand_once(old: str, new: str, told: str) -> None:
-    with pytest.raises(BadFile, match=told):
+def test_recboles_names_have_types_and_stand_once(old: str, new: str, message: str) -> None:
+    with pytest.raises(BadFile, match=message):
         load(write("shop.inter", INTER.replace(old, new)))
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("log.txt", "no loader reads this ending; fix: `cat log.txt > log.csv` and read log.csv"),
         ("nowhere.csv", "nowhere.csv: no such file"),
@@ -176,8 +176,8 @@ def test_recboles_names_have_types_and_stand_once(old: str, new: str, told: str)
         ("csv", "name the log: -d ratings.csv"),
     ],
 )
-def test_a_file_is_known_by_its_ending(name: str, told: str) -> None:
+def test_a_file_is_known_by_its_ending(name: str, message: str) -> None:
     if name.startswith("log"):
         write(name, LOG)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         load(name)

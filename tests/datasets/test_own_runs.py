@@ -31,16 +31,16 @@ def test_where_a_file_lies_is_in_no_fingerprint_and_what_it_says_is() -> None:
         Path(folder).mkdir(parents=True)
         write(f"{folder}/log.csv", LOG)
         write(f"{folder}/items.csv", ITEMS)
-    here = cells("here/log.csv", items="here/items.csv")
-    assert here == cells("there/deeper/log.csv", items="there/deeper/items.csv")
-    assert here == cells(str(Path("here/log.csv").resolve()), items="here/items.csv")
+    near = cells("here/log.csv", items="here/items.csv")
+    assert near == cells("there/deeper/log.csv", items="there/deeper/items.csv")
+    assert near == cells(str(Path("here/log.csv").resolve()), items="here/items.csv")
     other = [
         cells("here/log.csv"),
         cells("here/log.csv", items="here/items.csv", like_above=2.5),
         cells("here/log.csv", items="here/items.csv", rating="none"),
         cells(write("here/log.csv", LOG.replace(",5,", ",4,")), items="here/items.csv"),
     ]
-    assert len({here[0], *(found[0] for found in other)}) == 5
+    assert len({near[0], *(fingerprints[0] for fingerprints in other)}) == 5
 
 
 def test_two_files_that_a_report_would_call_alike_are_told(ask: Any) -> None:
@@ -101,8 +101,8 @@ def test_a_file_is_run_and_reported_and_not_again_when_it_has_moved(tmp_path: Pa
     short = ["--set", f"encoder={encoder}", "--set", "protocol.query=5", "--no-timing"]
     words = ["-m", "item-bias,fold-in,constant", *short, "--set", "protocol.shots=[0,4]"]
     words += ["--name", "r", "--with", "text={title}"]
-    said = coldbench("run", "-d", "old/shop.csv", "--with", "items=old/items.csv", *words)
-    assert "3 of 3 cells done" in said
+    output = coldbench("run", "-d", "old/shop.csv", "--with", "items=old/items.csv", *words)
+    assert "3 of 3 cells done" in output
     coldbench("report", "r", "--format", "md,csv")
     table = pl.read_csv("runs/r/report/results.csv")
     assert set(table["dataset"]) == {"shop"}

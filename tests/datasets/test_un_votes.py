@@ -15,7 +15,8 @@ from coldbench.errors import UserError
 from coldbench.files.locate import sha256
 from coldbench.interactions import SECOND
 
-made: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fuzz/_seeds.py"))
+seeds: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fuzz/_seeds.py"))
+votes = seeds["un_votes"]
 loader: Any = import_module("coldbench.datasets.un_votes")
 
 
@@ -26,7 +27,7 @@ def put(shelves: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Non
     def placed(content: bytes) -> None:
         (shelves / "un-votes").mkdir()
         for name, part in zip(
-            ("VOTES", "CALLS", "ISSUES"), content.split(made["MARK"]), strict=True
+            ("VOTES", "CALLS", "ISSUES"), content.split(seeds["MARK"]), strict=True
         ):
             file: File = getattr(loader, name)
             path = shelves / "un-votes" / file.name
@@ -39,7 +40,7 @@ def put(shelves: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], Non
 def test_a_country_says_yes_no_or_neither_to_a_resolution_of_its_day(
     put: Callable[[bytes], None],
 ) -> None:
-    put(made["un_votes"]())
+    put(votes())
     log, resolutions = registry.find("datasets", "un-votes")().load()
     assert log.users.tolist() == [0, 0, 1]
     assert [resolutions.ids[item] for item in log.items] == ["3", "4", "3"]
@@ -50,21 +51,24 @@ def test_a_country_says_yes_no_or_neither_to_a_resolution_of_its_day(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        (made["un_votes"](days=-9000.0), "un_roll_calls.rda: .*a date before 1946"),
-        (made["un_votes"](days=float("nan")), "un_roll_calls.rda: .*a date before 1946"),
-        (made["un_votes"]().replace(b"abstain", b"perhaps"), "un_votes.rda: .*perhaps"),
-        (made["un_votes"]().replace(b"\0\0\0\x02Ur", b"\0\0\0\x02U\n"), "a country without a name"),
-        (made["un_votes"]().replace(b"rcid", b"rkid"), "un_votes.rda: .*rcid"),
-        (made["un_votes"]()[:-9], "un_roll_call_issues.rda: .*fix: get it again"),
+        (votes(days=-9000.0), "un_roll_calls.rda: .*a date before 1946"),
+        (votes(days=float("nan")), "un_roll_calls.rda: .*a date before 1946"),
+        (votes().replace(b"abstain", b"perhaps"), "un_votes.rda: .*perhaps"),
+        (
+            votes().replace(b"\0\0\0\x02Ur", b"\0\0\0\x02U\n"),
+            "a country without a name",
+        ),
+        (votes().replace(b"rcid", b"rkid"), "un_votes.rda: .*rcid"),
+        (votes()[:-9], "un_roll_call_issues.rda: .*fix: get it again"),
     ],
 )
 def test_what_is_wrong_with_a_table_of_votes_is_named(
-    put: Callable[[bytes], None], content: bytes, said: str
+    put: Callable[[bytes], None], content: bytes, message: str
 ) -> None:
     put(content)
-    with pytest.raises(UserError, match=said) as error:
+    with pytest.raises(UserError, match=message) as error:
         registry.find("datasets", "un-votes")().load()
     assert len(str(error.value).splitlines()) == 1
 

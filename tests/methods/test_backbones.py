@@ -11,14 +11,16 @@ from coldbench import registry
 from coldbench.encoder import Encoder
 from coldbench.errors import UserError
 from coldbench.testing.check_method import ToyProblem, toy_problem
-from tests.methods.test_token_methods import alone, by_peft, some, tuned
+from tests.methods.test_token_methods import alone, by_peft, some_users, tuned
 from tests.training import close, of_user, predict
 from tests.words.test_pretrained import tokenizer
 
 WIDE: dict[str, Any] = {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 32}
 GROUPED: dict[str, Any] = WIDE | {"num_key_value_heads": 2, "head_dim": 8}
 FED: dict[str, Any] = {"intermediate_size": 48, "max_position_embeddings": 64}
+NARROW: dict[str, Any] = {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 3, "num_heads": 4}
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("Bert", WIDE | FED),
     "roberta": ("Roberta", WIDE | FED),
     "distilbert": ("DistilBert", {"dim": 32, "hidden_dim": 48, "n_layers": 3, "n_heads": 4}),
     "modernbert": ("ModernBert", WIDE | FED | {"local_attention": 4}),
@@ -30,20 +32,15 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma": ("Gemma", GROUPED | FED),
     "gemma2": ("Gemma2", GROUPED | FED | {"query_pre_attn_scalar": 8, "sliding_window": 3}),
     "gemma3": ("Gemma3Text", GROUPED | FED | {"sliding_window": 3}),
-    "t5": ("T5", {"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 3, "num_heads": 4}),
-    "gated t5": (
-        "T5",
-        {
-            **{"d_model": 32, "d_ff": 48, "d_kv": 8, "num_layers": 3, "num_heads": 4},
-            "feed_forward_proj": "gated-gelu",
-        },
-    ),
+    "t5": ("T5", NARROW),
+    "gated t5": ("T5", NARROW | {"feed_forward_proj": "gated-gelu"}),
 }
 TARGETS = {  # peft's own, or as a reader of its documentation would write them
     "distilbert": (["q_lin", "v_lin"], ["k_lin", "v_lin", "lin2"], ["lin2"]),
     "modernbert": (["Wqkv"], ["Wqkv", "mlp.Wo"], ["mlp.Wo"]),
     "gpt2": (["c_attn"], ["c_attn", "mlp.c_proj"], ["mlp.c_proj"]),
-    "roberta": (["query", "value"], ["key", "value", r"output.dense"], ["output.dense"]),
+    "bert": (["query", "value"], ["key", "value", "output.dense"], ["output.dense"]),
+    "roberta": (["query", "value"], ["key", "value", "output.dense"], ["output.dense"]),
     "t5": (["q", "v"], ["k", "v", "wo"], ["wo"]),
     "gated t5": (["q", "v"], ["k", "v", "wo"], ["wo"]),
 }
@@ -89,53 +86,57 @@ def test_cut_at_a_block_it_reads_as_the_whole_model(
     close(trunk.every(), world.items.features)
 
 
-def inside(names: list[str]) -> str:
-    """peft's pattern for some layers of the top block, of three."""
-    ends = "|".join(name.replace(".", r"\.") for name in names)
-    return rf".*\w+\.2\.(?!attention\.output|layer\.0\.SelfAttention\.o)(.*\.)?({ends})"
+def top_of(family: str) -> list[int]:
+    """The blocks of three that are changed: of BERT two."""
+    return [1, 2] if family == "bert" else [2]
 
 
-def as_lora(method: Any, model: Any, targets: list[str]) -> tuple[Any, list[Any]]:
+def inside(names: list[str], top: list[int]) -> str:
+    """peft's pattern for some layers of the top blocks."""
+    ends, at = "|".join(name.replace(".", r"\.") for name in names), "|".join(map(str, top))
+    return rf".*\w+\.({at})\.(?!attention\.output|layer\.0\.SelfAttention\.o)(.*\.)?({ends})"
+
+
+def as_lora(method: Any, model: Any, targets: list[str], top: list[int]) -> tuple[Any, list[Any]]:
     from peft import LoraConfig
 
     turned: dict[str, Any] = {"fan_in_fan_out": True} if targets == ["c_attn"] else {}
-    config = LoraConfig(
-        r=method.rank, lora_alpha=method.alpha, target_modules=inside(targets), **turned
-    )
+    layers = inside(targets, top)
+    config = LoraConfig(r=method.rank, lora_alpha=method.alpha, target_modules=layers, **turned)
     model, weights = by_peft(config, model)
     for name, weight in model.named_parameters():
         if weight.requires_grad:
             letter = "A" if "lora_A" in name else "B"
-            leaf = name.partition(".2.")[2].partition(".lora_")[0]
-            weight.data = method.learned[f"start.0.{leaf}.{letter}"].clone()
+            (place,) = (n for n, at in enumerate(top) if f".{at}." in name)
+            leaf = name.partition(f".{top[place]}.")[2].partition(".lora_")[0]
+            weight.data = method.learned[f"start.{place}.{leaf}.{letter}"].clone()
     return model, weights
 
 
-def as_ia3(model: Any, targets: list[str], wide: list[str]) -> tuple[Any, list[Any]]:
+def as_ia3(model: Any, layers: str, wide: str) -> tuple[Any, list[Any]]:
     from peft import IA3Config
 
-    return by_peft(
-        IA3Config(target_modules=inside(targets), feedforward_modules=inside(wide)), model
-    )
+    return by_peft(IA3Config(target_modules=layers, feedforward_modules=wide), model)
 
 
 @pytest.mark.parametrize("name", ["lora", "ia3"])
 def test_batched_it_is_what_peft_does_one_user_at_a_time(
     name: str, world: ToyProblem, family: str
 ) -> None:
-    method = tuned(name, world, inner_steps=2)
-    batch = some(world, users=3)
+    top = top_of(family)
+    method = tuned(name, world, blocks=len(top), inner_steps=2)
+    batch = some_users(world, users=3)
     batched = predict(method, batch)
-    moved = (batched - predict(method, some(world, users=3, shots=0))).abs()
+    moved = (batched - predict(method, some_users(world, users=3, shots=0))).abs()
     assert moved.max() > 1e-3, "nothing moved: equality would say nothing"
     lora, ia3, wide = TARGETS.get(family, PROJECTED)
-    model: Any = world.items.encoder.model()
-    if name == "lora":
-        model, weights = as_lora(method, model, lora)
-    else:
-        model, weights = as_ia3(model, ia3, wide)
-    expected = alone(method, world, of_user(batch, 1), model, weights)
-    close(batched[1], expected)
+    for user in range(3) if family == "bert" else [1]:
+        model: Any = world.items.encoder.model()
+        if name == "lora":
+            model, weights = as_lora(method, model, lora, top)
+        else:
+            model, weights = as_ia3(model, inside(ia3, top), inside(wide, top))
+        close(batched[user], alone(method, world, of_user(batch, user), model, weights))
 
 
 @pytest.mark.parametrize("name", ["bitfit", "full-finetune"])
@@ -143,35 +144,30 @@ def test_it_is_what_plain_torch_does_to_the_blocks_own_weights(
     name: str, world: ToyProblem, family: str
 ) -> None:
     """Of bitfit only where every layer but the key's has a bias of its own."""
-    method = tuned(name, world, inner_steps=2)
-    batch = some(world, users=1)
+    if name == "bitfit" and family not in ("bert", "roberta", "distilbert", "gpt2"):
+        pytest.skip("its layers have no biases to move in place")
+    top = top_of(family)
+    method = tuned(name, world, blocks=len(top), inner_steps=2)
+    batch = some_users(world, users=1)
     model: Any = world.items.encoder.model()
-    top = find_blocks(model)[2]
-    if name == "bitfit":
-        if family not in ("roberta", "distilbert", "gpt2"):
-            pytest.skip("its layers have no biases to move in place")
-        weights = [w for name, w in top.named_parameters() if name.endswith("bias")]
-    else:
-        weights = list(top.parameters())
+    blocks = next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
+    named = [pair for at in top for pair in blocks[at].named_parameters()]
+    weights = [w for key, w in named if name == "full-finetune" or key.endswith("bias")]
     expected = alone(method, world, batch, model, [w.requires_grad_() for w in weights])
-    moved = (expected - predict(method, some(world, users=1, shots=0))).abs()
+    moved = (expected - predict(method, some_users(world, users=1, shots=0))).abs()
     assert moved.max() > 1e-3, "nothing moved: equality would say nothing"
     close(predict(method, batch)[0], expected)
-
-
-def find_blocks(model: Any) -> Any:
-    return next(m for m in model.modules() if isinstance(m, torch.nn.ModuleList))
 
 
 @pytest.mark.parametrize("name", ["adapter", "prefix"])  # the others are compared above
 def test_every_row_moves_and_users_batched_are_users_one_by_one(
     name: str, world: ToyProblem
 ) -> None:
-    method, batch = tuned(name, world, blocks=2), some(world, users=3)
+    method, batch = tuned(name, world, blocks=2), some_users(world, users=3)
     together = predict(method, batch)
     one_by_one: Tensor = torch.cat([predict(method, of_user(batch, user)) for user in range(3)])
     close(together, one_by_one)
-    assert (together - predict(method, some(world, users=3, shots=0))).abs().max() > 1e-3
+    assert (together - predict(method, some_users(world, users=3, shots=0))).abs().max() > 1e-3
 
 
 def test_a_model_whose_blocks_hide_something_is_refused_in_one_line(
@@ -181,7 +177,7 @@ def test_a_model_whose_blocks_hide_something_is_refused_in_one_line(
     if family != "llama":
         pytest.skip("one family shows it")
     names = registry.find("methods", "lora")._read.__globals__["SharedEncoder"].of.__globals__
-    told, mapped = names["told_blocks"], names["mapped"]
-    monkeypatch.setitem(names, "told_blocks", lambda *given: mapped(told(*given), torch.zeros_like))
+    read, mapped = names["told_blocks"], names["mapped"]
+    monkeypatch.setitem(names, "told_blocks", lambda *given: mapped(read(*given), torch.zeros_like))
     with pytest.raises(UserError, match="do not make what the whole model makes"):
         tuned("lora", world)

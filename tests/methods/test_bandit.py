@@ -5,7 +5,6 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
@@ -14,19 +13,8 @@ from coldbench.episode import Feedback
 from coldbench.method import Method
 from coldbench.seeds import Seeds
 from coldbench.testing.check_method import ToyProblem
-from tests.training import (
-    World,
-    agree,
-    close,
-    cold,
-    predict,
-    ratings,
-    scores,
-    trained,
-)
+from tests.training import World, close, ratings, scores, trained
 
-policy = import_module("coldbench.methods.policy_gradient")
-teaching = import_module("coldbench.methods.curriculum")
 replay = import_module("coldbench.methods._replay").replay
 
 
@@ -44,9 +32,6 @@ def posterior(method: Any, support: Feedback) -> tuple[Tensor, Tensor]:
     left = support.labels[0].double() - prior[support.items[0]]
     mean = torch.linalg.solve(precision, x.T @ left / sigma**2)
     return prior + e @ mean, e @ torch.linalg.inv(precision) @ e.T
-
-
-# Bandit
 
 
 def test_the_posterior_is_that_of_bayesian_linear_regression(world: World) -> None:
@@ -69,12 +54,6 @@ def test_linucb_orders_items_by_mean_and_bonus_and_begins_at_the_prior(world: Wo
     close(begun, plain, 1e-6)
 
 
-def test_greedy_is_ridge(world: World) -> None:
-    ridge, greedy = trained("ridge", world), trained("bandit", world, policy="greedy")
-    batch = cold(world)
-    agree(greedy, ridge, batch, 1e-6)
-
-
 def test_thompsons_draws_have_the_posteriors_mean_and_covariance(world: World) -> None:
     """Two thousand users with the same labels, each with a draw of its own."""
     method, users = trained("bandit", world, policy="thompson", tau=0.7), 2_000
@@ -82,26 +61,21 @@ def test_thompsons_draws_have_the_posteriors_mean_and_covariance(world: World) -
     sigma, width = float(method.learned["sigma"]), world[1].features.shape[1]
     w0 = torch.randn(users, width, generator=rng) * sigma / 0.7**0.5
     noise = torch.randn(users, 40, generator=rng) * sigma
-    method.learned |= {"w0": w0, "noise": noise}
     drawn = []
-    for n in range(users):
-        method.learned |= {
-            "w0": w0[n : n + 1].expand(32, -1),
-            "noise": noise[n : n + 1].expand(32, -1),
-        }
+    for weights, error in zip(w0, noise, strict=True):
+        method.learned |= {"w0": weights.expand(32, -1), "noise": error.expand(32, -1)}
         drawn.append(method.posterior(method.adapt(SUPPORT), EVERY)[0][0])
-    found = torch.stack(drawn).double()
+    draws = torch.stack(drawn).double()
     mean, covariance = posterior(method, SUPPORT)
     spread = covariance.diagonal().sqrt()
-    assert float(((found.mean(0) - mean) / spread).abs().max()) < 5 / users**0.5
-    off = torch.cov(found.T) - covariance
+    assert float(((draws.mean(0) - mean) / spread).abs().max()) < 5 / users**0.5
+    off = torch.cov(draws.T) - covariance
     assert float((off / (spread[:, None] * spread)).abs().max()) < 7 / users**0.5
 
 
 def test_another_number_of_labels_is_another_draw_and_another_seed_too(world: World) -> None:
     method = trained("bandit", world, policy="thompson")
-    other = registry.find("methods", "bandit")(policy="thompson")
-    other.meta_train(world[0].warm, world[0].valid, world[1], Seeds.of(1))
+    other = trained("bandit", world, seed=1, policy="thompson")
     none = SUPPORT.map(lambda column: column[:, :0])
     padded = SUPPORT.map(torch.zeros_like)
     first, again, seeded = (
@@ -109,26 +83,14 @@ def test_another_number_of_labels_is_another_draw_and_another_seed_too(world: Wo
     )
     close(first, again, 1e-6)
     assert float((first - seeded).abs().max()) > 0.01
-    lots = method.learned["w0"]
-    assert len(lots) == 32 and float((lots[0] - lots[1]).abs().max()) > 0.01
-
-
-@pytest.mark.parametrize("name", ["thompson", "greedy"])  # linucb is the default
-def test_padding_and_neighbours_change_no_belief(name: str, world: World) -> None:
-    method, batch = trained("bandit", world, policy=name), cold(world)
-    together = predict(method, batch)
-    for i in range(0, len(together), 4):
-        pad, own = torch.nn.functional.pad, vars(batch.support).values()
-        alone = Feedback(*(pad(column[i : i + 1].flip(1), (2, 1)) for column in own))
-        got = method.score(method.adapt(alone), batch.query.items[i : i + 1, :2])
-        close(got[0], together[i, :2])
+    draws = method.learned["w0"]
+    assert len(draws) == 32 and float((draws[0] - draws[1]).abs().max()) > 0.01
 
 
 def test_replay_shows_each_logged_item_once_with_its_own_label(planted: ToyProblem) -> None:
-    method = trained("bandit", (planted.split, planted.items))
-    cold = planted.split.cold
-    labels, real = replay(method, cold, 100)
-    batch = next(cold.batches(cold.max_shots, len(cold)))
+    users = planted.split.cold
+    labels, real = replay(trained("bandit", planted), users, 100)
+    batch = next(users.batches(users.max_shots, len(users)))
     logged = torch.cat([batch.support.labels, batch.query.labels], 1)
     known = torch.cat([batch.support.mask, batch.query.mask], 1)
     assert torch.equal(real.sum(1), known.sum(1))
@@ -160,20 +122,17 @@ def test_the_first_pick_is_the_priors_and_the_second_has_learnt_from_it(
 
 
 def test_a_bandit_gets_more_likes_early_than_lot_or_the_prior_alone(planted: ToyProblem) -> None:
-    world = planted.split, planted.items
-    cold = planted.split.cold
 
     def reward(method: Method[Any], **how: Any) -> float:
-        labels, real = replay(method, cold, 8, **how)
+        labels, real = replay(method, planted.split.cold, 8, **how)
         assert bool(real.all())
         return float(labels.sum(1).mean())
 
-    linucb = trained("bandit", world)
+    linucb, thompson = (trained("bandit", planted, policy=p) for p in ("linucb", "thompson"))
     by_lot = np.mean([reward(linucb, by_lot=seed) for seed in range(5)])
-    prior = reward(trained("content-prior", world))
-    found = {name: reward(trained("bandit", world, policy=name)) for name in ("linucb", "thompson")}
-    assert found["linucb"] > prior + 0.2 > by_lot + 0.4
-    assert found["thompson"] > by_lot + 0.2
+    prior = reward(trained("content-prior", planted))
+    assert reward(linucb) > prior + 0.2 > by_lot + 0.4
+    assert reward(thompson) > by_lot + 0.2
 
 
 def test_an_item_without_a_vector_has_no_bonus_to_win_by(world: World) -> None:

@@ -9,11 +9,7 @@ import pytest
 
 from coldbench import registry
 from coldbench.testing.check_method import ToyProblem
-from tests.training import (
-    World,
-    close,
-    trained,
-)
+from tests.training import World, close, trained
 
 teaching = import_module("coldbench.methods.curriculum")
 

@@ -44,11 +44,7 @@ class Problem:
         """(B, Q) logits by the span of the rows."""
         p = self.leaves
         rows = descent.SupportRows(
-            self.x @ p["w"] + p["b"],
-            1 + self.x @ self.x.mT,
-            self.offset,
-            self.labels,
-            self.weight,
+            self.x @ p["w"] + p["b"], 1 + self.x @ self.x.mT, self.offset, self.labels, self.weight
         )
         start = heads.Head(None, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
         rates = descent.Rates(None if frozen else p["first"], p["last"], p["bias"])
@@ -95,10 +91,10 @@ def test_scores_and_every_gradient_are_those_of_autograd(
     monkeypatch.setattr(heads, "CACHED", cached)
     problem = Problem(own_rates=own_rates)
     leaves = [w for name, w in problem.leaves.items() if not (frozen and name == "first")]
-    found, wanted = (f(steps, pull, frozen=frozen) for f in (problem.fast, problem.plain))
-    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-11)
+    logits, wanted = (f(steps, pull, frozen=frozen) for f in (problem.fast, problem.plain))
+    torch.testing.assert_close(logits, wanted, rtol=1e-9, atol=1e-11)
     cotangent = lot(USERS, ASKED, seed=4)
-    by_hand = torch.autograd.grad(found, leaves, cotangent)
+    by_hand = torch.autograd.grad(logits, leaves, cotangent)
     by_autograd = torch.autograd.grad(wanted, leaves, cotangent)
     for got, want in zip(by_hand, by_autograd, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-10)

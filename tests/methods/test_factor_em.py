@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.decomposition import FactorAnalysis
 
-from coldbench import registry
 from coldbench.encoder import Items
-from coldbench.episode import Episodes, Feedback, Users
+from coldbench.episode import Episodes, Users
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.method import Method, squash_to_unit
-from coldbench.seeds import Seeds
+from coldbench.method import squash_to_unit
+from coldbench.split import Split
+from tests.training import scores, trained
 
 em: Any = import_module("coldbench.methods._factor_em")
 N_ITEMS, USERS, LENGTH = 24, 60, 14
@@ -44,20 +44,12 @@ def world() -> tuple[Users, Episodes, Items]:
 WARM, VALID, ITEMS = world()
 
 
-def trained(name: str, **params: Any) -> Method[Any]:
-    method: Method[Any] = registry.find("methods", name)(**params)
-    method.meta_train(WARM, VALID, ITEMS, Seeds.of(0))
-    return method
+SUPPORT, EVERY = next(VALID.batches(8)).support, torch.arange(N_ITEMS).expand(USERS, -1)
 
 
-def asked(shots: int = 8) -> tuple[Feedback, torch.Tensor]:
-    batch = next(VALID.batches(shots))
-    return batch.support, torch.arange(N_ITEMS).expand(USERS, -1)
-
-
-def scores(method: Method[Any], shots: int = 8) -> torch.Tensor:
-    support, items = asked(shots)
-    return method.score(method.adapt(support), items)
+def fitted(name: str, **params: Any) -> Any:
+    cut = Split(WARM, VALID, VALID, np.arange(N_ITEMS), 0)
+    return trained(name, (cut, ITEMS), **params)
 
 
 def test_em_on_a_full_table_is_scikit_learns_factor_analysis(
@@ -69,8 +61,8 @@ def test_em_on_a_full_table_is_scikit_learns_factor_analysis(
     table += rng.normal(size=(200, 9)) * rng.uniform(0.3, 1.0, 9)
     table -= table.mean(0)
     start = em.Model(rng.normal(size=(9, 2)), np.ones(9), 0.0)
-    found = em.fit(csr_matrix(table), start, raters=0.0, rounds=150)
-    ours = found.factors @ found.factors.T + np.diag(found.noise)
+    model = em.fit(csr_matrix(table), start, raters=0.0, rounds=150)
+    ours = model.factors @ model.factors.T + np.diag(model.noise)
     peer = FactorAnalysis(2, tol=1e-6, svd_method="lapack").fit(table)
     assert np.abs(ours - peer.get_covariance()).max() < 1e-3
 
@@ -100,62 +92,50 @@ def likelihood(r: NDArray[np.float64], model: Any, shown: NDArray[np.bool_]) -> 
 def test_an_item_that_nobody_rated_gets_the_mean_item() -> None:
     rng = np.random.default_rng(3)
     table = csr_matrix(np.hstack([rng.normal(size=(50, 5)), np.zeros((50, 1))]))
-    found = em.fit(table, em.Model(rng.normal(size=(6, 2)), np.ones(6), 0.0), 60.0, 3)
-    mean = found.factors[:5].mean(0)
-    assert np.abs(found.factors[5] - mean).max() < 0.05
+    model = em.fit(table, em.Model(rng.normal(size=(6, 2)), np.ones(6), 0.0), 60.0, 3)
+    mean = model.factors[:5].mean(0)
+    assert np.abs(model.factors[5] - mean).max() < 0.05
 
 
 def test_heavy_raters_leave_the_users_level_alone() -> None:
-    tame = trained("factor-em", raters=1e6)
-    moved = scores(tame) - tame.learned["prior"]
+    tame = fitted("factor-em", raters=1e6)
+    moved = scores(tame, SUPPORT, EVERY) - tame.learned["prior"]
     assert (moved - moved.mean(1, keepdim=True)).abs().max() < 1e-2
 
 
 @pytest.mark.parametrize("name", ["factor-em", "choice-prior"])
 def test_a_users_vector_is_the_mean_of_its_posterior(name: str) -> None:
-    method = trained(name, **({"weight": 0.5} if name == "choice-prior" else {}))
+    method = fitted(name, **({"weight": 0.5} if name == "choice-prior" else {}))
     learned = {key: value.double() for key, value in method.learned.items()}
-    support, items = asked()
-    v = learned["factors"]
+    scored, v = scores(method, SUPPORT, EVERY), learned["factors"]
     inverse = learned.get("precision", torch.eye(v.shape[1]).double())
     for user in range(3):
-        seen = support.items[user]
+        seen = SUPPORT.items[user]
         x = v[seen] / learned["deviation"][seen][:, None]
-        r = (support.labels[user] - learned["prior"][seen]) / learned["deviation"][seen]
-        said = x.T @ r
+        r = (SUPPORT.labels[user] - learned["prior"][seen]) / learned["deviation"][seen]
+        pull = x.T @ r
         if name == "choice-prior":
-            said = said + learned["pull"][seen].sum(0) / (8 + 16)
-        want = learned["prior"] + v @ torch.linalg.solve(x.T @ x + inverse, said)
-        got = method.score(method.adapt(support), items)[user]
-        assert (got - squash_to_unit(want)).abs().max() < 1e-4
-
-
-def test_a_choice_that_is_ignored_leaves_factor_em() -> None:
-    ignored = trained("choice-prior", weight=0.0, raters=20.0)
-    assert torch.equal(scores(ignored), scores(trained("factor-em", raters=20.0)))
+            pull = pull + learned["pull"][seen].sum(0) / (8 + 16)
+        want = learned["prior"] + v @ torch.linalg.solve(x.T @ x + inverse, pull)
+        assert (scored[user] - squash_to_unit(want)).abs().max() < 1e-4
 
 
 def test_labels_that_are_ignored_change_nothing_and_the_choice_alone_finds_the_kind() -> None:
-    method = trained("choice-prior", heeds="choice", weight=1.0, rounds=0, factors=2)
-    support, items = asked()
-    other = replace(support, labels=1 - support.labels)
-    got = method.score(method.adapt(support), items)
-    assert torch.equal(got, method.score(method.adapt(other), items))
-    many = (support.items % 2).float().mean(1) > 0.5  # he chose more of the second kind
-    lift = (got - method.learned["prior"])[:, 1::2].mean(1) - (got - method.learned["prior"])[
-        :, ::2
-    ].mean(1)
+    method = fitted("choice-prior", heeds="choice", weight=1.0, rounds=0, factors=2)
+    other = replace(SUPPORT, labels=1 - SUPPORT.labels)
+    got = scores(method, SUPPORT, EVERY)
+    assert torch.equal(got, scores(method, other, EVERY))
+    many = (SUPPORT.items % 2).float().mean(1) > 0.5  # he chose more of the second kind
+    moved = got - method.learned["prior"]
+    lift = moved[:, 1::2].mean(1) - moved[:, ::2].mean(1)
     assert lift[many].mean() > lift[~many].mean() + 0.01
 
 
 def test_in_a_world_where_all_choose_alike_the_choice_says_nothing() -> None:
     rng = np.random.default_rng(4)
     chosen = np.array([rng.permutation(N_ITEMS) for _ in range(USERS)])
-    log = replace(
-        WARM.log,
-        items=chosen.ravel().astype(np.int32),
-        offsets=np.arange(USERS + 1) * N_ITEMS,
-    )
+    offsets = np.arange(USERS + 1) * N_ITEMS
+    log = replace(WARM.log, items=chosen.ravel().astype(np.int32), offsets=offsets)
     users = Users(log, np.full(chosen.size, 0.5, np.float32), np.arange(USERS))
     choice = import_module("coldbench.methods._choice").Choice
     w = rng.normal(size=(USERS, 3))

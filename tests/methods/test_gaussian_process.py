@@ -1,7 +1,6 @@
 """The Gaussian process, held to scikit-learn's."""
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,20 +9,12 @@ import torch
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import DotProduct, WhiteKernel
 
-from coldbench import registry
 from coldbench.method import Method, squash_to_unit
-from coldbench.seeds import Seeds
-from coldbench.testing.toy_data import toy_problem
-from tests.training import (
-    trained,
-)
+from tests.training import close, cold, predict, toy, trained
 
 gp: Any = import_module("coldbench.methods.gaussian_process")
-TOY = toy_problem(Path(), tokens=False)
-BATCH = next(TOY.split.cold.batches(8))
-
-
-METHOD = trained("gaussian-process", TOY)
+BATCH = cold(toy(), 8)
+METHOD = trained("gaussian-process", toy())
 PRIOR, X = (METHOD.learned[name] for name in ("prior", "features"))
 
 
@@ -36,20 +27,18 @@ def peer(user: int) -> Any:
 
 
 def test_scores_are_scikit_learns_mean() -> None:
-    items = BATCH.query.items
-    found = METHOD.score(METHOD.adapt(BATCH.support), items)
-    for user in range(4):
-        mean = torch.from_numpy(peer(user).predict(X[items[user]])).float() * METHOD.learned["s"]
-        assert torch.allclose(found[user], squash_to_unit(PRIOR[items[user]] + mean), atol=1e-5)
+    got = predict(METHOD, BATCH)
+    for user, items in enumerate(BATCH.query.items[:4]):
+        mean = torch.from_numpy(peer(user).predict(X[items])).float() * METHOD.learned["s"]
+        close(got[user], squash_to_unit(PRIOR[items] + mean))
 
 
 def test_the_posterior_is_scikit_learns_covariance() -> None:
-    items = BATCH.query.items
-    found = METHOD.posterior(BATCH.support, items)
-    for user in range(4):
-        _, covariance = peer(user).predict(X[items[user]], return_cov=True)
-        own = covariance - np.eye(len(covariance))  # theirs is of labels, with noise
-        assert np.abs(found[user].numpy() - own).max() < 1e-4
+    posterior = METHOD.posterior(BATCH.support, BATCH.query.items)
+    for user, items in enumerate(BATCH.query.items[:4]):
+        _, covariance = peer(user).predict(X[items], return_cov=True)
+        noise = np.eye(len(covariance))  # theirs is of labels
+        assert np.abs(posterior[user].numpy() - (covariance - noise)).max() < 1e-4
 
 
 def test_evidence_is_scikit_learns_log_marginal_likelihood() -> None:
@@ -69,15 +58,13 @@ def test_evidence_is_scikit_learns_log_marginal_likelihood() -> None:
 
 def test_the_evidence_rises_to_what_was_chosen() -> None:
     chosen = METHOD.learned
-    for change in (0.8, 1.25):
-        other = trained(
-            "gaussian-process", TOY, noise=float(change * 0.6), ridge=float(chosen["ridge"])
-        )
+    for noise in (0.8 * 0.6, 1.25 * 0.6):
+        other = trained("gaussian-process", toy(), noise=noise, ridge=float(chosen["ridge"]))
         assert _evidence(METHOD) >= _evidence(other) - 1e-4
 
 
 def _evidence(method: Method[Any]) -> float:
-    batch = gp._all_labels(TOY.split.valid)
+    batch = gp._all_labels(toy().split.valid)
     learned = method.learned
     left = (batch.labels - learned["prior"][batch.items]) * batch.mask
     kernel = gp.gram(learned["features"], batch.items, batch.mask)
@@ -85,20 +72,18 @@ def _evidence(method: Method[Any]) -> float:
 
 
 def test_what_is_given_stays() -> None:
-    method = trained("gaussian-process", TOY, tau=3.0)
+    method = trained("gaussian-process", toy(), tau=3.0)
     assert float(method.learned["tau"]) == pytest.approx(3.0)
 
 
 def test_by_valid_users_it_is_stack() -> None:
-    stack = registry.find("methods", "stack")()
-    stack.meta_train(TOY.split.warm, TOY.split.valid, TOY.items, Seeds.of(0))
-    other = trained("gaussian-process", TOY, by="valid")
+    stack, other = trained("stack", toy()), trained("gaussian-process", toy(), by="valid")
     assert all(torch.equal(other.learned[name], x) for name, x in stack.learned.items())
 
 
 def test_an_answer_is_worth_the_variance_that_it_takes_away() -> None:
     pool, still = BATCH.query.items, torch.ones(BATCH.query.items.shape, dtype=torch.bool)
-    found = METHOD.ask(BATCH.support, pool, still)
+    worth = METHOD.ask(BATCH.support, pool, still)
     for user in range(3):
         seen, points = X[BATCH.support.items[user]], X[pool[user]]
         about = points - points.mean(0)
@@ -107,5 +92,5 @@ def test_an_answer_is_worth_the_variance_that_it_takes_away() -> None:
             inverse = torch.linalg.inv(rated.T @ rated + torch.eye(X.shape[1]))
             return float((about @ inverse * about).sum(1).mean())
 
-        expected = [spread(seen) - spread(torch.cat([seen, one[None]])) for one in points]
-        assert found[user].tolist() == pytest.approx(expected, abs=1e-4)
+        expected = [spread(seen) - spread(torch.cat([seen, point[None]])) for point in points]
+        assert worth[user].tolist() == pytest.approx(expected, abs=1e-4)

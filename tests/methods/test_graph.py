@@ -29,9 +29,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def scores(method: Method[Any], given: tuple[torch.Tensor, ...]) -> torch.Tensor:
     items, labels, mask, asked = given
-    said = Feedback(items, labels, torch.zeros_like(labels), mask.bool())
+    support = Feedback(items, labels, torch.zeros_like(labels), mask.bool())
     with torch.no_grad():
-        return method.score(method.adapt(said), asked)
+        return method.score(method.adapt(support), asked)
 
 
 @pytest.mark.parametrize("name", GRAPHS)

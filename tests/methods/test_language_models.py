@@ -3,18 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 
 from coldbench.seeds import Seeds
-from coldbench.testing.toy_data import tiny_causal
 from tests.methods.test_prompt import few
 from tests.training import World, close, predict, trained
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_causal(tmp_path_factory.mktemp("causal"))
 
 
 def tuned(world: World, folder: Path, **params: Any) -> Any:

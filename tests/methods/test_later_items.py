@@ -61,9 +61,9 @@ def test_a_later_item_scores_as_one_that_nobody_rated(name: str, place: Path) ->
     batch.support.items[:, 0] = UNSEEN  # and a first rating of it counts alike
     asked = torch.arange(UNSEEN - 6, UNSEEN + 1).expand(4, -1)
     with torch.no_grad():
-        own = method.score(method.adapt(batch.support), asked)
+        first = method.score(method.adapt(batch.support), asked)
         again = grown.score(grown.adapt(batch.support), asked)
-    assert torch.allclose(own, again, atol=1e-5)
+    assert torch.allclose(first, again, atol=1e-5)
 
 
 def test_what_cannot_be_said_of_a_later_item_is_not_said(place: Path) -> None:

@@ -1,30 +1,20 @@
 """MAMO's slopes against autograd's, and what its memories hold."""
 
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from coldbench import registry
-from coldbench.method import Method
 from coldbench.seeds import Seeds
-from coldbench.testing.toy_data import toy_problem
+from tests.training import close, cold, toy, trained_briefly
 
-TOY = toy_problem(Path(), tokens=False)
-BATCH = next(TOY.split.cold.batches(8))
-
-
-def trained(**params: Any) -> Any:
-    brief = {"meta_steps": 4, "meta_users": 8, "embedding": 4} | params
-    method: Method[Any] = registry.find("methods", "mamo")(**brief)
-    method.meta_train(TOY.split.warm, TOY.split.valid, TOY.items, Seeds.of(0))
-    return method
+BATCH = cold(toy(), 8)
+mamo = partial(trained_briefly, "mamo", toy(), embedding=4)
 
 
 def test_a_step_moves_every_layer_by_its_slope() -> None:
-    method, support = trained(inner_steps=1, alpha=0.5), BATCH.support
+    method, support = mamo(inner_steps=1, alpha=0.5), BATCH.support
     begun, _ = method._begin(support)
     layers = {name: w.clone().requires_grad_() for name, w in begun.layers.items()}
     network = type(begun)(begun.profile, layers)
@@ -35,12 +25,11 @@ def test_a_step_moves_every_layer_by_its_slope() -> None:
     slopes = torch.autograd.grad((every * share).sum(), list(layers.values()))
     moved = method.adapt(support).layers
     for name, slope in zip(layers, slopes, strict=True):
-        want = begun.layers[name] - 0.5 * slope
-        assert torch.allclose(moved[name], want, atol=1e-6), name
+        close(moved[name], begun.layers[name] - 0.5 * slope, 1e-6)
 
 
 def test_the_outer_loop_goes_through_the_inner_one() -> None:
-    method, batch = trained(), BATCH
+    method, batch = mamo(), BATCH
     weight = method.learned["load"].requires_grad_()
 
     def loss() -> Tensor:
@@ -58,31 +47,31 @@ def test_the_outer_loop_goes_through_the_inner_one() -> None:
 
 
 def test_memories_move_towards_what_users_told_in_the_share_of_their_attention() -> None:
-    method = trained(slots=2, write=0.5)
+    method = mamo(slots=2, write=0.5)
     before = method.learned["profiles"].clone()
-    told = torch.tensor([[1.0, 2, 3, 4], [4.0, 3, 2, 1]])
+    profiles = torch.tensor([[1.0, 2, 3, 4], [4.0, 3, 2, 1]])
     still = {
         name: method.learned[name][:1].expand(2, *method.learned[name].shape[1:])
         for name in ("gradients", "joints")
     }
     attention = torch.tensor([[1.0, 0], [0.5, 0.5]])
-    method._remembered = {"attention": attention, "profiles": told} | still
+    method._remembered = {"attention": attention, "profiles": profiles} | still
     method._write()
-    first = before[0] + 0.25 * ((told[0] - before[0]) + 0.5 * (told[1] - before[0]))
-    second = before[1] + 0.25 * 0.5 * (told[1] - before[1])
-    assert torch.allclose(method.learned["profiles"], torch.stack([first, second]), atol=1e-6)
+    first = before[0] + 0.25 * ((profiles[0] - before[0]) + 0.5 * (profiles[1] - before[0]))
+    second = before[1] + 0.25 * 0.5 * (profiles[1] - before[1])
+    close(method.learned["profiles"], torch.stack([first, second]), 1e-6)
 
 
 def test_training_writes_the_memories_and_descent_leaves_them_alone() -> None:
-    still, written = trained(write=0.0), trained(write=0.5)
-    start = still._start(TOY.items.features.shape[1], Seeds.of(0).init)
+    still, written = mamo(write=0.0), mamo(write=0.5)
+    start = still._start(toy().items.features.shape[1], Seeds.of(0).init)
     for name in ("profiles", "gradients", "joints"):
         assert torch.equal(still.learned[name], start[name]), name
         assert not torch.equal(written.learned[name], start[name]), name
 
 
 def test_users_who_attend_to_other_slots_start_elsewhere() -> None:
-    method = trained(slots=2)
+    method = mamo(slots=2)
     method.learned["attend"] = 50 * torch.eye(2)
     layers = method._begin(BATCH.support)[0].layers["joint"]
     assert (layers - layers[0]).abs().max() > 1e-3

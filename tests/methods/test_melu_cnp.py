@@ -9,31 +9,21 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.episode import Feedback
-from tests.training import (
-    World,
-    cold,
-    of_user,
-    predict,
-    trained_briefly,
-)
+from tests.training import World, cold, of_user, predict, trained_briefly
 
 PRESETS: dict[str, dict[str, Any]] = registry.find("methods", "melu").presets
 
 
-def test_at_the_papers_rate_no_prediction_moves_by_a_thousandth_of_a_star(
-    world: World,
-) -> None:
+def test_at_the_papers_rate_no_prediction_moves_by_a_thousandth_of_a_star(world: World) -> None:
     paper = trained_briefly("melu", world, meta_steps=40, **PRESETS["paper"])
     usable = trained_briefly("melu", world, meta_steps=40, raw=True, **PRESETS["usable"])
-    none, some = cold(world, 0), cold(world)
-    stars = [4 * (predict(m, some) - predict(m, none)).abs().max() for m in (paper, usable)]
+    none, four = cold(world, 0), cold(world)
+    stars = [4 * (predict(m, four) - predict(m, none)).abs().max() for m in (paper, usable)]
     assert 0 < float(stars[0]) < 1e-3
     assert float(stars[1]) > 0.1
 
 
-def test_melu_predicts_from_the_mean_where_raw_and_else_from_the_item_prior(
-    world: World,
-) -> None:
+def test_melu_predicts_from_the_mean_where_raw_and_else_from_the_item_prior(world: World) -> None:
     batch = cold(world, 0)
     raw, over = (trained_briefly("melu", world, raw=raw, meta_steps=0) for raw in (True, False))
     spread = [float(predict(m, batch).std()) for m in (raw, over)]
@@ -41,9 +31,7 @@ def test_melu_predicts_from_the_mean_where_raw_and_else_from_the_item_prior(
     assert len(raw.learned["prior"].unique()) == 1
 
 
-def test_melus_steps_are_those_of_a_copy_of_its_layers_by_autograd(
-    world: World,
-) -> None:
+def test_melus_steps_are_those_of_a_copy_of_its_layers_by_autograd(world: World) -> None:
     """One user, exact second order: the gradient of the query's loss in the start."""
     method: Any = trained_briefly("melu", world, alpha=0.5)
     method.learned = {name: w.double() for name, w in method.learned.items()}

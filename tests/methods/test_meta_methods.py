@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from importlib import import_module
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,24 +11,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from coldbench import registry
 from coldbench.testing.toy_data import ToyProblem
-from tests.heads import (
-    EPISODE,
-    HEAD,
-    WIDTH,
-    Weights,
-    assert_same,
-    descended,
-    loss_by_copies,
-    made_up,
-    outer_loss,
-    says,
-    support_of,
-)
+from tests import heads
+from tests.heads import EPISODE, Weights, descended, loss_by_copies, made_up, outer_loss, says
 from tests.training import World, close, cold, predict, scores, trained_briefly
 
-no_peer = pytest.mark.skipif(
-    not find_spec("learn2learn"), reason="learn2learn is not installed: it needs a C compiler"
-)
 LEARNT = ("maml", "fomaml", "anil", "protonet", "simpleshot", "adversarial-fgm", "l2-dropout",
           "adaptive-finetune")  # fmt: skip
 
@@ -43,13 +28,12 @@ def test_the_span_of_the_support_equals_a_copy_of_the_head_for_each_user(name: s
         moved = descended(weights, loss, 0.5, first_order=name == "fomaml")
         return weights[:2] + moved[2:] if name == "anil" else moved
 
-    wanted = loss_by_copies(method, EPISODE, step, method.inner_steps)
-    assert_same(method, outer_loss(method, EPISODE), wanted, rtol=1e-10)
+    heads.assert_same(method, loss_by_copies(method, step), rtol=1e-10)
 
 
 def test_second_order_is_not_first_order() -> None:
     methods = [made_up(name, alpha=0.5) for name in ("maml", "fomaml")]
-    losses = [outer_loss(method, EPISODE) for method in methods]
+    losses = [outer_loss(method) for method in methods]
     assert torch.equal(*losses)
     exact, rough = (
         torch.autograd.grad(loss, method.learned["weight"])[0]
@@ -58,45 +42,30 @@ def test_second_order_is_not_first_order() -> None:
     assert (exact - rough).abs().max() > 1e-3
 
 
-@no_peer
+@heads.no_peer
 @pytest.mark.parametrize("name", ["maml", "fomaml"])
 def test_loss_and_meta_gradients_equal_learn2learns(name: str) -> None:
     ours = made_up(name, alpha=0.5)
     theirs = made_up("maml-learn2learn", alpha=0.5, first_order=name == "fomaml")
     theirs.learned = ours.learned
-    assert_same(ours, outer_loss(ours, EPISODE), outer_loss(theirs, EPISODE), rtol=1e-9)
+    heads.assert_same(ours, outer_loss(theirs), rtol=1e-9)
 
 
 def test_a_pull_to_the_start_is_that_of_its_own_loss() -> None:
     """One user, one weight moved far: the span's A must feel the L2 that a copy of W would."""
     method = made_up("adaptive-finetune", alpha=0.5, inner_steps=3, pull=0.7)
-    weights = start = [method.learned[name] for name in HEAD]
-    x, prior, labels = support_of(method, EPISODE.support, 0)
+    weights = start = heads.head_of(method)
+    x, prior, labels = heads.support_of(method, EPISODE.support, 0)
     for _ in range(3):
         apart = sum((w - o).square().sum() for w, o in zip(weights, start, strict=True))
         loss = cross_entropy(says(weights, x, prior), labels) + 0.35 * apart
         weights = descended(weights, loss, 0.5)
-    asked = EPISODE.query.items
-    wanted = says(weights, method.items.features[asked[0]], method.learned["prior"][asked[0]])
-    found = method.logits(method.adapt(EPISODE.support), asked)[0]
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=0)
+    asked = EPISODE.query.items[0]
+    wanted = says(weights, method.items.features[asked], method.learned["prior"][asked])
+    torch.testing.assert_close(heads.logits_of(method)[0], wanted, rtol=1e-10, atol=0)
 
 
-def test_an_adversary_moves_an_item_by_epsilon_to_where_the_loss_is_higher() -> None:
-    method, support = made_up("adversarial-fgm", epsilon=0.01), EPISODE.support
-    harmed = method.adapt(support).support[:, 4:]  # (B, K, D) after the K clean ones
-    clean, prior = method.items.features[support.items], method.learned["prior"][support.items]
-    length = (harmed - clean).norm(dim=2)[support.mask]
-    torch.testing.assert_close(length, torch.full_like(length, 0.01 / WIDTH**0.5))
-    start = [method.learned[name] for name in HEAD]
-    calm, worse = (
-        cross_entropy(says(start, x, prior), support.labels, reduction="none")[support.mask]
-        for x in (clean, harmed)
-    )
-    assert bool((worse >= calm).all())
-
-
-@no_peer
+@heads.no_peer
 def test_prototypes_of_hard_labels_equal_learn2learns(world: World) -> None:
     ours = registry.find("methods", "protonet")()
     theirs = trained_briefly("protonet-learn2learn", world)

@@ -1,7 +1,6 @@
 """The other meta-learners and adversaries: each is its formula, worked out by another road."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -10,39 +9,11 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 from torch.nn.functional import layer_norm
 
-from coldbench import registry
 from coldbench.method import squash_to_unit
 from coldbench.seeds import Seeds
-from tests.heads import (
-    EPISODE,
-    HEAD,
-    HIDDEN,
-    WIDTH,
-    Weights,
-    assert_same,
-    descended,
-    loss_by_copies,
-    lot,
-    made_up,
-    outer_loss,
-    says,
-    support_of,
-)
-from tests.training import (
-    World,
-    agree,
-    close,
-    cold,
-    predict,
-    trained_briefly,
-)
-
-no_peer = pytest.mark.skipif(
-    not find_spec("learn2learn"), reason="learn2learn is not installed: it needs a C compiler"
-)
-
-
-# --- Meta-SGD
+from tests import heads
+from tests.heads import EPISODE, HEAD, HIDDEN, Weights, head_of, lot, made_up, says
+from tests.training import World, agree, close, cold, predict, trained, trained_briefly
 
 
 def test_metasgd_is_a_copy_of_the_head_with_a_rate_a_weight() -> None:
@@ -52,23 +23,22 @@ def test_metasgd_is_a_copy_of_the_head_with_a_rate_a_weight() -> None:
 
     def step(weights: Weights, x: Tensor, prior: Tensor, labels: Tensor) -> Weights:
         loss = cross_entropy(says(weights, x, prior), labels)
-        return descended(weights, loss, [first, first, last, bias])
+        return heads.descended(weights, loss, [first, first, last, bias])
 
-    found, wanted = outer_loss(method, EPISODE), loss_by_copies(method, EPISODE, step, 3)
-    assert_same(method, found, wanted, (*HEAD, "rates"))
+    heads.assert_same(method, heads.loss_by_copies(method, step), (*HEAD, "rates"))
 
 
-@no_peer
+@heads.no_peer
 def test_metasgd_equals_learn2learns_where_its_rates_are_tied() -> None:
     """Theirs has a rate for each weight of the first layer: those of a unit are set alike, and what
     our one rate moves is the sum of what theirs move."""
     method = made_up("metasgd", {"rates": 0.5 * lot(2 * HIDDEN + 1, seed=7)}, inner_steps=3)
     support, query = EPISODE.support, EPISODE.query
-    w, b, v, c = (method.learned[name] for name in HEAD)
-    module = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)).double()
+    w, b, v, c = head_of(method)
+    module = nn.Sequential(nn.Linear(heads.WIDTH, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1)).double()
     starts = (w.T, b, v[None], c)
     first, last, bias = method.learned["rates"].detach().split([HIDDEN, HIDDEN, 1])
-    tied = (first[:, None].expand(HIDDEN, WIDTH), first, last[None], bias)
+    tied = (first[:, None].expand(HIDDEN, heads.WIDTH), first, last[None], bias)
     with torch.no_grad():
         for parameter, value in zip(module.parameters(), starts, strict=True):
             parameter.copy_(value)
@@ -78,68 +48,63 @@ def test_metasgd_equals_learn2learns_where_its_rates_are_tied() -> None:
     losses = []
     for user in range(3):
         clone = theirs.clone()
-        x, prior, labels = support_of(method, support, user)
+        x, prior, labels = heads.support_of(method, support, user)
         for _ in range(3):
             clone.adapt(cross_entropy(prior + clone(x)[:, 0], labels))
         asked = query.items[user]
-        told = method.learned["prior"][asked] + clone(method.items.features[asked])[:, 0]
-        losses.append(cross_entropy(told, query.labels[user]))
-    wanted, found = torch.stack(losses).mean(), outer_loss(method, EPISODE)
-    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+        logits = method.learned["prior"][asked] + clone(method.items.features[asked])[:, 0]
+        losses.append(cross_entropy(logits, query.labels[user]))
+    wanted, loss = torch.stack(losses).mean(), heads.outer_loss(method)
+    torch.testing.assert_close(loss, wanted, rtol=1e-10, atol=1e-12)
     to_head = torch.autograd.grad(wanted, [*module.parameters(), *rates])
     sums = (to_head[4].sum(1) + to_head[5], to_head[6][0], to_head[7])
     expected = (to_head[0].T, to_head[1], to_head[2][0], to_head[3], torch.cat(sums))
-    ours = torch.autograd.grad(found, [method.learned[name] for name in (*HEAD, "rates")])
+    ours = torch.autograd.grad(loss, [method.learned[name] for name in (*HEAD, "rates")])
     for got, want in zip(ours, expected, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-8, atol=1e-12)
 
 
-def test_metasgd_begins_as_maml_and_its_rates_are_learnt(world: World) -> None:
-    batch = cold(world)
-    begun, maml = (trained_briefly(name, world, meta_steps=0) for name in ("metasgd", "maml"))
-    agree(begun, maml, batch, 1e-6)
+@pytest.mark.parametrize("name", ["metasgd", "alfa"])
+def test_it_begins_as_maml(name: str, world: World) -> None:
+    begun, maml = (trained_briefly(row, world, meta_steps=0) for row in (name, "maml"))
+    agree(begun, maml, cold(world), 1e-6)
+
+
+def test_metasgds_rates_begin_alike_and_are_learnt(world: World) -> None:
+    begun = trained_briefly("metasgd", world, meta_steps=0)
     assert bool((begun.learned["rates"] == begun.alpha).all())
     ended = trained_briefly("metasgd", world, meta_steps=60, meta_users=64)
     assert len(ended.learned["rates"].unique()) > HIDDEN
 
 
-# --- Reptile
-
-
 def test_reptiles_mean_change_is_that_of_a_copy_of_the_head_for_each_user() -> None:
     method = made_up("reptile", alpha=0.3, warm_steps=4)
-    told = import_module(type(method).__module__).all_of(EPISODE)
-    assert told.items.shape == (3, 4 + 6), "it learns from support and query alike"
-    start = [method.learned[name] for name in HEAD]
+    both = import_module(type(method).__module__).all_of(EPISODE)
+    assert both.items.shape == (3, 4 + 6), "it learns from support and query alike"
+    start = head_of(method)
     moved: list[Weights] = []
     for user in range(3):
-        weights, (x, prior, labels) = start, support_of(method, told, user)
+        weights, (x, prior, labels) = start, heads.support_of(method, both, user)
         for _ in range(4):
-            weights = descended(weights, cross_entropy(says(weights, x, prior), labels), 0.3)
+            weights = heads.descended(weights, cross_entropy(says(weights, x, prior), labels), 0.3)
         moved.append([w - s for w, s in zip(weights, start, strict=True)])
-    found = method.change(told)
+    change = method.change(both)
     for name, *each in zip(HEAD, *moved, strict=True):
-        torch.testing.assert_close(found[name], torch.stack(each).mean(0), rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(change[name], torch.stack(each).mean(0), rtol=1e-9, atol=1e-12)
 
 
 def test_reptile_takes_ever_smaller_shares_of_the_change(world: World) -> None:
     """Without valid users the start is where it began, plus eps times the change and less eps times
     the decay, batch by batch; over two batches eps is 1 and then a half."""
-    cut, items = world
-    nobody = cut.valid.first(0)
 
     def start_after(steps: int) -> Any:
-        method = registry.find("methods", "reptile")(
-            meta_steps=steps, meta_users=8, weight_decay=0.1
-        )
-        method.meta_train(cut.warm, nobody, items, Seeds.of(0))
-        return method
+        brief: dict[str, Any] = {"meta_steps": steps, "meta_users": 8, "weight_decay": 0.1}
+        return trained("reptile", world, valid=0, **brief)
 
-    method = start_after(0)
+    method, cut = start_after(0), world[0]
     all_of = import_module(type(method).__module__).all_of
-    batches = cut.warm.sample(
-        2, 8, shots=(0, 1, 2, 4), query=nobody.query_size, seed=Seeds.of(0).order
-    )
+    sizes: dict[str, Any] = {"shots": (0, 1, 2, 4), "query": cut.valid.query_size}
+    batches = cut.warm.sample(2, 8, **sizes, seed=Seeds.of(0).order)
     for eps, batch in zip((1.0, 0.5), batches, strict=True):
         change = method.change(all_of(batch))
         before = method.learned
@@ -158,9 +123,6 @@ def test_reptile_keeps_the_start_that_is_best_for_valid_users(world: World) -> N
     ended = trained_briefly("reptile", world, **far)
     losses = [method._valid_loss(world[0].valid, shots) for method in (begun, ended)]
     assert losses[1] <= losses[0]
-
-
-# --- ALFA
 
 
 def net_by_lot(steps: int) -> dict[str, Tensor]:
@@ -192,27 +154,18 @@ def test_alfa_is_a_copy_of_the_head_whose_layers_are_shrunk_and_moved() -> None:
         moved = zip(beta, weights, alpha, slopes, strict=True)
         return [keep * w - rate * slope for keep, w, rate, slope in moved]
 
-    wanted = loss_by_copies(method, EPISODE, step, 3)
     names = (*HEAD, "see", "see_shift", "set", "set_shift", "rates")
-    assert_same(method, outer_loss(method, EPISODE), wanted, names)
+    heads.assert_same(method, heads.loss_by_copies(method, step), names)
     assert (method.adapt(EPISODE.support).scale - 1).abs().min() > 0.01, "the start did shrink"
-
-
-def test_alfa_begins_as_maml(world: World) -> None:
-    batch = cold(world)
-    begun, maml = (trained_briefly(name, world, meta_steps=0) for name in ("alfa", "maml"))
-    agree(begun, maml, batch, 1e-6)
 
 
 # --- Metric learners and the transformer
 
 
-def test_matching_is_a_weighted_mean_of_what_the_labels_leave(
-    world: World,
-) -> None:
+def test_matching_is_a_weighted_mean_of_what_the_labels_leave(world: World) -> None:
     method, batch = trained_briefly("matching", world), cold(world)
     w, features = method.learned, world[1].features
-    found = predict(method, batch)
+    got = predict(method, batch)
     for user in range(3):
         for place, asked in enumerate(batch.query.items[user].tolist()):
             near, left = [w["nearness"]], [torch.tensor(0.0)]
@@ -224,24 +177,20 @@ def test_matching_is_a_weighted_mean_of_what_the_labels_leave(
                 left.append(label - w["expected"][item])
             share = torch.softmax(torch.stack(near) * w["sharpness"].exp(), 0)
             wanted = squash_to_unit(w["expected"][asked] + share @ torch.stack(left))
-            close(found[user, place], wanted)
+            close(got[user, place], wanted)
 
 
-def test_matching_without_a_label_says_what_the_item_prior_says(
-    world: World,
-) -> None:
+def test_matching_without_a_label_says_what_the_item_prior_says(world: World) -> None:
     method, batch = trained_briefly("matching", world), cold(world, 0)
     wanted = squash_to_unit(method.learned["expected"][batch.query.items])
     close(predict(method, batch), wanted, 1e-6)
 
 
-def test_relation_compares_an_item_with_what_was_liked_and_with_what_was_not(
-    world: World,
-) -> None:
+def test_relation_compares_an_item_with_what_was_liked_and_with_what_was_not(world: World) -> None:
     method, batch = trained_briefly("relation", world), cold(world)
     w, places = method.learned, world[1].features @ method.learned["projection"]
     net = torch.cat([w["of_class"], w["of_item"]])  # the paper's: one layer on the pair
-    found = method.logits(method.adapt(batch.support), batch.query.items)
+    logits = method.logits(method.adapt(batch.support), batch.query.items)
     for user in range(3):
         seen, labels = places[batch.support.items[user]], batch.support.labels[user]
         related = []
@@ -251,28 +200,21 @@ def test_relation_compares_an_item_with_what_was_liked_and_with_what_was_not(
             pairs = [torch.cat([mean, places[item]]) for item in batch.query.items[user]]
             related.append(torch.relu(torch.stack(pairs) @ net + w["shift"]) @ w["last"])
         wanted = w["prior"][batch.query.items[user]] + related[0] - related[1]
-        close(found[user], wanted, 1e-4)
+        close(logits[user], wanted, 1e-4)
 
 
-def test_in_context_is_one_transformer_over_labels_and_items_under_a_mask(
-    world: World,
-) -> None:
+def test_in_context_is_one_transformer_over_labels_and_items_under_a_mask(world: World) -> None:
     """All tokens in one row, and a mask by which each sees the labels: no cache of keys."""
     method, batch = trained_briefly("in-context", world, meta_steps=20), cold(world)
     w, features = method.learned, world[1].features
-    found = method.logits(method.adapt(batch.support), batch.query.items)
+    logits = method.logits(method.adapt(batch.support), batch.query.items)
     size, shots = method.width // method.heads, 4
     for user in range(3):
         seen, asked = batch.support.items[user], batch.query.items[user]
         labels = batch.support.labels[user]
-        said = torch.stack([labels, labels - w["expected"][seen]], 1) @ w["label"]
-        row = torch.cat(
-            [
-                w["alone"][None],
-                features[seen] @ w["item"] + said,
-                features[asked] @ w["item"] + w["asked"],
-            ]
-        )
+        given = torch.stack([labels, labels - w["expected"][seen]], 1) @ w["label"]
+        tokens = features[seen] @ w["item"] + given, features[asked] @ w["item"] + w["asked"]
+        row = torch.cat([w["alone"][None], *tokens])
         for n in range(method.layers):
             read = layer_norm(row, (method.width,))
             heads = []
@@ -285,4 +227,4 @@ def test_in_context_is_one_transformer_over_labels_and_items_under_a_mask(
             row = row + torch.cat(heads, 1) @ w["out"][n]
             row = row + torch.relu(layer_norm(row, (method.width,)) @ w["up"][n]) @ w["down"][n]
         last = layer_norm(row[1 + shots :], (method.width,)) @ w["last"] + w["bias"]
-        close(found[user], w["prior"][asked] + last)
+        close(logits[user], w["prior"][asked] + last)

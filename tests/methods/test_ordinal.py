@@ -1,7 +1,6 @@
 """Ordinal held to statsmodels' proportional odds, and own thresholds to their posterior."""
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldbench import registry
-from coldbench.method import Method
-from coldbench.seeds import Seeds
-from coldbench.testing.toy_data import toy_problem
+from tests.training import cold, predict, toy, trained
 
 thresholds: Any = import_module("coldbench.methods._thresholds")
-TOY = toy_problem(Path(), tokens=False)
-BATCH = next(TOY.split.cold.batches(8))
 RNG = np.random.default_rng(0)
 START = torch.tensor([-2.0, -0.5, 0.7, 2.0])
 
@@ -28,10 +22,10 @@ def rated(users: int = 3, items: int = 12, width: int = 2) -> Any:
     return thresholds.Rated(features, start, category, torch.ones_like(start))
 
 
-def log_posterior(given: Any, w: Tensor, apart: Tensor, own: float) -> Tensor:
+def log_posterior(given: Any, w: Tensor, apart: Tensor, deviation: float) -> Tensor:
     """As the model is written down: a difference of two logistic functions for each rating."""
     utility = given.start + (given.features @ w[..., None])[..., 0]
-    mine = START.double() + own * apart
+    mine = START.double() + deviation * apart
     edge = torch.full_like(mine[:, :1], 1e9)
     every = torch.cat([-edge, mine, edge], 1)
     below, above = every.gather(1, given.category), every.gather(1, given.category + 1)
@@ -39,20 +33,20 @@ def log_posterior(given: Any, w: Tensor, apart: Tensor, own: float) -> Tensor:
     return chance.log().sum() - (w.square().sum() + apart.square().sum()) / 2
 
 
-@pytest.mark.parametrize("own", [0.5, 2.0])
-def test_the_slope_of_the_posterior_is_0_at_its_maximum(own: float) -> None:
+@pytest.mark.parametrize("deviation", [0.5, 2.0])
+def test_the_slope_of_the_posterior_is_0_at_its_maximum(deviation: float) -> None:
     given = rated()
-    w, mine = thresholds.likeliest(given, START.double(), torch.tensor(own).double(), 30)
-    apart = ((mine - START) / own).requires_grad_()
+    w, mine = thresholds.likeliest(given, START.double(), torch.tensor(deviation).double(), 30)
+    apart = ((mine - START) / deviation).requires_grad_()
     w.requires_grad_()
-    for slope in torch.autograd.grad(log_posterior(given, w, apart, own), (w, apart)):
+    for slope in torch.autograd.grad(log_posterior(given, w, apart, deviation), (w, apart)):
         assert slope.abs().max() < 1e-8
 
 
 def test_six_steps_end_near_the_maximum_and_thresholds_rise_where_they_would_rather_cross() -> None:
-    given, own = rated(users=200), torch.tensor(1.0).double()
-    far = thresholds.likeliest(given, START.double(), own, 40)
-    near = thresholds.likeliest(given, START.double(), own, 6)
+    given, deviation = rated(users=200), torch.tensor(1.0).double()
+    far = thresholds.likeliest(given, START.double(), deviation, 40)
+    near = thresholds.likeliest(given, START.double(), deviation, 6)
     assert (far[0] - near[0]).abs().max() < 0.02
     assert (near[1].diff(dim=1) > 0).all()
 
@@ -64,34 +58,24 @@ def test_one_user_of_many_ratings_is_statsmodels_ordered_model() -> None:
     # OrderedModel(y, x, distr="logit").fit(method="bfgs"), 0.15.0: it takes seconds to import
     slope, theirs = 1.25887294, np.array([-1.48040572, -0.36904556, 0.4422066, 1.8042083])
     wide = 1e3  # no prior: all is scaled up
-    given = thresholds.Rated(
-        wide * torch.from_numpy(x)[None],
-        torch.zeros(1, 400).double(),
-        torch.from_numpy(y)[None],
-        torch.ones(1, 400).double(),
-    )
+    flat = torch.ones(1, 400).double()
+    features, category = wide * torch.from_numpy(x)[None], torch.from_numpy(y)[None]
+    given = thresholds.Rated(features, 0 * flat, category, flat)
     w, mine = thresholds.likeliest(given, START.double(), torch.tensor(wide).double(), 30)
     assert abs(wide * w.item() - slope) < 1e-3
     assert np.abs(mine[0].numpy() - theirs).max() < 1e-3
 
 
-def trained(**params: Any) -> Method[Any]:
-    method: Method[Any] = registry.find("methods", "ordinal")(**params)
-    method.meta_train(TOY.split.warm, TOY.split.valid, TOY.items, Seeds.of(0))
-    return method
-
-
 def test_without_ratings_the_order_is_the_item_priors() -> None:
-    method = trained(noise=0.6, own=0.5)
-    batch = next(TOY.split.cold.batches(0))
-    scores = method.score(method.adapt(batch.support), batch.query.items)
+    method, batch = trained("ordinal", toy(), noise=0.6, own=0.5), cold(toy(), 0)
     prior = method.learned["prior"][batch.query.items]
-    assert torch.equal(scores.argsort(1), prior.argsort(1))
+    assert torch.equal(predict(method, batch).argsort(1), prior.argsort(1))
 
 
 def test_shared_thresholds_stay_where_users_start_and_own_ones_move() -> None:
-    shared, own = trained(noise=0.6, own=0.0), trained(noise=0.6, own=1.0)
-    ends = [m.adapt(BATCH.support)[:, 1 + m.params()["factors"] :] for m in (shared, own)]
+    shared, apart = (trained("ordinal", toy(), noise=0.6, own=own) for own in (0.0, 1.0))
+    support = cold(toy(), 8).support
+    ends = [m.adapt(support)[:, 1 + m.params()["factors"] :] for m in (shared, apart)]
     start = shared.learned["thresholds"].expand_as(ends[0])
     assert torch.equal(ends[0], start)
     assert (ends[1] - start).abs().max() > 0.1

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from importlib import import_module
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,7 @@ from torch import Tensor
 from coldbench.metrics.compute import per_user
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.testing.check_method import ToyProblem
-from tests.training import (
-    World,
-    close,
-    trained,
-)
+from tests.training import World, close, trained
 
 policy = import_module("coldbench.methods.policy_gradient")
 
@@ -40,8 +37,8 @@ def reward_of(gains: Tensor, order: tuple[int, ...], cut: int) -> float:
     def worth(ranked: list[float]) -> float:
         return sum(g / np.log2(place + 2) for place, g in enumerate(ranked[:cut]))
 
-    own = gains[: len(order)].tolist()
-    return worth([own[i] for i in order]) / worth(sorted(own, reverse=True))
+    real = gains[: len(order)].tolist()
+    return worth([real[i] for i in order]) / worth(sorted(real, reverse=True))
 
 
 def expected(z: Tensor, user: int, cut: int) -> Tensor:
@@ -56,12 +53,12 @@ def test_the_estimated_gradient_is_that_of_the_expected_reward(cut: int) -> None
     z, samples = Z.clone().requires_grad_(), 40_000
     orders = policy.draw_orders(z, REAL, samples, seed=0)
     value = policy.reinforce(z, REAL, GAINS, orders, cut).sum()
-    (found,) = torch.autograd.grad(value, z)
+    (slope,) = torch.autograd.grad(value, z)
     exact = sum(expected(z, user, cut) for user in range(2))
     assert isinstance(exact, Tensor)
     (want,) = torch.autograd.grad(exact, z)
     # a sample's gradient has entries below 1 in size: five standard errors
-    torch.testing.assert_close(found, want, rtol=0, atol=5 / samples**0.5)
+    torch.testing.assert_close(slope, want, rtol=0, atol=5 / samples**0.5)
     assert float(want.abs().max()) > 0.03
 
 
@@ -69,14 +66,13 @@ def test_the_estimated_gradient_is_that_of_the_expected_reward(cut: int) -> None
 def test_the_baseline_leaves_the_gradient_unbiased_for_few_samples_too(samples: int) -> None:
     """The mean over many small draws, each with the baseline of its own samples."""
     z, draws = Z[:1].clone().requires_grad_(), 30_000 // samples
-    lots = policy.draw_orders(z, REAL[:1], draws * samples, seed=1).view(draws, samples, 4)
+    orders = policy.draw_orders(z, REAL[:1], draws * samples, seed=1).view(draws, samples, 4)
     many = z.expand(draws, -1)
-    value = policy.reinforce(
-        many, REAL[:1].expand(draws, -1), GAINS[:1].expand(draws, -1), lots.transpose(0, 1), 10
-    )
-    (found,) = torch.autograd.grad(value.mean(), z)
+    real, gains = REAL[:1].expand(draws, -1), GAINS[:1].expand(draws, -1)
+    value = policy.reinforce(many, real, gains, orders.transpose(0, 1), 10)
+    (slope,) = torch.autograd.grad(value.mean(), z)
     (want,) = torch.autograd.grad(expected(z, 0, 10), z)
-    close(found, want, 0.02)
+    close(slope, want, 0.02)
 
 
 def test_orders_are_drawn_as_often_as_plackett_and_luce_say_and_their_chances_sum_to_1() -> None:
@@ -85,8 +81,8 @@ def test_orders_are_drawn_as_often_as_plackett_and_luce_say_and_their_chances_su
     assert bool((drawn[:, 3] == 3).all()), "padding stands last"
     want = torch.stack([chance_of(Z[1], order) for order in orders])
     listed = torch.tensor([[*order, 3] for order in orders])[:, None].expand(-1, 2, -1)
-    found = policy.log_chance(Z, REAL, listed)[:, 1].exp()
-    torch.testing.assert_close(found, want)
+    chances = policy.log_chance(Z, REAL, listed)[:, 1].exp()
+    torch.testing.assert_close(chances, want)
     assert float(want.sum()) == pytest.approx(1)
     for order, chance in zip(orders, want, strict=True):
         share = (drawn[:, :3] == torch.tensor(order)).all(1).double().mean()
@@ -96,11 +92,11 @@ def test_orders_are_drawn_as_often_as_plackett_and_luce_say_and_their_chances_su
 @pytest.mark.parametrize("cut", [2, 10])
 def test_the_reward_is_scikit_learns_ndcg(cut: int) -> None:
     order = Z.masked_fill(~REAL, -100).argsort(1, descending=True)
-    found = policy.ndcg(GAINS, order[None], cut)[0]
+    rewards = policy.ndcg(GAINS, order[None], cut)[0]
     for user in range(2):
         n = int(REAL[user].sum())
         want = ndcg_score(GAINS[user : user + 1, :n], Z[user : user + 1, :n], k=cut)
-        assert float(found[user]) == pytest.approx(want)
+        assert float(rewards[user]) == pytest.approx(want)
     nothing = policy.ndcg(torch.zeros(1, 3), torch.tensor([[[0, 1, 2]]]), 10)
     assert float(nothing) == 0
 
@@ -140,16 +136,14 @@ def test_it_is_trained_for_the_gain_that_it_is_judged_by(world: World, likes: bo
     with torch.no_grad():
         lost, scores = method._loss(batch), method.score(method.adapt(batch.support), query.items)
     predictions = rank_predictions(scores, labels, query.mask, like_at=0.5, graded=not likes)
-    found, known = 1 - lost, per_user("ndcg@10", predictions).float()
-    close(found[~known.isnan()], known[~known.isnan()])
+    reward, known = 1 - lost, per_user("ndcg@10", predictions).float()
+    close(reward[~known.isnan()], known[~known.isnan()])
 
 
 def test_trained_for_the_order_alone_it_orders_better(planted: ToyProblem) -> None:
     """Without a gradient the loss is 1 - NDCG of the best order."""
-    world = planted.split, planted.items
-    taught, start = (
-        trained("policy-gradient", world, mix=0.0, meta_lr=3e-3, meta_steps=n) for n in (100, 0)
-    )
+    rates: dict[str, Any] = {"mix": 0.0, "meta_lr": 3e-3}
+    taught, start = (trained("policy-gradient", planted, meta_steps=n, **rates) for n in (100, 0))
     batches = list(planted.split.cold.batches(8))
     with torch.no_grad():
         lost = [float(torch.cat([m._loss(b) for b in batches]).mean()) for m in (taught, start)]

@@ -11,13 +11,7 @@ from torch import Tensor
 from coldbench import pretrained
 from coldbench.episode import EpisodeBatch
 from coldbench.errors import Unavailable
-from coldbench.testing.toy_data import tiny_causal
 from tests.training import World, close, cold, predict, trained
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_causal(tmp_path_factory.mktemp("causal"))
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +35,8 @@ def in_full(method: Any, folder: Path, batch: EpisodeBatch) -> Tensor:
     text, like = method.items.catalogue.text, float(method.learned["like"])
     rows = []
     for user in range(len(batch.users)):
-        own = zip(batch.support.items[user].tolist(), batch.support.labels[user], strict=True)
-        shown = [f"{text[i]}\nLiked: {'yes' if y > like else 'no'}\n\n" for i, y in own][-3:]
+        rated = zip(batch.support.items[user].tolist(), batch.support.labels[user], strict=True)
+        shown = [f"{text[i]}\nLiked: {'yes' if y > like else 'no'}\n\n" for i, y in rated][-3:]
         before = tokenizer("What one person liked.\n\n" + "".join(shown))["input_ids"]
         for item in batch.query.items[user].tolist():
             title = tokenizer(text[item])["input_ids"][: method.title_tokens]

@@ -17,16 +17,7 @@ from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import split
-from tests.training import (
-    World,
-    agree,
-    close,
-    cold,
-    predict,
-    ratings,
-    scores,
-    trained,
-)
+from tests.training import World, agree, close, cold, predict, ratings, scores, trained
 
 ROWS: dict[str, list[dict[str, Any]]] = {  # beside the defaults, of which the contract says it
     "calibrated": [{"base": b} for b in ("protonet", "ridge", "fold-in", "content-prior")],
@@ -35,11 +26,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {  # beside the defaults, of which the c
     "rules": [{"text": False, "gain": 1.0, "depth": 0.1}],
     "multi-copy": [{"copies": 1, "bags": 4}, {"copies": 2, "bags": 3}],
     "augmented": [{"meta_steps": 4, "copies": 0}],
+    "bandit": [{"policy": "thompson"}, {"policy": "greedy"}],
 }
 CASES = [(name, params) for name, many in ROWS.items() for params in many]
 
 
-def turned(support: Feedback, user: int) -> Feedback:
+def turned_round(support: Feedback, user: int) -> Feedback:
     """One user alone, the labels in another order and padding on both sides."""
     pad = torch.nn.functional.pad
     return Feedback(*(pad(c[user : user + 1].flip(1), (2, 1)) for c in vars(support).values()))
@@ -52,24 +44,38 @@ def test_a_batch_scores_as_its_users_do_alone_padded_and_turned_round(
     method, batch = trained(name, world, **params), cold(world)
     together = predict(method, batch)
     for i in range(0, len(together), 3):
-        alone = scores(method, turned(batch.support, i), batch.query.items[i : i + 1, 2:3])
+        alone = scores(method, turned_round(batch.support, i), batch.query.items[i : i + 1, 2:3])
         close(alone[0, 0], together[i, 2])
     none, padded = cold(world, 0).support, batch.support.map(torch.zeros_like)
     got, want = (scores(method, given, batch.query.items) for given in (padded, none))
     close(got, want)
 
 
-@pytest.mark.parametrize(
-    ("name", "base"), [("temporal", "ridge"), ("resampled", "logistic"), ("rules", "ridge"),
-                       ("multi-copy", "ridge"), ("calibrated", "simpleshot")],
-)  # fmt: skip
-def test_before_the_first_label_it_is_its_base(name: str, base: str, world: World) -> None:
-    batch = cold(world, 0)
-    params: dict[str, Any] = {"temperature": 1.0} if name == "calibrated" else {}
-    agree(trained(name, world, **params), trained(base, world), batch, 1e-6)
+BASES: list[tuple[str, dict[str, Any], int, str, dict[str, Any], float]] = [
+    ("temporal", {}, 0, "ridge", {}, 1e-6),
+    ("resampled", {}, 0, "logistic", {}, 1e-6),
+    ("rules", {}, 0, "ridge", {}, 1e-6),
+    ("multi-copy", {}, 0, "ridge", {}, 1e-6),
+    ("calibrated", {"temperature": 1.0}, 0, "simpleshot", {}, 1e-6),
+    ("resampled", {"support": "plain"}, 4, "logistic", {}, 0),
+    ("multi-copy", {"copies": 1}, 4, "ridge", {}, 1e-6),
+    ("bandit", {"policy": "greedy"}, 4, "ridge", {}, 1e-6),
+    ("choice-prior", {"weight": 0.0, "raters": 20.0}, 4, "factor-em", {"raters": 20.0}, 0),
+]
 
 
-# Calibrated
+@pytest.mark.parametrize(("name", "params", "shots", "base", "given", "within"), BASES, ids=str)
+def test_before_the_first_label_or_without_what_it_adds_it_is_its_base(
+    name: str,
+    params: dict[str, Any],
+    shots: int,
+    base: str,
+    given: dict[str, Any],
+    within: float,
+    world: World,
+) -> None:
+    method, plain = trained(name, world, **params), trained(base, world, **given)
+    agree(method, plain, cold(world, shots), within)
 
 
 @pytest.mark.parametrize("base", ["simpleshot", "protonet", "ridge", "fold-in", "content-prior"])
@@ -104,14 +110,13 @@ def test_the_beta_prior_is_found_again_from_users_drawn_from_it() -> None:
     rng = np.random.default_rng(0)
     like = rng.beta(6.0, 3.0, 4_000)
     labels = (rng.random((4_000, 12)) < like[:, None]).astype(np.float32).ravel()
-    log = Interactions(
-        np.arange(4_001) * 12, np.tile(np.arange(12), 4_000).astype(np.int32), labels, None, 12
+    items = np.tile(np.arange(12, dtype=np.int32), 4_000)
+    users = Users(
+        Interactions(np.arange(4_001) * 12, items, labels, None, 12), labels, np.arange(4_000)
     )
-    found = import_module("coldbench.methods.calibrated").beta_prior(
-        Users(log, labels, np.arange(4_000))
-    )
-    assert found[0] == pytest.approx(6 / 9, abs=0.01)
-    assert found[1] == pytest.approx(9, rel=0.1)
+    mean, worth = import_module("coldbench.methods.calibrated").beta_prior(users)
+    assert mean == pytest.approx(6 / 9, abs=0.01)
+    assert worth == pytest.approx(9, rel=0.1)
 
 
 def test_a_user_who_likes_everything_is_expected_to_go_on(world: World) -> None:
@@ -176,20 +181,9 @@ def test_where_tastes_change_it_forgets_and_elsewhere_it_does_not() -> None:
     labels = valid.users.labels.copy()
     labels[valid.support[old]] = 1 - labels[valid.support[old]]
     changed = replace(valid, users=replace(valid.users, labels=labels))
-    rates = []
-    for some in (valid, changed):
-        method = registry.find("methods", "temporal")()
-        method.meta_train(cut.warm, some, Encoder("vectors").items(catalogue), Seeds.of(0))
-        rates.append(float(method.learned["forgetting"]))
-    assert rates[0] < rates[1]
-
-
-# Resampled
-
-
-def test_plain_resampling_is_logistic_regression(world: World) -> None:
-    batch = cold(world)
-    agree(trained("resampled", world, support="plain"), trained("logistic", world), batch, 0)
+    items = Encoder("vectors").items(catalogue)
+    steady, turned = (trained("temporal", (replace(cut, valid=v), items)) for v in (valid, changed))
+    assert steady.learned["forgetting"] < turned.learned["forgetting"]
 
 
 def test_oversampling_is_learning_from_the_rarer_labels_again_and_again(world: World) -> None:
@@ -238,9 +232,6 @@ def test_the_fit_is_where_the_weighted_likelihood_and_the_prior_balance(
     logit = method.learned["prior"][support.items] + state.dot(world[1].features, support.items)
     chance = torch.sigmoid(logit + offset * corrected)
     close(state.weights / 1.5**2, weight * (label - chance), 1e-4)
-
-
-# Rules
 
 
 def test_a_better_label_never_lowers_an_item_that_shares_a_tag(world: World) -> None:
@@ -303,10 +294,7 @@ def test_the_affinity_of_an_item_is_the_mean_of_its_tags(world: World) -> None:
             of_tags.append(sum(parts) / (2 + len(parts)))
         want.append(0.7 * sum(of_tags) / len(of_tags))
     state = method.adapt(ratings(seen, labels))
-    every, few = (
-        method.rule(state, torch.arange(40)[None]),
-        method.rule(state, torch.arange(3)[None]),
-    )
+    every, few = (method.rule(state, torch.arange(n)[None]) for n in (40, 3))
     np.testing.assert_allclose(every[0], want, atol=1e-6)
     np.testing.assert_allclose(few[0], want[:3], atol=1e-6)
 

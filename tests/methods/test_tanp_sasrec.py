@@ -1,7 +1,6 @@
 """TaNP's divergences against torch's, and SASRec against torch's own transformer."""
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,15 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from coldbench.episode import Feedback
-from coldbench.testing.toy_data import toy_problem
-from tests.training import (
-    trained,
-)
+from tests.training import close, cold, toy, trained
 
 tanp: Any = import_module("coldbench.methods.tanp")
 sasrec: Any = import_module("coldbench.methods.sasrec")
-TOY = toy_problem(Path(), tokens=False)
-BATCH = next(TOY.split.cold.batches(8))
+BATCH = cold(toy(), 8)
 
 
 def test_the_kl_of_z_is_torchs() -> None:
@@ -43,12 +38,12 @@ def test_labels_stand_by_age_and_padding_first() -> None:
         torch.tensor([[1.0, 2.0, 0.0, 2.0]]),
         torch.tensor([[True, True, False, True]]),
     )
-    found = sasrec.oldest_first(support)
-    assert found.items[0].tolist() == [0, 3, 5, 7] and found.mask[0].tolist() == [0, 1, 1, 1]
+    turned = sasrec.oldest_first(support)
+    assert turned.items[0].tolist() == [0, 3, 5, 7] and turned.mask[0].tolist() == [0, 1, 1, 1]
 
 
 def test_a_block_is_torchs_transformer_layer() -> None:
-    method = trained("sasrec", TOY, meta_steps=2, reads="ids", width=8, blocks=1, heads=2)
+    method = trained("sasrec", toy(), meta_steps=2, reads="ids", width=8, blocks=1, heads=2)
     w = method.learned
     with torch.no_grad():
         layer = nn.TransformerEncoderLayer(8, 2, 8, 0.0, batch_first=True, norm_first=True)
@@ -66,10 +61,11 @@ def test_a_block_is_torchs_transformer_layer() -> None:
         x = torch.cat([w["start"].expand(len(x), 1, -1), x], 1)
         causal = nn.Transformer.generate_square_subsequent_mask(9)
         expected = nn.functional.layer_norm(layer.train()(x, causal)[:, -1], (8,))
-        assert torch.allclose(method.adapt(BATCH.support), expected, atol=1e-4)
+        close(method.adapt(BATCH.support), expected, 1e-4)
 
 
 @pytest.mark.parametrize(("reads", "has"), [("ids", {"ids"}), ("text", {"text"}),
                                             ("both", {"ids", "text"})])  # fmt: skip
 def test_an_items_vector_is_made_of_what_it_reads(reads: str, has: set[str]) -> None:
-    assert trained("sasrec", TOY, meta_steps=2, reads=reads).learned.keys() & {"ids", "text"} == has
+    learned = trained("sasrec", toy(), meta_steps=2, reads=reads).learned
+    assert learned.keys() & {"ids", "text"} == has

@@ -1,5 +1,7 @@
 """The options that trained methods share do what they say, and nothing after training."""
 
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -9,8 +11,9 @@ from torch import Tensor
 from coldbench import registry
 from coldbench.errors import UserError
 from coldbench.method import Method, from_params
-from tests.training import World, cold, trained_briefly
+from tests.training import World, cold, trained, trained_briefly
 
+EarlyStopping: Any = import_module("coldbench.methods._early_stopping").EarlyStopping
 OPTIONS: list[dict[str, Any]] = [
     {"schedule": "cosine"},
     {"schedule": "linear"},
@@ -56,8 +59,8 @@ def test_an_option_changes_what_is_learnt(
 )
 def test_a_schedule_takes_the_rate_to_nothing(schedule: str, shares: list[float]) -> None:
     method = registry.find("methods", "maml")(schedule=schedule)
-    found = [method.share_of_rate(step, 4) for step in range(4)]
-    assert found == pytest.approx(shares, abs=1e-4)
+    rates = [method.share_of_rate(step, 4) for step in range(4)]
+    assert rates == pytest.approx(shares, abs=1e-4)
 
 
 def test_a_warm_up_raises_the_rate_from_little() -> None:
@@ -105,12 +108,46 @@ def test_the_best_weights_are_kept_and_not_the_last(world: World) -> None:
         ({"schedule": "cosin"}, "did you mean 'cosine'"),
         ({"precision": "float16"}, "'float32' or 'bfloat16'"),
         ({"dropout": 1.0}, "dropout = 1.0: input should be less than 1"),
-        (
-            {"label_smoothing": -0.1},
-            "label_smoothing = -0.1: input should be greater",
-        ),
+        ({"label_smoothing": -0.1}, "label_smoothing = -0.1: input should be greater"),
     ],
 )
 def test_a_wrong_option_is_one_clear_line(option: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         from_params(registry.find("methods", "maml"), "maml", option)
+
+
+# a look at valid users is a gain or not, and patience is counted from gains
+
+
+def test_training_stops_after_more_looks_without_a_gain_than_patience_allows() -> None:
+    stopping, stops = EarlyStopping(patience=1), []
+    for loss in (3.0, 2.0, 2.0, 1.0, 1.5, 1.2):
+        stopping.improved(loss)
+        stops.append(stopping.stops)
+    assert stops == [False] * 5 + [True] and stopping.best == 1.0
+
+
+def test_an_equal_loss_is_a_gain_where_ties_are_said_to_be() -> None:
+    improved = [EarlyStopping(0, 1.0, ties_improve=t).improved(1.0) for t in (False, True)]
+    assert improved == [False, True]
+
+
+def test_a_loss_of_nan_is_no_gain() -> None:
+    stopping = EarlyStopping(patience=0, ties_improve=True)
+    assert not stopping.improved(float("nan")) and stopping.stops
+
+
+@pytest.mark.parametrize("name", ["maml", "protonet", "reptile"])
+def test_a_warm_start_that_takes_no_step_is_what_was_learnt_before(world: World, name: str) -> None:
+    assert registry.find("methods", name).warm_starts
+    fitted = partial(trained, name, world, seed=1)  # a seed under which all three learn something
+    old = fitted(meta_steps=30, check_every=5)
+    fresh, again = (fitted(before=before, meta_steps=0) for before in (None, old))
+    assert all(torch.equal(again.learned[key], weight) for key, weight in old.learned.items())
+    assert any(not torch.equal(fresh.learned[key], weight) for key, weight in old.learned.items())
+
+
+def test_weights_of_another_shape_are_no_warm_start(world: World) -> None:
+    narrow = trained("maml", world, meta_steps=1, hidden=4)
+    fresh, begun = (trained("maml", world, before=old, meta_steps=0) for old in (None, narrow))
+    assert all(torch.equal(begun.learned[key], weight) for key, weight in fresh.learned.items())

@@ -12,6 +12,7 @@ from coldbench.errors import UserError
 from coldbench.metrics.compute import (
     METRICS,
     chance,
+    classification,
     mean_defined,
     names,
     parse_metric,
@@ -19,7 +20,7 @@ from coldbench.metrics.compute import (
     pooled,
 )
 from coldbench.metrics.predictions import rank_predictions
-from tests.metrics.test_metrics import ALL, LIKE_AT, RANKING, expect, one, prior_of, world
+from tests.metrics.test_metrics import ALL, LIKE_AT, RANKING, expect, one_user, prior_of, world
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -60,9 +61,6 @@ def test_long_queries_are_ranked_as_short_ones_are() -> None:
     scores = long.scores
     assert torch.equal(long.above, (scores[:, None] > scores[:, :, None]).sum(2))
     assert torch.equal(long.tied, (scores[:, None] == scores[:, :, None]).sum(2))
-
-
-# --- padding and edges
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -125,7 +123,7 @@ def test_no_users_give_no_values() -> None:
 
 
 def test_a_list_shorter_than_k_keeps_k_places() -> None:
-    pred = one([0.9, 0.1], [1.0, 0.0])
+    pred = one_user([0.9, 0.1], [1.0, 0.0])
     expect("precision@10", pred, [0.1], to=1e-15)
     expect("ndcg@10", pred, [1.0], to=1e-15)
 
@@ -164,9 +162,6 @@ def test_a_perfect_calibration_has_no_error_and_a_bold_one_has_its_gap() -> None
     assert float(pooled("ece", bold)) == 0.5
 
 
-# --- weights
-
-
 @pytest.mark.parametrize("name", ALL)
 def test_a_user_of_weight_two_counts_as_two_users(name: str) -> None:
     pred = world(5, 12, levels=6)
@@ -190,9 +185,6 @@ def test_values_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("coldbench.metrics.predictions.CHUNK", 30)
     for name, values in whole.items():
         assert torch.equal(per_user(name, world(50, 10, levels=5)), values)
-
-
-# --- names
 
 
 def test_a_wrong_name_is_told_the_nearest_one() -> None:
@@ -224,9 +216,6 @@ def test_a_pooled_metric_has_no_value_per_user() -> None:
         per_user("f1", world(2, 3))
 
 
-# --- devices and precision
-
-
 class NamesItsDevice(TorchFunctionMode):
     """Fails on a tensor made from nothing without saying where."""
 
@@ -252,11 +241,11 @@ def test_every_tensor_is_made_on_a_named_device_and_in_float64() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("name", ALL)
 def test_a_cuda_device_measures_the_same(name: str) -> None:
-    here = world(50, 10, levels=5)
-    there = rank_predictions(
-        here.scores.cuda(), here.labels.cuda(), here.mask.cuda(), like_at=LIKE_AT, span=4
+    on_cpu = world(50, 10, levels=5)
+    on_gpu = rank_predictions(
+        on_cpu.scores.cuda(), on_cpu.labels.cuda(), on_cpu.mask.cuda(), like_at=LIKE_AT, span=4
     )
-    torch.testing.assert_close(pooled(name, there).cpu(), pooled(name, here), rtol=0, atol=1e-12)
+    torch.testing.assert_close(pooled(name, on_gpu).cpu(), pooled(name, on_cpu), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize(("candidates", "alone"), [(2, False), (3, True)])
@@ -269,3 +258,21 @@ def test_likes_are_alone_where_more_is_ranked_than_is_known(candidates: int, alo
     )  # fmt: skip
     assert pred.positive_only == alone
     assert not replace(pred, relevant=torch.tensor([[True, False, False]])).positive_only
+
+
+EXPECTED = """\
+              precision    recall  f1-score   support
+
+     dislike       0.00      0.00      0.00         0
+        like       1.00      0.50      0.67         2
+
+    accuracy                           0.50         2
+   macro avg       0.50      0.25      0.33         2
+weighted avg       1.00      0.50      0.67         2
+"""  # of scikit-learn 1.9
+
+
+def test_a_class_that_nothing_is_of_scores_nothing_as_scikit_learn_has_it() -> None:
+    scores, labels = torch.tensor([[0.9, 0.1, 0.3]]), torch.tensor([[1.0, 1.0, 0.0]])
+    mask = torch.tensor([[True, True, False]])
+    assert classification(rank_predictions(scores, labels, mask, like_at=0.5)) == EXPECTED

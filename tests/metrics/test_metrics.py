@@ -53,7 +53,7 @@ def prior_of(judged: Predictions) -> Tensor:
     return judged.prior
 
 
-def one(scores: list[float], labels: list[float], *, graded: bool = True) -> Predictions:
+def one_user(scores: list[float], labels: list[float], *, graded: bool = True) -> Predictions:
     mask = torch.ones(1, len(scores), dtype=torch.bool)
     score, label = (torch.tensor([row], dtype=torch.float64) for row in (scores, labels))
     alike = torch.full_like(score, 0.5)  # everybody thinks the items equally good
@@ -95,14 +95,14 @@ def test_classification_and_rating_metrics_are_scikit_learns() -> None:
     from sklearn import metrics as sk
 
     pred = world(30, 20)
-    truth, said = pred.relevant.numpy().ravel(), pred.predicted_positive.numpy().ravel()
+    truth, predicted = pred.relevant.numpy().ravel(), pred.predicted_positive.numpy().ravel()
     for name, theirs in [
         ("accuracy", sk.accuracy_score),  # users have equally many items: the means agree
         ("f1", sk.f1_score),
         ("precision", sk.precision_score),
         ("recall", sk.recall_score),
     ]:
-        assert float(pooled(name, pred)) == pytest.approx(theirs(truth, said), abs=1e-12)
+        assert float(pooled(name, pred)) == pytest.approx(theirs(truth, predicted), abs=1e-12)
     pairs = list(zip(pred.labels.numpy(), pred.scores.numpy(), strict=True))
     expect("mae", pred, [4 * sk.mean_absolute_error(*pair) for pair in pairs], to=1e-12)
     expect("rmse", pred, [4 * sk.root_mean_squared_error(*pair) for pair in pairs], to=1e-12)
@@ -110,7 +110,7 @@ def test_classification_and_rating_metrics_are_scikit_learns() -> None:
     pairs = list(zip(likes.labels.numpy(), pred.scores.numpy(), strict=True))
     expect("log-loss", likes, [sk.log_loss(*pair, labels=[0, 1]) for pair in pairs], to=1e-12)
     assert classification(pred) == sk.classification_report(
-        truth, said, target_names=["dislike", "like"], zero_division=0
+        truth, predicted, target_names=["dislike", "like"], zero_division=0
     )
 
 
@@ -124,9 +124,9 @@ def trec(pred: Predictions, measure: str, *, graded: bool) -> list[float]:
         }
 
     truth = table(pred.gains if graded else pred.relevant, int)
-    found = pytrec_eval.RelevanceEvaluator(truth, {measure}).evaluate(table(pred.scores, float))
+    measured = pytrec_eval.RelevanceEvaluator(truth, {measure}).evaluate(table(pred.scores, float))
     key = measure.replace(".", "_")
-    return [found[f"u{u}"][key] for u in range(len(pred.scores))]
+    return [measured[f"u{u}"][key] for u in range(len(pred.scores))]
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,6 @@ def test_ranking_metrics_are_ranxs_on_untied_scores() -> None:
         assert float(per_user(name, pred).mean()) == pytest.approx(mean, abs=1e-12), name
 
 
-# --- gain
-
-
 @pytest.mark.parametrize(
     ("low", "high", "ratings"),
     [
@@ -181,7 +178,8 @@ def test_the_gain_is_that_of_one_to_five_stars_on_every_scale(
 ) -> None:
     labels = [(rating - low) / (high - low) for rating in ratings]
     assert gain(torch.tensor(labels, dtype=torch.float64)).tolist() == [1, 7, 31]
-    worst = one([0.9, 0.5, 0.1], labels)  # (1 + 7 / log2(3) + 31 / 2) / (31 + 7 / log2(3) + 1 / 2)
+    # (1 + 7 / log2(3) + 31 / 2) / (31 + 7 / log2(3) + 1 / 2)
+    worst = one_user([0.9, 0.5, 0.1], labels)
     expect("ndcg@5", worst, [20.91650828 / 35.91650828], to=1e-9)
     expect("ndcg@2", worst, [(1 + 4.41650828) / (31 + 4.41650828)], to=1e-9)
 
@@ -190,11 +188,8 @@ def test_a_half_star_gains_between_and_a_like_gains_one() -> None:
     label = torch.tensor([0.125, 1.0], dtype=torch.float64)  # 1.5 of 1..5, and the best
     assert gain(label).tolist() == pytest.approx([2**1.5 - 1, 31])
     assert gain(torch.tensor([0.0, 1.0]), graded=False).tolist() == [0, 1]
-    likes = one([0.9, 0.5, 0.1], [0.0, 0.0, 1.0], graded=False)
+    likes = one_user([0.9, 0.5, 0.1], [0.0, 0.0, 1.0], graded=False)
     expect("ndcg@5", likes, [0.5], to=1e-12)
-
-
-# --- ties
 
 
 def by_hand(name: str, order: list[int], gains: list[float], likes: list[bool]) -> float:
@@ -247,7 +242,7 @@ rows = st.lists(
 def test_ties_count_as_the_mean_over_every_way_to_break_them(
     row: list[tuple[float, float]],
 ) -> None:
-    pred = one([score for score, _ in row], [label for _, label in row])
+    pred = one_user([score for score, _ in row], [label for _, label in row])
     for name in RANKING:
         expect(name, pred, [over_all_orders(name, pred)], to=1e-12)
 
@@ -255,16 +250,13 @@ def test_ties_count_as_the_mean_over_every_way_to_break_them(
 @pytest.mark.slow  # 5,040 orders a metric
 @pytest.mark.parametrize("name", RANKING)
 def test_seven_tied_items_count_as_the_mean_over_all_orders(name: str) -> None:
-    pred = one([0.5] * 7, [1, 0, 0.25, 0.75, 0, 0.5, 0])
+    pred = one_user([0.5] * 7, [1, 0, 0.25, 0.75, 0, 0.5, 0])
     expect(name, pred, [over_all_orders(name, pred)], to=1e-12)
 
 
 def test_one_like_among_a_hundred_tied_items_has_the_known_ndcg() -> None:
-    pred = one([0.5] * 100, [1.0] + [0.0] * 99, graded=False)
+    pred = one_user([0.5] * 100, [1.0] + [0.0] * 99, graded=False)
     expect("ndcg@10", pred, [0.04543559338088345], to=1e-12)  # scikit-learn's; others say 0 or .387
-
-
-# --- chance
 
 
 @pytest.mark.parametrize("name", [*RANKING, "auc-pooled"])
@@ -280,27 +272,24 @@ def test_random_scores_measure_near_chance(name: str) -> None:
 
 
 def test_chance_is_the_published_floor_of_the_metarec_rating_task() -> None:
-    pred = one([0.1 * i for i in range(10)], [1.0] * 5 + [0.0] * 5)
+    pred = one_user([0.1 * i for i in range(10)], [1.0] * 5 + [0.0] * 5)
     assert chance("precision@5", pred) == pytest.approx(0.5)
     assert chance("ndcg-binary@5", pred) == pytest.approx(0.5)
     assert chance("mrr@5", pred) == pytest.approx(0.70403, abs=5e-6)
 
 
 def test_chance_of_uniform_scores_is_its_integral() -> None:
-    pred = one([0.5, 0.5], [0.25, 1.0])
+    pred = one_user([0.5, 0.5], [0.25, 1.0])
     assert chance("accuracy", pred) == pytest.approx((0.6 + 0.4) / 2, abs=1e-12)
     assert chance("mae", pred) == pytest.approx((0.3125 + 0.5) / 2, abs=1e-12)
     assert chance("log-loss", pred) == 1
-
-
-# --- pairs of items that everybody thinks equally good
 
 
 @pytest.mark.parametrize("levels", [0, 3])
 def test_auc_matched_counts_the_pairs_of_one_prior_one_by_one(levels: int) -> None:
     judged = world(30, 12, levels=levels)
     prior = prior_of(judged)
-    found = []
+    shares = []
     for user in range(30):
         wins = []
         for like, dislike in product(range(12), range(12)):
@@ -309,8 +298,8 @@ def test_auc_matched_counts_the_pairs_of_one_prior_one_by_one(levels: int) -> No
             if right and apart <= NEAR:
                 ahead = float(judged.scores[user, like] - judged.scores[user, dislike])
                 wins.append(0.5 + 0.5 * np.sign(ahead))
-        found.append(np.mean(wins) if wins else np.nan)
-    expect("auc-matched", judged, found, to=1e-12)
+        shares.append(np.mean(wins) if wins else np.nan)
+    expect("auc-matched", judged, shares, to=1e-12)
 
 
 def test_who_ranks_by_the_priors_alone_earns_half_of_the_pairs_that_tie() -> None:
@@ -323,10 +312,10 @@ def test_who_ranks_by_the_priors_alone_earns_half_of_the_pairs_that_tie() -> Non
 
 
 def test_priors_a_tenth_of_a_star_apart_match_and_others_or_none_do_not() -> None:
-    for apart, told in ((0.0, 1.0), (0.0249, 1.0), (0.0251, np.nan), (np.nan, np.nan)):
+    for apart, want in ((0.0, 1.0), (0.0249, 1.0), (0.0251, np.nan), (np.nan, np.nan)):
         prior = torch.tensor([[0.5, 0.5 + apart]], dtype=torch.float64)
-        judged = replace(one([0.9, 0.1], [1.0, 0.0]), prior=prior)
-        expect("auc-matched", judged, [told], to=0)
+        judged = replace(one_user([0.9, 0.1], [1.0, 0.0]), prior=prior)
+        expect("auc-matched", judged, [want], to=0)
         expect("auc-matched", replace(judged, prior=None), [np.nan], to=0)
 
 

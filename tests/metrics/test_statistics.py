@@ -75,9 +75,9 @@ def test_nor_does_it_where_seeds_have_an_effect_of_their_own(effect: float) -> N
 def test_p_is_the_paired_t_test_where_every_row_is_a_user(n: int) -> None:
     a, b = normal(2, n)
     a += 0.15
-    found = paired(a, b, bootstrap_weights(users(n), 100))
-    assert found.p == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
-    assert found.detectable == pytest.approx(2.80158522 * stats.sem(a - b), rel=1e-8)
+    difference = paired(a, b, bootstrap_weights(users(n), 100))
+    assert difference.p == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
+    assert difference.detectable == pytest.approx(2.80158522 * stats.sem(a - b), rel=1e-8)
 
 
 def test_p_is_the_same_whatever_the_bootstrap_drew() -> None:
@@ -98,38 +98,41 @@ def test_two_users_by_hand() -> None:
     change = np.array([[1.0], [3.0], [5.0]])
     variance, count = cluster_variance(change, np.array([0, 0, 1]))
     assert (variance.tolist(), count.tolist()) == ([pytest.approx(16 / 9)], [2])
-    found = differences(change, bootstrap_weights(np.array([7, 7, 9]), 100))[0]
-    assert found.p == pytest.approx(1 - 2 / math.pi * math.atan(3 / (4 / 3)))  # Cauchy: one degree
-    assert found.detectable == pytest.approx(2.80158522 * 4 / 3)
+    difference = differences(change, bootstrap_weights(np.array([7, 7, 9]), 100))[0]
+    cauchy = 1 - 2 / math.pi * math.atan(3 / (4 / 3))  # one degree
+    assert difference.p == pytest.approx(cauchy)
+    assert difference.detectable == pytest.approx(2.80158522 * 4 / 3)
 
 
 def test_two_seeds_by_hand() -> None:
     """Means 1 and 11: a variance of 50, of which the users explain 1; halved, for there are two."""
     change = np.array([0.0, 2, 10, 12])
     seeds = np.array([0, 0, 1, 1])
-    found = paired(change, np.zeros(4), bootstrap_weights(users(4), 100), seeds)
-    own, more = 104 / 16 * 4 / 3, (50 - 1) / 2
-    df = (own + more) ** 2 / (own**2 / 3 + more**2 / 1)
+    difference = paired(change, np.zeros(4), bootstrap_weights(users(4), 100), seeds)
+    by_users, more = 104 / 16 * 4 / 3, (50 - 1) / 2
+    df = (by_users + more) ** 2 / (by_users**2 / 3 + more**2 / 1)
     assert df == pytest.approx(1.759, abs=1e-3)
-    assert found.p == pytest.approx(2 * stats.t.sf(6 / math.sqrt(own + more), df))
-    assert found.detectable == pytest.approx(2.80158522 * math.sqrt(own + more))
+    assert difference.p == pytest.approx(2 * stats.t.sf(6 / math.sqrt(by_users + more), df))
+    assert difference.detectable == pytest.approx(2.80158522 * math.sqrt(by_users + more))
 
 
-def test_seeds_that_differ_by_no_more_than_their_users_explain_add_nothing() -> None:
-    # means 1 and 2: a variance of .5, and the users explain 1
-    change, seeds = np.array([0.0, 2, 1, 3]), np.array([0, 0, 1, 1])
-    weights = bootstrap_weights(users(4), 100)
-    there, none = paired(change, np.zeros(4), weights, seeds), paired(change, np.zeros(4), weights)
-    assert there == none
+@pytest.mark.parametrize(
+    "change",
+    [[0.0, 2, 1, 3], [1.0, 3, np.nan, np.nan]],  # means 1 and 2: a variance of .5, of users 1
+    ids=["no more than users explain", "one nowhere defined"],
+)
+def test_seeds_without_a_variance_of_their_own_add_nothing(change: list[float]) -> None:
+    columns, weights = (np.array(change), np.zeros(4)), bootstrap_weights(users(4), 100)
+    assert paired(*columns, weights, np.array([0, 0, 1, 1])) == paired(*columns, weights)
 
 
 def test_each_column_has_its_own_seeds_variance() -> None:
     seeds, weights = np.repeat(np.arange(3), 20), bootstrap_weights(users(60), 200)
     calm, wild = normal(60), normal(60, seed=1) + 3 * seeds
     both = differences(np.stack([calm, wild], 1), weights, seeds)
-    for found, change in zip(both, (calm, wild), strict=True):
-        one = paired(change, np.zeros(60), weights, seeds)
-        assert astuple(found) == pytest.approx(astuple(one), rel=1e-12)
+    for difference, change in zip(both, (calm, wild), strict=True):
+        single = paired(change, np.zeros(60), weights, seeds)
+        assert astuple(difference) == pytest.approx(astuple(single), rel=1e-12)
     levels = interval(np.stack([calm, wild], 1), weights, seeds=seeds)
     for column, values in enumerate((calm, wild)):
         alone = interval(values, weights, seeds=seeds)
@@ -159,8 +162,8 @@ def test_the_detectable_difference_is_found_four_times_in_five() -> None:
     noise = normal(100, 400)
     effect = paired(noise[:, 0], np.zeros(100), weights).detectable
     assert effect == pytest.approx(2.8 / np.sqrt(100), rel=0.2)
-    found = [paired(x + 0.28, np.zeros(100), weights).p <= 0.05 for x in noise.T]
-    assert 0.74 <= np.mean(found) <= 0.86
+    detected = [paired(x + 0.28, np.zeros(100), weights).p <= 0.05 for x in noise.T]
+    assert 0.74 <= np.mean(detected) <= 0.86
 
 
 def test_the_interval_of_few_users_is_as_wide_as_students() -> None:
@@ -267,9 +270,6 @@ def test_a_resample_in_which_a_statistic_is_undefined_is_left_out() -> None:
     assert percentiles(draws, 10_000) == pytest.approx((0.025, 0.975), abs=1e-4)
 
 
-# --- differences
-
-
 def test_equal_methods_do_not_differ_whatever_their_rounding() -> None:
     a = normal(30)
     weights = bootstrap_weights(users(30))
@@ -294,12 +294,9 @@ def test_helped_and_harmed_are_shares_of_the_defined_rows() -> None:
 def test_turning_a_difference_round_turns_its_numbers() -> None:
     a, b = normal(2, 40)
     weights = bootstrap_weights(users(40))
-    there, back = paired(a, b, weights), paired(b, a, weights)
-    assert (back.mean, back.low, back.high) == pytest.approx((-there.mean, -there.high, -there.low))
-    assert (back.p, back.helped) == pytest.approx((there.p, there.harmed))
-
-
-# --- many tests
+    forth, back = paired(a, b, weights), paired(b, a, weights)
+    assert (back.mean, back.low, back.high) == pytest.approx((-forth.mean, -forth.high, -forth.low))
+    assert (back.p, back.helped) == pytest.approx((forth.p, forth.harmed))
 
 
 def test_holm_is_statsmodels() -> None:
@@ -322,8 +319,8 @@ def test_a_test_that_was_not_made_does_not_count_in_holm() -> None:
 def test_draws_are_spread_by_what_the_seeds_add() -> None:
     draws, widen = np.array([1.0, 2, 3, 4]), SeedVariance(np.array([0.0, 4.0]), 3)
     spread, df = widen.widen(draws, 1, 5)
-    own = 1.25 * 5 / 4
-    assert df == pytest.approx((own + 4) ** 2 / (own**2 / 4 + 16 / 2))
+    by_users = 1.25 * 5 / 4
+    assert df == pytest.approx((by_users + 4) ** 2 / (by_users**2 / 4 + 16 / 2))
     noise = np.random.default_rng(1).standard_normal(4)
     np.testing.assert_allclose(spread - draws, noise * math.sqrt(4 * 4 / 5))
     assert widen.widen(draws, 1, 2)[1] == pytest.approx(6.5**2 / (2.5**2 + 8))
@@ -337,20 +334,13 @@ def test_draws_are_spread_by_what_the_seeds_add() -> None:
 
 def test_what_the_seeds_of_a_pooled_statistic_add_is_less_their_own_chance() -> None:
     half = np.array([0.0, 1.0])  # a variance of 1 / 4, and one draw undefined changes nothing
-    found = seed_variance(np.array([1.0, 3.0]), [half, np.array([0.0, 1.0, np.nan])])
-    assert (found.variance.tolist(), found.seeds) == ([(2 - 1 / 4) / 2], 2)
+    of_two = seed_variance(np.array([1.0, 3.0]), [half, np.array([0.0, 1.0, np.nan])])
+    assert (of_two.variance.tolist(), of_two.seeds) == ([(2 - 1 / 4) / 2], 2)
     three = seed_variance(np.array([1.0, 1.1, 1.2]), [half] * 3)
     assert (three.variance.tolist(), three.seeds) == ([0.0], 3)  # .01 is less than 1 / 4
     assert seed_variance(np.array([1.0]), [half]).variance.tolist() == [0.0]
     undefined = seed_variance(np.array([1.0, 3.0]), [half, np.full(2, np.nan)])
     assert undefined.variance.tolist() == [0.0]
-
-
-def test_a_seed_in_which_a_metric_is_nowhere_defined_adds_nothing() -> None:
-    change, seeds = np.array([1.0, 3, np.nan, np.nan]), np.array([0, 0, 1, 1])
-    weights = bootstrap_weights(users(4), 100)
-    there, none = paired(change, np.zeros(4), weights, seeds), paired(change, np.zeros(4), weights)
-    assert there == none
 
 
 # --- at the edges
@@ -365,11 +355,9 @@ def test_a_billionth_is_no_change_and_more_is() -> None:
 
 
 def test_equal_up_to_a_billionth_of_the_mean_is_certain() -> None:
-    change = np.array([1000, 1000 + 2e-7, 1000 - 2e-7])
-    assert paired(change, np.zeros(3), bootstrap_weights(users(3), 100)).p == 0
-    assert (
-        paired(change + np.array([0, 1e-4, 0]), np.zeros(3), bootstrap_weights(users(3), 100)).p > 0
-    )
+    change, weights = np.array([1000, 1000 + 2e-7, 1000 - 2e-7]), bootstrap_weights(users(3), 100)
+    assert paired(change, np.zeros(3), weights).p == 0
+    assert paired(change + np.array([0, 1e-4, 0]), np.zeros(3), weights).p > 0
 
 
 def test_no_rows_and_one_row() -> None:
@@ -383,8 +371,8 @@ def test_means_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> 
     values, weights = normal(9, 2), bootstrap_weights(users(9), 50)
     whole = interval(values, weights)
     monkeypatch.setattr("coldbench.metrics.statistics.BLOCK", 20)
-    for here, there in zip(interval(values, weights), whole, strict=True):
-        np.testing.assert_allclose(here, there)
+    for small, large in zip(interval(values, weights), whole, strict=True):
+        np.testing.assert_allclose(small, large)
 
 
 def test_two_thousand_resamples_of_seed_0_are_the_default() -> None:

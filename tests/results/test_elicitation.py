@@ -1,50 +1,32 @@
 """Askers beside random questions: paired by user, and questions saved."""
 
-import runpy
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.cell import write_plan
 from coldbench.results.elicitation import saved
 from coldbench.results.results import Results, read
-
-FAKE = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
-SHOTS = (0, 2)
+from tests import fake_run
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Ridge under random questions, and under an asker whose two answers tell the order."""
-    run, specs = tmp_path_factory.mktemp("elicit") / "run", []
-    run.mkdir()
-    for asker in ("random", "variance"):
-        for seed in (0, 1):
-            plain = FAKE["spec"]("ridge", seed)
-            fields: dict[str, Any] = plain.protocol_fields | {"asker": asker}
-            which = replace(plain, protocol=f"elicit {asker}", protocol_fields=fields)
-            scores: pl.DataFrame = FAKE["made_up"]("ridge", seed, 20)
-            if asker == "variance":
-                best = pl.when(pl.col("shots") == 2).then(pl.col("label")).otherwise("score")
-                scores = scores.with_columns(score=best.cast(pl.Float32))
-            FAKE["write_cell"](run, which, "done", scores=scores, family="regression")
-            specs.append(which)
-    write_plan(run, specs)
+    ordered = pl.when(pl.col("shots") == 2).then(pl.col("label")).otherwise("score")
+    ways = {"random": pl.col("score"), "variance": ordered}
+    run = fake_run.write_two_ways(tmp_path_factory.mktemp("elicit"), "asker", ways)
     return read(run, ("ndcg@5", "auc", "log-loss"))
 
 
 def test_the_difference_is_that_of_the_same_users_under_both_askers(results: Results) -> None:
-    means = dict(
-        results.users.filter(shots=2).group_by("protocol").agg(pl.mean("ndcg@5")).iter_rows()
-    )
+    by_asker = results.users.filter(shots=2).group_by("protocol").agg(pl.mean("ndcg@5"))
+    means = dict(by_asker.iter_rows())
     row = results.elicitation.filter(metric="ndcg@5", shots=2, asker="variance").to_dicts()[0]
-    assert row["value"] == pytest.approx(means["elicit variance"], abs=1e-5)
-    assert row["random"] == pytest.approx(means["elicit random"], abs=1e-5)
+    assert row["value"] == pytest.approx(means["variance"], abs=1e-5)
+    assert row["random"] == pytest.approx(means["random"], abs=1e-5)
     assert row["mean"] == pytest.approx(row["value"] - row["random"], abs=1e-5)
     assert row["mean"] > 0 and row["users"] == 40
 
@@ -55,8 +37,8 @@ def test_before_the_first_question_askers_do_not_differ(results: Results) -> Non
 
 def test_questions_are_saved_by_the_better_asker_alone(results: Results) -> None:
     last = results.elicitation.filter(metric="ndcg@5", shots=2)
-    found = dict(last.select("asker", "saved").iter_rows())
-    assert found["random"] is None and 0 < found["variance"] <= 2
+    questions = dict(last.select("asker", "saved").iter_rows())
+    assert questions["random"] is None and 0 < questions["variance"] <= 2
 
 
 @pytest.mark.parametrize(
@@ -72,8 +54,8 @@ def test_questions_are_saved_by_the_better_asker_alone(results: Results) -> None
 def test_saved_is_read_off_the_curves(
     asker: list[float], random: list[float], expected: float
 ) -> None:
-    found = saved((0, 2, 4), np.array(asker), np.array(random))
-    assert found == pytest.approx(expected, nan_ok=True)
+    questions = saved((0, 2, 4), np.array(asker), np.array(random))
+    assert questions == pytest.approx(expected, nan_ok=True)
 
 
 def test_report_shows_a_row_and_a_line_an_asker(results: Results, tmp_path: Path) -> None:
@@ -87,4 +69,4 @@ def test_report_shows_a_row_and_a_line_an_asker(results: Results, tmp_path: Path
 
 
 def test_a_run_without_askers_has_no_rows(tmp_path: Path) -> None:
-    assert read(FAKE["build"](tmp_path / "run"), ("ndcg@5",)).elicitation.is_empty()
+    assert read(fake_run.build(tmp_path / "run"), ("ndcg@5",)).elicitation.is_empty()

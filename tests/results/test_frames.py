@@ -1,6 +1,8 @@
 """The newer frames of a run, against other people's code and against counting by hand."""
 
+import re
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -9,6 +11,7 @@ import torch
 from scipy import stats
 
 from coldbench.metrics.predictions import Predictions, rank_predictions
+from coldbench.results import results
 from coldbench.results.critical_difference import critical
 from coldbench.results.exposure import gini
 from coldbench.results.interquartile import interquartile_mean
@@ -38,18 +41,18 @@ def test_a_critical_difference_is_friedmans_and_wilcoxons_with_holm() -> None:
     rng = np.random.default_rng(0)
     names = ["good", "fair", "same", "poor"]
     values = rng.normal(size=(18, 4)) + np.array([1.5, 0.4, 0.4, -0.8])
-    found = critical(values, names)
-    assert found.p == pytest.approx(stats.friedmanchisquare(*values.T).pvalue)
+    result = critical(values, names)
+    assert result.p == pytest.approx(stats.friedmanchisquare(*values.T).pvalue)
     expected = posthocs.posthoc_wilcoxon(list(values.T), p_adjust="holm").to_numpy()
-    for row in found.tests.iter_rows(named=True):
-        one, other = names.index(row["method"]), names.index(row["other"])
-        assert row["p_holm"] == pytest.approx(expected[one, other])
-    ranks = dict(found.ranks.iter_rows())
+    for row in result.tests.iter_rows(named=True):
+        first, other = names.index(row["method"]), names.index(row["other"])
+        assert row["p_holm"] == pytest.approx(expected[first, other])
+    ranks = dict(result.ranks.iter_rows())
     mean = stats.rankdata(-values, axis=1).mean(0)
     assert [ranks[name] for name in names] == pytest.approx(mean)
-    assert found.ranks["method"][0] == "good" and found.blocks == 18
-    sure = found.tests.filter(pl.col("p_holm") < 0.05).select("method", "other")
-    joined = {frozenset(pair) for group in found.alike for pair in combinations(group, 2)}
+    assert result.ranks["method"][0] == "good" and result.blocks == 18
+    sure = result.tests.filter(pl.col("p_holm") < 0.05).select("method", "other")
+    joined = {frozenset(pair) for group in result.alike for pair in combinations(group, 2)}
     assert frozenset(("fair", "same")) in joined
     assert len(sure) and not joined & {frozenset(pair) for pair in sure.iter_rows()}
 
@@ -63,8 +66,8 @@ def test_lower_values_rank_first_where_lower_is_better() -> None:
 @pytest.mark.parametrize("n", [4, 8, 40])
 def test_the_interquartile_mean_is_scipys_trimmed_mean(n: int) -> None:
     values = np.random.default_rng(n).normal(size=n)
-    found = interquartile_mean(values, np.ones((1, n)))[0]
-    assert found == pytest.approx(stats.trim_mean(values, 0.25))
+    mean = interquartile_mean(values, np.ones((1, n)))[0]
+    assert mean == pytest.approx(stats.trim_mean(values, 0.25))
 
 
 def test_the_interquartile_mean_counts_weights_as_copies() -> None:
@@ -80,8 +83,8 @@ def test_a_pooled_auc_is_its_pairs_within_users_and_those_between() -> None:
     n, width = of.mask.shape
     whose, rows = np.arange(n), np.zeros((n, width), np.int64)
     scores = UserScores(np.zeros(n, np.int64), whose, rows, of, np.zeros((n, 1)))
-    (found,) = pooled_auc({"any": {2: scores}})
-    own: list[float] = []
+    (auc,) = pooled_auc({"any": {2: scores}})
+    within: list[float] = []
     across: list[float] = []
     level: list[float] = []
     items = [(u, j) for u in range(n) for j in range(width) if of.mask[u, j]]
@@ -90,32 +93,32 @@ def test_a_pooled_auc_is_its_pairs_within_users_and_those_between() -> None:
         for v, j in items:
             if of.relevant[u, i] and not of.relevant[v, j]:
                 right = credit(float(of.scores[u, i]), float(of.scores[v, j]))
-                (own if u == v else across).append(right)
+                (within if u == v else across).append(right)
                 level.append(0.5 if u == v else credit(mean[u], mean[v]))
-    assert found["within"] == pytest.approx(np.mean(own), abs=1e-6)
-    assert found["between"] == pytest.approx(np.mean(across), abs=1e-6)
-    assert found["pooled"] == pytest.approx(np.mean(own + across), abs=1e-6)
-    assert found["level"] == pytest.approx(np.mean(level), abs=1e-6)
-    share = found["share"]
-    assert share == pytest.approx(len(own) / len(own + across), abs=1e-6)
-    whole = share * found["within"] + (1 - share) * found["between"]
-    assert found["pooled"] == pytest.approx(whole, abs=1e-5)
+    assert auc["within"] == pytest.approx(np.mean(within), abs=1e-6)
+    assert auc["between"] == pytest.approx(np.mean(across), abs=1e-6)
+    assert auc["pooled"] == pytest.approx(np.mean(within + across), abs=1e-6)
+    assert auc["level"] == pytest.approx(np.mean(level), abs=1e-6)
+    share = auc["share"]
+    assert share == pytest.approx(len(within) / len(within + across), abs=1e-6)
+    whole = share * auc["within"] + (1 - share) * auc["between"]
+    assert auc["pooled"] == pytest.approx(whole, abs=1e-5)
 
 
 def test_an_items_share_of_pairs_in_the_right_order_is_counted_right() -> None:
     of = some_predictions()
-    found = rightly_ordered(of).numpy()
+    shares = rightly_ordered(of).numpy()
     n, width = of.mask.shape
     for u in range(n):
         for i in range(width):
             right = []
             for j in range(width):
-                one, other = float(of.labels[u, i]), float(of.labels[u, j])
-                if of.mask[u, i] and of.mask[u, j] and one != other:
+                first, other = float(of.labels[u, i]), float(of.labels[u, j])
+                if of.mask[u, i] and of.mask[u, j] and first != other:
                     scores = float(of.scores[u, i]), float(of.scores[u, j])
-                    right.append(credit(*(scores if one > other else scores[::-1])))
+                    right.append(credit(*(scores if first > other else scores[::-1])))
             expected = np.mean(right) if right else np.nan
-            assert found[u, i] == pytest.approx(expected, nan_ok=True)
+            assert shares[u, i] == pytest.approx(expected, nan_ok=True)
 
 
 def test_gini_is_nothing_where_all_are_equal_and_most_where_one_has_all() -> None:
@@ -123,3 +126,11 @@ def test_gini_is_nothing_where_all_are_equal_and_most_where_one_has_all() -> Non
     assert gini(np.array([0.0, 0, 0, 0, 12])) == pytest.approx(4 / 5)
     assert gini(np.array([1.0, 3.0])) == pytest.approx(0.25)  # mean |difference| / (2 mean)
     assert np.isnan(gini(np.zeros(3)))
+
+
+def test_every_file_with_the_rows_of_a_setting_is_a_frame_of_its_own_name() -> None:
+    files = [p.read_text(encoding="utf-8") for p in Path(results.__file__).parent.glob("*.py")]
+    analyses = [text for text in files if "\ndef rows(setting: Setting)" in text]
+    stated = [re.findall(r'^FRAME = "(\w+)"$', text, re.M) for text in analyses]
+    assert sorted(name for names in stated for name in names) == sorted(results.ANALYSES)
+    assert len(analyses) == len(results.ANALYSES) > 10

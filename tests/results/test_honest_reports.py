@@ -1,7 +1,6 @@
 """Reports of runs that are small, broken or hostile: no traceback, no number that is none."""
 
 import json
-import runpy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,18 @@ from coldbench.errors import UserError
 from coldbench.results.leaks import AUDITS_READABLE, PERMUTED_SUPPORT, USER_FREE
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
+from tests import fake_run as fake
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 costs: Any = import_module("coldbench.reports._costs")
 rooms: Any = import_module("coldbench.reports._setting")
 compare: Any = import_module("coldbench.benchmarks.commands.compare").compare
 cli: Any = import_module("coldbench.benchmarks.cli")
 TEXTS = ["csv", "html", "latex", "markdown"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return fake.build(tmp_path / "r")
 
 
 def keep_plan(run: Path, keep: Any) -> Path:
@@ -37,15 +41,12 @@ def words(results: Results, folder: Path, name: str = "markdown") -> str:
 
 
 def tables(results: Results) -> dict[str, Any]:
-    made = import_module("coldbench.reports._tables").tables(rooms.settings(results)[0])
-    return {table.name: table for table in made}
+    every = import_module("coldbench.reports._tables").tables(rooms.settings(results)[0])
+    return {table.name: table for table in every}
 
 
 def row(table: Any, method: str) -> Any:
     return next(row for _, rows in table.groups for row in rows if row.name == method)
-
-
-# --- one user
 
 
 @pytest.mark.slow
@@ -53,7 +54,7 @@ def row(table: Any, method: str) -> Any:
 def test_a_run_of_one_user_and_one_seed_is_reported_without_an_interval(
     tmp_path: Path, name: str
 ) -> None:
-    run = keep_plan(fake["build"](tmp_path / "one", users=1), lambda spec: spec["seed"] == 0)
+    run = keep_plan(fake.build(tmp_path / "one", users=1), lambda spec: spec["seed"] == 0)
     text = words(read(run, resamples=50), tmp_path / "report", name)
     assert "nan" not in text.lower()
     assert "None" not in text
@@ -64,35 +65,37 @@ def test_a_run_of_one_user_and_one_seed_is_reported_without_an_interval(
 
 
 def test_two_methods_met_by_one_user_are_compared_without_an_interval(tmp_path: Path) -> None:
-    run = keep_plan(fake["build"](tmp_path / "one", users=1), lambda spec: spec["seed"] == 0)
-    told = compare(run, "ridge", "item-bias")
-    assert "nan" not in told
-    assert "one user: none" in told
-    assert "No test is possible over 1 paired evaluated user, all of them the same user." in told
+    run = keep_plan(fake.build(tmp_path / "one", users=1), lambda spec: spec["seed"] == 0)
+    text = compare(run, "ridge", "item-bias")
+    assert "nan" not in text
+    assert "one user: none" in text
+    assert "No test is possible over 1 paired evaluated user, all of them the same user." in text
 
 
 # --- one verdict, two rules
 
 
 def test_compare_names_its_rule_and_says_the_reports_p(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r", users=40)
+    run = fake.build(tmp_path / "r", users=40)
     results = read(run, resamples=50)
-    told = compare(run, "ridge", "item-bias")
-    gain = results.gains.filter(method="ridge", metric="ndcg@5", shots=2, against="item-bias").row(
-        0, named=True
-    )
+    text = compare(run, "ridge", "item-bias")
+    gains = results.gains.filter(method="ridge", metric="ndcg@5", shots=2, against="item-bias")
+    gain = gains.row(0, named=True)
+    line = next(line for line in text.splitlines() if line.startswith("ndcg@5"))
+    assert float(line.split()[3]) == pytest.approx(gain["mean"], abs=5e-5)
+    assert ("is better than" in text.splitlines()[-1]) == (gain["p"] < 0.05)
     tested = rooms.settings(results)[0].tested("ndcg@5", 2)
-    assert f"p {gain['p']:.4f}, not corrected" in told
-    assert f"tests {len(tested)} differences to item-bias" in told
-    assert f"has p {plain(gain['p_holm'], 4)} after Holm's correction" in told
-    told = compare(run, "stuck", "ridge")
+    assert f"p {gain['p']:.4f}, not corrected" in text
+    assert f"tests {len(tested)} differences to item-bias" in text
+    assert f"has p {plain(gain['p_holm'], 4)} after Holm's correction" in text
+    text = compare(run, "stuck", "ridge")
     pair = results.pairs.filter(method="ridge", other="stuck").row(0, named=True)
-    assert f"tests {len(results.pairs)} pairs of methods" in told
-    assert f"has p {plain(pair['p_holm'], 4)} after Holm's correction" in told
+    assert f"tests {len(results.pairs)} pairs of methods" in text
+    assert f"has p {plain(pair['p_holm'], 4)} after Holm's correction" in text
 
 
 def test_compare_as_json_is_one_document_of_the_same_numbers(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r", users=40)
+    run = fake.build(tmp_path / "r", users=40)
     shown = CliRunner().invoke(cli.app, ["compare", str(run), "ridge", "item-bias", "--json"])
     [row] = json.loads(shown.stdout)
     assert (row["method"], row["other"], row["shots"], row["n"]) == ("ridge", "item-bias", 2, 80)
@@ -104,23 +107,23 @@ def test_compare_as_json_is_one_document_of_the_same_numbers(tmp_path: Path) -> 
 
 
 def test_the_page_names_its_rule_its_family_and_the_uncorrected_p(tmp_path: Path) -> None:
-    results = read(fake["build"](tmp_path / "r", users=40), resamples=50)
+    results = read(fake.build(tmp_path / "r", users=40), resamples=50)
     setting = rooms.settings(results)[0]
-    said = " ".join(import_module("coldbench.reports._summary").summary(setting))
+    summary = " ".join(import_module("coldbench.reports._summary").summary(setting))
     for metric, name in (("ndcg@5", "NDCG@5"), ("auc", "AUC per user")):
         rows = setting.tested(metric, 2)
         mine = rows.filter(method="ridge", against="item-bias").row(0, named=True)
         rule = f"Holm's correction over the {len(rows)} differences in {name} (p "
-        assert rule in said
-        assert f"has it, p {'< .001' if mine['p'] < 0.001 else plain(mine['p'])}:" in said
-        assert f"By {name}, of 4 methods " in said
-    assert "nothing in this run beats it" not in said
+        assert rule in summary
+        assert f"has it, p {'< .001' if mine['p'] < 0.001 else plain(mine['p'])}:" in summary
+        assert f"By {name}, of 4 methods " in summary
+    assert "nothing in this run beats it" not in summary
 
 
 def test_the_audit_says_what_one_family_of_both_metrics_would_leave(tmp_path: Path) -> None:
     from coldbench.metrics.statistics import holm
 
-    results = read(fake["build"](tmp_path / "r", users=12), resamples=50)
+    results = read(fake.build(tmp_path / "r", users=12), resamples=50)
     setting = rooms.settings(results)[0]
     both = [setting.tested(metric, 2) for metric in ("ndcg@5", "auc")]
     marks = [value.mark for _, rows in tables(results)["audit"].groups
@@ -135,7 +138,7 @@ def test_the_audit_says_what_one_family_of_both_metrics_would_leave(tmp_path: Pa
 
 
 def test_p_after_holm_stands_beside_every_difference(tmp_path: Path) -> None:
-    results = read(fake["build"](tmp_path / "r"), resamples=50)
+    results = read(fake.build(tmp_path / "r"), resamples=50)
     value = row(tables(results)["audit"], "ridge").cells[0]
     gain = results.gains.filter(method="ridge", metric="ndcg@5", shots=2, against="item-bias")
     p = gain["p_holm"][0]
@@ -144,31 +147,39 @@ def test_p_after_holm_stands_beside_every_difference(tmp_path: Path) -> None:
 
 
 def test_limited_users_are_said_by_compare(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r", limit=30)
+    run = fake.build(tmp_path / "r", limit=30)
     assert "(LIMITED to 30 users a seed: a trial, no result)" in compare(run, "ridge", "stuck")
 
 
-def test_a_method_that_failed_is_said_to_have_failed_not_to_be_unknown(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r")
+def test_a_method_that_failed_is_said_to_have_failed_not_to_be_unknown(run: Path) -> None:
     with pytest.raises(UserError, match=r"broken has no finished cell.*failed in meta-train"):
         compare(run, "ridge", "broken")
     with pytest.raises(UserError, match=r"late has no finished cell.*it is missing"):
         compare(run, "ridge", "late")
+    with pytest.raises(UserError, match="method in this run"):
+        compare(run, "ridge", "rigde")
+
+
+def test_two_methods_that_share_no_dataset_are_said_to_share_none(tmp_path: Path) -> None:
+    specs = [fake.spec("ridge", 0, "films"), fake.spec("constant", 0, "jokes")]
+    fake.write_run(tmp_path, specs)
+    assert "no dataset and protocol in common" in compare(tmp_path, "ridge", "constant")
 
 
 # --- what is broken
 
 
 def swapped(run: Path, spec: Any, name: str = "swapped") -> None:
-    scores = fake["made_up"](spec.method, spec.seed, 30).filter(shots=2)
+    scores = fake.made_up(spec.method, spec.seed, 30).filter(shots=2)
     folder = run / "cells" / spec.fingerprint
     scores.with_columns(score=pl.col("score").reverse()).write_parquet(folder / f"{name}.parquet")
-    fake["reseal"](folder)
+    fake.reseal(folder)
 
 
 @pytest.mark.parametrize("status", ["failed", "damaged"])
-def test_what_a_cell_that_is_not_done_left_behind_is_no_result(tmp_path: Path, status: str) -> None:
-    run = fake["build"](tmp_path / "r")
+def test_what_a_cell_that_is_not_done_left_behind_is_no_result(
+    run: Path, tmp_path: Path, status: str
+) -> None:
     for cell in read_run(run):
         if cell.spec.method == "ridge":
             for name in ("swapped", "shuffled"):
@@ -177,7 +188,7 @@ def test_what_a_cell_that_is_not_done_left_behind_is_no_result(tmp_path: Path, s
             for name in ("top", "trace", "shuffled"):
                 (cell.folder / f"{name}.parquet").write_bytes(b"torn")
             if status == "failed":  # else the files are not those of its record
-                fake["reseal"](cell.folder, "failed", "timing")
+                fake.reseal(cell.folder, "failed", "timing")
     results = read(run, ("ndcg@5",), 50)
     assert results.table.filter(method="ridge", shots=2)["seeds"].to_list() == [1]
     assert results.costs.filter(method="ridge")[status].to_list() == [1]
@@ -185,11 +196,10 @@ def test_what_a_cell_that_is_not_done_left_behind_is_no_result(tmp_path: Path, s
     assert control["others"].count() == control["shuffled"].count() == 1
     many = {"failed": 3, "damaged": 1}[status]  # `broken` has failed under both seeds
     assert f"{many} {status}" in words(results, tmp_path / "report")
-    assert "is better than" in (told := compare(run, "ridge", "item-bias")) or "No diff" in told
+    assert "is better than" in (text := compare(run, "ridge", "item-bias")) or "No diff" in text
 
 
-def test_a_torn_file_of_a_split_costs_its_tables_and_is_told(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r")
+def test_a_torn_file_of_a_split_costs_its_tables_and_is_told(run: Path) -> None:
     for cell in read_run(run):
         cell.split.mkdir(parents=True, exist_ok=True)
         (cell.split / "users.parquet").write_bytes(b"PAR1")
@@ -205,7 +215,7 @@ def test_a_reason_with_half_a_letter_and_a_terminals_escapes_is_shown_without_th
     tmp_path: Path,
 ) -> None:
     reason = "ValueError: \ud800 \x1b[31mred\x1b[0m \x9b2J \x07 end"
-    results = read(fake["build"](tmp_path / "r", reason=reason), resamples=20)
+    results = read(fake.build(tmp_path / "r", reason=reason), resamples=20)
     for name in TEXTS:
         for path in registry.find("reports", name)().write(results, tmp_path / "report"):
             if path.suffix in (".md", ".html", ".tex", ".csv"):
@@ -214,20 +224,16 @@ def test_a_reason_with_half_a_letter_and_a_terminals_escapes_is_shown_without_th
     assert "end" in words(results, tmp_path / "report").split("Cells not done")[1]
 
 
-# --- controls
-
-
-def test_own_items_with_shuffled_labels_are_a_control_of_their_own(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r")
+def test_own_items_with_shuffled_labels_are_a_control_of_their_own(run: Path) -> None:
     for cell in read_run(run):
         if cell.spec.method in ("ridge", "stuck"):
             swapped(run, cell.spec)
         if cell.spec.method == "ridge":
-            start = fake["made_up"]("ridge", cell.spec.seed, 30).filter(shots=0)
+            start = fake.made_up("ridge", cell.spec.seed, 30).filter(shots=0)
             start.with_columns(shots=pl.lit(2, pl.Int16)).write_parquet(
                 cell.folder / "shuffled.parquet"
             )
-            fake["reseal"](cell.folder)
+            fake.reseal(cell.folder)
     results = read(run, resamples=50)
     ridge, stuck = (
         results.controls.filter(method=m).row(0, named=True) for m in ("ridge", "stuck")
@@ -246,8 +252,7 @@ def test_own_items_with_shuffled_labels_are_a_control_of_their_own(tmp_path: Pat
     assert results.leaks.filter(says=USER_FREE)["checked"].to_list() == [4]
 
 
-def test_the_share_of_ties_in_time_is_said(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r")
+def test_the_share_of_ties_in_time_is_said(run: Path, tmp_path: Path) -> None:
     says = "no label was given after what is asked"
     for cell in read_run(run):
         cell.split.mkdir(parents=True, exist_ok=True)
@@ -259,9 +264,6 @@ def test_the_share_of_ties_in_time_is_said(tmp_path: Path) -> None:
     assert "for 41 % of them the last label and the query share an instant" in words(
         results, tmp_path
     )
-
-
-# --- costs
 
 
 def timed(adapt: float | None, score: float | None = 0.5, idle: float | None = 0.0) -> Any:
@@ -285,13 +287,12 @@ def test_a_tenth_more_time_does_not_decide_who_lies_on_the_frontier() -> None:
     assert costs.frontier([]) == []
 
 
-def test_a_no_op_is_no_throughput(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r")
+def test_a_no_op_is_no_throughput(run: Path) -> None:
     for cell in read_run(run):
         if cell.spec.method == "constant" and cell.spec.seed == 0:
             known = cell.timing() | {"adapt_ms_p50": 0.0003, "adapt_users_per_second": 2.69e9}
             (cell.folder / "timing.json").write_text(json.dumps(known))
-            fake["reseal"](cell.folder)
+            fake.reseal(cell.folder)
     results = read(run, ("ndcg@5",), 50)
     table = tables(results)["costs"]
     head = dict(zip(table.columns, row(table, "constant").cells, strict=True))
@@ -306,21 +307,17 @@ def test_a_no_op_is_no_throughput(tmp_path: Path) -> None:
     assert "Nothing to do, and left out: constant" in throughput.caption
 
 
-# --- seeds
-
-
-def test_a_level_of_fewer_seeds_says_so_and_is_not_sorted_among_the_others(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "r")
+def test_a_level_of_fewer_seeds_says_so_and_is_not_sorted_among_the_others(run: Path) -> None:
     keep_plan(run, lambda spec: (spec["method"], spec["seed"]) != ("ridge", 1))
     results = read(run, resamples=50)
-    made = tables(results)
+    shown = tables(results)
     for name, level in (("quality-k2", 1), ("kshot", 0), ("quality-k0", 1)):  # after the rank
-        value = row(made[name], "ridge").cells[level]
+        value = row(shown[name], "ridge").cells[level]
         assert value.text.endswith(" (1 of 2 seeds)"), name
         assert value.number is None
-        assert row(made[name], "stuck").cells[level].number is not None
-    assert row(made["audit"], "ridge").cells[0].number is not None  # a difference is paired
-    assert np.isfinite(row(made["everyone"], "stuck").cells[-1].number)
+        assert row(shown[name], "stuck").cells[level].number is not None
+    assert row(shown["audit"], "ridge").cells[0].number is not None  # a difference is paired
+    assert np.isfinite(row(shown["everyone"], "stuck").cells[-1].number)
 
 
 # --- too few users to judge
@@ -329,11 +326,11 @@ def test_a_level_of_fewer_seeds_says_so_and_is_not_sorted_among_the_others(tmp_p
 def test_a_set_whose_users_show_no_small_difference_says_so_wherever_it_is_shown(
     tmp_path: Path,
 ) -> None:
-    run = fake["build"](tmp_path / "r", users=6)
+    run = fake.build(tmp_path / "r", users=6)
     part = rooms.settings(read(run, resamples=50))[0]
     assert part.detectable is not None and part.detectable > 0.05
-    said = f"could detect (80 % power at 5 %, median method): {plain(part.detectable)} NDCG@5, "
-    assert f"{said}above .050: too small to judge." in part.note
+    claim = f"could detect (80 % power at 5 %, median method): {plain(part.detectable)} NDCG@5, "
+    assert f"{claim}above .050: too small to judge." in part.note
     for table in tables(part.results).values():
         assert "too small to judge" in table.caption or "Smallest" not in table.caption
     assert "too small to judge" in import_module("coldbench.reports._summary").summary(part)[-1]
@@ -344,11 +341,11 @@ def test_a_set_whose_users_show_no_small_difference_says_so_wherever_it_is_shown
 
 def test_at_a_glance_every_set_that_is_too_small_is_marked(tmp_path: Path) -> None:
     runs = [
-        fake["build"](tmp_path / name, users=users, dataset=name)
+        fake.build(tmp_path / name, users=users, dataset=name)
         for name, users in (("few", 6), ("many", 150))
     ]
     results = read(runs, resamples=50)
     table = import_module("coldbench.reports._overview").overview(results)
-    told = {row.name: row.cells[-2].text for row in table.groups[0][1]}
-    assert "too small to judge" in told["few, user-cold, K = 2"]
-    assert "too small to judge" not in told["many, user-cold, K = 2"]
+    cells = {row.name: row.cells[-2].text for row in table.groups[0][1]}
+    assert "too small to judge" in cells["few, user-cold, K = 2"]
+    assert "too small to judge" not in cells["many, user-cold, K = 2"]

@@ -1,8 +1,6 @@
 """The numbers of a run, read back from its cells."""
 
-import runpy
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +13,16 @@ from coldbench.cell import read_run, write_plan
 from coldbench.errors import UserError
 from coldbench.metrics import compute, statistics
 from coldbench.metrics.predictions import rank_predictions
-from coldbench.results.adaptation import verdict
 from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.paired import differences
 from coldbench.results.results import DEFAULT_METRICS, Results, read
-from coldbench.results.rounding import plain
 from coldbench.results.user_scores import read_user_scores
-
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
+from tests import fake_run as fake
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return read(fake["build"](tmp_path_factory.mktemp("runs") / "toy"), resamples=300)
+    return read(fake.build(tmp_path_factory.mktemp("runs") / "toy"), resamples=300)
 
 
 def level(results: Results, method: str, metric: str, shots: int = 2) -> dict[str, Any]:
@@ -35,7 +30,7 @@ def level(results: Results, method: str, metric: str, shots: int = 2) -> dict[st
 
 
 def test_a_level_is_the_mean_over_all_judged_users_and_seeds(results: Results) -> None:
-    both = pl.concat([fake["made_up"]("ridge", seed, 30) for seed in (0, 1)]).filter(shots=2)
+    both = pl.concat([fake.made_up("ridge", seed, 30) for seed in (0, 1)]).filter(shots=2)
     scores, labels = (torch.tensor(both[c].to_numpy()).view(60, 6) for c in ("score", "label"))
     predictions = rank_predictions(
         scores, labels, torch.ones(60, 6, dtype=torch.bool), like_at=0.625
@@ -48,8 +43,8 @@ def test_a_level_is_the_mean_over_all_judged_users_and_seeds(results: Results) -
 
 
 def test_every_metric_of_every_done_method_has_a_row(results: Results) -> None:
-    done = results.table.filter(pl.col("method").is_in(list(fake["METHODS"])))
-    assert len(done) == len(fake["METHODS"]) * 2 * len(DEFAULT_METRICS)
+    done = results.table.filter(pl.col("method").is_in(list(fake.METHODS)))
+    assert len(done) == len(fake.METHODS) * 2 * len(DEFAULT_METRICS)
 
 
 @pytest.mark.parametrize("metric", ["ndcg@5", "ndcg@10", "auc", "mrr", "hit@5", "auc-pooled"])
@@ -76,16 +71,16 @@ def test_a_gain_is_what_statistics_paired_says(results: Results) -> None:
     a, b = rng.random((24, 3)), rng.random((24, 3))
     a[3, 1], b[:, 2] = np.nan, a[:, 2]
     weights = statistics.bootstrap_weights(users, 200, 0)
-    for column, found in enumerate(differences(a - b, weights)):
-        one = statistics.paired(a[:, column].copy(), b[:, column].copy(), weights)
+    for column, difference in enumerate(differences(a - b, weights)):
+        alone = statistics.paired(a[:, column].copy(), b[:, column].copy(), weights)
         for name in ("mean", "low", "high", "p", "helped", "harmed", "detectable"):
-            assert found[name] == pytest.approx(getattr(one, name), abs=1e-6), name
-        assert found["users"] == one.n
+            assert difference[name] == pytest.approx(getattr(alone, name), abs=1e-6), name
+        assert difference["users"] == alone.n
 
 
 def test_labels_that_help_are_a_gain_and_labels_that_do_not_are_none(results: Results) -> None:
-    own = results.gains.filter(metric="ndcg@5", against="K = 0", shots=2)
-    ridge, still = (own.filter(method=name).row(0, named=True) for name in ("ridge", "constant"))
+    gains = results.gains.filter(metric="ndcg@5", against="K = 0", shots=2)
+    ridge, still = (gains.filter(method=name).row(0, named=True) for name in ("ridge", "constant"))
     assert ridge["mean"] > 0.01
     assert ridge["p_holm"] < 0.05
     assert ridge["helped"] > ridge["harmed"]
@@ -112,18 +107,9 @@ def test_the_audit_says_who_moved(results: Results) -> None:
     assert words["stuck"] == words["item-bias"] == "does not adapt"
 
 
-def test_a_verdict_has_four_forms() -> None:
-    gain = {"metric": "ndcg@5", "mean": 0.016, "low": 0.008, "high": 0.024, "p_holm": 0.01}
-    loss = {"metric": "ndcg@5", "mean": -0.016, "low": -0.024, "high": -0.008, "p_holm": 0.01}
-    assert verdict(0.1, gain) == "gains .016 [.008, .024]"
-    assert verdict(0.1, loss) == "loses .016 [.008, .024]"
-    assert verdict(0.1, gain | {"p_holm": 0.2}) == "adapts, no gain shown"
-    assert verdict(0.0001, gain | {"p_holm": 0.2}) == "does not adapt"
-
-
 def test_only_users_that_both_have_are_paired(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "run")
-    gone = run / "cells" / fake["spec"]("ridge", 1).fingerprint
+    run = fake.build(tmp_path / "run")
+    gone = run / "cells" / fake.spec("ridge", 1).fingerprint
     (gone / "cell.json").unlink()
     results = read(run, ("ndcg@5",), 100)
     row = results.gains.filter(method="ridge", against="item-bias", shots=2).row(0, named=True)
@@ -132,8 +118,8 @@ def test_only_users_that_both_have_are_paired(tmp_path: Path) -> None:
 
 
 def test_a_limited_run_says_so_in_every_row(tmp_path: Path) -> None:
-    results = read(fake["build"](tmp_path / "run", limit=30), ("ndcg@5",), 100)
-    done = results.table.filter(pl.col("method").is_in(list(fake["METHODS"])))
+    results = read(fake.build(tmp_path / "run", limit=30), ("ndcg@5",), 100)
+    done = results.table.filter(pl.col("method").is_in(list(fake.METHODS)))
     assert results.limit == 30
     assert set(done["status"]) == {"limited"}
 
@@ -146,23 +132,19 @@ def test_costs_come_from_the_timed_cell_and_count_cells(results: Results) -> Non
 
 
 def test_users_hold_one_row_a_user_seed_and_k(results: Results) -> None:
-    assert len(results.users) == len(fake["METHODS"]) * 2 * 30 * 2
+    assert len(results.users) == len(fake.METHODS) * 2 * 30 * 2
     assert results.users.columns[:6] == ["dataset", "protocol", "method", "seed", "user", "shots"]
 
 
 def test_reading_twice_gives_the_same_frames(results: Results, tmp_path: Path) -> None:
-    again = read(fake["build"](tmp_path / "toy"), resamples=300)
+    again = read(fake.build(tmp_path / "toy"), resamples=300)
     for name in ("table", "gains", "adaptation", "users", "reports"):
         assert getattr(results, name).equals(getattr(again, name)), name
 
 
 def test_the_pooled_auc_of_many_users_is_resampled_almost_exactly(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    which = fake["spec"]("ridge", 0)
-    fake["write_cell"](run, which, "done", scores=fake["made_up"]("ridge", 0, 150))
-    write_plan(run, [which])
-    scores = read_user_scores(read_run(run), ())[2]
+    fake.write_run(tmp_path, [fake.spec("ridge", 0)], fake.made_up("ridge", 0, 150))
+    scores = read_user_scores(read_run(tmp_path), ())[2]
     bootstrap = Bootstrap(500)
     value, low, high = bootstrap.pooled(["auc-pooled"], scores)["auc-pooled"]
     exact = compute.pooled(
@@ -175,33 +157,26 @@ def test_the_pooled_auc_of_many_users_is_resampled_almost_exactly(tmp_path: Path
 
 def test_a_pooled_metric_is_pooled_within_a_seed_and_averaged_over_seeds(tmp_path: Path) -> None:
     """Constants that differ by seed must not look as if they could rank."""
-    specs = [fake["spec"]("constant", seed) for seed in (0, 1)]
+    specs = [fake.spec("constant", seed) for seed in (0, 1)]
     for which in specs:
-        scores = fake["made_up"]("constant", which.seed, 20 + 20 * which.seed)
+        scores = fake.made_up("constant", which.seed, 20 + 20 * which.seed)
         scores = scores.with_columns(pl.col("score") + pl.lit(0.1 * which.seed, pl.Float32))
-        fake["write_cell"](tmp_path, which, "done", scores=scores)
+        fake.write_cell(tmp_path, which, "done", scores=scores)
     write_plan(tmp_path, specs)
     row = level(read(tmp_path, ("auc", "auc-pooled"), 50), "constant", "auc-pooled")
     assert (row["value"], row["low"], row["high"]) == (0.5, 0.5, 0.5)
 
 
 def test_one_method_twice_with_one_seed_is_refused(tmp_path: Path) -> None:
-    first, second = fake["spec"]("ridge", 0), fake["spec"]("ridge", 0, limit=7)
-    for which in (first, second):
-        fake["write_cell"](tmp_path, which, "done", scores=fake["made_up"]("ridge", 0, 5))
-    write_plan(tmp_path, [first, second])
+    fake.write_run(tmp_path, [fake.spec("ridge", 0), fake.spec("ridge", 0, limit=7)])
     with pytest.raises(UserError, match="ridge stands twice with seed 0"):
         read(tmp_path)
 
 
 def test_a_method_with_other_parameters_is_a_row_of_its_own_named_by_them(tmp_path: Path) -> None:
-    one = fake["spec"]("ridge", 0)
-    other = replace(one, params={"tau": 2.0})
-    one = replace(one, params={"tau": 1.0})
-    for name, which in (("a", one), ("b", other), ("b", one)):
-        fake["write_cell"](tmp_path / name, which, "done", scores=fake["made_up"]("ridge", 0, 9))
-    write_plan(tmp_path / "a", [one])
-    write_plan(tmp_path / "b", [one, other])
+    first, other = (replace(fake.spec("ridge", 0), params={"tau": tau}) for tau in (1.0, 2.0))
+    fake.write_run(tmp_path / "a", [first])
+    fake.write_run(tmp_path / "b", [first, other])
     results = read([tmp_path / "a", tmp_path / "b"], resamples=50)
     assert results.name == "a + b"
     assert list(dict.fromkeys(results.costs["method"])) == ["ridge", "ridge (tau = 2.0)"]
@@ -210,20 +185,16 @@ def test_a_method_with_other_parameters_is_a_row_of_its_own_named_by_them(tmp_pa
 
 def test_runs_of_different_data_under_one_name_are_refused(tmp_path: Path) -> None:
     for name, data in (("a", "1"), ("b", "2")):
-        which = replace(fake["spec"]("ridge", 0), data=data)
-        fake["write_cell"](tmp_path / name, which, "done", scores=fake["made_up"]("ridge", 0, 9))
-        write_plan(tmp_path / name, [which])
+        fake.write_run(tmp_path / name, [replace(fake.spec("ridge", 0), data=data)])
     with pytest.raises(UserError, match="not the same data and protocol"):
         read([tmp_path / "a", tmp_path / "b"])
 
 
 def test_where_all_items_are_ranked_the_stored_ranks_count(tmp_path: Path) -> None:
     """Likes alone, each at the top of 100 candidates."""
-    which = fake["spec"]("ridge", 0)
     ranks = {"above": pl.col("item"), "tied": pl.lit(1, pl.Int32), "candidates": pl.lit(100)}
-    scores = fake["made_up"]("ridge", 0, 9).with_columns(label=pl.lit(1.0, pl.Float32), **ranks)
-    fake["write_cell"](tmp_path, which, "done", scores=scores, graded=False, like_at=0.5)
-    write_plan(tmp_path, [which])
+    scores = fake.made_up("ridge", 0, 9).with_columns(label=pl.lit(1.0, pl.Float32), **ranks)
+    fake.write_run(tmp_path, [fake.spec("ridge", 0)], scores, graded=False, like_at=0.5)
     results = read(tmp_path, resamples=50)
     assert level(results, "ridge", "ndcg@5")["value"] == 1
     assert level(results, "ridge", "auc")["value"] == 1
@@ -232,49 +203,15 @@ def test_where_all_items_are_ranked_the_stored_ranks_count(tmp_path: Path) -> No
 
 
 def test_a_run_without_a_finished_cell_still_reads(tmp_path: Path) -> None:
-    write_plan(tmp_path, [fake["spec"]("ridge", 0)])
+    write_plan(tmp_path, [fake.spec("ridge", 0)])
     results = read(tmp_path)
     assert results.table["status"].to_list() == ["missing"]
 
 
 def test_a_report_needs_a_metric_per_user(tmp_path: Path) -> None:
-    write_plan(tmp_path, [fake["spec"]("ridge", 0)])
+    write_plan(tmp_path, [fake.spec("ridge", 0)])
     with pytest.raises(UserError, match="needs a metric per user"):
         read(tmp_path, ("f1",))
-
-
-@pytest.mark.parametrize(
-    ("x", "text"), [(0.0164, ".016"), (-0.002, "-.002"), (1.2, "1.200"), (-0.0001, ".000")]
-)
-def test_numbers_read_as_in_a_paper(x: float, text: str) -> None:
-    assert plain(x) == text
-
-
-def test_comparing_two_methods_says_what_the_gains_of_the_report_say(tmp_path: Path) -> None:
-    compare: Any = import_module("coldbench.benchmarks.commands.compare").compare
-    run = fake["build"](tmp_path / "r", users=40)
-    told = compare(run, "ridge", "item-bias")
-    gain = read(run, resamples=50).gains.filter(
-        method="ridge", metric="ndcg@5", shots=2, against="item-bias"
-    )
-    line = next(line for line in told.splitlines() if line.startswith("ndcg@5"))
-    assert float(line.split()[3]) == pytest.approx(gain["mean"][0], abs=5e-5)
-    assert ("is better than" in told.splitlines()[-1]) == (
-        float(line.split("]")[1].split()[0]) < 0.05
-    )
-    with pytest.raises(UserError, match="method in this run"):
-        compare(run, "ridge", "rigde")
-
-
-def test_two_methods_that_share_no_dataset_are_said_to_share_none(tmp_path: Path) -> None:
-    compare: Any = import_module("coldbench.benchmarks.commands.compare").compare
-    pair = [("ridge", "films"), ("constant", "jokes")]
-    specs = [fake["spec"](method, 0, dataset) for method, dataset in pair]
-    for which in specs:
-        scores = fake["made_up"](which.method, 0, 9)
-        fake["write_cell"](tmp_path, which, "done", scores=scores)
-    write_plan(tmp_path, specs)
-    assert "no dataset and protocol in common" in compare(tmp_path, "ridge", "constant")
 
 
 @pytest.mark.parametrize("metric", ["ece", "auc-pooled", "f1"])

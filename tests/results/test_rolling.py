@@ -1,36 +1,21 @@
 """Trained again against left alone: paired by user, period by period."""
 
-import runpy
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
-from coldbench.cell import write_plan
 from coldbench.results.results import Results, read
-
-FAKE = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
+from tests import fake_run
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Ridge under both ways in two periods; trained again, the first item scores .1 higher."""
-    run, specs = tmp_path_factory.mktemp("rolling") / "run", []
-    run.mkdir()
-    for refit in ("period", "never"):
-        for seed in (0, 1):
-            plain = FAKE["spec"]("ridge", seed)
-            fields: dict[str, Any] = plain.protocol_fields | {"split": "rolling", "period": 7}
-            which = replace(plain, protocol=refit, protocol_fields=fields | {"refit": refit})
-            scores: pl.DataFrame = FAKE["made_up"]("ridge", seed, 20)
-            if refit == "period":
-                better = pl.when(pl.col("label") > 0.9).then(1.0).otherwise(pl.col("score"))
-                scores = scores.with_columns(score=better.cast(pl.Float32))
-            FAKE["write_cell"](run, which, "done", scores=scores, family="regression")
-            specs.append(which)
-    write_plan(run, specs)
+    better = pl.when(pl.col("label") > 0.9).then(1.0).otherwise(pl.col("score"))
+    ways = {"period": better, "never": pl.col("score")}
+    fields = {"split": "rolling", "period": 7}
+    run = fake_run.write_two_ways(tmp_path_factory.mktemp("rolling"), "refit", ways, **fields)
     return read(run, ("ndcg@5", "log-loss"))
 
 
@@ -53,9 +38,9 @@ def test_all_periods_together_stand_under_minus_one(results: Results) -> None:
 def test_the_picture_shows_every_period_of_a_method(results: Results) -> None:
     import coldbench
 
-    (axes,) = [one for one in coldbench.plot.rolling(results).axes if one.get_visible()]
+    (axes,) = [ax for ax in coldbench.plot.rolling(results).axes if ax.get_visible()]
     assert len(axes.collections[1].get_offsets()) == 2
 
 
 def test_a_run_that_does_not_roll_has_no_rows(tmp_path: Path) -> None:
-    assert read(FAKE["build"](tmp_path / "run"), ("ndcg@5",)).rolling.is_empty()
+    assert read(fake_run.build(tmp_path / "run"), ("ndcg@5",)).rolling.is_empty()

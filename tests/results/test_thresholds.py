@@ -1,6 +1,5 @@
 """Every constant of the honesty layer, by hand, on both sides of it."""
 
-import runpy
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -30,8 +29,8 @@ from coldbench.results.subgroups import FEWEST, subgroups
 from coldbench.results.user_scores import UserScores
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
+from tests import fake_run as fake
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 Rows = list[Any]
 
 
@@ -63,22 +62,20 @@ def test_a_p_of_five_in_a_hundred_is_no_gain_and_one_below_is() -> None:
     gain = {"metric": "ndcg@5", "mean": 0.016, "low": 0.008, "high": 0.024}
     assert verdict(0.1, gain | {"p_holm": 0.05}) == "adapts, no gain shown"
     assert verdict(0.1, gain | {"p_holm": 0.0499}) == "gains .016 [.008, .024]"
+    loss = {"metric": "ndcg@5", "mean": -0.016, "low": -0.024, "high": -0.008, "p_holm": 0.0499}
+    assert verdict(0.1, loss) == "loses .016 [.008, .024]"
+    assert verdict(0.0001, gain | {"p_holm": 0.2}) == "does not adapt"
 
 
 def test_scores_that_rise_as_much_as_they_fall_have_moved(tmp_path: Path) -> None:
-    which = fake["spec"]("ridge", 0)
     columns = {"user": [0, 0, 1, 1], "item": pl.Series([0, 1, 0, 1], dtype=pl.Int32),
                "rating": [1.0, 5, 1, 5], "label": [0.0, 1, 0, 1]}  # fmt: skip
     parts = [
         pl.DataFrame(columns).with_columns(shots=pl.lit(shots, pl.Int16), score=pl.Series(score))
         for shots, score in ((0, [0.5] * 4), (2, [0.25, 0.75, 0.5, 0.5]))
     ]
-    fake["write_cell"](tmp_path, which, "done", scores=pl.concat(parts))
-    fake["write_plan"](tmp_path, [which])
+    fake.write_run(tmp_path, [fake.spec("ridge", 0)], pl.concat(parts))
     assert read(tmp_path, ("ndcg@5",), 20).adaptation["moved"].to_list() == [0.125]
-
-
-# --- controls
 
 
 def test_at_no_label_a_millionth_of_the_scale_between_two_users_is_nothing_and_more_is() -> None:
@@ -143,27 +140,22 @@ def test_the_swapped_control_hands_on_the_next_users_labels_less_what_is_asked()
 def cut(**changes: Any) -> tuple[Split, Protocol]:
     """Four users with ten items each, a day apart: the query follows upon the last label."""
     times = np.tile(np.arange(10) * 86_400, 4)
-    log = Interactions(
-        10 * np.arange(5, dtype=np.int64),
-        np.arange(40, dtype=np.int32) % 20,
-        np.ones(40, np.float32),
-        times,
-        20,
-    )
+    items, ones = np.arange(40, dtype=np.int32) % 20, np.ones(40, np.float32)
+    log = Interactions(10 * np.arange(5, dtype=np.int64), items, ones, times, 20)
     protocol = Protocol.of("user-cold", {"shots": [0, 2], "query": 3, "cold_users": 0.5} | changes)
-    return split(log, np.ones(40, np.float32), protocol, Seeds.of(0)), protocol
+    return split(log, ones, protocol, Seeds.of(0)), protocol
 
 
 def time_fact(move: int) -> tuple[int, int, int | None]:
     """checked, broken and tied where the last label alone is moved by so many seconds."""
-    made, protocol = cut()
-    cold = made.cold
+    whole, protocol = cut()
+    cold = whole.cold
     times = cold.users.log.times
     assert times is not None
     times = times.copy()
     times[cold.support[0, -1]] += 86_400 + move  # 86,400: to the first of the query
     log = replace(cold.users.log, times=times)
-    late = replace(made, cold=replace(cold, users=replace(cold.users, log=log)))
+    late = replace(whole, cold=replace(cold, users=replace(cold.users, log=log)))
     check = next(
         c for c in leakage.leaks(late, protocol) if c.claim.startswith("no label was given after")
     )
@@ -187,22 +179,16 @@ def test_a_user_with_exactly_enough_interactions_is_judged_and_one_with_one_less
             cut(query=query)
 
 
-# --- calibration
-
-
 def test_the_top_bins_of_the_calibration_error_are_two_and_its_last_holds_a_one() -> None:
+    def ece(scores: list[float], labels: list[int]) -> float:
+        return float(pooled("ece", user_scores([scores], [labels]).predictions))
+
     # |.95 - 0| + |.85 - 1| over 2; in one bin the two would cancel to .4
-    assert float(pooled("ece", user_scores([[0.95, 0.85]], [[0, 1]]).predictions)) == pytest.approx(
-        0.55
-    )
+    assert ece([0.95, 0.85], [0, 1]) == pytest.approx(0.55)
     # .95 and 1 share the last bin: |1.95 - 1| over 2
-    assert float(pooled("ece", user_scores([[0.95, 1.0]], [[0, 1]]).predictions)) == pytest.approx(
-        0.475
-    )
+    assert ece([0.95, 1.0], [0, 1]) == pytest.approx(0.475)
     # .1 begins the second bin
-    assert float(
-        pooled("ece", user_scores([[0.0999, 0.1]], [[1, 0]]).predictions)
-    ) == pytest.approx(0.50005)
+    assert ece([0.0999, 0.1], [1, 0]) == pytest.approx(0.50005)
 
 
 # --- pairs
@@ -225,9 +211,6 @@ def test_six_blocks_are_as_few_as_wilcoxon_can_find_something_in() -> None:
     assert critical_difference._wilcoxon(steps[:5]) == 0.0625
 
 
-# --- groups and exposure
-
-
 @pytest.mark.parametrize(("users", "shown"), [(10, True), (9, False)])
 def test_a_group_of_ten_users_is_shown_and_one_of_nine_is_not(users: int, shown: bool) -> None:
     assert FEWEST == 10
@@ -238,8 +221,8 @@ def test_a_group_of_ten_users_is_shown_and_one_of_nine_is_not(users: int, shown:
                       "activity": np.full(users, 20), "entropy": np.full(users, 0.5)}),
         pl.DataFrame({"seed": [0, 0], "item": pl.Series([0, 1], dtype=pl.Int32), "seen": [1, 5]}),
     )  # fmt: skip
-    found = subgroups({"m": {2: met}}, 0, Bootstrap(50), known)
-    assert [row["n"] for row in found if row["bucket"] == "up to .9 bits"] == [10] * shown
+    rows = subgroups({"m": {2: met}}, 0, Bootstrap(50), known)
+    assert [row["n"] for row in rows if row["bucket"] == "up to .9 bits"] == [10] * shown
 
 
 def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
@@ -261,9 +244,6 @@ def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
     assert gini(np.array([0.0, 0, 0, 1])) == 0.75
 
 
-# --- which methods a control is of
-
-
 def cell(folder: Path, method: str, status: str = "done") -> Cell:
     spec = Spec("d", {}, "", "p", {}, method, {}, {}, "", 0, None, "cpu", 1, "", {})
     return Cell(spec, status, "", "", {"candidates": "x", "chance": method == "random"}, folder)
@@ -275,10 +255,10 @@ def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path:
     met = {"blind": {0: blind, 2: sees}, "random": {0: sees}, "late": {2: sees}, "sees": {0: sees}}
     cells = {name: [cell(tmp_path, name)] for name in met}
     cells["sees"].append(cell(tmp_path, "sees", "failed"))
-    found = {fact["says"]: fact for fact in leaks.facts(met, cells, [])}
-    assert (found[leaks.SAME_QUERIES]["checked"], found[leaks.SAME_QUERIES]["broken"]) == (4, 0)
-    assert (found[leaks.USER_FREE]["checked"], found[leaks.USER_FREE]["who"]) == (2, "sees")
-    assert leaks.PERMUTED_SUPPORT not in found
+    checks = {fact["says"]: fact for fact in leaks.facts(met, cells, [])}
+    assert (checks[leaks.SAME_QUERIES]["checked"], checks[leaks.SAME_QUERIES]["broken"]) == (4, 0)
+    assert (checks[leaks.USER_FREE]["checked"], checks[leaks.USER_FREE]["who"]) == (2, "sees")
+    assert leaks.PERMUTED_SUPPORT not in checks
     assert leaks.USER_FREE not in {f["says"] for f in leaks.facts({"late": {2: sees}}, {}, [])}
 
 
@@ -286,14 +266,12 @@ def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path:
 def test_a_control_needs_a_k_of_0_and_one_above(
     tmp_path: Path, shots: tuple[int, ...], rows: int
 ) -> None:
-    which = fake["spec"]("ridge", 0)
-    scores = fake["made_up"]("ridge", 0, 9, shots)
-    fake["write_cell"](tmp_path, which, "done", scores=scores)
-    last = scores.filter(shots=max(shots))
+    which = fake.spec("ridge", 0)
+    scores = fake.made_up("ridge", 0, 9, shots)
+    fake.write_run(tmp_path, [which], scores)
     folder = tmp_path / "cells" / which.fingerprint
-    last.write_parquet(folder / "swapped.parquet")
-    fake["reseal"](folder)
-    fake["write_plan"](tmp_path, [which])
-    found = read(tmp_path, ("ndcg@5",), 20).controls
-    assert found["own"].to_list() == found["others"].to_list()
-    assert len(found) == rows
+    scores.filter(shots=max(shots)).write_parquet(folder / "swapped.parquet")
+    fake.reseal(folder)
+    controls = read(tmp_path, ("ndcg@5",), 20).controls
+    assert controls["own"].to_list() == controls["others"].to_list()
+    assert len(controls) == rows

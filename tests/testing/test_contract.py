@@ -67,8 +67,8 @@ def no_download(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=names("datasets"))
 def dataset(request: pytest.FixtureRequest, no_download: None) -> Dataset:
-    made: Dataset = registry.find("datasets", request.param)()
-    return made
+    loader: Dataset = registry.find("datasets", request.param)()
+    return loader
 
 
 def name_of(dataset: Dataset) -> str:
@@ -113,9 +113,9 @@ def test_a_dataset_loads_twice_to_the_same(dataset: Dataset, tables: Tables) -> 
 
 def test_a_dataset_holds_what_its_size_says(dataset: Dataset, tables: Tables) -> None:
     log, catalogue = tables
-    said = re.search(r"([\d,]+) users, ([\d,]+) items, ([\d,]+) ", dataset.size)
-    assert said, f"size = {dataset.size!r} is not 'N users, N items, N ratings'"
-    counts = [int(number.replace(",", "")) for number in said.groups()]
+    stated = re.search(r"([\d,]+) users, ([\d,]+) items, ([\d,]+) ", dataset.size)
+    assert stated, f"size = {dataset.size!r} is not 'N users, N items, N ratings'"
+    counts = [int(number.replace(",", "")) for number in stated.groups()]
     assert [log.n_users, len(catalogue), len(log)] == counts
 
 

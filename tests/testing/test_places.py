@@ -52,8 +52,8 @@ MODULES: dict[str, Make] = {
 
 
 def read(module: nn.Module) -> Tensor:
-    found = module(THERE)
-    return found[0] if isinstance(found, tuple) else found
+    output = module(THERE)
+    return output[0] if isinstance(output, tuple) else output
 
 
 @pytest.fixture(autouse=True)

@@ -91,23 +91,23 @@ def test_an_exemption_makes_a_failure_an_expected_one() -> None:
         def score(self, state: Tensor, items: Tensor) -> Tensor:
             return super().score(state * 0, items)
 
-    found = one(Floor, "predictions move if it adapts")
-    assert (found.passed, found.ok, found.exempt) == (False, True, "it is a floor")
-    assert found.verdict == "expected failure"
+    outcome = one(Floor, "predictions move if it adapts")
+    assert (outcome.passed, outcome.ok, outcome.exempt) == (False, True, "it is a floor")
+    assert outcome.verdict == "expected failure"
 
 
 def test_an_exemption_that_is_out_of_date_is_not_ok() -> None:
     class Mended(Sound):
         exempt: ClassVar = {"lives with K 0": "it divided by K"}
 
-    found = one(Mended, "lives with K 0")
-    assert (found.passed, found.ok, found.verdict) == (True, False, "fail")
-    assert "lives with K 0: passes: drop exempt" in to_table({"mended": [found]})
+    outcome = one(Mended, "lives with K 0")
+    assert (outcome.passed, outcome.ok, outcome.verdict) == (True, False, "fail")
+    assert "lives with K 0: passes: drop exempt" in to_table({"mended": [outcome]})
 
 
 def test_a_check_that_cannot_be_tried_is_unavailable_and_no_failure() -> None:
-    found = Outcome("x", False, "unavailable: no GPU", "unavailable: no GPU")
-    assert (found.ok, found.verdict) == (True, "unavailable")
+    outcome = Outcome("x", False, "unavailable: no GPU", "unavailable: no GPU")
+    assert (outcome.ok, outcome.verdict) == (True, "unavailable")
     if not torch.cuda.is_available():
         assert one(Sound, "on a GPU it scores as on the CPU").verdict == "unavailable"
 
@@ -133,9 +133,9 @@ def test_a_method_whose_package_is_missing_is_exempt_for_that_reason() -> None:
         def meta_train(self, *_: object) -> None:
             raise Unavailable("learn2learn is not installed")
 
-    found = one(Lacks, "lives with K 0")
-    assert found.ok
-    assert found.exempt == "unavailable: learn2learn is not installed"
+    outcome = one(Lacks, "lives with K 0")
+    assert outcome.ok
+    assert outcome.exempt == "unavailable: learn2learn is not installed"
 
 
 def test_a_method_whose_attributes_are_no_parameters_needs_no_dataclass() -> None:
@@ -200,5 +200,5 @@ def test_scores_that_are_no_tensor_are_told_what_to_return() -> None:
         def score(self, state: Any, items: Any) -> Any:
             return super().score(state, items).numpy()
 
-    (found,) = check_method(Numpy, only="lives with K 1")
-    assert found.reason == "score returned a numpy.ndarray: return a torch.Tensor"
+    (outcome,) = check_method(Numpy, only="lives with K 1")
+    assert outcome.reason == "score returned a numpy.ndarray: return a torch.Tensor"

@@ -10,13 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.seeds import Seeds
-from tests.twins import Given, Sound, Twin, breaks, the_world_restored, twin_tests, usual
+from tests.twins import (
+    Given,
+    Rows,
+    Sound,
+    Twin,
+    breaks,
+    table,
+    the_world_restored,
+    twin_tests,
+    usual,
+)
 
 __all__ = ["the_world_restored"]
 FILE = "test_twins_made"
@@ -26,6 +37,79 @@ NEVER_ALONE = {
     "lives with items nobody rated": "among three warm users' items many are unrated too",
     "lives with one candidate": "asking for an item alone asks for one candidate",
 }
+
+
+ONE_LINE: Rows = {
+    # how it is made
+    "MisspellsItsPreset": ("every preset constructs", "wieght", True,
+        {"presets": {"paper": {"wieght": 1.0}}}),
+    "TunesWhatIsNotThere": ("what may be tuned is its own", "space names wieght", True,
+        {"space": {"wieght": (0.1, 1.0)}}),
+    "TunesNothing": ("what may be tuned is its own", "the range of weight is empty", True,
+        {"space": {"weight": (1.0, 1.0)}}),
+    "HasNoFamily": ("says what it is", "its family has no name", True, {"family": " "}),
+    "TracesWhatIsNotThere": ("says what it is", "no whole-number parameter", True,
+        {"steps_param": "steps"}),
+    "ScoresFloat64": ("scores are float32", "float64, not float32", True,
+        {"shown": lambda self, scores, items: scores.double()}),
+    "ScoresNan": ("scores are finite and in 0 to 1", "not finite", False,
+        {"shown": lambda self, scores, items: scores.log().sqrt()}),
+    "ScoresStars": ("scores are finite and in 0 to 1", "scores from 1", False,
+        {"shown": lambda self, scores, items: 1 + 4 * scores}),
+    "ScoresOneRow": ("scores are finite and in 0 to 1", "shape (120,)", False,
+        {"shown": lambda self, scores, items: scores.flatten()}),
+    # what it lives with
+    "DividesByK": ("lives with K 0", "not finite", False,
+        {"kept": lambda self, users, support: users / support.mask.sum(1, keepdim=True)}),
+    "HasAPresetThatLeavesTheUnit": (
+        "every preset serves users", "with the preset strong: scores from", True,
+        {"presets": {"strong": {"weight": 9.0}},
+         "shown": lambda self, scores, items: scores + 2 * (self.weight > 1)}),
+    "DividesByTheLikes": ("lives with one class", "not finite", True,
+        {"kept": lambda self, users, support: users / torch.where(
+            support.mask.sum(1, keepdim=True) > 4, support.labels.sum(1, True), 1)}),
+    "TakesTheLogarithmOfARating": ("lives with a positive only log", "not finite", True,
+        {"then": lambda self, given: self.learned["usual"].add_(
+            0 * torch.tensor(float(given.warm.log.ratings.min())).log())}),
+    "DividesByTheRange": ("lives with one class", "not finite", False,
+        {"kept": lambda self, users, support: users / (
+            support.labels.amax(1, keepdim=True) - support.labels.amin(1, keepdim=True))}),
+    "LooksForTheLongest": ("lives with a batch of nobody", "max()", True,
+        {"kept": lambda self, users, support: users * (int(support.mask.sum(1).max()) >= 0)}),
+    "AsksForTheTime": ("lives with a log without times", "NoneType", True,
+        {"first": lambda self, given: given.warm.log.times.max()}),
+    "TakesTheFirstValidUser": ("lives with no valid user", "StopIteration", True,
+        {"first": lambda self, given: next(given.valid.batches(4, 1))}),
+}  # fmt: skip
+
+
+class Reads(Sound):
+    """It looks at the texts of what it is asked for."""
+
+    def read(self, text: str) -> object:
+        raise NotImplementedError
+
+    def shown(self, scores: Tensor, items: Tensor) -> Tensor:
+        for item in items.unique().tolist():
+            self.read(self.items.catalogue.text[item])
+        return scores
+
+
+READERS: Rows = {
+    "TakesTheFirstWord": ("lives with an empty text", "IndexError", True,
+        {"read": lambda self, text: text.split(maxsplit=1)[0]}),
+    "CountsInUTF16": (  # as what was written for 65,536 characters does
+        "lives with emoji", "unexpected end of data", True,
+        {"read": lambda self, text: [
+            pair.tobytes().decode("utf-16-le")
+            for pair in np.frombuffer(text.encode("utf-16-le"), "V2")]}),
+    "ReadsLatinAlone": ("lives with right to left text", "charmap", True,
+        {"read": lambda self, text: "".join(c for c in text if ord(c) < 65_536).encode("cp1252")}),
+    "QuotesByHand": ("lives with control characters and quotes", "SyntaxError", True,
+        {"read": lambda self, text: (
+            compile(f"'{text}'", "a text", "eval") if "\0" not in text else text)}),
+}  # fmt: skip
+globals().update(table(__name__, ONE_LINE) | table(__name__, READERS, Reads))
 
 
 @breaks("constructs without side effects", "Python's random state", alone=True)
@@ -66,11 +150,6 @@ class TakesAnyWord(Sound):
         self.weight = weight
 
 
-@breaks("every preset constructs", "wieght", alone=True)
-class MisspellsItsPreset(Sound):
-    presets: ClassVar = {"paper": {"wieght": 1.0}}
-
-
 @breaks("every preset constructs", "the preset paper does not hold: weight", alone=True)
 @dataclass
 class HasAPresetOutOfRange(Sound):
@@ -78,11 +157,6 @@ class HasAPresetOutOfRange(Sound):
 
     def __post_init__(self) -> None:
         self.weight = min(self.weight, 1.0)
-
-
-@breaks("what may be tuned is its own", "space names wieght", alone=True)
-class TunesWhatIsNotThere(Sound):
-    space: ClassVar = {"wieght": (0.1, 1.0)}
 
 
 @breaks("what may be tuned is its own", "is a whole number, its range", alone=True)
@@ -93,11 +167,6 @@ class TunesHalfSteps(Sound):
     space: ClassVar = {"steps": (0.5, 8.5)}
 
 
-@breaks("what may be tuned is its own", "the range of weight is empty", alone=True)
-class TunesNothing(Sound):
-    space: ClassVar = {"weight": (1.0, 1.0)}
-
-
 @breaks("what may be tuned is its own", "weight is at most 1", alone=True)
 @dataclass
 class RefusesTheEndOfItsRange(Sound):
@@ -106,16 +175,6 @@ class RefusesTheEndOfItsRange(Sound):
     def __post_init__(self) -> None:
         if self.weight > 1:
             raise ValueError("weight is at most 1")
-
-
-@breaks("says what it is", "its family has no name", alone=True)
-class HasNoFamily(Sound):
-    family = " "
-
-
-@breaks("says what it is", "no whole-number parameter", alone=True)
-class TracesWhatIsNotThere(Sound):
-    steps_param = "steps"
 
 
 def made_elsewhere() -> Twin:
@@ -145,21 +204,6 @@ class GuessesUntrained(Sound):
         return torch.sigmoid(state + 0.0 * items)
 
 
-@breaks("scores are float32", "float64, not float32", alone=True)
-class ScoresFloat64(Sound):
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return super().score(state, items).double()
-
-
-@breaks("every preset serves users", "with the preset strong: scores from", alone=True)
-class HasAPresetThatLeavesTheUnit(Sound):
-    presets: ClassVar = {"strong": {"weight": 9.0}}
-
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        scores = super().score(state, items)
-        return scores + 2 if self.weight > 1 else scores
-
-
 @breaks("every preset serves users", "with the preset short: no such", alone=True)
 class HasAPresetThatCannotTrain(Sound):
     presets: ClassVar = {"short": {"weight": 0.1}}
@@ -167,30 +211,6 @@ class HasAPresetThatCannotTrain(Sound):
     def first(self, given: Given) -> None:
         if self.weight < 0.3:
             raise ValueError("no such weight")
-
-
-@breaks("scores are finite and in 0 to 1", "not finite")
-class ScoresNan(Sound):
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return super().score(state, items).log().sqrt()
-
-
-@breaks("scores are finite and in 0 to 1", "scores from 1")
-class ScoresStars(Sound):
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return 1 + 4 * super().score(state, items)
-
-
-@breaks("scores are finite and in 0 to 1", "shape (120,)")
-class ScoresOneRow(Sound):
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return super().score(state, items).flatten()
-
-
-@breaks("lives with K 0", "not finite")
-class DividesByK(Sound):
-    def adapt(self, support: Feedback) -> Tensor:
-        return super().adapt(support) / support.mask.sum(1, keepdim=True)
 
 
 @breaks("lives with K 1", "not finite", alone=True)
@@ -215,34 +235,20 @@ class KnowsTwelvePlaces(Sound):
         return super().surprise(support) * self.learned["places"][places]
 
 
-@breaks("lives with one class", "not finite", alone=True)
-class DividesByTheLikes(Sound):
-    def adapt(self, support: Feedback) -> Tensor:
-        several = support.mask.sum(1, keepdim=True) > 4
-        return super().adapt(support) / torch.where(several, support.labels.sum(1, True), 1)
-
-
-@breaks("lives with one class", "not finite")
-class DividesByTheRange(Sound):
-    def adapt(self, support: Feedback) -> Tensor:
-        spread = support.labels.amax(1, keepdim=True) - support.labels.amin(1, keepdim=True)
-        return super().adapt(support) / spread
-
-
 @breaks("lives with labels between", "not finite", alone=True)
 class CountsStars(Sound):
     def adapt(self, support: Feedback) -> Tensor:
         starred = ((support.labels * 4) % 1 == 0).sum(1, keepdim=True)
-        some = support.items.shape[1] > 0
-        return super().adapt(support) * (starred / starred if some else 1.0)
+        has_labels = support.items.shape[1] > 0
+        return super().adapt(support) * (starred / starred if has_labels else 1.0)
 
 
 @breaks("lives with duplicate items", "stands twice", alone=True)
 class RefusesDuplicates(Sound):
     def adapt(self, support: Feedback) -> Tensor:
         for row, real in zip(support.items, support.mask, strict=True):
-            own = row[real].tolist()
-            assert len(set(own)) == len(own), "an item stands twice"
+            rated = row[real].tolist()
+            assert len(set(rated)) == len(rated), "an item stands twice"
         return super().adapt(support)
 
 
@@ -253,45 +259,12 @@ class DividesByTheCount(Sound):
         self.learned = {"usual": usual(warm.log.items, warm.labels, items, damping=0)}
 
 
-class Reads(Sound):
-    """It looks at the texts of what it is asked for."""
-
-    def read(self, text: str) -> object:
-        raise NotImplementedError
-
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        for item in items.unique().tolist():
-            self.read(self.items.catalogue.text[item])
-        return super().score(state, items)
-
-
-@breaks("lives with an empty text", "IndexError", alone=True)
-class TakesTheFirstWord(Reads):
-    def read(self, text: str) -> str:
-        return text.split(maxsplit=1)[0]
-
-
 @breaks("lives with a text of 10 kB", "too long", alone=True)
 class HasRoomForAPage(Reads):
     def read(self, text: str) -> bytes:
         if len(text) > 4096:
             raise OverflowError("too long")
         return text.encode()
-
-
-@breaks("lives with emoji", "unexpected end of data", alone=True)
-class CountsInUTF16(Reads):
-    """As what was written for 65,536 characters does."""
-
-    def read(self, text: str) -> list[str]:
-        units = text.encode("utf-16-le")
-        return [units[at : at + 2].decode("utf-16-le") for at in range(0, len(units), 2)]
-
-
-@breaks("lives with right to left text", "charmap", alone=True)
-class ReadsLatinAlone(Reads):
-    def read(self, text: str) -> bytes:
-        return "".join(c for c in text if ord(c) < 65_536).encode("cp1252")
 
 
 @breaks("lives with control characters and quotes", "null", alone=True)
@@ -301,43 +274,12 @@ class HandsItsTextToC(Reads):
             raise ValueError("embedded null character")
 
 
-@breaks("lives with control characters and quotes", "SyntaxError", alone=True)
-class QuotesByHand(Reads):
-    def read(self, text: str) -> object:
-        return compile(f"'{text}'", "a text", "eval") if "\0" not in text else text
-
-
 @breaks("lives with one candidate", "not finite")
 class DividesByTheSpreadOfTheQuery(Sound):
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         scores = super().score(state, items)
         centred = scores - scores.mean(1, keepdim=True)
         return torch.sigmoid(centred / centred.norm(dim=1, keepdim=True))
-
-
-@breaks("lives with a batch of nobody", "max()", alone=True)
-class LooksForTheLongest(Sound):
-    def adapt(self, support: Feedback) -> Tensor:
-        longest = int(support.mask.sum(1).max())
-        return super().adapt(support.map(lambda column: column)) * (longest >= 0)
-
-
-@breaks("lives with a log without times", "NoneType", alone=True)
-class AsksForTheTime(Sound):
-    def first(self, given: Given) -> None:
-        given.warm.log.times.max()  # type: ignore[union-attr]
-
-
-@breaks("lives with a positive only log", "not finite", alone=True)
-class TakesTheLogarithmOfARating(Sound):
-    def then(self, given: Given) -> None:
-        self.learned["usual"] += 0 * torch.tensor(float(given.warm.log.ratings.min())).log()
-
-
-@breaks("lives with no valid user", "StopIteration", alone=True)
-class TakesTheFirstValidUser(Sound):
-    def first(self, given: Given) -> None:
-        next(given.valid.batches(4, 1))
 
 
 @breaks("lives with three warm users", "ten groups", alone=True)

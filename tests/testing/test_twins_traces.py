@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,11 +20,103 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import squash_to_unit
 from coldbench.seeds import Seeds
-from tests.twins import Given, Noisy, Sound, breaks, one, the_world_restored, twin_tests, usual
+from tests.twins import (
+    BREAKS,
+    Given,
+    Noisy,
+    Rows,
+    Sound,
+    breaks,
+    one,
+    table,
+    the_world_restored,
+    twin_tests,
+    usual,
+)
 
 __all__ = ["the_world_restored"]
 FILE = "test_twins_traces"
 NEVER_ALONE: dict[str, str] = {}
+
+
+GLOBAL = "global state is left as it was"
+ITEMS = "items and encoder are left as they were"
+ONE_LINE: Rows = {
+    "TiresOfQuestions": ("scoring leaves the state as it was", "scoring wrote into the state", True,
+        {"liking": lambda self, state, items: Sound.liking(self, state.mul_(0.99), items)}),
+    "CentresTheSupportInPlace": ("the support is left as it was", "wrote into the support", False,
+        {"kept": lambda self, users, support: users + 0 * support.labels.sub_(0.5).sum()}),
+    "TurnsGradientsOff": (GLOBAL, "grad mode", True,
+        {"first": lambda self, given: torch.set_grad_enabled(False)}),
+    "SeedsTheWorld": (GLOBAL, "torch's random state", True,
+        {"first": lambda self, given: torch.manual_seed(given.seeds.init)}),
+    "SeedsNumpy": (GLOBAL, "numpy's random state", True,
+        {"first": lambda self, given: np.random.seed(given.seeds.init % 2**32)}),
+    "CountsInFloat64": (GLOBAL, "default type", False,
+        {"first": lambda self, given: torch.set_default_dtype(torch.float64)}),
+    "TakesAllCores": (GLOBAL, "the number of threads", True,
+        {"first": lambda self, given: torch.set_num_threads(torch.get_num_threads() + 1)}),
+    "ScalesTheFeatures": (ITEMS, "training changed the item features", False,
+        {"first": lambda self, given: given.items.features.mul_(2)}),
+    "Whispers": ("predictions move if it adapts", "moves predictions by", True,
+        {"shown": lambda self, scores, items: 0.5 + 1e-5 * scores}),
+    "MovesNothing": ("predictions move if it adapts", "moves predictions by 0.0", False,
+        {"liking": lambda self, state, items: 0 * Sound.liking(self, state, items)}),
+    "SaysItDoesNotAdapt": ("predictions move if it adapts", "says adapts = False", False,
+        {"adapts": False}),
+    "IgnoresItsSeed": ("another seed other numbers", "declare stochastic = False", True,
+        {"stochastic": True}),
+    "GetsWorseWithK": ("is better with K", "at K = 12", False,
+        {"liking": lambda self, state, items: -Sound.liking(self, state, items)}),
+}  # fmt: skip
+NOISE: Rows = {
+    "SaysItIsNotRandom": ("another seed other numbers", "says stochastic = False", True,
+        {"stochastic": False}),
+    "DrawsFromTheWorld": ("same seed same bits", "scores differ", False,
+        {"noise": lambda self, seeds, n: torch.randn(n)}),
+    "DrawsWithoutASeed": ("same seed same bits", "scores differ", False,
+        {"noise": lambda self, seeds, n: torch.from_numpy(np.random.default_rng().random(n))}),
+    "TakesTheSeedOfTheDraw": (
+        "only its own seeds matter", "of the split or of the draw", True,
+        {"noise": lambda self, seeds, n: (
+            torch.randn(n, generator=torch.Generator().manual_seed(seeds.draw)))}),
+}  # fmt: skip
+
+
+class Acts(Sound):
+    """Sound, but for what it does besides."""
+
+    act: ClassVar[Callable[[], object]]
+
+    def then(self, given: Given) -> None:
+        with suppress(OSError):
+            type(self).act()
+
+
+def act(deed: Callable[[], object]) -> dict[str, Any]:
+    return {"act": staticmethod(deed)}
+
+
+ACTS = "writes no file and opens no connection"
+DEEDS: Rows = {
+    "WritesAFile": (ACTS, "log.txt", True,
+        act(lambda: Path(tempfile.gettempdir(), "log.txt").write_text("trained"))),
+    "WritesAFileByItsNumber": (ACTS, "open(", False,
+        act(lambda: os.close(
+            os.open(Path(tempfile.gettempdir(), "log"), os.O_CREAT | os.O_WRONLY)))),
+    "KeepsADatabase": (ACTS, "sqlite3.connect", False,
+        act(lambda: sqlite3.connect(Path(tempfile.gettempdir(), "db")).close())),
+    "Connects": (ACTS, "socket.connect", False,
+        act(lambda: socket.create_connection(("127.0.0.1", 9), timeout=0.1))),
+    "AsksForAName": (ACTS, "socket.getaddrinfo", False,
+        act(lambda: socket.getaddrinfo("localhost", 80))),
+    "StartsAProgram": (ACTS, "subprocess.Popen", False,
+        act(lambda: subprocess.run(["true"], check=False))),
+    "PrintsItsLoss": ("prints nothing", "it printed 'loss 0.3", True,
+        act(lambda: print("loss 0.3"))),
+}  # fmt: skip
+for rows, base in ((ONE_LINE, Sound), (NOISE, Noisy), (DEEDS, Acts)):
+    globals().update(table(__name__, rows, base))
 
 
 @breaks("adapting to others leaves no trace", "scores changed bit for bit")
@@ -53,27 +145,11 @@ class KeepsItsStateInSelf(Sound):
         return self.state
 
 
-@breaks("scoring leaves the state as it was", "scoring wrote into the state", alone=True)
-class TiresOfQuestions(Sound):
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        scores = super().score(state, items)
-        state *= 0.99
-        return scores
-
-
 @breaks("the support is left as it was", "wrote into the support", alone=True)
 class CountsAgesFromTheNewest(Sound):
     def adapt(self, support: Feedback) -> Tensor:
         support.ages.zero_()
         return super().adapt(support)
-
-
-@breaks("the support is left as it was", "wrote into the support")
-class CentresTheSupportInPlace(Sound):
-    def adapt(self, support: Feedback) -> Tensor:
-        state = super().adapt(support)
-        support.labels.sub_(0.5)
-        return state
 
 
 @breaks("the users it learns from are left as they were", "warm ratings", alone=True)
@@ -88,53 +164,11 @@ class TurnsValidUsersRound(Sound):
         given.valid.support[:] = given.valid.support[:, ::-1].copy()
 
 
-GLOBAL = "global state is left as it was"
-
-
-@breaks(GLOBAL, "grad mode", alone=True)
-class TurnsGradientsOff(Sound):
-    def first(self, given: Given) -> None:
-        torch.set_grad_enabled(False)
-
-
-@breaks(GLOBAL, "torch's random state", alone=True)
-class SeedsTheWorld(Sound):
-    def first(self, given: Given) -> None:
-        torch.manual_seed(given.seeds.init)
-
-
-@breaks(GLOBAL, "numpy's random state", alone=True)
-class SeedsNumpy(Sound):
-    def first(self, given: Given) -> None:
-        np.random.seed(given.seeds.init % 2**32)
-
-
-@breaks(GLOBAL, "default type")
-class CountsInFloat64(Sound):
-    def first(self, given: Given) -> None:
-        torch.set_default_dtype(torch.float64)
-
-
-@breaks(GLOBAL, "the number of threads", alone=True)
-class TakesAllCores(Sound):
-    def first(self, given: Given) -> None:
-        torch.set_num_threads(torch.get_num_threads() + 1)
-
-
 @breaks(GLOBAL, "the environment", alone=True)
 class SetsAVariable(Sound):
     def first(self, given: Given) -> None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false" if given.seeds.init % 2 else "true"
         os.environ["MY_METHOD"] = str(given.seeds.init)
-
-
-ITEMS = "items and encoder are left as they were"
-
-
-@breaks(ITEMS, "training changed the item features")
-class ScalesTheFeatures(Sound):
-    def first(self, given: Given) -> None:
-        given.items.features.mul_(2)
 
 
 @breaks(ITEMS, "training changed the encoder", alone=True)
@@ -150,56 +184,6 @@ class LeavesTheEncoderInTraining(Sound):
     def first(self, given: Given) -> None:
         if given.items.encoder.name != "vectors":
             encoder.text_reader(given.items.encoder).model.train()
-
-
-class Acts(Sound):
-    """Sound, but for what it does besides."""
-
-    act: ClassVar[Callable[[], object]]
-
-    def then(self, given: Given) -> None:
-        with suppress(OSError):
-            type(self).act()
-
-
-ACTS = "writes no file and opens no connection"
-
-
-@breaks(ACTS, "log.txt", alone=True)
-class WritesAFile(Acts):
-    act = staticmethod(lambda: Path(tempfile.gettempdir(), "log.txt").write_text("trained"))
-
-
-@breaks(ACTS, "open(")
-class WritesAFileByItsNumber(Acts):
-    act = staticmethod(
-        lambda: os.close(os.open(Path(tempfile.gettempdir(), "log"), os.O_CREAT | os.O_WRONLY))
-    )
-
-
-@breaks(ACTS, "sqlite3.connect")
-class KeepsADatabase(Acts):
-    act = staticmethod(lambda: sqlite3.connect(Path(tempfile.gettempdir(), "db")).close())
-
-
-@breaks(ACTS, "socket.connect")
-class Connects(Acts):
-    act = staticmethod(lambda: socket.create_connection(("127.0.0.1", 9), timeout=0.1))
-
-
-@breaks(ACTS, "socket.getaddrinfo")
-class AsksForAName(Acts):
-    act = staticmethod(lambda: socket.getaddrinfo("localhost", 80))
-
-
-@breaks(ACTS, "subprocess.Popen")
-class StartsAProgram(Acts):
-    act = staticmethod(lambda: subprocess.run(["true"], check=False))
-
-
-@breaks("prints nothing", "it printed 'loss 0.3", alone=True)
-class PrintsItsLoss(Acts):
-    act = staticmethod(lambda: print("loss 0.3"))
 
 
 @breaks("memory stays flat over 500 users", "bytes were kept")
@@ -237,34 +221,6 @@ class ReadsTheWorldsSeed(Noisy):
         return torch.randn(n, generator=torch.Generator().manual_seed(torch.initial_seed()))
 
 
-@breaks("same seed same bits", "scores differ")
-class DrawsFromTheWorld(Noisy):
-    def noise(self, seeds: Seeds, n: int) -> Tensor:
-        return torch.randn(n)
-
-
-@breaks("same seed same bits", "scores differ")
-class DrawsWithoutASeed(Noisy):
-    def noise(self, seeds: Seeds, n: int) -> Tensor:
-        return torch.from_numpy(np.random.default_rng().random(n))
-
-
-@breaks("another seed other numbers", "declare stochastic = False", alone=True)
-class IgnoresItsSeed(Sound):
-    stochastic = True
-
-
-@breaks("another seed other numbers", "says stochastic = False", alone=True)
-class SaysItIsNotRandom(Noisy):
-    stochastic = False
-
-
-@breaks("only its own seeds matter", "of the split or of the draw", alone=True)
-class TakesTheSeedOfTheDraw(Noisy):
-    def noise(self, seeds: Seeds, n: int) -> Tensor:
-        return torch.randn(n, generator=torch.Generator().manual_seed(seeds.draw))
-
-
 @breaks("trained a second time it is as new", "its first training changed", alone=True)
 class GoesOnFromWhereItWas(Sound):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
@@ -272,23 +228,6 @@ class GoesOnFromWhereItWas(Sound):
         super().meta_train(warm, valid, items, seeds)
         if before:
             self.learned["usual"] = (self.learned["usual"] + 0.5) / 2
-
-
-@breaks("predictions move if it adapts", "moves predictions by", alone=True)
-class Whispers(Sound):
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return 0.5 + 1e-5 * super().score(state, items)
-
-
-@breaks("predictions move if it adapts", "moves predictions by 0.0")
-class MovesNothing(Sound):
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return super().score(state * 0, items)
-
-
-@breaks("predictions move if it adapts", "says adapts = False")
-class SaysItDoesNotAdapt(Sound):
-    adapts = False
 
 
 @breaks("learns a planted taste better than popularity", "popularity has", alone=True)
@@ -319,15 +258,9 @@ class IsContrary(Sound):
     """Once it knows a user a little, it holds against an item that everybody likes it."""
 
     def score(self, state: Tensor, items: Tensor) -> Tensor:
-        known, said = state.any(1, keepdim=True), self.learned["usual"][items]
-        own = 0.5 - 0.12 * (said - 0.5) + 0.04 * self.liking(state, items)
-        return squash_to_unit(torch.where(known, own, said))
-
-
-@breaks("is better with K", "at K = 12")
-class GetsWorseWithK(Sound):
-    def score(self, state: Tensor, items: Tensor) -> Tensor:
-        return super().score(-state, items)
+        known, mean = state.any(1, keepdim=True), self.learned["usual"][items]
+        known_score = 0.5 - 0.12 * (mean - 0.5) + 0.04 * self.liking(state, items)
+        return squash_to_unit(torch.where(known, known_score, mean))
 
 
 @breaks("is better with K", "at K = 12")
@@ -353,10 +286,10 @@ class ReadsTheDataset(Sound):
     """It has seen everybody before, as a model may that was pretrained on the benchmark."""
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        made = registry.find("datasets", "synthetic")(n_users=240, n_items=60, per_user=30)
-        log = made.load()[0]
+        dataset = registry.find("datasets", "synthetic")(n_users=240, n_items=60, per_user=30)
+        log = dataset.load()[0]
         self.items = items
-        self.learned = {"usual": usual(log.items, made.labels(log.ratings, "rating"), items)}
+        self.learned = {"usual": usual(log.items, dataset.labels(log.ratings, "rating"), items)}
 
 
 @breaks("with shuffled labels it is at chance", "at K = 0")
@@ -374,14 +307,8 @@ test_a_broken_twin_is_caught, test_every_check_is_needed = twin_tests(FILE, NEVE
 def test_the_harm_a_method_does_to_chance_gradients_and_types_ends_with_its_check() -> None:
     chance, lots = torch.random.get_rng_state(), random.getstate()
     threads, around = torch.get_num_threads(), dict(os.environ)
-    for harmful in (
-        TurnsGradientsOff,
-        SeedsTheWorld,
-        CountsInFloat64,
-        TakesAllCores,
-        SetsAVariable,
-    ):
-        assert not one(harmful, GLOBAL).passed
+    for harm in (known for known in BREAKS if known.check == GLOBAL):
+        assert not one(harm.twin, GLOBAL).passed
         assert torch.is_grad_enabled() and torch.get_num_threads() == threads
         assert torch.get_default_dtype() == torch.float32 and dict(os.environ) == around
     assert torch.equal(torch.random.get_rng_state(), chance) and random.getstate() == lots

@@ -6,7 +6,6 @@ import torch
 
 from coldbench.askers import asker_of, counts, entropy0, variance
 from coldbench.episode import Feedback, Users
-from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.protocol import Protocol
 from coldbench.question_tree import DAMPING, LEAST, QuestionTree
@@ -57,12 +56,12 @@ def test_variance_is_that_of_each_items_labels_drawn_to_the_mean_one() -> None:
 
 def test_entropy0_counts_not_rated_as_an_answer_of_half_the_weight() -> None:
     n_users = warm().log.n_users
-    for item, found in enumerate(entropy0(warm())):
+    for item, value in enumerate(entropy0(warm())):
         rated = ratings_of(warm(), item)
         stars = [(rated * 4 + 1 == star).sum() for star in range(1, 6)]
         shares = [(0.5, 1 - len(rated) / n_users), *((1.0, n / n_users) for n in stars)]
         bits = -sum(w * p * np.log2(p) for w, p in shares if p > 0) / 5.5
-        assert found == pytest.approx(bits)
+        assert value == pytest.approx(bits)
 
 
 def explained(labels: np.ndarray) -> float:
@@ -79,17 +78,17 @@ def loop_gain(users: Users, who: np.ndarray, item: int) -> float:
     dislike = [user for user in raters if table[user, item] <= 0.5]
     total = 0.0
     for other in range(N_ITEMS):
-        there = [x[~np.isnan(x)] for x in (left[side, other] for side in (like, dislike, raters))]
-        total += explained(there[0]) + explained(there[1]) - explained(there[2])
+        sides = [x[~np.isnan(x)] for x in (left[side, other] for side in (like, dislike, raters))]
+        total += explained(sides[0]) + explained(sides[1]) - explained(sides[2])
     return total
 
 
 def test_a_trees_first_question_explains_most_by_a_loop() -> None:
     users = warm()
-    found = QuestionTree(users).worth(np.array([], int), np.array([]), np.arange(N_ITEMS))
+    worth = QuestionTree(users).worth(np.array([], int), np.array([]), np.arange(N_ITEMS))
     everyone = np.arange(users.log.n_users)
     expected = [loop_gain(users, everyone, item) for item in range(N_ITEMS)]
-    assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert worth == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
 def test_a_trees_second_question_is_for_those_who_answered_alike() -> None:
@@ -97,26 +96,26 @@ def test_a_trees_second_question_is_for_those_who_answered_alike() -> None:
     alike = [u for u, x in zip(users.log.users[users.log.items == 0], ratings_of(users, 0),
                                strict=True) if x > 0.5]  # fmt: skip
     assert len(alike) >= LEAST
-    found = QuestionTree(users).worth(np.array([0]), np.array([1.0]), pool)
+    worth = QuestionTree(users).worth(np.array([0]), np.array([1.0]), pool)
     expected = [loop_gain(users, np.array(alike), item) for item in pool]
-    assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert worth == pytest.approx(expected, rel=1e-3, abs=1e-3)
 
 
 def test_where_few_are_alike_a_tree_asks_what_most_rated() -> None:
     users, pool = warm(), np.arange(N_ITEMS)
     many = np.arange(12)
-    found = QuestionTree(users).worth(many, np.ones(12), pool)
-    assert found.tolist() == counts(users).tolist()
+    worth = QuestionTree(users).worth(many, np.ones(12), pool)
+    assert worth.tolist() == counts(users).tolist()
 
 
 def test_the_users_the_query_and_the_last_of_the_pool_are_those_without_an_asker() -> None:
     plain, asked = cut("user-cold", order="random").cold, cut().cold
     assert asked.support[:, -4:].shape == plain.support.shape
     for k in (0, 1, 4):
-        for one, other in zip(plain.batches(k), asked.batches(k), strict=True):
-            assert one.users.equal(other.users)
-            assert one.support.items.equal(other.support.items)
-            assert one.query.items.equal(other.query.items)
+        for bare, elicited in zip(plain.batches(k), asked.batches(k), strict=True):
+            assert bare.users.equal(elicited.users)
+            assert bare.support.items.equal(elicited.support.items)
+            assert bare.query.items.equal(elicited.query.items)
 
 
 def test_a_pool_holds_each_other_rating_of_its_user_once() -> None:
@@ -135,30 +134,9 @@ def test_a_pool_is_cut_at_its_size() -> None:
 
 @pytest.mark.parametrize("name", ["popular", "variance", "entropy0", "tree", "random"])
 def test_an_asker_reads_no_label_that_was_not_given(name: str) -> None:
-    made, none = cut(), torch.zeros(1, 0)
-    asker = asker_of(name, made.warm, None)  # type: ignore[arg-type]
+    part, none = cut(), torch.zeros(1, 0)
+    asker = asker_of(name, part.warm, None)  # type: ignore[arg-type]
     support = Feedback(none.long(), none, none, none.bool())
     pool = torch.arange(5)[None]
-    found = asker.worth(support, pool, torch.ones(1, 5, dtype=torch.bool))
-    assert found.shape == (1, 5) and torch.isfinite(found).all()
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"order": "time"}, "the preset 'elicit' has them"),
-        ({"candidates": "all"}, "candidates = 'rated'"),
-        ({"cold": "item"}, "cold = 'user'"),
-        ({"asker": "variancy"}, "did you mean 'variance'"),
-        ({"pool": 8}, "a pool of as many items"),
-        ({"shots": [0]}, "an asker needs a question"),
-    ],
-)
-def test_what_cannot_be_asked_is_said(changes: dict[str, object], says: str) -> None:
-    with pytest.raises(UserError, match=says):
-        Protocol.of("elicit", changes)
-
-
-def test_likes_alone_answer_no_question() -> None:
-    with pytest.raises(UserError, match="asker needs ratings"):
-        Protocol.of("elicit").suited_to(timed=True, explicit=False)
+    worth = asker.worth(support, pool, torch.ones(1, 5, dtype=torch.bool))
+    assert worth.shape == (1, 5) and torch.isfinite(worth).all()

@@ -56,8 +56,8 @@ def test_what_a_row_is_called_is_in_its_title_and_not_in_the_fingerprint() -> No
 
 
 def test_the_order_of_parameters_is_not_in_the_fingerprint() -> None:
-    one, other = replace(SPEC, params={"a": 1, "b": 2}), replace(SPEC, params={"b": 2, "a": 1})
-    assert one.fingerprint == other.fingerprint
+    first, other = replace(SPEC, params={"a": 1, "b": 2}), replace(SPEC, params={"b": 2, "a": 1})
+    assert first.fingerprint == other.fingerprint
 
 
 def test_a_comment_or_a_docstring_changes_no_code_hash_and_a_number_does(tmp_path: Path) -> None:

@@ -44,14 +44,14 @@ def test_any_log_comes_out_as_a_plain_loop_makes_it(
     rows = [(user, item, rating, time // 3 * apart + time % 3) for user, item, rating, time in rows]
     expected = []
     for user in range(max(row[0] for row in rows) + 1):
-        own = sorted((row for row in rows if row[0] == user), key=lambda row: row[3])
-        last = {row[1]: number for number, row in enumerate(own)}
-        expected += [own[number] for number in sorted(last.values())]
+        history = sorted((row for row in rows if row[0] == user), key=lambda row: row[3])
+        last = {row[1]: number for number, row in enumerate(history)}
+        expected += [history[number] for number in sorted(last.values())]
     log = log_of(rows)
     assert log.duplicates == len(rows) - len(expected)
     assert log.times is not None
-    found = zip(log.users, log.items, log.ratings, log.times, strict=True)
-    assert [tuple(map(float, row)) for row in found] == [tuple(map(float, r)) for r in expected]
+    columns = zip(log.users, log.items, log.ratings, log.times, strict=True)
+    assert [tuple(map(float, row)) for row in columns] == [tuple(map(float, r)) for r in expected]
 
 
 def test_times_too_far_apart_for_one_key_are_in_order_to_the_last_microsecond() -> None:
@@ -79,16 +79,11 @@ def test_a_log_without_times_keeps_the_order_of_the_file() -> None:
 def test_the_hash_tells_any_change(change: str) -> None:
     rows = {"users": np.array([0, 1]), "items": np.array([1, 2]), "ratings": np.array([1.0, 2.0])}
     rows["times"] = np.array([5, 6])
-    other = dict(rows)
-    other[change] = rows[change] + 1
-    assert (
-        Interactions.from_rows(**rows, n_items=9).hash()
-        != Interactions.from_rows(**other, n_items=9).hash()
+    other = rows | {change: rows[change] + 1}
+    first, again, changed = (
+        Interactions.from_rows(**columns, n_items=9).hash() for columns in (rows, rows, other)
     )
-    assert (
-        Interactions.from_rows(**rows, n_items=9).hash()
-        == Interactions.from_rows(**rows, n_items=9).hash()
-    )
+    assert first == again != changed
 
 
 def test_a_catalogue_of_unequal_columns_is_refused() -> None:

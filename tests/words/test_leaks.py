@@ -45,13 +45,13 @@ SPLIT = Split(
 )
 
 
-def found(cut: Split, /, **changes: Any) -> dict[str, tuple[int, int]]:
+def audited(cut: Split, /, **changes: Any) -> dict[str, tuple[int, int]]:
     protocol = Protocol.of("user-cold", {"shots": [0, 2], "query": 3} | changes)
     return {check.claim: (check.n, check.violations) for check in leaks(cut, protocol)}
 
 
 def test_every_fact_says_on_how_many_it_was_looked_for() -> None:
-    assert found(SPLIT) == {
+    assert audited(SPLIT) == {
         "valid users were not learnt from": (1, 0),
         "judged users were not learnt from": (2, 0),
         "judged users are no valid users": (2, 0),
@@ -69,17 +69,17 @@ def test_every_fact_says_on_how_many_it_was_looked_for() -> None:
 def test_one_answer_that_was_learnt_is_found_and_drawn_unseen_items_are_none(
     items: list[int], unseen: int, broken: int
 ) -> None:
-    facts = found(replace(SPLIT, warm=users([0, 1], [[7] * (1 + unseen), items], unseen=unseen)))
+    facts = audited(replace(SPLIT, warm=users([0, 1], [[7] * (1 + unseen), items], unseen=unseen)))
     assert facts["no answer to a query was learnt from"] == (5, broken)
     assert facts["judged users were not learnt from"] == (2, 1)
 
 
 def test_a_valid_user_who_was_learnt_from_or_is_judged_is_found() -> None:
     valid = met(users([3], [[9, 8]]), [[0]], [[1]])
-    assert found(replace(SPLIT, valid=valid))["valid users were not learnt from"] == (1, 1)
+    assert audited(replace(SPLIT, valid=valid))["valid users were not learnt from"] == (1, 1)
     valid = met(users([2], [[9, 8]]), [[0]], [[1]])
-    assert found(replace(SPLIT, valid=valid))["judged users are no valid users"] == (2, 1)
-    known = found(replace(SPLIT, valid=valid), cold="nothing")
+    assert audited(replace(SPLIT, valid=valid))["judged users are no valid users"] == (2, 1)
+    known = audited(replace(SPLIT, valid=valid), cold="nothing")
     assert "judged users are no valid users" not in known
     assert "judged users were not learnt from" not in known
 
@@ -89,24 +89,24 @@ def test_an_item_that_is_given_and_asked_for_is_found(row: int, item: int) -> No
     items = [3, 4, 0, 5, 6]
     items[row] = item
     cold = replace(COLD, users=users([1, 2], [items, [7, 8, 9, 1, 2]]))
-    assert found(replace(SPLIT, cold=cold))["no item is both given and asked for"] == (3, 1)
+    assert audited(replace(SPLIT, cold=cold))["no item is both given and asked for"] == (3, 1)
 
 
 def test_a_cold_item_may_be_neither_learnt_from_nor_chosen_by() -> None:
     says = "no cold item was learnt from or chosen by"
     warm, last = users([3], [[1, 2]]), met(users([5], [[7, 8]]), [[-1]], [[1]])
     split = replace(SPLIT, warm=warm, valid=last, candidates=np.array([0, 7, 9]))
-    assert found(split, cold="item")[says] == (3, 0)  # the 7 is in no row that is met
-    assert found(replace(split, warm=users([3], [[1, 0]])), cold="both")[says] == (3, 1)
+    assert audited(split, cold="item")[says] == (3, 0)  # the 7 is in no row that is met
+    assert audited(replace(split, warm=users([3], [[1, 0]])), cold="both")[says] == (3, 1)
     first = met(users([5], [[7, 8]]), [[0]], [[1]])
-    assert found(replace(split, valid=first), cold="item")[says] == (3, 1)
-    assert says not in found(split, cold="user")
+    assert audited(replace(split, valid=first), cold="item")[says] == (3, 1)
+    assert says not in audited(split, cold="user")
 
 
 def test_popular_unseen_items_are_asked_for_beside_each_like() -> None:
-    facts = found(SPLIT, query=1, unseen=2, candidates="popular")
+    facts = audited(SPLIT, query=1, unseen=2, candidates="popular")
     assert facts["every judged user is asked for 3 items"] == (2, 1)
-    facts = found(SPLIT, query=1, unseen=2)
+    facts = audited(SPLIT, query=1, unseen=2)
     assert facts["every judged user is asked for 1 items"] == (2, 2)
 
 
@@ -117,7 +117,7 @@ def timed(warm: int, *, support: bool = True, **changes: Any) -> dict[str, tuple
         [[0, 1] if support else []],
         [[2, 3, 4]],
     )
-    return found(replace(SPLIT, warm=users([3], [[9]], [warm]), cold=cold), **changes)
+    return audited(replace(SPLIT, warm=users([3], [[9]], [warm]), cold=cold), **changes)
 
 
 def test_a_row_at_the_first_querys_time_may_be_learnt_from_and_a_later_one_not() -> None:
@@ -133,11 +133,11 @@ def test_time_is_looked_at_only_where_there_is_an_order_in_it() -> None:
     assert says not in timed(0, order="random")
     assert says not in timed(0, support=False, shots=[0])
     log = replace(SPLIT.warm.log, times=np.arange(4))
-    assert says not in found(replace(SPLIT, warm=replace(SPLIT.warm, log=log)))
+    assert says not in audited(replace(SPLIT, warm=replace(SPLIT.warm, log=log)))
 
 
 def test_a_query_that_begins_with_the_logs_first_row_is_whole() -> None:
     cold = met(users([1], [[0, 5, 6]]), [[]], [[0, 1, 2]])
-    facts = found(replace(SPLIT, cold=cold), shots=[0])
+    facts = audited(replace(SPLIT, cold=cold), shots=[0])
     assert facts["every judged user is asked for 3 items"] == (1, 0)
     assert facts["every judged user has 0 labels to give"] == (1, 0)

@@ -17,8 +17,8 @@ def example() -> type[method.Method[Any]]:
     names = vars(method).copy()
     for step in source:
         exec(compile(step.source, "Method.__doc__", "exec"), names)
-    found: type[method.Method[Any]] = names["LikedDirection"]
-    return found
+    written: type[method.Method[Any]] = names["LikedDirection"]
+    return written
 
 
 def test_the_example_of_the_contract_adapts_to_a_user(tmp_path: Any) -> None:

@@ -38,7 +38,7 @@ class Given:
     words: str = ""
 
 
-def one(**params: Any) -> Any:
+def value_of(**params: Any) -> Any:
     (value,) = checked(Given, "it", params).values()
     return value
 
@@ -76,17 +76,17 @@ def one(**params: Any) -> Any:
     ],
 )
 def test_a_bound_is_taken_and_what_lies_past_it_is_not(key: str, good: Any, bad: Any) -> None:
-    taken = one(**{key: good})
+    taken = value_of(**{key: good})
     assert taken == (tuple(good) if isinstance(good, list) else good)
     with pytest.raises(UserError) as error:
-        one(**{key: bad})
+        value_of(**{key: bad})
     assert str(error.value).startswith(f"it.{key} = {bad!r}: ")
     assert "\n" not in str(error.value)
 
 
 def test_a_value_comes_back_of_its_type() -> None:
-    assert isinstance(one(positive=1), float), "1 and 1.0 are one setting, so one fingerprint"
-    assert one(several=[1, 2]) == (1, 2)
+    assert isinstance(value_of(positive=1), float), "1 and 1.0 are one setting, so one fingerprint"
+    assert value_of(several=[1, 2]) == (1, 2)
 
 
 def test_the_message_says_what_is_allowed() -> None:
@@ -96,13 +96,13 @@ def test_the_message_says_what_is_allowed() -> None:
         ({"several": [1, 0]}, "it.several = [1, 0]: entry 1 of it, input should be greater than"),
     ):
         with pytest.raises(UserError) as error:
-            one(**given)
+            value_of(**given)
         assert str(error.value).startswith(words)
 
 
 def test_a_long_value_is_shown_in_part() -> None:
     with pytest.raises(UserError) as error:
-        one(whole=1000 * "x")
+        value_of(whole=1000 * "x")
     assert len(str(error.value)) < 150
 
 

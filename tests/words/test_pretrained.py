@@ -8,15 +8,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from coldbench import pretrained
-from coldbench.encoder import Encoder, pool
+from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
-from coldbench.pretrained import PACKAGED, manner, own_pooling, place
+from coldbench.model_loading import load_model
+from coldbench.pretrained import PACKAGED, manner, own_pooling, place, size_of
 from coldbench.registry import find
 
 WORDS = "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple 7".split()
@@ -40,22 +42,17 @@ def tokenizer(folder: Path, *, pad: str | None, end: str | None, side: str = "ri
     return len(words)
 
 
-def made(folder: Path, family: str, *, places: int = 40, size: int | None = None) -> str:
+def tiny_model(folder: Path, family: str, *, places: int = 40, size: int | None = None) -> str:
     """A model of this family, its weights by lot: a folder."""
     import transformers as t
 
     bare = family == "gpt2-bare"  # neither a padding token nor an end
-    pad = None if family in ("gpt2-bare", "gpt2", "llama") else "<pad>"
-    side = "left" if family == "gpt2-left" else "right"
+    pad = None if family in ("gpt2-bare", "gpt2", "llama", "llama-left") else "<pad>"
+    side = "left" if family.endswith("-left") else "right"
     known = tokenizer(folder, pad=pad, end=None if bare else "<end>", side=side)
     vocab: dict[str, Any] = {"vocab_size": size or known}
     deep: dict[str, Any] = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": SIZE}
-    bert: dict[str, Any] = {
-        **vocab,
-        **deep,
-        "intermediate_size": 32,
-        "max_position_embeddings": places,
-    }
+    bert = vocab | deep | {"intermediate_size": 32, "max_position_embeddings": places}
     configs: dict[str, Callable[[], Any]] = {
         "bert": lambda: t.BertConfig(**bert),
         "roberta": lambda: t.RobertaConfig(**bert, pad_token_id=0),
@@ -64,9 +61,7 @@ def made(folder: Path, family: str, *, places: int = 40, size: int | None = None
             **vocab, dim=SIZE, hidden_dim=32, n_layers=2, n_heads=2, max_position_embeddings=places
         ),
         "gpt2": lambda: t.GPT2Config(**vocab, n_embd=SIZE, n_layer=2, n_head=2, n_positions=places),
-        "llama": lambda: t.LlamaConfig(
-            **vocab, **deep, intermediate_size=32, max_position_embeddings=places
-        ),
+        "llama": lambda: t.LlamaConfig(**bert),
         "t5": lambda: t.T5Config(**vocab, d_model=SIZE, d_ff=32, d_kv=8, num_layers=2, num_heads=2),
     }
     with torch.random.fork_rng(devices=[]):
@@ -76,10 +71,10 @@ def made(folder: Path, family: str, *, places: int = 40, size: int | None = None
 
 
 def sentence(
-    folder: Path, pooling: dict[str, Any], *more: str, said: Any = None, reads: Any = None
+    folder: Path, pooling: dict[str, Any], *more: str, prompt: Any = None, reads: Any = None
 ) -> str:
     """A BERT in a folder of sentence-transformers."""
-    made(folder, "bert")
+    tiny_model(folder, "bert")
     kinds = ["Transformer", "Pooling", *more]
     paths = ["", *(f"{n}_{kind}" for n, kind in enumerate(kinds))][: len(kinds)]
     paths[1] = "1_Pooling"
@@ -91,7 +86,7 @@ def sentence(
     for name, content in (
         ("modules.json", modules),
         ("1_Pooling/config.json", pooling),
-        ("config_sentence_transformers.json", said),
+        ("config_sentence_transformers.json", prompt),
         ("sentence_bert_config.json", reads),
     ):
         if content is not None:
@@ -116,7 +111,7 @@ def states(encoder: Encoder, text: str) -> Tensor:
         return encoder.model()(input_ids=ids).last_hidden_state[0]
 
 
-FAMILIES = "bert roberta mpnet distilbert gpt2 gpt2-bare gpt2-left llama t5".split()
+FAMILIES = "bert roberta mpnet distilbert gpt2 gpt2-bare gpt2-left llama llama-left t5".split()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -124,7 +119,7 @@ FAMILIES = "bert roberta mpnet distilbert gpt2 gpt2-bare gpt2-left llama t5".spl
 def test_a_text_has_one_vector_alone_and_among_others(
     tmp_path: Path, family: str, pooling: Any
 ) -> None:
-    encoder = short(made(tmp_path, family), pooling=pooling)
+    encoder = short(tiny_model(tmp_path, family), pooling=pooling)
     alone = torch.cat([encoder.embed([text]) for text in TEXTS])
     assert alone.shape == (len(TEXTS), SIZE)
     torch.testing.assert_close(alone.norm(dim=1), torch.ones(len(TEXTS)))
@@ -134,20 +129,20 @@ def test_a_text_has_one_vector_alone_and_among_others(
     torch.testing.assert_close(alone[2], normalize(by_hand, dim=0), rtol=0, atol=1e-5)
 
 
-def test_the_first_token_is_what_cls_takes() -> None:
-    hidden = torch.tensor([[[1.0, 2], [3, 4]], [[5, 6], [99, 99]]])
-    assert pool(hidden, torch.tensor([[1, 1], [1, 0]]), "cls").tolist() == [[1, 2], [5, 6]]
+@pytest.mark.parametrize("family", ["gpt2", "llama-left"])
+def test_a_model_without_a_padding_token_is_padded_on_the_right(
+    tmp_path: Path, family: str
+) -> None:
+    ids, mask = short(tiny_model(tmp_path, family)).tokens(["amber", "birch cedar dune"])
+    assert mask.tolist() == [[True, False, False], [True, True, True]]
+    assert ids[0, 0] == 2 + WORDS.index("amber")
 
 
 @pytest.mark.parametrize(
     ("mode", "ours"),
-    [
-        ("cls_token", "cls"),
-        ("mean_tokens", "mean"),
-        ("mean_sqrt_len_tokens", "mean"),
-        ("lasttoken", "last"),
-    ],
-)
+    [("cls_token", "cls"), ("mean_tokens", "mean"), ("mean_sqrt_len_tokens", "mean"),
+     ("lasttoken", "last")],
+)  # fmt: skip
 def test_a_models_own_pooling_is_taken(tmp_path: Path, mode: str, ours: Any) -> None:
     encoder = short(sentence(tmp_path, modes(mode), "Normalize"))
     assert encoder.resolved() == replace(encoder, pooling=ours)
@@ -160,7 +155,7 @@ def test_the_newer_way_to_state_a_pooling_is_read(tmp_path: Path) -> None:
 
 
 def test_a_model_that_says_nothing_is_read_by_the_mean(tmp_path: Path) -> None:
-    assert short(made(tmp_path, "gpt2")).resolved().pooling == "mean"
+    assert short(tiny_model(tmp_path, "gpt2")).resolved().pooling == "mean"
     assert Encoder("vectors").resolved() == Encoder("vectors", pooling="mean")
 
 
@@ -195,18 +190,18 @@ def test_weights_in_a_folder_of_their_own_are_said(tmp_path: Path) -> None:
 
 def test_a_prompt_stands_before_each_text(tmp_path: Path) -> None:
     prompts = {"prompts": {"query": "amber dune "}, "default_prompt_name": "query"}
-    told = short(sentence(tmp_path / "told", modes("mean_tokens"), said=prompts))
+    prompted = short(sentence(tmp_path / "prompted", modes("mean_tokens"), prompt=prompts))
     silent = {**prompts, "default_prompt_name": None}
-    plain = short(sentence(tmp_path / "plain", modes("mean_tokens"), said=silent))
-    assert torch.equal(told.embed(TEXTS), plain.embed([f"amber dune {text}" for text in TEXTS]))
-    assert told.tokens(["cedar"])[0].tolist() == plain.tokens(["amber dune cedar"])[0].tolist()
+    plain = short(sentence(tmp_path / "plain", modes("mean_tokens"), prompt=silent))
+    assert torch.equal(prompted.embed(TEXTS), plain.embed([f"amber dune {text}" for text in TEXTS]))
+    assert prompted.tokens(["cedar"])[0].tolist() == plain.tokens(["amber dune cedar"])[0].tolist()
 
 
 def test_a_prompt_that_is_no_part_of_the_mean_is_refused(tmp_path: Path) -> None:
     prompts = {"prompts": {"query": "amber "}, "default_prompt_name": "query"}
     pooling = modes("mean_tokens") | {"include_prompt": False}
     with pytest.raises(UserError, match="leaves its prompt out of the mean"):
-        own_pooling(sentence(tmp_path / "one", pooling, said=prompts))
+        own_pooling(sentence(tmp_path / "one", pooling, prompt=prompts))
     assert own_pooling(sentence(tmp_path / "two", pooling)) == "mean", "there is no prompt"
 
 
@@ -225,7 +220,7 @@ def test_lower_case_is_read_where_the_model_says_so(tmp_path: Path) -> None:
 def test_a_text_may_have_as_many_tokens_as_there_are_places(
     tmp_path: Path, family: str, longest: int
 ) -> None:
-    name = made(tmp_path, family)
+    name = tiny_model(tmp_path, family)
     assert manner(name).longest == longest
     Encoder(name, max_tokens=longest).embed(["amber " * 100])
     with pytest.raises(UserError, match=f"--set encoder.max_tokens={longest}$"):
@@ -240,14 +235,14 @@ def test_the_models_own_longest_text_counts_where_it_is_shorter(tmp_path: Path) 
 
 
 def test_a_model_without_places_has_no_longest_text(tmp_path: Path) -> None:
-    assert manner(made(tmp_path, "t5")).longest is None
+    assert manner(tiny_model(tmp_path, "t5")).longest is None
 
 
 def test_a_tokenizer_that_knows_more_than_the_weights_is_refused(tmp_path: Path) -> None:
     fits = 3 + len(WORDS)
-    short(made(tmp_path / "fits", "bert", size=fits)).embed(TEXTS)
+    short(tiny_model(tmp_path / "fits", "bert", size=fits)).embed(TEXTS)
     with pytest.raises(UserError, match=f"knows {fits} tokens and its weights {fits - 1}"):
-        short(made(tmp_path / "less", "bert", size=fits - 1)).embed(TEXTS)
+        short(tiny_model(tmp_path / "less", "bert", size=fits - 1)).embed(TEXTS)
 
 
 @pytest.mark.parametrize("broken", ["modules.json", "config.json", "tokenizer.json", "weights"])
@@ -290,10 +285,34 @@ def test_a_reader_is_no_model_that_goes_on_writing(tmp_path: Path) -> None:
     """BERT has no weights for the next word: transformers would make some up."""
     causal = import_module("coldbench.methods._causal").causal
     with pytest.raises(UserError, match=r"no weights for .*: it is none of this kind"):
-        causal(made(tmp_path, "bert"), "float32", "cpu")
+        causal(tiny_model(tmp_path, "bert"), "float32", "cpu")
 
 
 def test_a_moved_folder_is_the_same_model(tmp_path: Path) -> None:
     encoder = short(sentence(tmp_path / "here", modes("cls_token")))
     moved = shutil.copytree(tmp_path / "here", tmp_path / "there")
     assert replace(encoder, name=str(moved)).hash == encoder.hash
+
+
+@pytest.mark.parametrize(("family", "causal"), [("bert", False), ("gpt2", True), ("llama", True)])
+def test_a_model_is_sized_from_its_settings_alone(
+    tmp_path: Path, family: str, causal: bool
+) -> None:
+    name = tiny_model(tmp_path, family)
+    weights = sum(weight.numel() for weight in load_model(name).parameters())
+    (tmp_path / "model.safetensors").unlink()
+    size_of.cache_clear()
+    size = size_of(name)
+    assert (size.family, size.causal) == (family, causal)
+    assert abs(size.weights - weights) <= 16 * 17  # the pooler of BERT's kind, which is not read
+
+
+def test_a_model_without_room_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = tiny_model(tmp_path, "llama")
+    few = psutil.virtual_memory()._replace(available=1000)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: few)
+    with pytest.raises(UserError, match="GiB of memory for its weights") as error:
+        load_model(name)
+    assert "\n" not in str(error.value)

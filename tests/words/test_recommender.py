@@ -39,8 +39,8 @@ def served(name: str, folder: Path) -> Recommender:
         name, method.params(), Scale(1.0, 5.0, 3.5, "rating"), items.catalogue.hash(),
         fields_of(items.encoder), items.encoder.hash, CARD, mean=float(warm.labels.mean()),
     )  # fmt: skip
-    made = Recommender(method, items, about, warm.seen(), "# it\n")
-    return replace(made, about=replace(about, probe=made.probe()))
+    model = Recommender(method, items, about, warm.seen(), "# it\n")
+    return replace(model, about=replace(about, probe=model.probe()))
 
 
 @pytest.fixture(scope="module")
@@ -84,36 +84,34 @@ def test_thousands_at_once_get_what_each_would_alone(rec: Recommender) -> None:
     together = rec.recommend(users, n=4)
     alone = [rec.recommend(user, n=4) for user in users[:3]]
     assert len(together) == 300
-    for some, others in zip(together[297:], alone, strict=True):
-        assert [one.item for one in some] == [one.item for one in others]
-        assert torch.tensor([a.score for a in some]).allclose(
+    for group, others in zip(together[297:], alone, strict=True):
+        assert [best.item for best in group] == [best.item for best in others]
+        assert torch.tensor([a.score for a in group]).allclose(
             torch.tensor([b.score for b in others]), atol=1e-6
         )
 
 
 def test_scores_are_the_methods_own(rec: Recommender) -> None:
     ids, method = rec.catalogue.ids, rec.method
-    said = feedback([{ids[3]: 5, ids[4]: 2}], rec.about.scale, rec.catalogue)
-    assert said.labels.tolist() == [[1.0, 0.25]]
+    given = feedback([{ids[3]: 5, ids[4]: 2}], rec.about.scale, rec.catalogue)
+    assert given.labels.tolist() == [[1.0, 0.25]]
     with torch.no_grad():
-        own = method.score(method.adapt(said), torch.tensor([[8, 9]]))
-    assert rec.score({ids[3]: 5, ids[4]: 2}, [ids[8], ids[9]]) == own[0].tolist()
+        scores = method.score(method.adapt(given), torch.tensor([[8, 9]]))
+    assert rec.score({ids[3]: 5, ids[4]: 2}, [ids[8], ids[9]]) == scores[0].tolist()
     assert rec.score([{}, {ids[3]: 5}], [[ids[1]], []])[1] == []
 
 
 def test_items_of_equal_score_stand_in_the_catalogues_order(tmp_path: Path) -> None:
-    found = served("constant", tmp_path)
-    assert [b.item for b in found.recommend({}, n=5)] == list(found.catalogue.ids[:5])
+    model = served("constant", tmp_path)
+    assert [b.item for b in model.recommend({}, n=5)] == list(model.catalogue.ids[:5])
 
 
-def test_ratings_with_times_are_read_in_their_order_and_age_from_the_last(
-    rec: Recommender,
-) -> None:
+def test_ratings_with_times_are_read_in_their_order_and_age_from_the_last(rec: Recommender) -> None:
     a, b, c = rec.catalogue.ids[:3]
     users: list[One] = [[(b, 2, 172_800.0), (a, 5, 0.0)], {c: 3}]
-    said = feedback(users, rec.about.scale, rec.catalogue)
-    assert said.items.tolist() == [[0, 1], [0, 2]] and said.ages.tolist() == [[2, 0], [0, 0]]
-    assert said.mask.tolist() == [[True, True], [False, True]]
+    given = feedback(users, rec.about.scale, rec.catalogue)
+    assert given.items.tolist() == [[0, 1], [0, 2]] and given.ages.tolist() == [[2, 0], [0, 0]]
+    assert given.mask.tolist() == [[True, True], [False, True]]
     later = feedback(users[:1], rec.about.scale, rec.catalogue, now=[259_200.0])
     assert later.ages.tolist() == [[3, 1]]
 
@@ -288,11 +286,11 @@ def test_every_method_is_the_same_once_saved_and_loaded(
     name: str, place: Path, tmp_path: Path
 ) -> None:
     try:
-        made = served(name, place)
+        model = served(name, place)
     except Unavailable as error:
         pytest.skip(str(error))
-    made.save(tmp_path / "model")
+    model.save(tmp_path / "model")
     users: list[One] = [{}, {"0": 5, "3": 1}]
-    items = [list(made.catalogue.ids[:20])] * 2
+    items = [list(model.catalogue.ids[:20])] * 2
     again = coldbench.Recommender.load(tmp_path / "model")
-    assert again.score(users, items) == made.score(users, items)
+    assert again.score(users, items) == model.score(users, items)

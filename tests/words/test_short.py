@@ -29,7 +29,7 @@ def cut(log: Interactions, changes: list[str]) -> Any:
     return split(log, np.ones(len(log), np.float32), protocol, Seeds.of(0))
 
 
-def told(log: Interactions, changes: list[str]) -> tuple[str, list[str]]:
+def refusal(log: Interactions, changes: list[str]) -> tuple[str, list[str]]:
     with pytest.raises(UserError) as error:
         cut(log, changes)
     return str(error.value), re.findall(r"--set '?([^ ']+)", str(error.value))
@@ -52,10 +52,10 @@ def test_the_largest_k_that_serves_is_said_and_its_setting_works(
     cold: str, longest: int, remedy: list[str]
 ) -> None:
     log = log_of([longest] * 20)
-    said, found = told(log, [f"protocol.cold={cold}"])
-    assert "no cold user has the 16 + 10 interactions" in said and found == remedy
-    assert "for 4 of 4 cold users" in said
-    assert len(cut(log, [f"protocol.cold={cold}", *found]).cold) == 4
+    message, remedies = refusal(log, [f"protocol.cold={cold}"])
+    assert "no cold user has the 16 + 10 interactions" in message and remedies == remedy
+    assert "for 4 of 4 cold users" in message
+    assert len(cut(log, [f"protocol.cold={cold}", *remedies]).cold) == 4
 
 
 def test_a_history_of_just_k_and_q_is_long_enough() -> None:
@@ -64,22 +64,22 @@ def test_a_history_of_just_k_and_q_is_long_enough() -> None:
 
 def test_how_many_it_serves_is_counted() -> None:
     lengths = np.arange(11, 26).repeat(4).tolist()
-    said, found = told(log_of(lengths), [])
-    (served, cold) = map(int, re.findall(r"for (\d+) of (\d+) cold users", said)[0])
-    assert cold == 12 and len(cut(log_of(lengths), found).cold) == served
-    more = [re.sub(r"(\d+)\]$", lambda k: f"{int(k[1]) + 1}]", found[0])]
+    message, remedies = refusal(log_of(lengths), [])
+    (served, cold) = map(int, re.findall(r"for (\d+) of (\d+) cold users", message)[0])
+    assert cold == 12 and len(cut(log_of(lengths), remedies).cold) == served
+    more = [re.sub(r"(\d+)\]$", lambda k: f"{int(k[1]) + 1}]", remedies[0])]
     with pytest.raises(UserError, match="no cold user has"):
         cut(log_of(lengths), more)
 
 
 def test_where_nobody_is_cold_the_shares_are_blamed_and_not_the_histories() -> None:
-    said, _ = told(log_of([30] * 4), [])
-    assert "too small for the shares" in said and "raise protocol.cold_users" in said
+    message, _ = refusal(log_of([30] * 4), [])
+    assert "too small for the shares" in message and "raise protocol.cold_users" in message
     assert len(cut(log_of([30] * 4), ["protocol.cold_users=0.25"]).cold) == 1
     together = Interactions.from_rows(  # all begin at once, so nobody is new after a cut
         np.repeat(np.arange(9), 30), np.tile(np.arange(30), 9), np.ones(270),
         np.tile(np.arange(30), 9), 30,
     )  # fmt: skip
-    said, found = told(together, ["protocol.split=time"])
-    assert "nobody new comes after the cut" in said and found == ["protocol.split=random"]
-    assert len(cut(together, found).cold) == 1
+    message, remedies = refusal(together, ["protocol.split=time"])
+    assert "nobody new comes after the cut" in message and remedies == ["protocol.split=random"]
+    assert len(cut(together, remedies).cold) == 1

@@ -34,9 +34,9 @@ def sealed(folder: Path) -> Path:
 
 def test_a_sealed_folder_is_read_back_and_its_log_is_in_no_record(tmp_path: Path) -> None:
     folder = sealed(tmp_path / "one")
-    found = store.read(folder, RECORD)
-    assert found is not None and found["status"] == "done"
-    assert list(found["files"]) == ["a.txt"] and found["volatile"] == ["log.txt"]
+    kept = store.read(folder, RECORD)
+    assert kept is not None and kept["status"] == "done"
+    assert list(kept["files"]) == ["a.txt"] and kept["volatile"] == ["log.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
@@ -148,8 +148,8 @@ def test_whatever_of_a_run_is_damaged_is_told_and_made_again_to_the_same_bytes(
     assert table.filter(pl.col("value").is_not_null())["method"].is_in(["popularity"]).any()
     asked(tmp_path, "compare", "r", "constant", "popularity")
 
-    said = asked(tmp_path, *RUN, *SMALL).stdout
-    assert said.count("damaged: ") == 7 + 2, said
+    output = asked(tmp_path, *RUN, *SMALL).stdout
+    assert output.count("damaged: ") == 7 + 2, output
     assert content(run) == before
     assert len(list((run / "cells/damaged").iterdir())) == 7
     assert {Cell.read(c.spec, c.folder).status for c in read_run(run)} == {"done"}
@@ -159,7 +159,7 @@ def test_whatever_of_a_run_is_damaged_is_told_and_made_again_to_the_same_bytes(
 def test_a_torn_plan_is_one_line_and_written_again_by_the_run(tmp_path: Path) -> None:
     asked(tmp_path, *ONE, *SMALL)
     torn(tmp_path / "runs/r/plan.json")
-    said = asked(tmp_path, "report", "r", "--format", "csv", code=2).stderr
-    assert "plan.json is damaged" in said and said.count("\n") == 1
+    output = asked(tmp_path, "report", "r", "--format", "csv", code=2).stderr
+    assert "plan.json is damaged" in output and output.count("\n") == 1
     assert "0 to run" in asked(tmp_path, *ONE, *SMALL).stdout
     asked(tmp_path, "report", "r", "--format", "csv")

@@ -124,12 +124,6 @@ def test_popular_candidates_are_the_same_for_every_k_and_seed_of_a_method() -> N
     assert torch.equal(*asked)
 
 
-def test_popular_candidates_are_refused_where_dislikes_are_known() -> None:
-    protocol = Protocol.of("user-cold", {"candidates": "popular"})
-    with pytest.raises(UserError, match=r"candidates = 'popular' is for positive-only logs"):
-        protocol.suited_to(timed=True, explicit=True)
-
-
 def test_a_user_who_has_seen_nearly_everything_gets_what_is_left_and_else_a_clear_error() -> None:
     log = Interactions.from_rows(
         np.zeros(999, int), np.arange(999), np.ones(999), None, n_items=2000
