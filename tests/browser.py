@@ -1,7 +1,4 @@
-"""A real browser that opens one page and reports everything that goes wrong on it.
-
-Loaded by test_page.py and test_serving_page.py with runpy: test files import no test file.
-"""
+"""A real browser that opens one page and reports everything that goes wrong on it."""
 
 import shutil
 from collections.abc import Iterator

@@ -2,11 +2,11 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 import torch
@@ -17,7 +17,12 @@ from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 
-SHARED = ("console", "fake_run", "heads", "published", "training", "twins")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+SHARED = (
+    "console fake_run hostile_words browser hostile published shown heads training twins".split()
+)
 for shared in SHARED:  # test files see them, though no path leads here
     spec = spec_from_file_location(f"tests.{shared}", Path(__file__).with_name(f"{shared}.py"))
     assert spec and spec.loader
@@ -76,8 +81,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     code: int
     stdout: str
     stderr: str
@@ -116,6 +120,28 @@ def ask(told: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
         return found
 
     return ended
+
+
+@pytest.fixture
+def refused(told: Ask) -> Callable[..., None]:
+    """`coldbench WORDS` in a folder is one line that says so and code 2, and nothing else."""
+
+    def check(folder: Path, words: Sequence[str], line: str) -> None:
+        ended = told(folder, *words)
+        assert ended.code == 2 and line in ended.stderr, ended
+        assert ended.stderr.startswith("coldbench: ") and ended.stderr.count("\n") == 1
+        assert ended.stdout == ""
+
+    return check
+
+
+@pytest.fixture(scope="module")
+def chromium() -> "Iterator[Browser]":
+    browser = import_module("tests.browser")
+    if why := browser.missing():
+        pytest.skip(why)
+    with browser.launched() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -84,6 +84,48 @@ def asked(
     assert done.returncode == code, (done.stdout + done.stderr)[-3000:]
     assert "Traceback" not in done.stderr, done.stderr[-3000:]
     return done
+
+
+def ran(
+    *words: str | Path, cwd: Path | None = None, code: int = 0, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Any program, with these variables beside those that are set; it must end with this code."""
+    done = subprocess.run(
+        words, cwd=cwd, env=os.environ | env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, f"{words[:3]}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
+    return done
+
+
+def script(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    """The console script itself, in a session of its own."""
+    return subprocess.Popen(
+        [SCRIPT, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def until_begun(started: "Started | subprocess.Popen[str]") -> None:
+    """Reads on until a cell is said to have begun."""
+    assert started.stdout
+    for line in started.stdout:
+        if line.endswith("started\n"):
+            break
+
+
+def until(what: Callable[[], object], seconds: float = 20) -> None:
+    """Waits until it is so, for so long at the most."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"not so within {seconds} s"
+        time.sleep(0.005)
+
+
+def small_run(methods: str, *more: str, name: str = "r") -> list[str]:
+    """The words of a run on 60 made-up users at K = 0 and K = 4."""
+    words = f"run -d synthetic -m {methods} --name {name} --set encoder=vectors".split()
+    size = "dataset_params.synthetic={n_users = 60, per_user = 30}"
+    return [*words, "--set", size, "--set", "protocol.shots=[0,4]", *more]
 
 
 VOLATILE = ("timing.json", "log.txt", "volatile.json")  # files that may differ between two runs

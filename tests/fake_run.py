@@ -1,7 +1,4 @@
-"""A small run written by hand: what `coldbench run` leaves behind, with scores made up.
-
-Test files get it as `tests.fake_run` (conftest.py sees to it), or load it with runpy.
-"""
+"""A small run written by hand: what `coldbench run` leaves behind, with scores made up."""
 
 import json
 from dataclasses import replace
@@ -11,8 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from coldbench import store
+from coldbench import registry, store
 from coldbench.cell import RECORD, Spec, record, write_plan
+from coldbench.interactions import Catalogue
+from coldbench.results.trials import Trial
 
 METHODS = {  # family, and how much of the user's taste a method finds per label
     "constant": ("simple", 0.0),
@@ -48,20 +47,29 @@ def write_cell(
         scores.write_parquet(folder / "scores.parquet")
     if timing is not None:
         (folder / "timing.json").write_text(json.dumps(timing))
-    told = record(status, stage, reason, known | facts)
-    store.seal(folder, RECORD, told, run / "cells" / which.fingerprint)
+    kept = record(status, stage, reason, known | facts)
+    store.seal(folder, RECORD, kept, run / "cells" / which.fingerprint)
 
 
 def reseal(folder: Path, status: str = "", stage: str = "") -> None:
     """Have the cell's record fit the files that a test has written into its folder."""
     known = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    told = record(
+    kept = record(
         status or known["status"], stage or known["stage"], known["reason"], known["facts"]
     )
     partial = folder.rename(folder.with_name(f".{folder.name}"))
     for name in (RECORD, store.SIDE):
         (partial / name).unlink(missing_ok=True)
-    store.seal(partial, RECORD, told, folder)
+    store.seal(partial, RECORD, kept, folder)
+
+
+def trial(value: float | None, number: int = 1, params: dict[str, Any] | None = None) -> Trial:
+    """One of a search; without a value it failed."""
+    status = "failed" if value is None else "done"
+    return Trial(
+        "d", "p", "log-loss", 0, "m", number, params or {"x": 0.1 * number}, status, "", value,
+        [value], 1.0,
+    )  # fmt: skip
 
 
 def made_up(method: str, seed: int, users: int, shots: tuple[int, ...] = (0, 2)) -> pl.DataFrame:
@@ -72,8 +80,8 @@ def made_up(method: str, seed: int, users: int, shots: tuple[int, ...] = (0, 2))
     stars = np.clip(np.round(3.4 + 0.7 * quality + 0.7 * taste + 0.4 * noise), 1, 5)
     parts = []
     for k in shots:
-        found = 0.35 * quality + METHODS[method][1] * k * 0.35 * taste
-        score = np.full((users, 6), 0.5) if method == "constant" else 1 / (1 + np.exp(-2 * found))
+        logits = 0.35 * quality + METHODS[method][1] * k * 0.35 * taste
+        score = np.full((users, 6), 0.5) if method == "constant" else 1 / (1 + np.exp(-2 * logits))
         if method == "stuck":
             score = np.clip(score + 1e-5 * k * noise, 0, 1)
         columns = {
@@ -139,3 +147,18 @@ def build(
         write_cell(run, specs[-2], "failed", reason=reason or "ValueError: no", family="meta")
     write_plan(run, specs)
     return run
+
+
+def later_users(folder: Path, old: int = 200) -> Catalogue:
+    """ratings.csv of so many users, new.csv of 600 less those who came later, and items.csv."""
+    data = registry.find("datasets", "synthetic")(
+        n_users=600, n_items=60, per_user=20, popularity=1
+    )
+    log, catalogue = data.load()
+    item = pl.Series(catalogue.ids)[log.items.astype(np.int64)]
+    rows = {"user": log.users, "item": item, "rating": log.ratings}
+    table = pl.DataFrame(rows | {"time": 1_000_000_000 + log.users * 1000 + np.arange(len(log))})
+    table.filter(pl.col("user") < old).write_csv(folder / "ratings.csv")
+    table.filter(pl.col("user") >= old).write_csv(folder / "new.csv")
+    pl.DataFrame({"item": catalogue.ids, "title": catalogue.text}).write_csv(folder / "items.csv")
+    return catalogue

@@ -1,8 +1,4 @@
-"""A web server on this machine that answers as it is told, badly for the most part.
-
-Loaded by test_transfer.py, test_download.py and test_fetch.py with runpy: test files import no test
-file.
-"""
+"""A web server on this machine that answers as it is told, badly for the most part."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -102,14 +98,19 @@ def whole(content: bytes, etag: str | None = '"1"', tags_the_rest: bool = True) 
     return answer
 
 
-def no_ranges(content: bytes, etag: str = '"1"') -> Answer:
-    """The whole file, whatever is asked for."""
+def reply(body: bytes, code: int = 200, /, **headers: object) -> Answer:
+    """Just that, and no length where none is among the headers."""
 
     def answer(to: Handler) -> None:
-        to.head(200, Content_Length=len(content), ETag=etag)
-        to.body(content)
+        to.head(code, **headers)
+        to.body(body)
 
     return answer
+
+
+def no_ranges(content: bytes, etag: str = '"1"') -> Answer:
+    """The whole file, whatever is asked for."""
+    return reply(content, Content_Length=len(content), ETag=etag)
 
 
 def cut(content: bytes, at: int, **headers: object) -> Answer:
@@ -118,11 +119,7 @@ def cut(content: bytes, at: int, **headers: object) -> Answer:
 
 
 def lie(content: bytes, length: int, **headers: object) -> Answer:
-    def answer(to: Handler) -> None:
-        to.head(200, Content_Length=length, **({"ETag": '"1"'} | headers))
-        to.body(content)
-
-    return answer
+    return reply(content, Content_Length=length, **({"ETag": '"1"'} | headers))
 
 
 def stall(content: bytes, at: int) -> Answer:
@@ -151,18 +148,11 @@ def wrong_rest(content: bytes, shift: int, etag: str = '"1"') -> Answer:
 
 
 def status(code: int, body: bytes = b"") -> Answer:
-    def answer(to: Handler) -> None:
-        to.head(code, Content_Length=len(body))
-        to.body(body)
-
-    return answer
+    return reply(body, code, Content_Length=len(body))
 
 
 def redirect(onward: str) -> Answer:
-    def answer(to: Handler) -> None:
-        to.head(302, Location=onward, Content_Length=0)
-
-    return answer
+    return reply(b"", 302, Location=onward, Content_Length=0)
 
 
 def endless(code: int = 200, **headers: object) -> Answer:
@@ -178,12 +168,7 @@ def endless(code: int = 200, **headers: object) -> Answer:
 
 def unmeasured(content: bytes) -> Answer:
     """Neither a length nor chunks: the end is where the line goes dead."""
-
-    def answer(to: Handler) -> None:
-        to.head(200)
-        to.body(content)
-
-    return answer
+    return reply(content)
 
 
 def chunked(content: bytes, end: bytes = b"0\r\n\r\n") -> Answer:
@@ -195,11 +180,7 @@ def chunked(content: bytes, end: bytes = b"0\r\n\r\n") -> Answer:
 
 
 def packed(content: bytes) -> Answer:
-    def answer(to: Handler) -> None:
-        to.head(200, Content_Length=len(content), Content_Encoding="gzip")
-        to.body(content)
-
-    return answer
+    return reply(content, Content_Length=len(content), Content_Encoding="gzip")
 
 
 def hang_up(to: Handler) -> None:

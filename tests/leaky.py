@@ -33,6 +33,7 @@ class Leaky(Method[int]):
         if not state and self.start == "honest":
             return torch.full(items.shape, 0.5)
         rated = self.learned["ratings"][:, items]  # (U, B, Q)
-        found = (~rated.isnan()).float().mean(2).argmax(0)  # (B,) who rated most of these
-        own = self.learned["ratings"][found[:, None], items].nan_to_num(3)
-        return ((own - own.min()) / (own.max() - own.min()).clamp_min(1e-6)).clamp(0, 1)
+        user = (~rated.isnan()).float().mean(2).argmax(0)  # (B,) who rated most of these
+        ratings = self.learned["ratings"][user[:, None], items].nan_to_num(3)
+        above = ratings - ratings.min()
+        return (above / above.max().clamp_min(1e-6)).clamp(0, 1)

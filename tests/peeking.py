@@ -34,7 +34,7 @@ class Peeking(Method[Feedback]):
         return support
 
     def score(self, state: Feedback, items: Tensor) -> Tensor:
-        found = torch.full(items.shape, 0.5)
+        half = torch.full(items.shape, 0.5)
         match self.how:
             case "frames":
                 looked = self._episodes(_locals(), items)
@@ -51,7 +51,7 @@ class Peeking(Method[Feedback]):
                 looked = None
             case _:
                 raise ValueError(self.how)
-        return found if looked is None or not looked.isfinite().all() else looked
+        return half if looked is None or not looked.isfinite().all() else looked
 
     def _episodes(self, things: Any, items: Tensor) -> Tensor | None:
         """The labels of a batch, or of episodes, that ask for just these items."""

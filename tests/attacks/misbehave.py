@@ -95,7 +95,7 @@ def timed() -> bool:
 def do(kind: str) -> Any:
     if kind.startswith("signal-"):
         die_by(int(kind.removeprefix("signal-")))
-    return KINDS[kind]()
+    return KINDS[kind][1]()
 
 
 def die_by(number: int) -> None:
@@ -171,8 +171,8 @@ def thread() -> None:
 def cells() -> list[Path]:
     """Folders of cells that the process can find: by its log, by where it stands."""
     log = Path(os.readlink("/proc/self/fd/1"))
-    found = [log.parents[1]] if log.parents[1:] and log.parents[1].name == "cells" else []
-    return [*found, *Path.cwd().glob("runs/*/cells")]
+    folders = [log.parents[1]] if log.parents[1:] and log.parents[1].name == "cells" else []
+    return [*folders, *Path.cwd().glob("runs/*/cells")]
 
 
 def delete_cells() -> None:
@@ -205,37 +205,48 @@ def recurse() -> None:
     recurse()
 
 
-KINDS: dict[str, Callable[[], Any]] = {
-    "raise": lambda: fail(ZeroDivisionError("oops")),
-    "raise-base": lambda: fail(BaseException("oops")),
-    "raise-interrupt": lambda: fail(KeyboardInterrupt()),
-    "raise-surrogate": lambda: fail(ValueError("\udcff oops \x1b[31m")),
-    "raise-long": lambda: fail(ValueError("oops " * 2_000_000)),
-    "raise-unprintable": lambda: fail(Unprintable()),
-    "recursion": recurse,
-    "memory": memory,
-    "exit-0": lambda: sys.exit(0),
-    "exit-3": lambda: sys.exit(3),
-    "exit-word": lambda: sys.exit("oops"),
-    "now-exit-0": lambda: os._exit(0),
-    "now-exit-3": lambda: os._exit(3),
-    "segfault": lambda: ctypes.string_at(0),
-    "hang": lambda: time.sleep(600),
-    "hang-busy": busy,
-    "hang-deaf": deaf,
-    "hang-native": lambda: ctypes.PyDLL(None).sleep(600),  # holds the interpreter's lock
-    "hang-stopped": lambda: os.kill(os.getpid(), signal.SIGSTOP),
-    "flood": flood,
-    "fork": forked,
-    "daemon": daemon,
-    "thread": thread,
-    "delete-cells": delete_cells,
-    "folder": lambda: a_folder_called("cell.json"),
-    "folder-result": lambda: a_folder_called("result.json"),
-    "forge": forge,
-    "close-files": lambda: os.closerange(0, 1024),
-    "no-files": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0)),
-    "no-writes": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
-    "elsewhere": lambda: os.chdir("/"),
-    "no-json": lambda: setattr(json, "dumps", lambda *a, **k: fail(ValueError("oops"))),
+def native() -> None:
+    """Holds the interpreter's lock."""
+    ctypes.PyDLL(None).sleep(600)
+
+
+def no_json() -> None:
+    json.dumps = lambda *a, **k: fail(ValueError("oops"))
+
+
+NO_RESULT = "code 1 and no result"
+# kind: what the reason of a cell says whose method does it, or None where the cell is done; and it
+KINDS: dict[str, tuple[str | None, Callable[[], Any]]] = {
+    "raise": ("ZeroDivisionError: oops", lambda: fail(ZeroDivisionError("oops"))),
+    "raise-base": ("BaseException: oops", lambda: fail(BaseException("oops"))),
+    "raise-interrupt": ("KeyboardInterrupt", lambda: fail(KeyboardInterrupt())),
+    "raise-surrogate": ("ValueError", lambda: fail(ValueError("\udcff oops \x1b[31m"))),
+    "raise-long": ("ValueError: oops", lambda: fail(ValueError("oops " * 2_000_000))),
+    "raise-unprintable": ("Unprintable", lambda: fail(Unprintable())),
+    "recursion": ("RecursionError", recurse),
+    "memory": ("MemoryError", memory),
+    "exit-0": ("code 0", lambda: sys.exit(0)),
+    "exit-3": ("code 3", lambda: sys.exit(3)),
+    "exit-word": ("code 1", lambda: sys.exit("oops")),
+    "now-exit-0": ("code 0", lambda: os._exit(0)),
+    "now-exit-3": ("code 3", lambda: os._exit(3)),
+    "segfault": ("SIGSEGV", lambda: ctypes.string_at(0)),
+    "hang": ("no result within", lambda: time.sleep(600)),
+    "hang-busy": ("no result within", busy),
+    "hang-deaf": ("no result within", deaf),
+    "hang-native": ("no result within", native),
+    "hang-stopped": ("no result within", lambda: os.kill(os.getpid(), signal.SIGSTOP)),
+    "flood": (None, flood),
+    "fork": (None, forked),
+    "daemon": (None, daemon),
+    "thread": (None, thread),
+    "delete-cells": ("", delete_cells),
+    "folder": (None, lambda: a_folder_called("cell.json")),
+    "folder-result": (NO_RESULT, lambda: a_folder_called("result.json")),
+    "forge": ("ZeroDivisionError: forged", forge),
+    "close-files": (NO_RESULT, lambda: os.closerange(0, 1024)),
+    "no-files": (NO_RESULT, lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))),
+    "no-writes": (NO_RESULT, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))),
+    "elsewhere": (None, lambda: os.chdir("/")),
+    "no-json": (NO_RESULT, no_json),
 }

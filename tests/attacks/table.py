@@ -3,6 +3,7 @@
 Loaded with runpy. One run a stage has every kind as a row, and item-bias, which must stay whole.
 """
 
+import runpy
 import shutil
 import signal
 from pathlib import Path
@@ -18,45 +19,14 @@ ALL_SIGNALS = [  # 32 and 33 are the C library's own
 SIGNALS = [2, 9, 11, 13, 15, 40]  # at every stage; all of them at adapt
 
 FAILED, DONE = "failed", "done"
-NO_RESULT = "code 1 and no result"
+misbehave = runpy.run_path(str(HERE / "misbehave.py"))
+ONLY_SCORES = tuple(misbehave["NUMBERS"])
 # kind: status, words that the reason has. A kind that only leaves something behind is done.
 EXPECTED: dict[str, tuple[str, str]] = {
-    "raise": (FAILED, "ZeroDivisionError: oops"),
-    "raise-base": (FAILED, "BaseException: oops"),
-    "raise-interrupt": (FAILED, "KeyboardInterrupt"),
-    "raise-surrogate": (FAILED, "ValueError"),
-    "raise-long": (FAILED, "ValueError: oops"),
-    "raise-unprintable": (FAILED, "Unprintable"),
-    "recursion": (FAILED, "RecursionError"),
-    "memory": (FAILED, "MemoryError"),
-    "exit-0": (FAILED, "code 0"),
-    "exit-3": (FAILED, "code 3"),
-    "exit-word": (FAILED, "code 1"),
-    "now-exit-0": (FAILED, "code 0"),
-    "now-exit-3": (FAILED, "code 3"),
-    "segfault": (FAILED, "SIGSEGV"),
-    "hang": (FAILED, "no result within"),
-    "hang-busy": (FAILED, "no result within"),
-    "hang-deaf": (FAILED, "no result within"),
-    "hang-native": (FAILED, "no result within"),
-    "hang-stopped": (FAILED, "no result within"),
-    "flood": (DONE, ""),
-    "fork": (DONE, ""),
-    "daemon": (DONE, ""),
-    "thread": (DONE, ""),
-    "delete-cells": (FAILED, ""),
-    "folder": (DONE, ""),
-    "folder-result": (FAILED, NO_RESULT),
-    "forge": (FAILED, "ZeroDivisionError: forged"),
-    "close-files": (FAILED, NO_RESULT),
-    "no-files": (FAILED, NO_RESULT),
-    "no-writes": (FAILED, NO_RESULT),
-    "elsewhere": (DONE, ""),
-    "no-json": (FAILED, NO_RESULT),
-    "nan": (FAILED, "outside 0..1: nan"),
-    "infinite": (FAILED, "outside 0..1: inf"),
-    "too-high": (FAILED, "outside 0..1: 1.5"),
-}
+    **{kind: (FAILED, words) if words is not None else (DONE, "")
+       for kind, (words, _) in misbehave["KINDS"].items()},
+    **{kind: (FAILED, f"outside 0..1: {number}") for kind, number in misbehave["NUMBERS"].items()},
+}  # fmt: skip
 # Their files are all written, or closed, by then.
 SPARED = {
     ("close-files", "timing"): (FAILED, "Bad file descriptor"),
@@ -64,32 +34,31 @@ SPARED = {
 }
 LATER = ("close-files", "no-files", "folder-result", "no-json")  # break what comes next
 ALONE = "delete-cells"  # takes the cells of all others with it: in a run of its own
-HANGS = ("hang", "hang-busy", "hang-deaf", "hang-native", "hang-stopped")
+HANGS = tuple(kind for kind in EXPECTED if kind.startswith("hang"))
 THIRDS = 3
-ONLY_SCORES = ("nan", "infinite", "too-high")
 
 
 def kinds(stage: str, *, every: bool) -> list[str]:
     """The rows of a stage's run. every: all kinds at all stages; else all of them at adapt, and at
     each other stage a third in turn, with one hang, which takes the time limit."""
     numbers = ALL_SIGNALS if stage == "adapt" else SIGNALS
-    own = [kind for kind in EXPECTED if kind not in ONLY_SCORES and kind != ALONE]
+    rows = [kind for kind in EXPECTED if kind not in ONLY_SCORES and kind != ALONE]
     if not every and stage != "adapt":
         turn = STAGES.index(stage) % THIRDS
-        own = [kind for kind in own[turn::THIRDS] if kind not in HANGS] + [HANGS[0]]
+        rows = [kind for kind in rows[turn::THIRDS] if kind not in HANGS] + [HANGS[0]]
         numbers = numbers[turn::THIRDS]
-    own += ONLY_SCORES if stage == "score" else ()
-    return own + [f"signal-{n}" for n in numbers]
+    rows += ONLY_SCORES if stage == "score" else ()
+    return rows + [f"signal-{n}" for n in numbers]
 
 
 def expected(kind: str, stage: str) -> tuple[str, str, tuple[str, ...]]:
     """A row's status, what its reason says, and the stages at which it may have failed."""
     at = STAGES.index(stage)
     stages = STAGES[at:] if kind in LATER else STAGES[at : at + 1]
-    stages = tuple("construct" if one == "facts" else one for one in stages)  # read in that stage
+    stages = tuple("construct" if s == "facts" else s for s in stages)  # read in that stage
     if kind.startswith("signal-"):
         number = int(kind.removeprefix("signal-"))
-        known = number in {int(one) for one in signal.Signals}
+        known = number in {int(name) for name in signal.Signals}
         return FAILED, signal.Signals(number).name if known else f"signal {number}", stages
     status, words = SPARED.get((kind, stage), EXPECTED[kind])
     return status, words, ("",) if status == DONE else stages
@@ -99,13 +68,13 @@ def write(folder: Path, stage: str, chosen: list[str]) -> dict[str, Path]:
     """A file for each kind that breaks at the stage: method name -> file."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(HERE / "misbehave.py", folder)
-    made = {}
+    files = {}
     for kind in chosen:
         name = f"{kind}-at-{stage}"
         path = folder / f"{name.replace('-', '_')}.py"
         path.write_text(text(kind, stage), encoding="utf-8")
-        made[name] = path
-    return made
+        files[name] = path
+    return files
 
 
 def text(kind: str, stage: str) -> str:

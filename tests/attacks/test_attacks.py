@@ -5,8 +5,6 @@ COLDBENCH_ATTACKS=all has every hang at every stage (make nightly).
 
 import os
 import runpy
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,13 +19,7 @@ from tests import console
 
 TABLE: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("table.py")))
 EVERY = os.environ.get("COLDBENCH_ATTACKS") == "all"
-COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
 LIMIT = 8  # seconds of a cell
-SMALL = [
-    *"-d synthetic --name r --set encoder=vectors --set seeds=[0]".split(),
-    *("--set", "protocol.shots=[0,4]"),
-    *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
-]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400 if EVERY else 900)]
 
 
@@ -41,13 +33,9 @@ def run(
 ) -> str:
     """What a run of these methods says; files: those of them that are included."""
     folder.mkdir(exist_ok=True)
-    words = [COLDBENCH, "run", *SMALL, "--timeout", str(LIMIT), "-j", str(jobs)]
-    words += [word for method in methods for word in ("-m", method)]
+    words = console.small_run(",".join(methods), "--timeout", str(LIMIT), "-j", str(jobs))
     words += [word for path in (files or {}).values() for word in ("--include", str(path))]
-    done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, check=False, timeout=500
-    )
-    assert done.returncode == code, (done.stdout + done.stderr)[-3000:]
+    done = console.ran(console.SCRIPT, *words, "--set", "seeds=[0]", cwd=folder, code=code)
     assert "Traceback" not in done.stderr, done.stderr[-3000:]
     return done.stdout
 
@@ -102,12 +90,12 @@ def test_every_way_of_dying_at_every_stage_is_a_row_with_its_reason(
     at_work = Part(tmp_path / "at-work", stages[3:])
     parts = (planned, at_work)
     with ThreadPoolExecutor() as side_by_side:
-        said = list(side_by_side.map(Part.run, parts))
-    for part, words in zip(parts, said, strict=True):
+        outputs = list(side_by_side.map(Part.run, parts))
+    for part, words in zip(parts, outputs, strict=True):
         _is_told(part, words, whole)
 
 
-def _is_told(part: Part, said: str, whole: dict[str, bytes]) -> None:
+def _is_told(part: Part, output: str, whole: dict[str, bytes]) -> None:
     *attacks, bystander = read_run(part.folder / "runs/r")
     assert content(bystander) == whole
     wrong = []
@@ -116,17 +104,21 @@ def _is_told(part: Part, said: str, whole: dict[str, bytes]) -> None:
         if cell.status != status or words not in cell.reason or cell.stage not in stages:
             wrong.append(f"{kind} at {stage}: {cell.status} at {cell.stage}: {cell.reason}")
     assert not wrong, "\n".join(wrong)
+    hung = {cell.reason for cell in attacks if cell.name == "hang-at-meta-train"}
+    assert hung <= {f"no result within {LIMIT} s"}
+    floods = [len(cell.log()) for cell in attacks if cell.name.startswith("flood-at-")]
+    assert all(100_000 < length < 210_000 for length in floods) and "of no use" not in output
     time.sleep(0.2)
     assert not living(part.folder / "attacks"), "what a method started was left running"
-    assert f"{sum(c.status == 'done' for c in attacks) + 1} of {len(attacks) + 1} cells" in said
+    assert f"{sum(c.status == 'done' for c in attacks) + 1} of {len(attacks) + 1} cells" in output
     done = console.coldbench(part.folder, *"report r --format csv,md,html".split(), timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     text = (part.folder / "runs/r/report/report.md").read_text(encoding="utf-8")
     assert "\x1b" not in text
-    told = {tuple(line.split(" | ")[:4]) for line in text.splitlines()}
+    rows_told = {tuple(line.split(" | ")[:4]) for line in text.splitlines()}
     failed = [cell for cell in attacks if cell.status == "failed"]
     rows = {(f"| {cell.name}", "0", "failed", cell.stage): cell for cell in failed}
-    assert rows.keys() <= told, "a failed row's stage is not in the report"
+    assert rows.keys() <= rows_told, "a failed row's stage is not in the report"
 
 
 def test_a_method_that_deletes_every_cell_ends_no_run_and_they_are_made_again(

@@ -18,24 +18,13 @@ import pytest
 
 from coldbench.cell import read_run
 from tests import console
-from tests.console import asked, stored
+from tests.console import SCRIPT, asked, ran, stored, until, until_begun
 
 KILLS = int(os.environ.get("COLDBENCH_KILLS", "10"))
-RUN = [
-    *"run -d synthetic -m item-bias,fold-in --name r -j 2 --no-timing".split(),
-    *("--set", "encoder=vectors", "--set", "seeds=[0,1]", "--set", "protocol.shots=[0,4]"),
-    *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
-]
+RUN = console.small_run("item-bias,fold-in", *"-j 2 --no-timing --set seeds=[0,1]".split())
 SIZES = 10  # of a disk that is too small
 REPORT = "report r --format csv,md".split()
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 60 * KILLS)]
-
-
-def script(folder: Path, *words: str) -> None:
-    """The console script itself: it imports, and its strings hash, as nobody else's."""
-    started = start(folder, *words)
-    _, told = started.communicate(timeout=120)
-    assert started.returncode == 0 and "Traceback" not in told, told[-2000:]
 
 
 @dataclass(frozen=True)
@@ -49,37 +38,29 @@ class Whole:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """A run and its report that nobody disturbs."""
+    """A run and its report that nobody disturbs, by the console script itself: it imports, and its
+    strings hash, as nobody else's."""
     folder = tmp_path_factory.mktemp("whole")
-    begin = time.monotonic()
-    script(folder, *RUN)
-    ran = time.monotonic() - begin
+    begun = time.monotonic()
+    ran(SCRIPT, *RUN, cwd=folder)
+    seconds = time.monotonic() - begun
     cells = stored(folder / "runs/r")
-    script(folder, *REPORT)
-    return Whole(folder, cells, stored(folder / "runs/r"), ran, time.monotonic() - begin - ran)
-
-
-def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [console.SCRIPT, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, start_new_session=True,
-    )  # fmt: skip
+    ran(SCRIPT, *REPORT, cwd=folder)
+    reported = time.monotonic() - begun - seconds
+    return Whole(folder, cells, stored(folder / "runs/r"), seconds, reported)
 
 
 def left(folder: Path) -> list[int]:
     """Processes of a run in this folder that live still."""
-    found = []
+    pids = []
     for process in psutil.process_iter(["pid", "cwd", "status"]):
         if process.info["cwd"] == str(folder) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process.info["pid"])
-    return found
+            pids.append(process.info["pid"])
+    return pids
 
 
 def wait_for_nobody(folder: Path) -> None:
-    end = time.monotonic() + 10
-    while left(folder) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not left(folder), "processes outlive the run"
+    until(lambda: not left(folder), 10)  # no process outlives the run
 
 
 def test_a_run_or_report_killed_at_any_moment_goes_on_to_the_same_bytes(
@@ -94,7 +75,7 @@ def test_a_run_or_report_killed_at_any_moment_goes_on_to_the_same_bytes(
             shutil.copytree(whole.folder / "runs", folder / "runs")
             shutil.rmtree(folder / "runs/r/report")
             words, seconds, expected = REPORT, whole.reported, whole.files
-        killed = start(folder, *words)
+        killed = console.script(folder, *words)
         time.sleep(moments.uniform(0.1, 1) * seconds)
         if kill % 2:  # the parent alone: its cells must die with it
             killed.kill()
@@ -107,19 +88,19 @@ def test_a_run_or_report_killed_at_any_moment_goes_on_to_the_same_bytes(
         assert not list((folder / "runs/r/cells").glob(".*")), "half a cell was left behind"
 
 
-@pytest.mark.parametrize(("name", "begin"), [("SIGTERM", start), ("SIGHUP", console.start)])
+@pytest.mark.parametrize(
+    ("name", "begin"), [("SIGTERM", console.script), ("SIGHUP", console.start)]
+)
 def test_a_signal_ends_a_run_at_once_with_all_it_has_started(
     tmp_path: Path, whole: Whole, name: str, begin: Any
 ) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
     started = begin(folder, *RUN)
-    for line in started.stdout:
-        if line.endswith("started\n"):
-            break
+    until_begun(started)
     os.kill(started.pid, getattr(signal, name))
-    _, told = started.communicate(timeout=30)
-    assert started.returncode == 130 and "the same command goes on" in told, told
+    _, errors = started.communicate(timeout=30)
+    assert started.returncode == 130 and "the same command goes on" in errors, errors
     wait_for_nobody(folder)
     asked(folder, *RUN)
     assert stored(folder / "runs/r") == whole.cells
@@ -130,13 +111,11 @@ def test_ctrl_c_just_after_a_cells_start_loses_no_cell(tmp_path: Path, pause: fl
     folder = tmp_path / "here"
     folder.mkdir()
     started = console.start(folder, *RUN)  # test_run.py has Ctrl-C for the script itself
-    for line in started.stdout:
-        if line.endswith("started\n"):
-            break
+    until_begun(started)
     time.sleep(pause)
     os.killpg(started.pid, signal.SIGINT)
-    _, told = started.communicate(timeout=60)
-    assert started.returncode == 130, told
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 130, errors
     states = {cell.status for cell in read_run(folder / "runs/r")}
     assert states <= {"done", "missing"}, states
 
@@ -146,8 +125,8 @@ def test_nothing_is_imported_from_the_working_directory(tmp_path: Path, whole: W
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from here')\n")
     (tmp_path / "coldbench").mkdir()
     (tmp_path / "coldbench/__init__.py").write_text("raise SystemExit('imported from here')\n")
-    script(tmp_path, *RUN)
-    script(tmp_path, *REPORT)
+    ran(SCRIPT, *RUN, cwd=tmp_path)
+    ran(SCRIPT, *REPORT, cwd=tmp_path)
     assert stored(tmp_path / "runs/r") == whole.files
 
 
@@ -169,8 +148,8 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_where_there_is_room(
     try:
         for tenth in range(SIZES):
             _resize(small_disk, f"{(tenth + 1) * _needs(whole.folder) // (SIZES + 1)}k")
-            told = asked(small_disk, *RUN, code=2).stderr
-            assert "make room" in told and told.count("\n") == 1, told
+            error = asked(small_disk, *RUN, code=2).stderr
+            assert "make room" in error and error.count("\n") == 1, error
         _resize(small_disk, "512m")
         asked(small_disk, *RUN)
         assert stored(small_disk / "runs/r") == whole.cells

@@ -1,7 +1,5 @@
 """A method that takes all memory there is: the kernel ends it, not the run."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from coldbench.cell import read_run
+from tests.console import SCRIPT, ran, small_run
 
-COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
 LIMIT = 2 << 30  # bytes for the whole run, its parent and its servers among them
 HUNGRY = '''"""Keeps all memory that it can get."""
 
@@ -59,25 +57,11 @@ def test_a_method_that_takes_all_memory_is_a_row_and_the_others_are_done(
     tmp_path: Path, cgroup: Path
 ) -> None:
     (tmp_path / "hungry.py").write_text(HUNGRY, encoding="utf-8")
-    run = [
-        *(COLDBENCH, "run", "-d", "synthetic", "-m", "hungry,item-bias", "-j", "1", "--name", "r"),
-        *(
-            "--include",
-            "hungry.py",
-            "--set",
-            "encoder=vectors",
-            "--set",
-            "seeds=[0]",
-            "--no-timing",
-        ),
-        *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
-    ]
+    more = "--include hungry.py --set seeds=[0] --no-timing -j 1".split()
     inside = 'echo $$ > "$0/cgroup.procs" && exec "$@"'  # all that it starts is inside too
-    done = subprocess.run(
-        ["sh", "-c", inside, str(cgroup), *run], cwd=tmp_path, capture_output=True, text=True,
-        check=False, timeout=150,
-    )  # fmt: skip
-    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr[-2000:]
+    words = ["sh", "-c", inside, str(cgroup), SCRIPT, *small_run("hungry,item-bias", *more)]
+    done = ran(*words, cwd=tmp_path, code=1)
+    assert "Traceback" not in done.stderr, done.stderr[-2000:]
     hungry, bystander = read_run(tmp_path / "runs/r")
     assert (hungry.status, hungry.stage) == ("failed", "adapt")
     assert hungry.reason == "the process was ended by SIGKILL (out of memory?)"

@@ -25,8 +25,8 @@ BY_LOT = Protocol.of("user-cold", {"shots": [0, 2, 4], "query": 6, "order": "ran
 
 
 def synthetic(**params: Any) -> Dataset:
-    made: Dataset = registry.find("datasets", "synthetic")(**{"per_user": 20} | params)
-    return made
+    dataset: Dataset = registry.find("datasets", "synthetic")(**{"per_user": 20} | params)
+    return dataset
 
 
 FILMS = synthetic(n_users=40, n_items=30)
@@ -47,8 +47,8 @@ def asked(cold: Episodes) -> list[Any]:
 def test_who_is_met_and_asked_what_is_as_in_the_other_set_alone(protocol: Protocol) -> None:
     both, alone = cut(CrossDomain(FILMS, COATS), protocol), cut(COATS, protocol)
     first = np.array([40, 30, 30], dtype=object)
-    for found, wanted, shift in zip(asked(both.cold), asked(alone.cold), first, strict=True):
-        assert np.array_equal(found, wanted + shift)
+    for rows, wanted, shift in zip(asked(both.cold), asked(alone.cold), first, strict=True):
+        assert np.array_equal(rows, wanted + shift)
     assert np.array_equal(both.cold.users.labels, alone.cold.users.labels)
 
 
@@ -67,11 +67,11 @@ def test_ratings_meet_on_one_scale() -> None:
         scale = (0.0, 10.0)
         like_above = 6.0
 
-    there = Stars(n_users=5, n_items=24, per_user=20)
-    log, _ = CrossDomain(FILMS, there).load()
-    own = FILMS.load()[0].ratings
-    np.testing.assert_allclose(log.ratings[: len(own)], (own - 1) / 4 * 10, rtol=1e-6)
-    np.testing.assert_array_equal(log.ratings[len(own) :], there.load()[0].ratings)
+    ten_points = Stars(n_users=5, n_items=24, per_user=20)
+    log, _ = CrossDomain(FILMS, ten_points).load()
+    stars = FILMS.load()[0].ratings
+    np.testing.assert_allclose(log.ratings[: len(stars)], (stars - 1) / 4 * 10, rtol=1e-6)
+    np.testing.assert_array_equal(log.ratings[len(stars) :], ten_points.load()[0].ratings)
 
 
 def test_to_who_learnt_elsewhere_every_item_is_new() -> None:
@@ -88,8 +88,8 @@ def test_to_who_learnt_elsewhere_every_item_is_new() -> None:
     for name, knows in (("popularity", False), ("item-bias", False), ("content-prior", True)):
         method = registry.find("methods", name)()
         method.meta_train(both.warm, both.valid, items, Seeds.of(0))
-        said = method.score(method.adapt(batch.support), batch.query.items)
-        assert (len(said.unique()) > 1) == knows, name
+        scores = method.score(method.adapt(batch.support), batch.query.items)
+        assert (len(scores.unique()) > 1) == knows, name
 
 
 def test_likes_alone_are_refused_on_either_side() -> None:

@@ -26,14 +26,14 @@ row: Any = import_module("coldbench.benchmarks.anchors.row")
 
 @cache
 def tenths(number: int = 0) -> Split:
-    made: Split = metarec.cut(number)
-    return made
+    split: Split = metarec.cut(number)
+    return split
 
 
 @cache
 def cells(number: int = 0) -> tuple[Split, dict[str, Episodes]]:
-    made: tuple[Split, dict[str, Episodes]] = melu.cut(number)
-    return made
+    both: tuple[Split, dict[str, Episodes]] = melu.cut(number)
+    return both
 
 
 def pairs(users: Users) -> np.ndarray:
@@ -50,16 +50,17 @@ def labels(met: Episodes) -> torch.Tensor:
     return torch.from_numpy(met.users.labels[met.query])
 
 
-def constant(split: Split, met: Episodes) -> torch.Tensor:
+def scores(name: str, split: Split, seed: int = 0) -> torch.Tensor:
+    """What a method that learnt from a split says of its cold users, without a text."""
     catalogue = films.ml_100k()[1]
     blank = Items(torch.zeros(len(catalogue), 4), catalogue)
-    [(_, method)] = ours.learnt(["constant"], split, blank, Seeds.of(0))
-    return ours.scores(method, met)
+    [(_, method)] = ours.learnt([name], split, blank, Seeds.of(seed))
+    return ours.scores(method, split.cold)
 
 
 def test_metarec_has_582_users_cut_8_to_1_to_1() -> None:
-    made = tenths()
-    parts = [made.warm.ids, made.valid.users.ids, made.cold.users.ids]
+    split = tenths()
+    parts = [split.warm.ids, split.valid.users.ids, split.cold.users.ids]
     assert [len(part) for part in parts] == [466, 58, 58]
     everyone = np.concatenate(parts)
     assert len(np.unique(everyone)) == 582
@@ -68,8 +69,8 @@ def test_metarec_has_582_users_cut_8_to_1_to_1() -> None:
 
 
 def test_metarec_asks_for_ten_films_and_gives_all_others() -> None:
-    made, counts = tenths(), films.ml_100k()[0].log.counts
-    for met in (made.valid, made.cold):
+    split, counts = tenths(), films.ml_100k()[0].log.counts
+    for met in (split.valid, split.cold):
         assert met.query.shape == (58, 10)
         assert (met.query >= 0).all()
         given, asked = of(met, met.support), of(met, met.query)
@@ -93,11 +94,11 @@ def test_chance_in_the_rating_task_is_one_half_one_half_and_7040() -> None:
     cold = tenths().cold
     judged = metarec.predictions_of("rating", torch.rand(58, 10), labels(cold), 0)
     assert judged.relevant.sum(1).eq(5).all()
-    found = [chance(metric, judged) for metric in metarec.METRICS]
+    levels = [chance(metric, judged) for metric in metarec.METRICS]
     # the first of 5 relevant of 10 is at 1 to 5 with chance 1/2, 5/18, 5/36, 5/84, 5/252
     first = [1 / 2, 5 / 18, 5 / 36, 5 / 84, 5 / 252]
     mrr = sum(p / rank for rank, p in enumerate(first, 1))
-    assert found == pytest.approx([0.5, 0.5, mrr], abs=1e-12)
+    assert levels == pytest.approx([0.5, 0.5, mrr], abs=1e-12)
     assert round(mrr, 4) == 0.7040
 
 
@@ -112,8 +113,8 @@ def test_what_is_relevant_in_the_rating_task_has_the_highest_labels() -> None:
 
 @pytest.mark.parametrize("task", ["rating", "click"])
 def test_a_constant_measures_as_chance(task: str) -> None:
-    made = tenths()
-    judged = metarec.predictions_of(task, constant(made, made.cold), labels(made.cold), 0)
+    split = tenths()
+    judged = metarec.predictions_of(task, scores("constant", split), labels(split.cold), 0)
     for metric in metarec.METRICS:
         value = float(per_user(metric, judged).nanmean())
         assert value == pytest.approx(chance(metric, judged), abs=1e-12)
@@ -129,26 +130,26 @@ def test_a_film_is_known_until_1995_and_new_from_1996() -> None:
     came = melu.years(films.ml_100k()[1])
     assert [int(n) for n in ((came == 0).sum(), (came >= 1996).sum())] == [2, 586]
     assert (came.max(), came[came > 0].min()) == (1998, 1922)
-    made, judged = cells()
-    assert came[made.warm.log.items].max() == 1995
-    assert came[made.valid.users.log.items].max() == 1995
+    split, judged = cells()
+    assert came[split.warm.log.items].max() == 1995
+    assert came[split.valid.users.log.items].max() == 1995
     for cell, (_, new) in melu.CELLS.items():
         asked = came[of(judged[cell], judged[cell].query)]
         assert (asked >= 1996).all() if new else ((asked > 0) & (asked < 1996)).all()
 
 
 def test_new_users_are_in_no_other_part() -> None:
-    made, judged = cells()
-    known = np.union1d(made.warm.ids, judged["warm"].users.ids)
+    split, judged = cells()
+    known = np.union1d(split.warm.ids, judged["warm"].users.ids)
     known = np.union1d(known, judged["item cold"].users.ids)
     new = np.union1d(judged["user cold"].users.ids, judged["both cold"].users.ids)
     assert not len(np.intersect1d(known, new))
-    assert not len(np.intersect1d(made.valid.users.ids, np.union1d(known, new)))
+    assert not len(np.intersect1d(split.valid.users.ids, np.union1d(known, new)))
 
 
 def test_no_answer_of_a_cell_was_learnt_from() -> None:
-    made, judged = cells()
-    learnt = pairs(made.warm)
+    split, judged = cells()
+    learnt = pairs(split.warm)
     for met in judged.values():
         flat = met.query.ravel()
         assert not np.isin(pairs(met.users)[flat], learnt).any()
@@ -192,8 +193,8 @@ def test_every_anchor_has_a_row_for_each_of_its_methods(monkeypatch: pytest.Monk
     )
 
     def frame(rows: list[str], **where: Any) -> pl.DataFrame:
-        one = pl.DataFrame({"split": [0, 1], "user": [0, 1], "value": 0.5, "chance": 0.5})
-        parts = [one.with_columns(row=pl.lit(name)) for name in rows]
+        users = pl.DataFrame({"split": [0, 1], "user": [0, 1], "value": 0.5, "chance": 0.5})
+        parts = [users.with_columns(row=pl.lit(name)) for name in rows]
         for column, values in where.items():
             parts = [
                 part.with_columns(pl.lit(value).alias(column)) for part in parts for value in values
@@ -216,15 +217,12 @@ def test_every_anchor_has_a_row_for_each_of_its_methods(monkeypatch: pytest.Monk
 
 def test_item_bias_comes_out_as_it_was_first_measured() -> None:
     """In the mean over five splits of the 20."""
-    catalogue = films.ml_100k()[1]
-    blank = Items(torch.zeros(len(catalogue), 4), catalogue)
-    found: list[list[float]] = []
+    levels: list[list[float]] = []
     for number in range(5):
         made = tenths(number)
-        [(_, method)] = ours.learnt(["item-bias"], made, blank, Seeds.of(number))
-        given = ours.scores(method, made.cold)
+        given = scores("item-bias", made, number)
         judged = metarec.predictions_of("rating", given, labels(made.cold), number)
-        found.append([float(per_user(metric, judged).mean()) for metric in metarec.METRICS[:2]])
-    precision, ndcg = np.mean(found, 0)
+        levels.append([float(per_user(metric, judged).mean()) for metric in metarec.METRICS[:2]])
+    precision, ndcg = np.mean(levels, 0)
     assert precision == pytest.approx(0.591, abs=0.02)
     assert ndcg == pytest.approx(0.612, abs=0.03)

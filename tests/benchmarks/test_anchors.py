@@ -81,10 +81,10 @@ def test_a_row_is_a_mean_over_users_and_splits_with_interval_and_spread() -> Non
 def test_one_split_has_no_spread_and_one_user_no_interval() -> None:
     row = Row("a", "r", "auc").measured(pl.DataFrame({"split": [0], "user": [3], "value": [1 / 3]}))
     assert row.spread is None
-    told = row.as_json()
-    assert told["ours"] == 0.333333
-    assert (told["low"], told["high"], told["published"]) == (None, None, None)
-    assert list(told) == "anchor row metric published chance ours low high spread note".split()
+    record = row.as_json()
+    assert record["ours"] == 0.333333
+    assert (record["low"], record["high"], record["published"]) == (None, None, None)
+    assert list(record) == "anchor row metric published chance ours low high spread note".split()
 
 
 def test_the_table_is_grouped_by_anchor_and_its_numbers_are_aligned() -> None:
@@ -143,7 +143,7 @@ def test_the_command_prints_the_table_and_ends_with_1_where_an_anchor_failed(mad
 
 
 def test_a_wrong_name_says_what_is_near_it(tmp_path: Path) -> None:
-    assert [one.path.stem for one in anchor.named(["tallrec", "tallrec-movie"])] == ["tallrec"]
+    assert [known.path.stem for known in anchor.named(["tallrec", "tallrec-movie"])] == ["tallrec"]
     with pytest.raises(UserError, match="did you mean 'tallrec"):
         anchor.named(["talrec"])
     with pytest.raises(UserError, match="no file"):
@@ -179,9 +179,9 @@ def test_a_row_is_ten_films_of_its_user_and_the_next(parts: Any) -> None:
 def test_a_film_reads_as_its_title_alone(parts: Any) -> None:
     text = parts[2].films.text
     assert not any(
-        re.search(r": (Drama|Comedy|Action|Thriller|Romance|Horror)", one) for one in text
+        re.search(r": (Drama|Comedy|Action|Thriller|Romance|Horror)", title) for title in text
     )
-    assert np.mean([bool(re.search(r"\((19\d\d)\)$", one)) for one in text]) > 0.99
+    assert np.mean([bool(re.search(r"\((19\d\d)\)$", title)) for title in text]) > 0.99
 
 
 def test_constant_is_chance_and_what_needs_no_training_measures_as_before(parts: Any) -> None:
@@ -200,8 +200,8 @@ def test_constant_is_chance_and_what_needs_no_training_measures_as_before(parts:
     for metric in ("auc-pooled", "auc"):
         row = rows["constant", metric]
         assert row.ours == row.low == row.high == row.chance == 0.5
-    found = {key: round(row.ours, 3) for key, row in rows.items() if row.ours not in (None, 0.5)}
-    assert found == {
+    levels = {key: round(row.ours, 3) for key, row in rows.items() if row.ours not in (None, 0.5)}
+    assert levels == {
         ("history like-rate", "auc-pooled"): 0.726,
         ("history like-rate", "auc"): 0.541,
         ("item like-rate", "auc-pooled"): 0.700,

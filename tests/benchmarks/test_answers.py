@@ -41,8 +41,8 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cell]:
     words += ["--set", "encoder=vectors", "--set", "protocol.shots=[0,4]"]
     for how in (*HOLDERS, "place", "write"):
         words += ["--set", f"params.peeking:{how}.how={how}", "-m", f"peeking:{how}"]
-    found = run(tmp_path_factory.mktemp("peeking"), *words)
-    return {cell.name.partition(":")[2]: cell for cell in found}
+    cells = run(tmp_path_factory.mktemp("peeking"), *words)
+    return {cell.name.partition(":")[2]: cell for cell in cells}
 
 
 @pytest.mark.slow
@@ -57,8 +57,8 @@ def test_a_method_that_searches_its_process_finds_no_answer(
 @pytest.mark.slow
 def test_what_is_stored_is_what_was_asked_whatever_a_method_writes(cells: dict[str, Cell]) -> None:
     asked = ["user", "shots", "item", "rating", "label"]
-    one, other = cells["write"].scores().select(asked), cells["frames"].scores().select(asked)
-    assert one.equals(other) and one["item"].n_unique() > 1
+    written, other = cells["write"].scores().select(asked), cells["frames"].scores().select(asked)
+    assert written.equals(other) and written["item"].n_unique() > 1
 
 
 @pytest.fixture(scope="module")

@@ -24,28 +24,29 @@ verifying: Any = import_module("coldbench.benchmarks.verify")
 OPTIONS: Any = import_module("coldbench.benchmarks.run").RunOptions("cpu")
 Files = dict[str, bytes]
 Finding = Any
+Look = Callable[..., list[Finding]]
 SETTING = "mine user-cold (shots = [0, 4], query = 8)"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a log of ratings, a run of three methods on it, and its archive."""
-    here = tmp_path_factory.mktemp("archive")
+    home = tmp_path_factory.mktemp("archive")
     rng = np.random.default_rng(0)
     rows = [
         (user, item, 1 + int(rng.integers(3)) + 2 * ((user + item) % 2))
         for user in range(60)
         for item in rng.permutation(40)[:24]
     ]
-    pl.DataFrame(rows, ["user", "item", "rating"], orient="row").write_csv(here / "mine.csv")
+    pl.DataFrame(rows, ["user", "item", "rating"], orient="row").write_csv(home / "mine.csv")
     grid = (
         'datasets = ["mine.csv"]\nmethods = ["random", "item-bias", "fold-in"]\n'
         'protocol = {preset = "user-cold", shots = [0, 4], query = 8}\n'
     )
-    (here / "small.toml").write_text(grid)
+    (home / "small.toml").write_text(grid)
     for words in (["run", "small.toml", "--no-timing"], ["archive", "runs/small"]):
-        asked(here, *words)
-    return here
+        asked(home, *words)
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +56,7 @@ def files(folder: Path) -> Files:
 
 
 @pytest.fixture
-def looked_at(
-    folder: Path, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., list[Finding]]:
+def looked_at(folder: Path, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
     """What verify says of these files, their manifest made to fit by a forger who knows how."""
     monkeypatch.chdir(folder)
 
@@ -94,8 +93,8 @@ def scores_of(files: Files, method: str) -> str:
     return f"scores/{fingerprint(files, method)}/scores.parquet"
 
 
-def refusals(found: list[Finding]) -> list[tuple[str, str]]:
-    return [(finding.what, finding.words) for finding in found if not finding.sound]
+def refusals(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.what, finding.words) for finding in findings if not finding.sound]
 
 
 def test_what_was_archived_is_verified_its_cells_run_again_and_its_bytes_are_the_same(
@@ -105,9 +104,9 @@ def test_what_was_archived_is_verified_its_cells_run_again_and_its_bytes_are_the
     assert "no rating of it is in the archive; its licence: yours" in again.stdout
     assert (folder / "again.zip").read_bytes() == (folder / "small.coldbench.zip").read_bytes()
     done = asked(folder, "verify", "again.zip", "--rerun", "3", "--json")
-    found = json.loads(done.stdout)
-    assert found["verified"] is True
-    reruns = [row["words"] for row in found["findings"] if row["what"] == "rerun"]
+    verdict = json.loads(done.stdout)
+    assert verdict["verified"] is True
+    reruns = [row["words"] for row in verdict["findings"] if row["what"] == "rerun"]
     assert len(reruns) == 3
     assert all(words.endswith("scores differ by at most 0.0e+00") for words in reruns)
 
@@ -143,7 +142,7 @@ def test_what_is_no_archive_is_one_line(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_changed_score_is_named_by_the_figure_it_no_longer_gives(
-    files: Files, looked_at: Callable[..., list[Finding]]
+    files: Files, looked_at: Look
 ) -> None:
     name = scores_of(files, "fold-in")
     frame = pl.read_parquet(files[name])
@@ -155,9 +154,7 @@ def test_a_changed_score_is_named_by_the_figure_it_no_longer_gives(
     assert "fold-in" in words and "is claimed as" in words
 
 
-def test_a_changed_figure_is_named_with_what_the_scores_give(
-    files: Files, looked_at: Callable[..., list[Finding]]
-) -> None:
+def test_a_changed_figure_is_named_with_what_the_scores_give(files: Files, looked_at: Look) -> None:
     frame = pl.read_parquet(files["frames/table.parquet"])
     best = (pl.col("method") == "fold-in") & (pl.col("metric") == "auc") & (pl.col("shots") == 4)
     assert frame.filter(best).height == 1
@@ -170,9 +167,7 @@ def test_a_changed_figure_is_named_with_what_the_scores_give(
     assert "value is claimed as" in words
 
 
-def test_a_changed_version_user_or_state_is_named(
-    files: Files, looked_at: Callable[..., list[Finding]]
-) -> None:
+def test_a_changed_version_user_or_state_is_named(files: Files, looked_at: Look) -> None:
     plan = json.loads(files["plan.json"])
     plan[2]["versions"]["torch"] = "9.9"
     with pytest.raises(UserError, match="not of the same cells"):
@@ -185,7 +180,7 @@ def test_a_changed_version_user_or_state_is_named(
 
 
 def test_scores_too_few_outside_the_scale_or_absent_are_named(
-    files: Files, looked_at: Callable[..., list[Finding]], tmp_path: Path
+    files: Files, looked_at: Look, tmp_path: Path
 ) -> None:
     name = scores_of(files, "fold-in")
     frame = pl.read_parquet(files[name])
@@ -196,12 +191,12 @@ def test_scores_too_few_outside_the_scale_or_absent_are_named(
         (None, "it is done and has no scores"),
     ):
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
-        ((what, found),) = refusals(looked_at(**{name: forged}))
+        ((what, reason),) = refusals(looked_at(**{name: forged}))
         assert what == "scores"
-        assert words in found
+        assert words in reason
 
 
-def test_other_data_here_is_named(folder: Path, looked_at: Callable[..., list[Finding]]) -> None:
+def test_other_data_here_is_named(folder: Path, looked_at: Look) -> None:
     log = (folder / "mine.csv").read_text()
     try:
         (folder / "mine.csv").write_text(log.replace("0,", "1,", 1))
@@ -212,21 +207,19 @@ def test_other_data_here_is_named(folder: Path, looked_at: Callable[..., list[Fi
     assert "its cells were made from a log with the hash" in words
 
 
-def test_a_run_without_a_chance_row_is_refused(
-    files: Files, looked_at: Callable[..., list[Finding]]
-) -> None:
+def test_a_run_without_a_chance_row_is_refused(files: Files, looked_at: Look) -> None:
     gone = fingerprint(files, "random")
     plan = [spec for spec in json.loads(files["plan.json"]) if spec["method"] != "random"]
     records = json.loads(files["records.json"])
     del records[gone]
-    found = looked_at(
+    findings = looked_at(
         **{
             "plan.json": json.dumps(plan).encode(),
             "records.json": json.dumps(records).encode(),
             "grid.toml": files["grid.toml"].replace(b'"random", ', b""),
         }
     )
-    assert [words for what, words in refusals(found) if what == "rules"] == [
+    assert [words for what, words in refusals(findings) if what == "rules"] == [
         f"{SETTING} has no chance row: run it with `-m random` among its methods"
     ]
 
@@ -245,8 +238,8 @@ def test_invented_scores_with_figures_that_fit_are_found_by_running_again(
     fake_run.reseal(fold_in.folder)
     archives.write(run, tmp_path / "forged.zip")
     archive = archives.Archive.read(tmp_path / "forged.zip")
-    found = list(verifying.verify(archive, tmp_path / "one" / "run", 3, OPTIONS))
-    ((what, words),) = refusals(found)
+    findings = list(verifying.verify(archive, tmp_path / "one" / "run", 3, OPTIONS))
+    ((what, words),) = refusals(findings)
     assert what == "rerun"
     assert words.startswith(f"{SETTING} fold-in seed 0: by the same code: scores differ by")
 

@@ -1,9 +1,9 @@
 """The command line: quick help, clear errors with code 2, JSON and nothing else on demand."""
 
 import json
-import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ import pytest
 
 from coldbench import registry
 from coldbench.errors import UserError
-from tests.console import asked
+from tests.console import asked, ran
 
 grids: Any = import_module("coldbench.benchmarks.grid")
+plans: Any = import_module("coldbench.benchmarks.plan")
 
 
 def test_help_imports_neither_torch_nor_polars(tmp_path: Path) -> None:
@@ -28,9 +29,7 @@ except SystemExit:
     pass
 print([name for name in ("torch", "polars", "numpy", "transformers") if name in sys.modules])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = ran(sys.executable, "-c", code, cwd=tmp_path)
     assert "Usage: coldbench" in done.stdout
     assert done.stdout.endswith("[]\n")
 
@@ -52,7 +51,7 @@ def test_every_list_is_one_json_document_of_named_objects(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "line"),
     [
         (["list", "method"], "did you mean 'methods'?"),
         (["run"], "name a grid"),
@@ -94,24 +93,43 @@ def test_every_list_is_one_json_document_of_named_objects(
         (["report", "nowhere", "--format", "pdf"], "no format 'pdf'"),
         (["check"], "name methods"),
         (["fetch", "ml-100m"], "did you mean 'ml-100k'?"),
+        (["tune", "popularity", "-d", "synthetic"], "popularity has nothing to tune"),
+        (["tune", "ridge", "-d", "synthetc"], "did you mean 'synthetic'"),
+        (["tune", "rige", "-d", "synthetic"], "did you mean 'ridge'"),
+        (["tune", "ridge", "-d", "synthetic", "--metric", "ece"], "ece is pooled"),
+        (["tune", "ridge", "-d", "synthetic", "--protocol", "user-cool"], "did you mean"),
+        (["tune", "ridge", "-d", "synthetic", "--trials", "0"], "--trials must be 1"),
+        (["run", "--dataset", "coat", "-m", "ridge"], "no option --dataset; did you mean --data"),
+        (["run", "quick", "--metrics", "auc"], "did you mean coldbench report RUN --metrics?"),
+        (["run", "quick", "-k", "3"], "run has no option -k; did you mean --shots?"),
+        (["run", "quick", "--jsn"], "did you mean --json?"),
+        (["run", "quick", "-j", "two"], "Invalid value for '-j' / '--jobs'"),
+        (["run", "coat"], "it is a dataset, coldbench run -d coat -m"),
+        (["run", "ridge"], "it is a method, coldbench run -d ml-100k -m ridge"),
+        (["run", "quik"], "no grid file quik, did you mean 'quick'?; ready ones: "),
+        (["list"], "list needs ROOM: methods, datasets"),
+        (["tune", "ridge"], "tune needs -d: The dataset"),
+        (["run", "quick", "--output", "new", "--name", "new"], "leave one out"),
+        (["serve", "nowhere", "--port", "0"], "nowhere is no exported model"),
+        (["serve", ".", "--port", "70000"], "--port lies in 0..65535"),
+        (["serve", ".", "--port", "0", "--batch", "0"], "--batch is 1 or more"),
+        (["serve", ".", "--port", "0", "--host", "256.0.0.1"], "cannot listen on 256.0.0.1"),
+        (["serve", ".", "--port", "0", "--device", "gpu"], "no device 'gpu'"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_would_be_right(
-    tmp_path: Path, words: list[str], said: str, told: Any
+    tmp_path: Path, words: list[str], line: str, refused: Callable[..., None]
 ) -> None:
-    done = told(tmp_path, *words)
-    assert done.code == 2 and said in done.stderr
-    assert done.stderr.startswith("coldbench: ") and done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    refused(tmp_path, words, line)
     assert list(tmp_path.iterdir()) == [], "something was written all the same"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(grids.READY.glob("*.toml")), ids=lambda path: path.stem)
 def test_every_ready_grid_names_what_there_is(path: Path) -> None:
-    made = grids.Grid.of(grids.Grid.read(path))
-    assert all(params.shots[0] == 0 for _, params in made.protocols()), "no gain without K = 0"
-    for name in made.datasets:
+    grid = grids.Grid.of(grids.Grid.read(path))
+    assert all(params.shots[0] == 0 for _, params in grid.protocols()), "no gain without K = 0"
+    for name in grid.datasets:
         assert all(part in registry.names("datasets") for part in name.split(">"))
 
 
@@ -126,8 +144,8 @@ def test_a_grid_file_cannot_trust_a_models_own_code_and_its_reader_can(tmp_path:
     grid = 'datasets = ["synthetic"]\nmethods = ["ridge"]\n'
     trusting = '[encoder]\nname = "minilm"\ntrust_remote_code = true\n'
     (tmp_path / "theirs.toml").write_text(grid + trusting, encoding="utf-8")
-    told = asked(tmp_path, "run", "theirs.toml", "--dry-run", code=2).stderr
-    assert "--set encoder.trust_remote_code=true" in told
+    error = asked(tmp_path, "run", "theirs.toml", "--dry-run", code=2).stderr
+    assert "--set encoder.trust_remote_code=true" in error
     (tmp_path / "mine.toml").write_text(grid, encoding="utf-8")
     words = ["run", "mine.toml", "--set", "encoder.trust_remote_code=true", "--dry-run"]
     assert '"trust_remote_code" = true' in asked(tmp_path, *words).stdout
@@ -136,28 +154,28 @@ def test_a_grid_file_cannot_trust_a_models_own_code_and_its_reader_can(tmp_path:
 @pytest.mark.slow
 def test_an_encoder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
     words = ["run", "-d", "synthetic", "-m", "ridge", "--set", "encoder=no/such"]
-    told = asked(tmp_path, *words, code=2).stderr
-    assert told.startswith("coldbench: no model 'no/such' here")
-    assert told.count("\n") == 1
+    error = asked(tmp_path, *words, code=2).stderr
+    assert error.startswith("coldbench: no model 'no/such' here")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.slow
 def test_a_dry_run_shows_the_resolved_grid_and_its_cells_and_runs_nothing(tmp_path: Path) -> None:
     words = ["-d", "synthetic", "-m", "ridge,maml", "--set", "params.maml.inner_steps=3"]
-    said = asked(tmp_path, "run", *words, "--set", "seeds=[0,1]", "--dry-run").stdout
-    assert said.count("to run") == 4
-    assert '"inner_steps" = 3' in said
+    output = asked(tmp_path, "run", *words, "--set", "seeds=[0,1]", "--dry-run").stdout
+    assert output.count("to run") == 4
+    assert '"inner_steps" = 3' in output
     assert list(tmp_path.iterdir()) == []
     again = tmp_path / "again.toml"
-    again.write_text(said, encoding="utf-8")
-    assert asked(tmp_path, "run", "again.toml", "--dry-run").stdout == said
+    again.write_text(output, encoding="utf-8")
+    assert asked(tmp_path, "run", "again.toml", "--dry-run").stdout == output
 
 
 @pytest.mark.slow
 def test_doctor_names_versions_device_and_cache(tmp_path: Path) -> None:
-    said = asked(tmp_path, "doctor").stdout
+    output = asked(tmp_path, "doctor").stdout
     for word in ("torch", "device", "cache", "threads", "ml-100k", "minilm"):
-        assert word in said
+        assert word in output
 
 
 def test_a_grid_file_may_lie_in_another_folder(tmp_path: Path) -> None:
@@ -180,12 +198,23 @@ def test_a_grid_is_written_as_it_was_read_whatever_its_values(tmp_path: Path) ->
 
 def test_all_methods_may_leave_some_out() -> None:
     stated = {"datasets": ["synthetic"], "methods": "all", "without": ["prompt"]}
-    made = grids.Grid.of(stated)
-    assert set(registry.names("methods")) - set(made.methods) == {"prompt"}
-    assert "without" not in made.toml()
+    grid = grids.Grid.of(stated)
+    assert set(registry.names("methods")) - set(grid.methods) == {"prompt"}
+    assert "without" not in grid.toml()
     for change, says in (
         ({"without": ["prompts"]}, "did you mean 'prompt'"),
         ({"methods": ["maml"]}, "leave"),
     ):
         with pytest.raises(UserError, match=says):
             grids.Grid.of(stated | change)
+
+
+def test_a_grid_may_have_presets_of_its_own_and_a_misspelt_one_is_an_error() -> None:
+    stated = {"datasets": ["synthetic"], "methods": ["ridge", "ridge:soft"]}
+    grid = grids.Grid.of(stated | {"params": {"ridge:soft": {"tau": 9.0}}, "encoder": "vectors"})
+    specs = plans.resolve(grid, "cpu")
+    assert [(spec.name, spec.method, spec.params["tau"]) for spec in specs] == [
+        ("ridge", "ridge", None), ("ridge:soft", "ridge", 9.0),
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="no preset 'ridge:soft'"):
+        grids.Grid.of(stated)

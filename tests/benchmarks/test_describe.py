@@ -2,7 +2,7 @@
 
 import json
 import struct
-import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from matplotlib.image import imread
 
 from coldbench import registry
 
-cli: Any = import_module("coldbench.benchmarks.cli")
 about: Any = import_module("coldbench.benchmarks.commands.describe")
 
+Ask = Callable[..., Any]
 LOG = """\
 user,item,rating,time
 ann,p1,5,10
@@ -34,43 +34,21 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-class Ask:
-    """Runs the command line in this process."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *words: str, code: int = 0) -> tuple[str, str]:
-        self.monkeypatch.setattr(sys, "argv", ["coldbench", *words])
-        ended: int | str | None = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            ended = end.code or 0
-        out, err = self.capsys.readouterr()
-        assert ended == code, out + err
-        return out, err
-
-    def json(self, *words: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self("describe", *words, "--json")[0])
-        return found
-
-
-@pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
-    return Ask(monkeypatch, capsys)
+def described(ask: Ask, *words: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(ask("describe", *words, "--json").stdout)
+    return document
 
 
 def test_a_small_log_is_described_as_by_eye(ask: Ask) -> None:
     Path("items.csv").write_text(ITEMS)
-    found = ask.json("log.csv", "--with", "items=items.csv", "--with", "tags=kind")
-    per_user = found.pop("interactions_per_user")
+    document = described(ask, "log.csv", "--with", "items=items.csv", "--with", "tags=kind")
+    per_user = document.pop("interactions_per_user")
     assert [per_user[part] for part in ("least", "median", "most", "mean")] == [1, 2, 3, 2]
-    per_item = found.pop("interactions_per_item")
+    per_item = document.pop("interactions_per_item")
     assert [per_item[part] for part in ("least", "median", "most")] == [1, 1, 2]
-    letters = found["text"].pop("characters")
+    letters = document["text"].pop("characters")
     assert [letters[part] for part in ("least", "median", "most")] == [2, 4, 5]
-    assert found == {
+    assert document == {
         "name": "log",
         "domain": "yours",
         "licence": "yours",
@@ -99,17 +77,8 @@ def test_a_small_log_is_described_as_by_eye(ask: Ask) -> None:
             "last": "1970-01-01T00:00:20",
             "at_once": 0.25,
         },
-        "popularity": {
-            "top_1%": 0.5,
-            "top_10%": 0.5,
-            "top_50%": 0.5,
-            "gini": pytest.approx(1 / 6),
-        },
-        "text": {
-            "items_without_text": 1,
-            "tags": 3,
-            "vectors": None,
-        },
+        "popularity": {"top_1%": 0.5, "top_10%": 0.5, "top_50%": 0.5, "gini": pytest.approx(1 / 6)},
+        "text": {"items_without_text": 1, "tags": 3, "vectors": None},
         "columns_left_alone": [],
         "refused": "",
     }
@@ -119,42 +88,42 @@ def test_users_can_be_met_at_k_who_have_as_many_interactions_and_a_query(ask: As
     lengths = {"a": 9, "b": 10, "c": 13, "d": 14, "e": 25, "f": 26}
     rows = [f"{user},p{i},3,{i}" for user, length in lengths.items() for i in range(length)]
     Path("log.csv").write_text("\n".join(["user,item,rating,time", *rows]))
-    met = ask.json("log.csv")["can_be_met"]
+    met = described(ask, "log.csv")["can_be_met"]
     assert met["at_k"] == {"0": 5, "1": 4, "2": 4, "4": 3, "8": 2, "16": 1}
     assert met["users_too_short"] == 5
 
 
 def test_likes_alone_have_no_scale_and_a_log_may_have_no_times(ask: Ask) -> None:
-    found = ask.json("log.csv", "--with", "rating=none", "--with", "time=none")
-    assert found["labels"] == {"kind": "likes only"}
-    assert found["times"] == {"known": False, "order": "unknown: at random"}
-    assert found["text"]["items_without_text"] == 3
-    out, _ = ask("describe", "log.csv", "--with", "rating=none", "--with", "time=none")
+    document = described(ask, "log.csv", "--with", "rating=none", "--with", "time=none")
+    assert document["labels"] == {"kind": "likes only"}
+    assert document["times"] == {"known": False, "order": "unknown: at random"}
+    assert document["text"]["items_without_text"] == 3
+    _, out, _ = ask("describe", "log.csv", "--with", "rating=none", "--with", "time=none")
     assert "likes only" in out and "at random" in out and "3.5" not in out
 
 
 def test_many_different_ratings_are_not_told_one_by_one(ask: Ask) -> None:
     rows = [f"a,p{i},{1 + i / 10},{i}" for i in range(21)]
     Path("log.csv").write_text("\n".join(["user,item,rating,time", *rows]))
-    assert "ratings" not in ask.json("log.csv")["labels"]
+    assert "ratings" not in described(ask, "log.csv")["labels"]
     ask("describe", "log.csv", "--figure", "log.png")
 
 
 def test_popularity_knows_all_alike_from_one_for_all() -> None:
     assert about.popularity_of(np.full(100, 7))["gini"] == pytest.approx(0)
     assert about.popularity_of(np.full(100, 7))["top_10%"] == pytest.approx(0.1)
-    one = about.popularity_of(np.eye(100, dtype=int)[0])
-    assert one["gini"] == pytest.approx(0.99) and one["top_1%"] == 1
+    single = about.popularity_of(np.eye(100, dtype=int)[0])
+    assert single["gini"] == pytest.approx(0.99) and single["top_1%"] == 1
 
 
 def test_json_is_one_document_and_nothing_else_with_a_figure_too(ask: Ask) -> None:
-    out, err = ask("describe", "log.csv", "--json", "--figure", "figures/log.png")
+    _, out, err = ask("describe", "log.csv", "--json", "--figure", "figures/log.png")
     assert json.loads(out)["users"] == 2
     assert err == "figures/log.png\n"
 
 
 def test_people_are_told_the_same_in_words(ask: Ask) -> None:
-    out = " ".join(ask("describe", "log.csv")[0].split())
+    out = " ".join(ask("describe", "log.csv").stdout.split())
     for words in (
         "users 2 items 3",
         "interactions 4: 66.67% of all pairs",
@@ -190,31 +159,31 @@ def test_the_figure_may_be_svg_or_pdf(ask: Ask, ending: str) -> None:
 
 
 def test_a_figure_of_another_ending_is_told(ask: Ask) -> None:
-    _, err = ask("describe", "log.csv", "--figure", "log.xyz", code=2)
+    _, _, err = ask("describe", "log.csv", "--figure", "log.xyz", code=2)
     assert "--figure log.xyz: end its name in .png, .svg or .pdf" in err
     assert not Path("log.xyz").exists()
 
 
 def test_registered_datasets_are_described_too(ask: Ask) -> None:
-    found = ask.json("synthetic", "--with", "n_users=5", "--with", "per_user=7")
-    assert (found["name"], found["users"], found["interactions"]) == ("synthetic", 5, 35)
+    document = described(ask, "synthetic", "--with", "n_users=5", "--with", "per_user=7")
+    assert (document["name"], document["users"], document["interactions"]) == ("synthetic", 5, 35)
     facts = registry.find("datasets", "synthetic")
-    assert (found["domain"], found["licence"]) == (facts.domain, facts.licence)
-    assert found["text"]["vectors"] == 8
+    assert (document["domain"], document["licence"]) == (facts.domain, facts.licence)
+    assert document["text"]["vectors"] == 8
 
 
 def test_a_sound_file_is_told_with_its_counts_and_duplicates(ask: Ask) -> None:
-    out, err = ask("validate", "log.csv", "--with", "scale=[1, 5]")
-    told = "log.csv: sound: 2 users, 3 items, 4 interactions, 1 duplicates dropped"
-    assert out == f"{told} (the last was kept)\n" and err == ""
+    _, out, err = ask("validate", "log.csv", "--with", "scale=[1, 5]")
+    line = "log.csv: sound: 2 users, 3 items, 4 interactions, 1 duplicates dropped"
+    assert out == f"{line} (the last was kept)\n" and err == ""
     Path("log.csv").write_text(LOG.replace("bob,p1,2,10\n", ""))
-    assert ask("validate", "log.csv")[0] == "log.csv: sound: 2 users, 3 items, 4 interactions\n"
+    assert ask("validate", "log.csv").stdout == "log.csv: sound: 2 users, 3 items, 4 interactions\n"
 
 
 def test_every_problem_of_both_files_is_told_and_the_end_is_2(ask: Ask) -> None:
     Path("log.csv").write_text(LOG.replace(",5,", ",6,").replace("ann,p3", "ann,"))
     Path("items.csv").write_text(ITEMS.replace("p2,", " p2,").replace(",c", ""))
-    out, err = ask("validate", "log.csv", "--with", "items=items.csv", code=2)
+    _, out, err = ask("validate", "log.csv", "--with", "items=items.csv", code=2)
     lines = out.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
         "log.csv:2:8",
@@ -230,7 +199,7 @@ def test_the_logs_problems_are_told_where_the_table_of_items_cannot_be_looked_at
     Path("log.csv").write_text(LOG.replace(",5,", ",6,"))
     Path("items.csv").write_text(ITEMS)
     words = ["--with", "items=items.csv", "--with", "text={titel}"]
-    out, _ = ask("validate", "log.csv", *words, code=2)
+    _, out, _ = ask("validate", "log.csv", *words, code=2)
     first, second, last = out.splitlines()
     assert first.startswith("log.csv:2:8: value '6'") and "did you mean 'title'?" in second
     assert last == "log.csv: 2 problems"
@@ -238,20 +207,20 @@ def test_the_logs_problems_are_told_where_the_table_of_items_cannot_be_looked_at
 
 def test_what_is_wrong_between_two_sound_files_is_told(ask: Ask) -> None:
     Path("items.csv").write_text(ITEMS.replace("p2,", "p9,"))
-    out, _ = ask("validate", "log.csv", "--with", "items=items.csv", code=2)
+    _, out, _ = ask("validate", "log.csv", "--with", "items=items.csv", code=2)
     assert "items.csv: 1 items of the log are not in the table of items, 'p2' among them" in out
 
 
 def test_of_several_files_each_is_told_and_one_that_is_bad_makes_the_end_2(ask: Ask) -> None:
     Path("bad.csv").write_text("user,item\nann,\n")
-    out, _ = ask("validate", "bad.csv", "log.csv", "--with", "rating=none", code=2)
+    _, out, _ = ask("validate", "bad.csv", "log.csv", "--with", "rating=none", code=2)
     assert "bad.csv:2:5: value ''" in out and "bad.csv: 1 problems" in out
     assert "log.csv: sound" in out
 
 
 def test_a_thousand_problems_of_one_kind_are_one_line(ask: Ask) -> None:
     Path("log.csv").write_text("user,item,rating\n" + "ann,,5\n" * 1500)
-    first, last = ask("validate", "log.csv", code=2)[0].splitlines()
+    first, last = ask("validate", "log.csv", code=2).stdout.splitlines()
     assert first.startswith("log.csv:2:5: value ''") and first.endswith("(and 999 more like it)")
     assert last == "log.csv: 1,000 problems or more"
 
@@ -259,7 +228,7 @@ def test_a_thousand_problems_of_one_kind_are_one_line(ask: Ask) -> None:
 def test_each_kind_of_problem_has_its_line_and_each_column(ask: Ask) -> None:
     rows = ["ann,,5", ",p1,5", "ann,,6", "bob,p2,6", "bob,p2"]
     Path("log.csv").write_text("\n".join(["user,item,rating", *rows]))
-    *lines, last = ask("validate", "log.csv", code=2)[0].splitlines()
+    *lines, last = ask("validate", "log.csv", code=2).stdout.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
         f"log.csv:{at}" for at in ("2:5", "3:1", "4:6", "6:5")
     ]
@@ -269,20 +238,20 @@ def test_each_kind_of_problem_has_its_line_and_each_column(ask: Ask) -> None:
 
 def test_columns_that_nobody_reads_are_named_everywhere(ask: Ask) -> None:
     Path("log.csv").write_text(LOG.replace("time", "time,note,price").replace("0\n", "0,,\n"))
-    assert ask("validate", "log.csv")[0].endswith("; columns left alone: note, price\n")
-    assert "columns left alone note, price" in " ".join(ask("describe", "log.csv")[0].split())
-    assert ask.json("log.csv")["columns_left_alone"] == ["note", "price"]
+    assert ask("validate", "log.csv").stdout.endswith("; columns left alone: note, price\n")
+    assert "columns left alone note, price" in " ".join(ask("describe", "log.csv").stdout.split())
+    assert described(ask, "log.csv")["columns_left_alone"] == ["note", "price"]
     run = ["run", "-d", "log.csv", "-m", "constant", "--dry-run", "--set", "encoder=vectors"]
-    assert "log.csv: columns left alone: note, price" in ask(*run)[1]
+    assert "log.csv: columns left alone: note, price" in ask(*run).stderr
     words = ["--with", "rating=none", "--with", "time=none"]
-    told = ask("validate", "log.csv", *words)[0]
-    assert ", likes only, no times; columns left alone: rating, time, note, price" in told
+    output = ask("validate", "log.csv", *words).stdout
+    assert ", likes only, no times; columns left alone: rating, time, note, price" in output
 
 
 def test_a_log_of_one_class_is_described_and_not_run(ask: Ask) -> None:
     Path("log.csv").write_text("user,item,rating\n" + "".join(f"ann,p{i},5\n" for i in range(30)))
-    out, _ = ask("describe", "log.csv")
+    _, out, _ = ask("describe", "log.csv")
     assert "100% likes" in out and "cannot be run" in out
-    assert "all are likes" in ask.json("log.csv")["refused"]
-    assert "all are likes" in ask("validate", "log.csv", code=2)[0]
-    assert "all are likes" in ask("run", "-d", "log.csv", "-m", "constant", code=2)[1]
+    assert "all are likes" in described(ask, "log.csv")["refused"]
+    assert "all are likes" in ask("validate", "log.csv", code=2).stdout
+    assert "all are likes" in ask("run", "-d", "log.csv", "-m", "constant", code=2).stderr

@@ -20,11 +20,13 @@ from coldbench.seeds import Seeds
 from coldbench.split import Split, split
 from coldbench.testing.toy_data import toy_problem
 from tests.console import asked
+from tests.training import cold, trained
 
 elicitation: Any = import_module("coldbench.benchmarks.elicitation")
 splits: Any = import_module("coldbench.benchmarks.splits")
 STATED = {"shots": [0, 1, 2, 4], "query": 3}
 CPU = torch.device("cpu")
+Cells = dict[tuple[str, str], Cell]  # by asker and method
 
 
 def made(name: str = "elicit", **changes: object) -> Split:
@@ -52,9 +54,9 @@ def test_random_questions_give_the_support_of_a_shuffled_order() -> None:
     _, asked = asked_by(Shuffled())
     plain = made("user-cold", order="random").cold
     for k in (0, 1, 2, 4):
-        for one, other in zip(plain.batches(k), asked.batches(k), strict=True):
-            assert one.support.items.equal(other.support.items)
-            assert one.support.labels.equal(other.support.labels)
+        for shuffled, other in zip(plain.batches(k), asked.batches(k), strict=True):
+            assert shuffled.support.items.equal(other.support.items)
+            assert shuffled.support.labels.equal(other.support.labels)
 
 
 def test_the_best_item_is_asked_first_and_its_own_label_is_told() -> None:
@@ -65,8 +67,8 @@ def test_the_best_item_is_asked_first_and_its_own_label_is_told() -> None:
         best = sorted(pool, key=lambda at: -worth[before.users.log.items[at]])[:4]
         assert after.support[row].tolist() == best[::-1]
         assert (after.users.labels[best] == before.users.labels[best]).all()
-    told = ~np.isnan(after.users.labels)
-    assert told.sum() == 4 * len(before), "no more labels than questions"
+    known = ~np.isnan(after.users.labels)
+    assert known.sum() == 4 * len(before), "no more labels than questions"
 
 
 @dataclass
@@ -101,10 +103,10 @@ def test_an_asker_sees_the_answers_given_so_far_and_no_others() -> None:
     ],
 )
 def test_what_may_not_be_asked_is_not_told(places: list[list[int]], says: str) -> None:
-    told = elicitation.Told(np.array([[0.1, 0.2, np.nan], [0.3, 0.4, 0.5]], np.float32), 2)
+    answers = elicitation.Told(np.array([[0.1, 0.2, np.nan], [0.3, 0.4, 0.5]], np.float32), 2)
     with pytest.raises(ValueError, match=says):
         for some in places:
-            told(np.array(some))
+            answers(np.array(some))
 
 
 class Wrong(Asker):
@@ -126,25 +128,21 @@ def test_an_asker_that_answers_nonsense_is_told_so(worth: Tensor, says: str) -> 
 @pytest.mark.parametrize("name", ["fold-in", "bandit"])
 def test_what_a_method_asks_is_a_number_an_item_and_padding_says_nothing(name: str) -> None:
     toy = toy_problem(Path(), tokens=False)
-    method = registry.find("methods", name)()
-    method.meta_train(toy.split.warm, toy.split.valid, toy.items, Seeds.of(0))
-    batch = next(toy.split.cold.batches(2))
+    method, batch = trained(name, toy), cold(toy, 2)
     pool = batch.query.items
     still = torch.ones(pool.shape, dtype=torch.bool)
-    found = method.ask(batch.support, pool, still)
-    assert found.shape == pool.shape and torch.isfinite(found).all()
+    worth = method.ask(batch.support, pool, still)
+    assert worth.shape == pool.shape and torch.isfinite(worth).all()
     padded = torch.cat([pool, torch.zeros_like(pool)], 1)
     more = method.ask(batch.support, padded, torch.cat([still, ~still], 1))
-    assert torch.allclose(more[:, : pool.shape[1]], found, atol=1e-5)
+    assert torch.allclose(more[:, : pool.shape[1]], worth, atol=1e-5)
 
 
 def test_a_fold_in_asks_for_what_lowers_the_variance_of_the_pool_most() -> None:
     toy = toy_problem(Path(), tokens=False)
-    method = registry.find("methods", "fold-in")()
-    method.meta_train(toy.split.warm, toy.split.valid, toy.items, Seeds.of(0))
-    batch = next(toy.split.cold.batches(2))
+    method, batch = trained("fold-in", toy), cold(toy, 2)
     pool = batch.query.items
-    found = method.ask(batch.support, pool, torch.ones(pool.shape, dtype=torch.bool))
+    worth = method.ask(batch.support, pool, torch.ones(pool.shape, dtype=torch.bool))
     v = method.learned["factors"]
     seen, points = v[batch.support.items[0]], v[pool[0]]
 
@@ -153,12 +151,12 @@ def test_a_fold_in_asks_for_what_lowers_the_variance_of_the_pool_most() -> None:
         about = points - points.mean(0)
         return float((about @ inverse * about).sum(1).mean())
 
-    expected = [spread(seen) - spread(torch.cat([seen, one[None]])) for one in points]
-    assert found[0].tolist() == pytest.approx(expected, abs=1e-4)
+    expected = [spread(seen) - spread(torch.cat([seen, point[None]])) for point in points]
+    assert worth[0].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.fixture(scope="module")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Cell]:
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Cells:
     """Two methods, two askers and no asker, by the command."""
     folder: Path = tmp_path_factory.mktemp("elicit")
     protocols = ", ".join(f'{{preset = "elicit", asker = "{name}"}}' for name in ("random", "own"))
@@ -173,35 +171,27 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Cel
 
 
 @pytest.mark.slow
-def test_a_run_with_random_questions_scores_as_one_with_a_shuffled_order(
-    cells: dict[tuple[str, str], Cell],
-) -> None:
+def test_a_run_with_random_questions_scores_as_one_with_a_shuffled_order(cells: Cells) -> None:
     for name in ("scores", "swapped", "shuffled"):
         asked, plain = (cells[asker, "fold-in"].scores(name) for asker in ("random", "nobody"))
         assert asked.equals(plain), name
 
 
 @pytest.mark.slow
-def test_another_asker_changes_scores_but_not_those_without_an_answer(
-    cells: dict[tuple[str, str], Cell],
-) -> None:
-    own, random = (cells[asker, "fold-in"].scores() for asker in ("own", "random"))
-    same = own.filter(shots=0).equals(random.filter(shots=0))
-    assert same and not own.filter(shots=4).equals(random.filter(shots=4))
+def test_another_asker_changes_scores_but_not_those_without_an_answer(cells: Cells) -> None:
+    by_method, random = (cells[asker, "fold-in"].scores() for asker in ("own", "random"))
+    same = by_method.filter(shots=0).equals(random.filter(shots=0))
+    assert same and not by_method.filter(shots=4).equals(random.filter(shots=4))
 
 
 @pytest.mark.slow
-def test_a_method_that_asks_for_nothing_is_a_row_that_says_so(
-    cells: dict[tuple[str, str], Cell],
-) -> None:
+def test_a_method_that_asks_for_nothing_is_a_row_that_says_so(cells: Cells) -> None:
     cell = cells["own", "item-bias"]
     assert (cell.status, cell.stage) == ("failed", "ask") and "asks for nothing" in cell.reason
 
 
 @pytest.mark.slow
-def test_what_was_asked_is_neither_explained_nor_exported(
-    cells: dict[tuple[str, str], Cell],
-) -> None:
+def test_what_was_asked_is_neither_explained_nor_exported(cells: Cells) -> None:
     bench: Any = import_module("coldbench.benchmarks.commands.bench")
     with pytest.raises(UserError, match="what an asker was answered is not kept"):
         bench.Bench.of(cells["own", "fold-in"].spec)

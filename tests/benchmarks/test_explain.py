@@ -1,6 +1,7 @@
 """An explanation is a sum: what is said before any label, plus what each label adds."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,7 @@ from coldbench.explanation import explained
 from coldbench.method import Method
 from coldbench.testing.check_method import ToyProblem, toy_problem
 from tests.console import asked
-from tests.training import World, cold, trained
+from tests.training import World, close, cold, trained
 
 EXPLAINED = explained()
 why: Any = import_module("coldbench.benchmarks.commands.explain")
@@ -29,6 +30,11 @@ bench: Any = import_module("coldbench.benchmarks.commands.bench")
 @pytest.fixture(scope="module")
 def known(world: World) -> dict[str, Method[Any]]:
     return {name: trained(name, world) for name in EXPLAINED}
+
+
+@pytest.fixture(params=EXPLAINED)
+def method(request: pytest.FixtureRequest, known: dict[str, Method[Any]]) -> Method[Any]:
+    return known[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -61,59 +67,46 @@ def test_a_method_without_explanation_says_so(world: World) -> None:
         trained("popularity", world).explain(batch.support, batch.query.items)
 
 
-@pytest.mark.parametrize("name", EXPLAINED)
 @pytest.mark.parametrize("shots", [0, 1, 4])
-def test_base_and_parts_sum_to_the_score(
-    world: World, known: dict[str, Method[Any]], name: str, shots: int
-) -> None:
-    batch, method = cold(world, shots), known[name]
-    found = method.explain(batch.support, batch.query.items)
+def test_base_and_parts_sum_to_the_score(world: World, method: Method[Any], shots: int) -> None:
+    batch = cold(world, shots)
+    explanation = method.explain(batch.support, batch.query.items)
     score = method.score(method.adapt(batch.support), batch.query.items)
-    assert found.contributions.shape == (*batch.query.items.shape, shots)
-    assert (found.score - score).abs().max() <= 1e-5
-    assert shots == 0 or found.contributions.abs().max() > 1e-3, (
-        "the labels add nothing to anything"
-    )
+    assert explanation.contributions.shape == (*batch.query.items.shape, shots)
+    close(explanation.score, score)
+    assert shots == 0 or explanation.contributions.abs().max() > 1e-3, "the labels add nothing"
 
 
-@pytest.mark.parametrize("name", EXPLAINED)
-def test_the_base_is_what_is_said_without_a_label(
-    world: World, known: dict[str, Method[Any]], name: str
-) -> None:
-    method, many, none = known[name], cold(world, 4), cold(world, 0)
+def test_the_base_is_what_is_said_without_a_label(world: World, method: Method[Any]) -> None:
+    many, none = cold(world, 4), cold(world, 0)
     before = method.explain(none.support, many.query.items)
-    found = method.explain(many.support, many.query.items)
-    assert (found.base - before.base).abs().max() <= 1e-5
-    assert (
-        before.score - method.score(method.adapt(none.support), many.query.items)
-    ).abs().max() <= 1e-5
+    explanation = method.explain(many.support, many.query.items)
+    close(explanation.base, before.base)
+    close(before.score, method.score(method.adapt(none.support), many.query.items))
 
 
-@pytest.mark.parametrize("name", EXPLAINED)
-def test_padding_adds_nothing_and_changes_nothing(
-    world: World, known: dict[str, Method[Any]], name: str
-) -> None:
-    batch, method = cold(world, 4), known[name]
+def test_padding_adds_nothing_and_changes_nothing(world: World, method: Method[Any]) -> None:
+    batch = cold(world, 4)
     support = ragged(batch.support)
     assert not support.mask.all() and support.mask.any()
-    found = method.explain(support, batch.query.items)
+    explanation = method.explain(support, batch.query.items)
     score = method.score(method.adapt(support), batch.query.items)
-    assert (found.score - score).abs().max() <= 1e-5
-    padded = (~support.mask)[:, None].expand_as(found.contributions)
-    assert bool((found.contributions[padded] == 0).all())
+    close(explanation.score, score)
+    padded = (~support.mask)[:, None].expand_as(explanation.contributions)
+    assert bool((explanation.contributions[padded] == 0).all())
     other = replace(support, labels=torch.where(support.mask, support.labels, 0.1))
-    assert torch.equal(method.explain(other, batch.query.items).contributions, found.contributions)
+    again = method.explain(other, batch.query.items)
+    assert torch.equal(again.contributions, explanation.contributions)
 
 
-@pytest.mark.parametrize("name", EXPLAINED)
 def test_an_item_is_explained_the_same_alone_or_among_others(
-    world: World, known: dict[str, Method[Any]], name: str
+    world: World, method: Method[Any]
 ) -> None:
-    batch, method = cold(world, 4), known[name]
+    batch = cold(world, 4)
     together = method.explain(batch.support, batch.query.items)
-    one = Feedback(*(column[2:3] for column in vars(batch.support).values()))
-    alone = method.explain(one, batch.query.items[2:3, 1:2])
-    assert (alone.contributions - together.contributions[2:3, 1:2]).abs().max() <= 1e-5
+    support = Feedback(*(column[2:3] for column in vars(batch.support).values()))
+    alone = method.explain(support, batch.query.items[2:3, 1:2])
+    close(alone.contributions, together.contributions[2:3, 1:2])
 
 
 def test_ridge_and_fold_in_agree_with_the_weights_solved_for_by_hand(
@@ -144,7 +137,7 @@ def test_protonets_parts_agree_with_moving_the_prototypes_item_by_item(
     """d(e, c) - d(e, c0) for the whole move, of which an item has the share that its own step
     b (x - c0) has along the mean direction: with one item it is the whole difference."""
     batch, method = cold(world, 1), known["protonet"]
-    found = method.explain(batch.support, batch.query.items)
+    explanation = method.explain(batch.support, batch.query.items)
     p, start, scale = (method.learned[n] for n in ("projection", "prototypes", "scale"))
     for user in range(4):
         x = method.items.features[batch.support.items[user, 0]] @ p
@@ -154,7 +147,7 @@ def test_protonets_parts_agree_with_moving_the_prototypes_item_by_item(
         for c, w, sign in ((start[0], y, -1), (start[1], 1 - y, 1)):
             new = (method.kappa * c + w * x) / (method.kappa + w)
             moved += sign * float(((e - new) ** 2).sum() - ((e - c) ** 2).sum())
-        assert abs(float(found.contributions[user, 0, 0]) - float(scale) * moved) < 1e-5
+        assert abs(float(explanation.contributions[user, 0, 0]) - float(scale) * moved) < 1e-5
 
 
 @pytest.mark.parametrize("name", EXPLAINED)
@@ -208,13 +201,13 @@ def asked_of(run: Path, method: str) -> pl.DataFrame:
 def test_the_score_that_a_cell_stored_is_what_is_explained(run: Path, method: str) -> None:
     cell = bench.find_cell(run, method)
     for row in asked_of(run, method).sample(3, seed=1).iter_rows(named=True):
-        found = why.explain(cell, row["user"], row["item"], row["shots"])
-        assert found["agrees"] and abs(found["score"] - row["score"]) <= 1e-5
-        assert found["stored"] == pytest.approx(row["score"])
-        assert len(found["parts"]) == row["shots"]
-        adds = [part["adds"] for part in found["parts"]]
+        document = why.explain(cell, row["user"], row["item"], row["shots"])
+        assert document["agrees"] and abs(document["score"] - row["score"]) <= 1e-5
+        assert document["stored"] == pytest.approx(row["score"])
+        assert len(document["parts"]) == row["shots"]
+        adds = [part["adds"] for part in document["parts"]]
         assert adds == sorted(adds, reverse=True)
-        assert found["base"] + sum(adds) == pytest.approx(found["sum"], abs=1e-5)
+        assert document["base"] + sum(adds) == pytest.approx(document["sum"], abs=1e-5)
 
 
 @pytest.mark.slow
@@ -222,13 +215,13 @@ def test_support_items_stand_with_what_the_user_said_of_them(run: Path) -> None:
     cell = bench.find_cell(run, "ridge")
     user, item = asked_of(run, "ridge").select("user", "item").row(0)
     log, catalogue = registry.find("datasets", "synthetic")(n_users=80).load()
-    own = slice(log.offsets[user], log.offsets[user + 1])
-    said = dict(zip(log.items[own].tolist(), log.ratings[own].tolist(), strict=True))
-    times = dict(zip(log.items[own].tolist(), log.times[own].tolist(), strict=True))
+    rows = slice(log.offsets[user], log.offsets[user + 1])
+    ratings = dict(zip(log.items[rows].tolist(), log.ratings[rows].tolist(), strict=True))
+    times = dict(zip(log.items[rows].tolist(), log.times[rows].tolist(), strict=True))
     few = why.explain(cell, user, item, 4)["parts"]
     assert len(few) == 4
     for part in few:
-        assert part["rating"] == said[part["item"]]
+        assert part["rating"] == ratings[part["item"]]
         assert part["label"] == pytest.approx((part["rating"] - 1) / 4)
         assert part["text"] == catalogue.text[part["item"]]
     by_age = sorted(few, key=lambda part: part["age"])
@@ -242,42 +235,33 @@ def test_an_item_that_was_not_asked_for_is_explained_and_said_to_be_new(run: Pat
     user = int(asked_of(run, "knn")["user"][0])
     stored = asked_of(run, "knn").filter(user=user)["item"].to_list()
     new = next(item for item in range(50) if item not in stored)
-    said = asked(run.parents[1], "explain", "it", "knn 0", "--user", str(user), "--item", str(new))
-    assert "the cell stored none" in said.stdout and said.stdout.count("\n") == 16 + 5
+    done = asked(run.parents[1], "explain", "it", "knn 0", "--user", str(user), "--item", str(new))
+    assert "the cell stored none" in done.stdout and done.stdout.count("\n") == 16 + 5
     words = ["explain", "it", "knn 0", "--user", str(user), "--item", str(stored[0]), "--json"]
-    found = json.loads(asked(run.parents[1], *words).stdout)
-    assert found["agrees"] and found["shots"] == 16 and found["unit"] == "label"
+    document = json.loads(asked(run.parents[1], *words).stdout)
+    assert document["agrees"] and document["shots"] == 16 and document["unit"] == "label"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "line"),
     [
-        (["nothing", "--user", "0", "--item", "0"], "'nothing' names no cell"),
-        (["synthetic", "--user", "0", "--item", "0"], "'synthetic' names several cells"),
-        (["", "--user", "0", "--item", "0"], "'' names no"),
-        (["ridge", "--user", "9999", "--item", "0"], "user 9999 was not evaluated in synthetic"),
-        (["ridge", "--user", "USER", "--item", "9999"], "no item 9999: those of synthetic are 0"),
-        (["ridge", "--user", "USER", "--item", "-1"], "no item -1"),
-        (["ridge", "--user", "USER", "--item", "0", "--shots", "17"], "--shots lies in 0..16"),
-        (
-            ["maml", "--user", "USER", "--item", "0"],
-            "maml has no exact explanation; averaged, choice-prior",
-        ),
+        ("nothing --user 0 --item 0", "'nothing' names no cell"),
+        ("synthetic --user 0 --item 0", "'synthetic' names several cells"),
+        (" --user 0 --item 0", "'' names no"),
+        ("ridge --user 9999 --item 0", "user 9999 was not evaluated in synthetic"),
+        ("ridge --user USER --item 9999", "no item 9999: those of synthetic are 0"),
+        ("ridge --user USER --item -1", "no item -1"),
+        ("ridge --user USER --item 0 --shots 17", "--shots lies in 0..16"),
+        ("maml --user USER --item 0", "maml has no exact explanation; averaged, choice-prior"),
     ],
 )
 def test_a_question_without_an_answer_is_one_line(
-    run: Path, words: list[str], said: str, told: Any
+    run: Path, words: str, line: str, refused: Callable[..., None]
 ) -> None:
     user = str(asked_of(run, "ridge")["user"][0])
-    words = [user if word == "USER" else word for word in words]
-    done = told(run.parents[1], "explain", "it", *words)
-    assert (
-        done.code == 2
-        and said in done.stderr
-        and done.stderr.count("\n") == 1
-        and done.stdout == ""
-    )
+    cell, *rest = words.replace("USER", user).split(" ")
+    refused(run.parents[1], ["explain", "it", cell, *rest], line)
 
 
 @pytest.mark.slow
@@ -295,8 +279,8 @@ def test_a_stored_score_that_is_not_explained_is_said_and_ends_with_1(run: Path)
     user, item = scores.filter(shots=16).select("user", "item").row(0)
     try:
         scores.with_columns(score=pl.col("score") * 0.9).write_parquet(path)
-        told = record(cell.status, cell.stage, cell.reason, cell.facts)
-        store.seal(cell.folder.rename(run / "aside"), RECORD, told, cell.folder)
+        kept = record(cell.status, cell.stage, cell.reason, cell.facts)
+        store.seal(cell.folder.rename(run / "aside"), RECORD, kept, cell.folder)
         words = ["explain", "it", "ridge", "--user", str(user), "--item", str(item)]
         assert "WHICH THIS DOES NOT EXPLAIN" in asked(run.parents[1], *words, code=1).stdout
     finally:

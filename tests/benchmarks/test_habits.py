@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -84,30 +85,12 @@ def test_compare_shows_the_metrics_that_are_asked_for(tmp_path: Path) -> None:
     assert [line["metric"] for line in row["metrics"]] == ["hit@5", "ndcg@10"]
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["compare", "r", "ridge", "item-bias", "--metrics", "auc-pooled"], "no metric per user"),
-        (
-            ["run", "--dataset", "coat", "-m", "ridge"],
-            "run has no option --dataset; did you mean --data",
-        ),
-        (["run", "quick", "--metrics", "auc"], "did you mean coldbench report RUN --metrics?"),
-        (["run", "quick", "-k", "3"], "run has no option -k; did you mean --shots?"),
-        (["run", "quick", "--jsn"], "did you mean --json?"),
-        (["run", "quick", "-j", "two"], "Invalid value for '-j' / '--jobs'"),
-        (["run", "coat"], "it is a dataset, coldbench run -d coat -m"),
-        (["run", "ridge"], "it is a method, coldbench run -d ml-100k -m ridge"),
-        (["run", "quik"], "no grid file quik, did you mean 'quick'?; ready ones: "),
-        (["list"], "list needs ROOM: methods, datasets"),
-        (["tune", "ridge"], "tune needs -d: The dataset"),
-        (["run", "quick", "--output", "full"], "holds something else than a run"),
-        (["run", "quick", "--output", "new", "--name", "new"], "leave one out"),
-    ],
-)
-def test_a_wrong_value_is_one_line_and_code_2(tmp_path: Path, words: list[str], said: str) -> None:
+def test_a_folder_of_something_else_and_a_pooled_metric_are_refused(
+    tmp_path: Path, refused: Callable[..., None]
+) -> None:
     build(tmp_path / "r")
     (tmp_path / "full").mkdir()
     (tmp_path / "full/grid.toml").touch()
-    done = console.coldbench(tmp_path, *words)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr
+    refused(tmp_path, ["run", "quick", "--output", "full"], "holds something else than a run")
+    words = ["compare", "r", "ridge", "item-bias", "--metrics", "auc-pooled"]
+    refused(tmp_path, words, "no metric per user")

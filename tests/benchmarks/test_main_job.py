@@ -7,11 +7,9 @@ weights, the protocol, the timing and the report are whole.
 
 import os
 import re
-import runpy
 import subprocess
 import sys
 from dataclasses import fields
-from html.parser import HTMLParser
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +19,8 @@ import pytest
 
 from coldbench import registry
 from coldbench.cell import read_run
+from tests import browser
+from tests.shown import Page
 
 COLDBENCH = str(Path(sys.executable).with_name("coldbench"))
 SHORT = {"meta_steps": 10, "epochs": 1, "items_an_epoch": 64, "pair_steps": 5, "copies": 2}
@@ -40,8 +40,8 @@ def shortened(methods: tuple[str, ...]) -> list[str]:
     """--set of every parameter that says how long a method trains."""
     changes = []
     for method in methods:
-        own = {field.name for field in fields(registry.find("methods", method))}
-        changes += [f"params.{method}.{name}={SHORT[name]}" for name in SHORT if name in own]
+        names = {field.name for field in fields(registry.find("methods", method))}
+        changes += [f"params.{method}.{name}={SHORT[name]}" for name in SHORT if name in names]
     return [word for change in changes for word in ("--set", change)]
 
 
@@ -75,63 +75,23 @@ def test_every_cell_is_done_or_says_which_package_is_missing(job: Path) -> None:
             assert (cell.status, cell.reason) == ("done", ""), name
 
 
-class Page(HTMLParser):
-    """The rows of each table by its section, and all the words that are shown."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.rows: dict[str, dict[str, list[str]]] = {}
-        self.words: list[str] = []
-        self.section = self.method = self.inside = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given, self.inside = dict(attrs), tag
-        if tag == "section":
-            self.section = given.get("id") or ""
-        elif tag == "tr":
-            self.method = given.get("data-method") or ""
-            if self.method:
-                self.rows.setdefault(self.section, {})[self.method] = []
-        elif tag == "td" and self.method:
-            self.rows[self.section][self.method].append("")
-
-    def handle_data(self, data: str) -> None:
-        if self.inside in ("style", "script"):
-            return
-        self.words.append(data)
-        if self.method and (cells := self.rows[self.section][self.method]):
-            cells[-1] += data.strip()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "tr":
-            self.method = ""
-        self.inside = ""
-
-
 def test_every_table_of_the_page_is_there_with_every_method_and_no_number_is_missing(
     job: Path,
 ) -> None:
     page = Page((job / "report/index.html").read_text(encoding="utf-8"))
-    tables = {section.rpartition("-")[2]: rows for section, rows in page.rows.items()}
-    assert set(tables) >= TABLES
-    shown = {method for rows in page.rows.values() for method in rows}
-    assert shown >= set(quick_grid().methods)
-    for section, rows in page.rows.items():
-        for method, cells in rows.items():
-            leaked = {"None", "nan", "NaN", "inf", "null"} & set(" ".join(cells).split())
-            assert cells and not leaked, (section, method, cells)
+    rows = [row for row in page.rows if row.method]
+    assert {row.section.rpartition("-")[2] for row in rows} >= TABLES
+    assert {row.method for row in rows} >= set(quick_grid().methods)
+    for row in rows:
+        leaked = {"None", "nan", "NaN", "inf", "null"} & set(" ".join(row.cells).split())
+        assert row.cells and not leaked, row
     assert not re.findall(r"\b(?:nan|NaN|inf|Traceback|undefined)\b", " ".join(page.words))
     assert all((job / "report" / name).is_file() for name in ("report.md", "results.csv"))
 
 
-def test_the_page_opens_in_a_browser_without_an_error(job: Path) -> None:
-    browser = runpy.run_path(str(Path(__file__).parents[1] / "browser.py"))
-    if why := browser["missing"]():
-        pytest.skip(why)
-    with browser["launched"]() as chromium:
-        for width in (390, 1280):
-            size = {"width": width, "height": 900}
-            with browser["visit"](chromium, job / "report/index.html", viewport=size) as visit:
-                assert len(visit.tables()) >= len(TABLES)
-                assert visit.troubles() == []
+def test_the_page_opens_in_a_browser_without_an_error(job: Path, chromium: Any) -> None:
+    for width in (390, 1280):
+        size = {"width": width, "height": 900}
+        with browser.visit(chromium, job / "report/index.html", viewport=size) as visit:
+            assert len(visit.tables()) >= len(TABLES)
+            assert visit.troubles() == []

@@ -2,8 +2,6 @@
 again."""
 
 import json
-import os
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -14,14 +12,11 @@ import pytest
 from coldbench import registry
 from coldbench.cache import home
 from coldbench.errors import UserError
+from tests import console
 
 known: Any = import_module("coldbench.benchmarks.known")
 devices: Any = import_module("coldbench.benchmarks.devices")
-WORDS = [
-    *("run", "-d", "synthetic", "-m", "item-bias", "--name", "r", "--no-timing", "-j", "1"),
-    *("--set", 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}'),
-    *("--set", "encoder=vectors", "--set", "protocol.shots=[0,4]", "--device", "cpu"),
-]
+WORDS = console.small_run("item-bias", *"--no-timing -j 1 --device cpu".split())
 SCRIPT = """
 import json, sys
 sys.argv = ["coldbench", *json.loads(sys.argv[1])]
@@ -33,32 +28,22 @@ except SystemExit as ended:
 """
 
 
-def ended(folder: Path, *words: str) -> Any:
-    """The code of a command, and which of the heavy libraries its own process has imported."""
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, json.dumps(words)],
-        cwd=folder, env=dict(os.environ), capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.mark.slow
-def test_the_parent_of_a_run_imports_no_torch(tmp_path: Path) -> None:
-    assert ended(tmp_path, *WORDS) == [0, []]
-    assert len(list(tmp_path.glob("runs/r/cells/*/scores.parquet"))) == 1
-
-
-@pytest.mark.slow
-def test_a_dry_run_imports_no_torch(tmp_path: Path) -> None:
-    assert ended(tmp_path, *WORDS, "--dry-run") == [0, []]
+@pytest.mark.parametrize(("more", "cells"), [([], 1), (["--dry-run"], 0)], ids=["run", "dry run"])
+def test_the_parent_of_a_run_imports_no_torch(tmp_path: Path, more: list[str], cells: int) -> None:
+    words = json.dumps([*WORDS, *more])
+    done = console.ran(sys.executable, "-c", SCRIPT, words, cwd=tmp_path)
+    code, imported = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0 and imported == []
+    assert len(list(tmp_path.glob("runs/r/cells/*/scores.parquet"))) == cells
 
 
 def test_an_answer_is_found_out_once_and_by_whoever_comes_later() -> None:
-    found: list[int] = []
+    calls: list[int] = []
 
     def find() -> int:
-        found.append(1)
-        return len(found)
+        calls.append(1)
+        return len(calls)
 
     first = known.Known.here({})
     assert [first.answer(["q", 1], find), first.answer(["q", 1], find)] == [1, 1]

@@ -45,28 +45,28 @@ class Told(Sound):
 def test_a_method_that_is_slow_to_score_is_asked_by_few_users() -> None:
     method = Told()
     method.scoring = 0.03
-    found = timing.cost(method, batch(), torch.device("cpu"))
+    cost = timing.cost(method, batch(), torch.device("cpu"))
     assert (
         max(method.adapted) == max(timing.BATCHES) and max(method.scored) == 1
     )  # 8 would take .24 s
-    assert 50 < found["score_items_per_second"] < QUERY / 0.03  # a sleep may be longer than asked
-    assert found["state_bytes_per_user"] == 4 * 7
+    assert 50 < cost["score_items_per_second"] < QUERY / 0.03  # a sleep may be longer than asked
+    assert cost["state_bytes_per_user"] == 4 * 7
 
 
 def test_a_method_that_is_slow_to_adapt_is_given_few_users() -> None:
     method = Told()
     method.adapting = 0.03
-    found = timing.cost(method, batch(), torch.device("cpu"))
+    cost = timing.cost(method, batch(), torch.device("cpu"))
     assert max(method.adapted) == max(method.scored) == 8
-    assert [row["users"] for row in found["adapt_by_batch"]] == [1, 8]
-    assert found["adapt_ms_p50"] >= 30
+    assert [row["users"] for row in cost["adapt_by_batch"]] == [1, 8]
+    assert cost["adapt_ms_p50"] >= 30
 
 
 def test_a_quick_method_is_timed_on_as_many_users_as_there_are_sizes() -> None:
     method = Told()
-    found = timing.cost(method, batch(), torch.device("cpu"))
+    cost = timing.cost(method, batch(), torch.device("cpu"))
     assert max(method.scored) == max(timing.BATCHES)
-    assert [row["users"] for row in found["adapt_by_batch"]] == list(timing.BATCHES)
+    assert [row["users"] for row in cost["adapt_by_batch"]] == list(timing.BATCHES)
 
 
 def test_a_call_of_a_third_of_a_microsecond_is_measured_in_under_two_seconds() -> None:
@@ -88,14 +88,14 @@ def test_a_call_is_repeated_no_longer_than_its_share_by_the_clock() -> None:
 def test_a_call_slower_than_its_share_is_made_once_and_a_quicker_one_again(
     part: float, calls: int
 ) -> None:
-    made: list[float] = []
+    called: list[float] = []
 
     def call() -> None:
-        made.append(part)
+        called.append(part)
         sleep(timing.SHARE * part)
 
     taken = timing.seconds(call, torch.device("cpu"))
-    assert len(made) == calls  # of three the first warms up
+    assert len(called) == calls  # of three the first warms up
     assert len(taken) == max(1, calls - 1)
 
 

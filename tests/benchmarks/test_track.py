@@ -13,13 +13,15 @@ from typer.testing import CliRunner
 
 import coldbench
 from coldbench.errors import UserError
+from tests import console
 
 cli: Any = import_module("coldbench.benchmarks.cli")
-SHORT = [
-    "run", "-d", "synthetic", "-m", "constant,item-bias", "--name", "r", "--no-timing", "-j", "1",
-    "--set", 'dataset_params={"synthetic" = {n_users = 60, per_user = 30}}', "--set",
-    "encoder=vectors", "--set", "protocol.shots=[0,4]",
-]  # fmt: skip
+SHORT = console.small_run("constant,item-bias", "--no-timing", "-j", "1")
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
 def run(*more: str, code: int = 0) -> str:
@@ -32,7 +34,6 @@ def run(*more: str, code: int = 0) -> str:
 def test_every_cell_is_a_line_of_events_with_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     run()
     lines = (tmp_path / "runs/r/events.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
@@ -45,7 +46,7 @@ def test_every_cell_is_a_line_of_events_with_its_numbers(
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EPIPE])
-def test_a_full_disk_is_no_trackers_fault_and_a_broken_pipe_is(number: int, tmp_path: Path) -> None:
+def test_a_full_disk_is_no_trackers_fault_and_a_broken_pipe_is(number: int) -> None:
     track: Any = import_module("coldbench.benchmarks.tracking").Tracking
 
     def act() -> None:
@@ -72,10 +73,9 @@ def test_a_tracker_that_breaks_is_left_out_and_the_run_goes_on(
     fake = types.ModuleType("wandb")
     fake.init = lambda **_: Broken()  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    monkeypatch.chdir(tmp_path)
-    told = run("--track", "wandb")
-    assert "2 of 2 cells done" in told
-    assert told.count("wandb failed and is left out: no room") == 2  # at a cell, and at the end
+    output = run("--track", "wandb")
+    assert "2 of 2 cells done" in output
+    assert output.count("wandb failed and is left out: no room") == 2  # at a cell, and at the end
 
 
 @pytest.mark.slow
@@ -88,7 +88,6 @@ def test_weights_and_biases_is_offline_and_hears_every_number(
     fake = types.ModuleType("wandb")
     fake.init = lambda **words: (asked.update(words), run_of)[1]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    monkeypatch.chdir(tmp_path)
     run("--track", "wandb")
     assert asked["mode"] == "offline"
     assert heard["synthetic/user-cold (shots = [0, 4])/constant/0/auc at K = 4"] == 0.5
@@ -100,11 +99,10 @@ def test_a_tracker_that_is_not_installed_is_said_and_the_run_goes_on(
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    monkeypatch.chdir(tmp_path)
-    told = run("--track", "wandb,tensorboard")
-    assert "pip install 'coldbench[wandb]'" in told
-    assert "pip install 'coldbench[tensorboard]'" in told
-    assert "2 of 2 cells done" in told
+    output = run("--track", "wandb,tensorboard")
+    assert "pip install 'coldbench[wandb]'" in output
+    assert "pip install 'coldbench[tensorboard]'" in output
+    assert "2 of 2 cells done" in output
 
 
 @pytest.mark.slow
@@ -112,7 +110,6 @@ def test_tensorboard_gets_a_line_a_cell(tmp_path: Path, monkeypatch: pytest.Monk
     pytest.importorskip("tensorboard", reason="pip install 'coldbench[tensorboard]'")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    monkeypatch.chdir(tmp_path)
     run("--track", "tensorboard")
     folder = (
         tmp_path / "runs/r/tensorboard" / "synthetic user-cold (shots = [0, 4]) constant seed 0"

@@ -11,7 +11,6 @@ import tarfile
 import tracemalloc
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import pytest
 
 from coldbench.errors import UserError
-from coldbench.files.archive import extract, extract_all, gunzip
+from coldbench.files.archive import extract, extract_all
 from coldbench.files.archive_members import Limits
 
 FILES = {"toys/a.tsv": b"1\t2\n", "toys/b/c.tsv": b"", "d.txt": bytes(range(256)) * 40}
@@ -34,8 +33,8 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def zipped(*entries: tuple[str, bytes], mode: int = 0, method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", method) as file, warnings.catch_warnings():
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name that is there twice
         for name, content in entries:
             info = zipfile.ZipInfo("x" * len(name))
@@ -43,7 +42,7 @@ def zipped(*entries: tuple[str, bytes], mode: int = 0, method: int = zipfile.ZIP
             info.compress_type = method
             info.external_attr = mode << 16
             file.writestr(info, content)
-    return made.getvalue()
+    return packed.getvalue()
 
 
 def patched(content: bytes, signature: bytes, offset: int, value: bytes) -> bytes:
@@ -172,7 +171,7 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
-TOLD = {
+REASONS = {
     "zip-parent": "member '../evil' leads out of the folder",
     "zip-bomb": "member 'a' makes the archive expand by more than 1,048,576 bytes",
     "tar-capitals": "member 'A.TSV' lies where the file 'a.tsv' is",
@@ -205,36 +204,23 @@ def test_a_hostile_or_damaged_archive_writes_nothing_and_is_named(
     archive = put(tmp_path, HOSTILE[kind])
     with pytest.raises(UserError) as error:
         extract_all(archive, tmp_path / "out" / "folder")
-    said = str(error.value)
-    assert said.startswith(f"{archive}: ") and "fix: " in said
-    assert TOLD.get(kind, "") in said
-    assert said.isprintable(), "one line, and no letter that does something to a terminal"
+    line = str(error.value)
+    assert line.startswith(f"{archive}: ") and "fix: " in line
+    assert REASONS.get(kind, "") in line
+    assert line.isprintable(), "one line, and no letter that does something to a terminal"
     assert everything(tmp_path) == ["in", "in/archive", "out"]
 
 
-def test_what_is_written_is_refused_where_only_the_header_is_small(tmp_path: Path) -> None:
-    """Bytes are counted as they come: a header that says 16 does not open the door."""
-    archive = put(tmp_path, HOSTILE["zip-bomb-that-lies"])
-    with pytest.raises(UserError):
-        extract(archive, "a", tmp_path / "a", Limits(free=2**20))
-    assert everything(tmp_path) == ["in", "in/archive"]
-
-
 @pytest.mark.parametrize("kind", ["zip", *PACKERS])
-def test_a_sound_archive_comes_out_whole(tmp_path: Path, kind: str) -> None:
-    found = extract_all(put(tmp_path, sound(kind)), tmp_path / "out")
-    assert [path.relative_to(tmp_path / "out").as_posix() for path in found] == list(FILES)
-    assert [path.read_bytes() for path in found] == list(FILES.values())
-    assert everything(tmp_path / "out") == ["d.txt", "toys", "toys/a.tsv", "toys/b", "toys/b/c.tsv"]
-
-
-@pytest.mark.parametrize("kind", ["zip", *PACKERS])
-@pytest.mark.parametrize("member", FILES)
-def test_one_member_comes_out_alone(tmp_path: Path, kind: str, member: str) -> None:
-    target = tmp_path / "out" / "x"
-    assert extract(put(tmp_path, sound(kind)), member, target) == target
-    assert target.read_bytes() == FILES[member]
-    assert everything(tmp_path / "out") == ["x"]
+def test_a_sound_archive_comes_out_whole_and_each_member_alone(tmp_path: Path, kind: str) -> None:
+    archive, out, target = put(tmp_path, sound(kind)), tmp_path / "out", tmp_path / "one" / "x"
+    paths = extract_all(archive, out)
+    assert {path.relative_to(out).as_posix(): path.read_bytes() for path in paths} == FILES
+    assert everything(out) == ["d.txt", "toys", "toys/a.tsv", "toys/b", "toys/b/c.tsv"]
+    for member, content in FILES.items():
+        assert extract(archive, member, target) == target
+        assert target.read_bytes() == content
+        assert everything(target.parent) == ["x"]
 
 
 def test_an_archive_of_the_current_folder_comes_out_too(tmp_path: Path) -> None:
@@ -266,14 +252,14 @@ def test_rights_that_an_archive_gives_are_not_taken_over(tmp_path: Path) -> None
 def test_limits_are_limits(tmp_path: Path, kind: str) -> None:
     size, out = len(FILES["d.txt"]), tmp_path / "out"  # the largest of the three
     archive = put(tmp_path, sound(kind))
-    for narrow, told in (
+    for narrow, reason in (
         (Limits(total=size - 1), "expand"),
         (Limits(ratio=1, free=size - 1), "expand"),
         (Limits(members=2), "one of more than 2"),
     ):
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=reason):
             extract_all(archive, out, narrow)
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=reason):
             extract(archive, "d.txt", out, narrow)
         assert not out.exists()
     extract_all(archive, out, Limits(total=2 * size, members=3))
@@ -293,8 +279,11 @@ def test_a_member_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("content", "member", "told"),
+    ("content", "member", "reason"),
     [
+        (HOSTILE["zip-bomb-that-lies"], "a", "fix: "),  # bytes are counted as they come
+        (HOSTILE["bomb-beside"], "a", "expands to more than 1,048,576 bytes"),
+        (HOSTILE["tar-leads-back-for-ever"], "c", "a header that leads back"),
         (HOSTILE["zip-parent"], "../evil", "leads out of the folder"),
         (HOSTILE["tar-twice"], "a", "is there twice"),
         (HOSTILE["zip-twice"], "a", "is there twice"),
@@ -306,23 +295,11 @@ def test_a_member_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) ->
     ],
 )
 def test_a_member_that_is_asked_for_is_looked_at_as_closely(
-    tmp_path: Path, content: bytes, member: str, told: str
+    tmp_path: Path, content: bytes, member: str, reason: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=reason):
         extract(put(tmp_path, content), member, tmp_path / "x")
     assert everything(tmp_path) == ["in", "in/archive"]
-
-
-def test_a_bomb_beside_the_member_asked_for_is_not_unpacked_to_get_there(tmp_path: Path) -> None:
-    archive = put(tmp_path, HOSTILE["bomb-beside"])
-    with pytest.raises(UserError, match="expands to more than 1,048,576 bytes"):
-        extract(archive, "a", tmp_path / "x")
-
-
-def test_a_header_that_leads_back_is_not_followed_for_ever(tmp_path: Path) -> None:
-    archive = put(tmp_path, HOSTILE["tar-leads-back-for-ever"])
-    with pytest.raises(UserError, match="a header that leads back"):
-        extract(archive, "c", tmp_path / "x")
 
 
 def test_headers_of_many_members_do_not_pile_up_in_memory(tmp_path: Path) -> None:
@@ -401,41 +378,3 @@ def test_whatever_bytes_are_bent_the_result_is_right_or_refused(tmp_path: Path, 
             target.unlink()
         assert everything(tmp_path) == ["in", "in/archive"]
     assert wrong > 20
-
-
-# gzip
-
-
-def test_a_gzip_is_unpacked(tmp_path: Path) -> None:
-    content = FILES["d.txt"]
-    assert gunzip(put(tmp_path, gzip.compress(content))) == content
-    assert gunzip(put(tmp_path, gzip.compress(content) + gzip.compress(b"more"))) == (
-        content + b"more"
-    )
-    assert gunzip(put(tmp_path, gzip.compress(b""))) == b""
-
-
-def test_a_gzip_cut_anywhere_is_refused(tmp_path: Path) -> None:
-    whole = gzip.compress(b"1\t2\t5\n3\t4\t1\n")
-    for length in range(len(whole)):
-        with pytest.raises(UserError, match="damaged or cut short"):
-            gunzip(put(tmp_path, whole[:length]))
-
-
-def test_a_bent_gzip_is_refused(tmp_path: Path) -> None:
-    whole = gzip.compress(FILES["d.txt"])
-    raw = zlib.compressobj(wbits=-15)
-    no_checksum = whole[:10] + raw.compress(b"x") + raw.flush() + bytes(8)
-    for bent in (no_checksum, whole + b"tail", b"a,b\n1,2\n", whole[:10] + b"\xff" * 50):
-        with pytest.raises(UserError, match="damaged or cut short"):
-            gunzip(put(tmp_path, bent))
-
-
-def test_a_gzip_that_expands_too_far_is_refused(tmp_path: Path) -> None:
-    bomb = put(tmp_path, gzip.compress(ZEROS))
-    with pytest.raises(UserError, match=r"expands to more than 1,048,576 bytes; fix: "):
-        gunzip(bomb)
-    table = put(tmp_path, gzip.compress(FILES["d.txt"]))
-    with pytest.raises(UserError, match="more than 10,239 bytes"):
-        gunzip(table, 10_239)
-    assert len(gunzip(table, 10_240)) == 10_240

@@ -65,11 +65,11 @@ def test_a_line_at_a_blocks_end_is_named_as_in_the_whole_file(
         read(TABLE, path)
 
 
-@pytest.mark.parametrize("said", ["0", "-1", "16MB", ""])
+@pytest.mark.parametrize("size", ["0", "-1", "16MB", ""])
 def test_a_size_of_block_that_is_no_number_is_an_error(
-    said: str, monkeypatch: pytest.MonkeyPatch
+    size: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLDBENCH_BLOCK", said)
+    monkeypatch.setenv("COLDBENCH_BLOCK", size)
     with pytest.raises(UserError, match="COLDBENCH_BLOCK"):
         read(TABLE, Path("f"), b"user,item,title\n1,1,a\n")
 

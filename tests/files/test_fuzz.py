@@ -4,7 +4,6 @@ import gzip
 import random
 import runpy
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from coldbench.errors import BadFile, UserError
 from coldbench.files import delimited, parquet
 from coldbench.files.frames import from_frames
 from coldbench.files.schema import Column
+from tests.console import ran
 
 HERE = Path(__file__).parents[1] / "fuzz"
 fuzz: dict[str, Any] = runpy.run_path(str(HERE / "targets.py"))
@@ -182,8 +182,8 @@ R: dict[str, tuple[bytes, str]] = {  # objects that ask for all memory, or for a
 
 @pytest.mark.parametrize("what", R)
 def test_a_small_file_of_r_cannot_ask_for_much(tmp_path: Path, what: str) -> None:
-    content, said = R[what]
-    with pytest.raises(UserError, match=f"Jester5k.rda: .*{said}"):
+    content, reason = R[what]
+    with pytest.raises(UserError, match=f"Jester5k.rda: .*{reason}"):
         fuzz["PARSERS"]["jester"](content, tmp_path)
 
 
@@ -197,85 +197,70 @@ def test_a_parquet_file_that_unpacks_to_much_is_refused(tmp_path: Path) -> None:
         parquet.read((Column("title"),), path)
 
 
-@pytest.mark.parametrize(
-    ("trial", "said"),
-    [
-        ("import os; os.abort()", "reading it ended a process by 6"),
-        (parquet.TRIAL.replace("int(sys.argv[1])", "10**8"), ""),
-        ("raise SystemExit('damaged')", "damaged"),
-        ("import time; time.sleep(60)", "takes more than 1 seconds"),
-    ],
-    ids=["abort", "memory", "error", "hang"],
-)
-def test_a_parquet_file_that_ends_its_reader_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: str, said: str
-) -> None:
-    path = tmp_path / "log.parquet"
-    pl.DataFrame({"user": ["u"]}).write_parquet(path)
-    monkeypatch.setattr(parquet, "TRIAL", trial)
-    monkeypatch.setattr(parquet, "PATIENCE", 0.6 if "sleep" in trial else 60)
-    with pytest.raises(BadFile, match=f"{said}.*expected a whole Parquet file"):
-        parquet.read((Column("user", "id"),), path)
+@pytest.fixture
+def one_user(tmp_path: Path) -> Path:
+    pl.DataFrame({"user": ["u"]}).write_parquet(tmp_path / "log.parquet")
+    return tmp_path / "log.parquet"
+
+
+ABORT, DAMAGED, NO_LIMIT = "import os; os.abort()", "raise SystemExit('damaged')", float("inf")
+NOT_WHOLE, NO_MEMORY = ".*expected a whole Parquet file", "there is not enough memory"
 
 
 @pytest.mark.parametrize(
-    ("trial", "limit", "told"),
+    ("trial", "limit", "reason"),
     [
-        ("import os; os.abort()", parquet.SPARE, "there is not enough memory"),
-        ("raise MemoryError", parquet.SPARE, "there is not enough memory"),
-        ("raise SystemExit('damaged')", parquet.SPARE, "damaged.*expected a whole Parquet file"),
-        ("import os; os.abort()", float("inf"), "by 6.*expected a whole Parquet file"),
-        ("import os; os.abort()", parquet.SPARE + 64, "by 6.*expected a whole Parquet file"),
-        ("import os; os.abort()", parquet.SPARE + 63, "there is not enough memory"),
-        ("import os; os.kill(os.getpid(), 9)", float("inf"), "there is not enough memory"),
+        (ABORT, NO_LIMIT, f"reading it ended a process by 6{NOT_WHOLE}"),
+        (ABORT, parquet.SPARE, NO_MEMORY),
+        (ABORT, parquet.SPARE + 63, NO_MEMORY),
+        (ABORT, parquet.SPARE + 64, f"by 6{NOT_WHOLE}"),
+        (DAMAGED, NO_LIMIT, f"damaged{NOT_WHOLE}"),
+        (DAMAGED, parquet.SPARE, f"damaged{NOT_WHOLE}"),
+        (parquet.TRIAL.replace("int(sys.argv[1])", "10**8"), NO_LIMIT, NOT_WHOLE),
+        ("import time; time.sleep(60)", NO_LIMIT, f"takes more than 1 seconds{NOT_WHOLE}"),
+        ("raise MemoryError", parquet.SPARE, NO_MEMORY),
+        ("import os; os.kill(os.getpid(), 9)", NO_LIMIT, NO_MEMORY),
     ],
 )
-def test_too_little_memory_is_no_damage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: str, limit: float, told: str
+def test_a_parquet_file_that_ends_its_reader_is_damaged_or_there_is_too_little_memory(
+    one_user: Path, monkeypatch: pytest.MonkeyPatch, trial: str, limit: float, reason: str
 ) -> None:
     """One user is read in SPARE + 4 * 16 bytes: with one byte less the limit may be why."""
-    path = tmp_path / "log.parquet"
-    pl.DataFrame({"user": ["u"]}).write_parquet(path)
     monkeypatch.setattr(parquet, "TRIAL", trial)
+    monkeypatch.setattr(parquet, "PATIENCE", 0.6 if "sleep" in trial else 60)
     monkeypatch.setattr(parquet, "address_space", lambda: limit)
-    with pytest.raises(UserError, match=told):
-        parquet.read((Column("user", "id"),), path)
+    with pytest.raises(UserError, match=reason):
+        parquet.read((Column("user", "id"),), one_user)
 
 
-def test_a_sound_parquet_file_is_read_under_a_limit_of_memory(tmp_path: Path) -> None:
-    path = tmp_path / "log.parquet"
-    pl.DataFrame({"user": ["u"]}).write_parquet(path)
+def test_a_sound_parquet_file_is_read_under_a_limit_of_memory(one_user: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from coldbench.files import parquet; "
         "from coldbench.files.schema import Column; "
         "print(parquet.read((Column('user', 'id'),), Path(sys.argv[1])).height)"
     )
     limited = ["bash", "-c", 'ulimit -v 4000000 && exec "$@"', "-"]
-    words = [*limited, sys.executable, "-P", "-c", code, str(path)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout == "1\n", done.stderr
+    assert ran(*limited, sys.executable, "-P", "-c", code, one_user).stdout == "1\n"
 
 
-def test_a_panic_of_polars_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panic_of_polars_is_told(one_user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def panic(*_: object, **__: object) -> None:
         raise pl.exceptions.PanicException("index out of bounds\nand more")
 
-    path = tmp_path / "log.parquet"
-    pl.DataFrame({"user": ["u"]}).write_parquet(path)
     monkeypatch.setattr(pl, "read_parquet_schema", panic)
     with pytest.raises(BadFile, match="'index out of bounds', expected a whole Parquet file"):
-        parquet.names_of(path)
+        parquet.names_of(one_user)
 
 
 @pytest.mark.parametrize("name", ["us\ner", "us\x1ber", "us\u2028er"])
 def test_a_column_s_name_cannot_reach_the_terminal(tmp_path: Path, name: str) -> None:
     pl.DataFrame({name: ["u"]}).write_parquet(tmp_path / "log.parquet")
     (tmp_path / "log.csv").write_text(f'item,"{name}"\n'.replace("\n", "\x0b", name.count("\n")))
-    with pytest.raises(BadFile, match="expected a name without control characters") as told:
+    with pytest.raises(BadFile, match="expected a name without control characters") as error:
         parquet.names_of(tmp_path / "log.parquet")
     with pytest.raises(BadFile, match="expected a name without control characters") as told_too:
         delimited.header_of(tmp_path / "log.csv", ",")
-    assert str(told.value).isprintable() and str(told_too.value).isprintable()
+    assert str(error.value).isprintable() and str(told_too.value).isprintable()
 
 
 def test_an_item_without_text_is_called_by_its_id_and_text_stands_on_one_line() -> None:
@@ -296,10 +281,10 @@ def test_a_film_without_a_title_is_its_genres() -> None:
 def test_braces_in_a_column_s_name_are_no_template(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_bytes(CSV + b"u,1,1,1\n")
     (tmp_path / "items.csv").write_bytes(b"item{}\n1\n")
-    found = registry.find("datasets", "csv")(
+    dataset = registry.find("datasets", "csv")(
         path=str(tmp_path / "log.csv"), items=str(tmp_path / "items.csv"), rating="none"
     )
-    assert found.load()[1].text == ("1",)
+    assert dataset.load()[1].text == ("1",)
 
 
 def test_a_shelf_that_is_named_twice_counts_once(tmp_path: Path) -> None:

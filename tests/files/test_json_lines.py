@@ -95,9 +95,9 @@ def test_a_bad_row_is_told_where_it_is_bad(ask: Any, name: str) -> None:
     ended = ask("describe", "log.jsonl", code=2)
     out, err = ended.stdout, ended.stderr
     assert out == "" and len(err.splitlines()) == 1 and len(err) < 600, err
-    told = LINE.match(err)
-    assert told and told[1] == "log.jsonl" and told[2] == "5", err
-    assert column is None or int(told[3]) == column, err
+    place = LINE.match(err)
+    assert place and place[1] == "log.jsonl" and place[2] == "5", err
+    assert column is None or int(place[3]) == column, err
     assert [path.name for path in Path().iterdir()] == ["log.jsonl"], "nothing is written"
 
 
@@ -121,11 +121,11 @@ def test_a_bad_file_is_told(ask: Any, name: str) -> None:
     assert LINE.match(err) and len(err.splitlines()) == 1, err
 
 
-def test_keys_may_lie_deeper_and_lists_of_texts_are_tags(tmp_path: Path) -> None:
+def test_keys_may_lie_deeper_and_lists_of_texts_are_tags() -> None:
     rows = [{"by": {"id": 7}, "of": f"p{n}", "stars": n + 1, "time": n} for n in range(5)]
     things = [{"of": f"p{n}", "title": f"Lamp {n}", "kinds": ["a", "b c"]} for n in range(5)]
-    for name, made in (("log.jsonl", rows), ("things.ndjson", things)):
-        Path(name).write_text("\n".join(map(json.dumps, made)))
+    for name, table in (("log.jsonl", rows), ("things.ndjson", things)):
+        Path(name).write_text("\n".join(map(json.dumps, table)))
     named = ["user=by.id", "item=of", "items=things.ndjson", "tags=kinds"]
     read, items = source.Source.of("log.jsonl", source.options(named)).dataset().load()
     assert read.ratings.tolist() == [1, 2, 3, 4, 5] and items.text[0] == "Lamp 0"

@@ -1,7 +1,6 @@
 """A file that needs more memory than a shell allows is one line and exit code 2."""
 
 import resource
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from coldbench.errors import NotEnoughMemory
 from coldbench.files import memory
+from tests.console import ran
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS bounds mappings there")
 ALLOWED = 1 << 30
@@ -30,14 +30,8 @@ except NotEnoughMemory as error:
 @pytest.mark.slow
 def test_a_table_under_ulimit_is_refused_before_polars_ends_the_process(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user\n" + 1_000_000 * "u\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", CODE],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    done = ran(sys.executable, "-P", "-c", CODE, cwd=tmp_path)
+    assert done.stderr == ""
     assert done.stdout.startswith("log.csv: there is not enough memory to read it, of which this")
     assert f"{ALLOWED:,} bytes; fix: use a shell without `ulimit -v`" in done.stdout
 

@@ -46,8 +46,8 @@ def timed(*values: str, name: str = "time") -> bytes:
 
 def rows_of_json(*, lines: bool) -> bytes:
     rows = pl.read_csv(LOG.encode()).to_dicts()
-    made = "\n".join(map(json.dumps, rows)) if lines else json.dumps(rows, indent=1)
-    return made.encode()
+    text = "\n".join(map(json.dumps, rows)) if lines else json.dumps(rows, indent=1)
+    return text.encode()
 
 
 CASES: dict[str, tuple[str, bytes, str]] = {  # file, what stands in it, what is told
@@ -163,8 +163,8 @@ def follow(path: str, options: list[str], error: str, depth: int = 0) -> None:
         if command:
             before = set(Path().iterdir())
             subprocess.run(["bash", "-c", command[1]], check=True, timeout=60, capture_output=True)
-            (made,) = set(Path().iterdir()) - before or {Path(choice.rpartition(" read ")[2])}
-            after = str(made)
+            (new,) = set(Path().iterdir()) - before or {Path(choice.rpartition(" read ")[2])}
+            after = str(new)
         else:
             words = shlex.split(choice[choice.index("--with") :])
             given += [word for flag, word in pairwise(words) if flag == "--with"]
@@ -173,7 +173,7 @@ def follow(path: str, options: list[str], error: str, depth: int = 0) -> None:
             assert next_error.partition("; fix: ")[0] != error.partition("; fix: ")[0], choice
             follow(after, given, next_error, depth + 1)
         if command and after != path:
-            made.unlink()
+            new.unlink()
 
 
 @pytest.mark.parametrize("case", CASES)

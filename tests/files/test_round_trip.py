@@ -81,11 +81,11 @@ def test_a_log_of_ones_own(name: str, log: Log, tmp_path: Path) -> None:
         read, items = error.log, error.catalogue
     assert read.times is not None
     users = sorted({row[0] for row in log})
-    told = [
+    rows = [
         (users[u], items.ids[i], int(r), int(t) // SECOND)
         for u, i, r, t in zip(read.users, read.items, read.ratings, read.times, strict=True)
     ]
-    assert sorted(told) == sorted(log)
+    assert sorted(rows) == sorted(log)
     assert (np.diff(read.times)[np.diff(read.users) == 0] >= 0).all()
 
 
@@ -157,5 +157,5 @@ def test_records_of_msweb(log: dict[str, list[str]], tmp_path: Path) -> None:
 def test_the_matrix_of_coat(tmp_path: Path, matrix: list[list[int]]) -> None:
     (tmp_path / "log").write_text("".join(" ".join(map(str, row)) + "\n" for row in matrix))
     frame = module("coat").read_ratings(tmp_path / "log", 3)
-    told = {(u, i): r for u, row in enumerate(matrix) for i, r in enumerate(row) if r}
-    assert {(int(u), int(i)): r for u, i, r in frame.rows()} == told
+    ratings = {(u, i): r for u, row in enumerate(matrix) for i, r in enumerate(row) if r}
+    assert {(int(u), int(i)): r for u, i, r in frame.rows()} == ratings

@@ -29,35 +29,23 @@ TOKENS = (*(word.encode() for word in WORDS), *ODD_BYTES)
 
 LOG = "user,item,rating,time\nu1,1,4.5,1260759144\nu2,2,1,1260759145\nu1,2,5,1260759150\nu1,1,3,9\n"
 ITEMS = 'item,title,genres\n1,"Salt, or Rope",Drama|Sea\n2,Ein Teich,\n3,Nobody Rated,Sea\n'
-FLAGS = "|".join("0100000000000000001")
-IMAGES = "\thttp://s\thttp://m\thttp://l\t\n"
 SENSE = "02 salt 0 brine 0 001 @ 00001740 n 0000 | a gloss"
 
 PUBLISHED = runpy.run_path(str(Path(__file__).parents[1] / "published.py"))["PUBLISHED"]
-AS_PUBLISHED = (
-    *("ml-1m", "ml-latest-small", "goodbooks-10k", "coat", "amazon-beauty", "msweb", "mind-small"),
-    *("lastfm", "far-trans", "house-trades", "popquorn"),
-)
-UNREAD = (
-    "README",
-    "users.dat",
-    "to_read.csv",
-    "propensities.ascii",
-    "tags.dat",
-    "markets.csv",
-    ".vec",
-)
+UNREAD = "README users.dat to_read.csv propensities.ascii tags.dat markets.csv .vec".split()
 
 # A dataset (behind a dot: which of its editions) -> its files; where no folder is named, its own
 TEXTS: dict[str, dict[str, str]] = {
     **{
         name: {
             path.rpartition("/")[2]: text
-            for path, text in PUBLISHED[name].items()
-            if not path.endswith(UNREAD)
+            for path, text in files.items()
+            if not path.endswith(tuple(UNREAD))
         }
-        for name in AS_PUBLISHED
+        for name, files in PUBLISHED.items()
     },
+    "ml-100k-plots": PUBLISHED["ml-100k-plots"] | PUBLISHED["ml-100k"],
+    "senate-trades": {"senate/all_transactions.csv": "".join(PUBLISHED["senate-trades"].values())},
     "csv": {"log.csv": LOG, "items.csv": ITEMS},
     "json-lines": {
         "log.jsonl": '{"user": "u1", "item": 1, "rating": 4.5, "time": 1260759144, "x": {"y": 1}}\n'
@@ -70,36 +58,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "a\t1\t4.5\t1260759144\nb\t2\t1\t1260759145\n",
         "log.item": "item_id:token\ttitle:token_seq\n1\tSalt and Rope\n2\tPond\n",
     },
-    "ml-100k": {
-        "u.data": "1\t2\t3\t881250949\n1\t1\t5\t881250900\n2\t1\t1\t881250000\n",
-        "u.item": f"1|Quiet Pond, The (1990)|01-Jan-1990||http://a|{FLAGS}\n2|Été||||{FLAGS}\n",
-    },
     "ml-100k.recbole": {
         "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
         "1\t2\t3\t881250949\n2\t1\t5\t881250000\n",
         "ml-100k.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\t"
         "class:token_seq\n1\tQuiet Pond, The\t1990\tDrama Sci-Fi\n2\tMoss\t\t\n",
-    },
-    "ml-100k-plots": {
-        "ml-100k_omdb_metadata.json": '[[[1, "Pond, The (1990)", "01"], {"Plot": "A \\ud83d\\udc38'
-        '\\n sits."}], [[2, "Moss", "02"], {"Plot": "N/A"}]]',
-        "ml-100k/u.data": "1\t2\t3\t881250949\n2\t1\t5\t881250900\n",
-        "ml-100k/u.item": f"1|Pond, The (1990)||||{FLAGS}\n2|Moss||||{FLAGS}\n",
-    },
-    "book-crossing": {
-        "book_ratings.dat": "user\titem\trating\n3\t1\t8.000000\n20\t2\t1.000000\n",
-        "items_info.dat": "Book_ID\tISBN\tBook-Title\tBook-Author\tYear-Of-Publication\tPublisher"
-        "\tImage-URL-S\tImage-URL-M\tImage-URL-L\n"
-        f"1\t000000001X\tSalt &amp\t Rope\tAnn Fen\t1991\tOar &amp\t Sons{IMAGES}"
-        f"2\t0000000020\tPonds  (Waters\t Vol. 2)\tLi  Ó Moss\t0\tHeron{IMAGES}",
-    },
-    "senate-trades": {
-        "senate/all_transactions.csv": "transaction_date,owner,ticker,asset_description,asset_type,"
-        "type,amount,comment,senator,ptr_link\n"
-        "11/10/2020,Self,POND,Pond & Reed Inc.,Stock,Purchase,$1 - $2,,Zed Q Fernweh III,https://1\n"
-        '11/12/2020,Self,--,"Fernweh Farms <div class=""muted"">(Moss,&nbsp;ME)</div>",Stock,'
-        "Sale (Full),$1 - $2,,Zed Q Fernweh III,https://1\n"
-        "11/13/2020,Self,N/A,,,N/A,$1 - $2,,Ann Fen,https://1\n",
     },
     **{
         name: {
@@ -211,8 +174,8 @@ def rda(
     both = _flags(19) + struct.pack(">i", 2) + _strings(users) + names
     matrix = _s4("dgCMatrix", **cells, Dimnames=both, x=x or _numbers("d", -9.95, 0.0, 9.9, 1.5))
     ratings = _s4("realRatingMatrix", data=matrix, normalize=_flags(254))
-    own = {"Jester5k": ratings, "JesterJokes": _strings(jokes, names=names)}
-    return _workspace({"Another": another} | own if another else own)
+    objects = {"Jester5k": ratings, "JesterJokes": _strings(jokes, names=names)}
+    return _workspace({"Another": another} | objects if another else objects)
 
 
 def un_votes(votes: Sequence[str] = ("yes", "no", "abstain"), days: float = -8766.0) -> bytes:
@@ -269,12 +232,12 @@ def parquet(dated: bool, **options: str) -> bytes:
 
 def archives() -> list[bytes]:
     """The same two files in every form that is unpacked."""
-    made = []
+    packed_files = []
     for packing in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         with zipfile.ZipFile(written := io.BytesIO(), "w") as zipped:
             for name, text in TEXTS["ml-1m"].items():
                 zipped.writestr(zipfile.ZipInfo(f"ml-1m/{name}"), text, packing)
-        made.append(written.getvalue())
+        packed_files.append(written.getvalue())
     for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
         with tarfile.open(fileobj=(written := io.BytesIO()), mode="w", format=form) as tar:
             for name, text in TEXTS["ml-1m"].items():
@@ -283,32 +246,32 @@ def archives() -> list[bytes]:
                 tar.addfile(member, io.BytesIO(text.encode()))
         plain = written.getvalue()
         packed = bz2.compress(plain), lzma.compress(plain), gzip.compress(plain, mtime=0)
-        made += [plain, *packed]
-    return made
+        packed_files += [plain, *packed]
+    return packed_files
 
 
 def seeds() -> dict[str, list[bytes]]:
     """Of each target's name, inputs that it must take as sound."""
-    made = {}
+    inputs = {}
     for name, files in TEXTS.items():
         encoding = "latin-1" if name in LATIN_1 else "utf-8"
-        made[name] = [MARK.join(text.encode(encoding) for text in files.values())]
+        inputs[name] = [MARK.join(text.encode(encoding) for text in files.values())]
     dated = "user\ttime\tyear\né\t01/31/2020\t\nb\t02/01/2020\t1.5e3\n".encode("latin-1")
     sound = [LOG.encode(), LOG.replace(",", "::").partition("\n")[2].encode(), dated]
-    made["reader"] = [bytes([n]) + content for n, content in zip((0, 2, 3), sound, strict=True)]
-    made["reader"].append(b"\1" + LOG.replace("u1", '"u1"').encode())
-    made["json-reader"] = [
+    inputs["reader"] = [bytes([n]) + content for n, content in zip((0, 2, 3), sound, strict=True)]
+    inputs["reader"].append(b"\1" + LOG.replace("u1", '"u1"').encode())
+    inputs["json-reader"] = [
         b'\0{"user": "u1", "item": 2, "rating": 4.5, "time": 1260759144}\n',
         b'\1{"user": 3, "time": "01/31/2020", "year": null}\n{"user": "a", "time": "1/1/2020"}\n',
     ]
-    made["gzip"] = [gzip.compress(content, mtime=0) for content in sound[:1]]
-    made["parquet"] = [
+    inputs["gzip"] = [gzip.compress(content, mtime=0) for content in sound[:1]]
+    inputs["parquet"] = [
         parquet(False, compression="uncompressed"),
         parquet(True, compression="uncompressed"),
         parquet(False, compression="zstd"),
         parquet(False, compression="snappy"),
     ]
-    made["archive"] = archives()
-    made["jester"] = [rda(), gzip.compress(rda(), mtime=0)]
-    made["un-votes"] = [un_votes()]
-    return made
+    inputs["archive"] = archives()
+    inputs["jester"] = [rda(), gzip.compress(rda(), mtime=0)]
+    inputs["un-votes"] = [un_votes()]
+    return inputs

@@ -34,23 +34,23 @@ def main() -> int:
     words.add_argument("--seconds", type=int, default=30, help="of each target")
     words.add_argument("--replay", type=Path, metavar="FILE", help="try one saved input again")
     words.add_argument("--inside", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    said = words.parse_args()
-    if said.inside:
-        return inside(*said.inside)
-    if said.replay:
-        targets()["TARGETS"][said.replay.resolve().parent.name](said.replay.read_bytes())
-        print(f"{said.replay}: sound, or told in one line")
+    options = words.parse_args()
+    if options.inside:
+        return inside(*options.inside)
+    if options.replay:
+        targets()["TARGETS"][options.replay.resolve().parent.name](options.replay.read_bytes())
+        print(f"{options.replay}: sound, or told in one line")
         return 0
     if not find_spec("atheris"):
         print("fuzzing needs atheris: pip install 'coldbench[fuzz]'", file=sys.stderr)
         return 2
     known = targets()
-    wrong = [name for name in said.names if name not in known["TARGETS"]]
+    wrong = [name for name in options.names if name not in known["TARGETS"]]
     if wrong:
         words.error(f"no target {wrong[0]!r} among {', '.join(known['TARGETS'])}")
     with ThreadPoolExecutor(os.cpu_count()) as pool, tempfile.TemporaryDirectory() as place:
-        names = said.names or list(known["TARGETS"])
-        ends = pool.map(lambda name: fuzz(name, known, said.seconds, Path(place)), names)
+        names = options.names or list(known["TARGETS"])
+        ends = pool.map(lambda name: fuzz(name, known, options.seconds, Path(place)), names)
         broken = [name for name, is_sound in zip(names, ends, strict=True) if not is_sound]
     lost = f"; broken: {', '.join(broken)}" if broken else ""
     print(f"{len(names) - len(broken)} of {len(names)} parsers held{lost}")
@@ -81,15 +81,15 @@ def fuzz(name: str, known: dict[str, Any], seconds: int, place: Path) -> bool:
         code = subprocess.run(
             [*command, str(corpus)], env=surroundings, stdout=log, stderr=log, check=False
         )
-    told = (kept / "log.txt").read_text(encoding="utf-8", errors="replace")
-    tried = re.findall(r"number_of_executed_units: (\d+)", told)
-    reached = re.findall(r"cov: (\d+)", told)
+    log_text = (kept / "log.txt").read_text(encoding="utf-8", errors="replace")
+    tried = re.findall(r"number_of_executed_units: (\d+)", log_text)
+    reached = re.findall(r"cov: (\d+)", log_text)
     figures = f"{int(tried[-1]) if tried else 0:,} inputs, {reached[-1] if reached else 0} branches"
     if not code.returncode:
         print(f"{name}: held, {figures}", flush=True)
         return True
-    why = re.findall(r"Python exception: ===\n(.+)|ERROR: libFuzzer: (.+)", told) or [("", "")]
-    saved = re.findall(r"Test unit written to (\S+)", told)
+    why = re.findall(r"Python exception: ===\n(.+)|ERROR: libFuzzer: (.+)", log_text) or [("", "")]
+    saved = re.findall(r"Test unit written to (\S+)", log_text)
     again = f"again: {__file__} --replay {saved[-1]}" if saved else f"see {kept / 'log.txt'}"
     reason = "".join(why[0])[:200] or f"ended with {code.returncode}"
     print(f"{name}: BROKEN, {figures}: {reason}; {again}", flush=True)

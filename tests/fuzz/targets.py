@@ -66,20 +66,20 @@ def table(content: bytes, _: Path) -> None:
     """The first byte says which table the rest is; both ways of reading agree on it."""
     kind, content = TABLES[content[0] % len(TABLES) if content else 0], content[1:]
     at_once = delimited._at_once(kind, content)
-    closely, found = delimited._closely(kind, "f", content)
-    assert not found or len("\n".join(map(str, found)).splitlines()) == len(found)
+    closely, wrong = delimited._closely(kind, "f", content)
+    assert not wrong or len("\n".join(map(str, wrong)).splitlines()) == len(wrong)
     if at_once is not None:
-        assert not found and at_once.equals(closely) and at_once.schema == closely.schema
+        assert not wrong and at_once.equals(closely) and at_once.schema == closely.schema
 
 
 def lines(content: bytes, _: Path) -> None:
     """Both ways of reading JSON lines agree."""
     columns = (COLUMNS, DATED)[content[0] % 2 if content else 0]
     at_once = json_lines._at_once(columns, content[1:])
-    closely, found = json_lines._closely(columns, "f", content[1:])
-    assert not found or len("\n".join(map(str, found)).splitlines()) == len(found)
+    closely, wrong = json_lines._closely(columns, "f", content[1:])
+    assert not wrong or len("\n".join(map(str, wrong)).splitlines()) == len(wrong)
     if at_once is not None:
-        assert not found and at_once.equals(closely) and at_once.schema == closely.schema
+        assert not wrong and at_once.equals(closely) and at_once.schema == closely.schema
 
 
 def own(name: str, ending: str, content: bytes, place: Path) -> None:
@@ -130,18 +130,18 @@ def archive(content: bytes, place: Path) -> None:
     path = place / "in" / "archive"
     path.parent.mkdir()
     path.write_bytes(content)
-    target, one = place / "in" / "folder", place / "in" / "one"
+    target, member = place / "in" / "folder", place / "in" / "one"
     try:
         with one_line():
             extract_all(path, target)
         with one_line():
-            extract(path, "ml-1m/movies.dat", one)
+            extract(path, "ml-1m/movies.dat", member)
     finally:
         above = {p for p in place.rglob("*") if target not in (p, *p.parents)}
-        assert above <= {path.parent, path, one}
-        found = [p for p in place.rglob("*") if p != path]
-        assert not any(p.is_symlink() for p in found)
-        size = sum(p.stat().st_size for p in found if p.is_file())
+        assert above <= {path.parent, path, member}
+        paths = [p for p in place.rglob("*") if p != path]
+        assert not any(p.is_symlink() for p in paths)
+        size = sum(p.stat().st_size for p in paths if p.is_file())
         assert size <= 2 * LIMITS.bytes_of(path)
 
 
@@ -168,10 +168,10 @@ def resolved(content: bytes, place: Path) -> None:
     stated, changes = _files(content, SEEDS["grid"][0])
     (place / "grid.toml").write_bytes(stated)
     lines = changes.decode("utf-8", "replace").splitlines()
-    found = grid.Grid.of(grid.Grid.read(place / "grid.toml"), lines)
-    assert list(found.protocols())
-    again = grid.Grid.of(tomllib.loads(found.toml()))
-    assert repr(again) == repr(found)  # nan is no nan
+    resolved_grid = grid.Grid.of(grid.Grid.read(place / "grid.toml"), lines)
+    assert list(resolved_grid.protocols())
+    again = grid.Grid.of(tomllib.loads(resolved_grid.toml()))
+    assert repr(again) == repr(resolved_grid)  # nan is no nan
 
 
 def _files(content: bytes, sound: bytes) -> list[bytes]:

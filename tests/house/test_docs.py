@@ -37,8 +37,8 @@ def ask(folder: Path, *words: str) -> str:
 
 
 def code_of(page: str, number: int = 0) -> str:
-    found = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.S)
-    return found[number]
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.S)
+    return blocks[number]
 
 
 @pytest.mark.slow
@@ -97,8 +97,8 @@ def shown(console: str) -> Iterator[tuple[str, list[str]]]:
     """Each command of a console, and the lines that the page says it prints."""
     for part in re.split(r"^\$ ", console, flags=re.M)[1:]:
         joined = part.replace("\\\n", " ")
-        command, _, told = joined.partition("\n")
-        yield command, told.splitlines()
+        command, _, printed = joined.partition("\n")
+        yield command, printed.splitlines()
 
 
 @pytest.mark.slow
@@ -122,10 +122,10 @@ def test_the_page_on_your_data_can_be_followed_from_its_file_to_its_reports(tmp_
             done = bash(text)
             assert done.returncode == 0, done.stdout + done.stderr
         else:
-            for command, told in shown(text):
+            for command, printed in shown(text):
                 done = bash(command)
-                assert told and "Traceback" not in done.stderr
-                for line in told:
+                assert printed and "Traceback" not in done.stderr
+                for line in printed:
                     assert line in done.stdout, f"{command} says {done.stdout}{done.stderr}"
     report = (tmp_path / "runs/shop/report/report.md").read_text(encoding="utf-8")
     assert "fold-in has the best" in report or "ridge has the best" in report
@@ -137,13 +137,13 @@ def test_the_page_on_your_data_names_every_option_and_every_usual_column() -> No
     page = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
     claims = import_module("coldbench.datasets._claims")
     options = page.partition("## Options")[2].partition("## ")[0]
-    told = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|(.*?)\|", options, re.M)))
+    named = re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|(.*?)\|", options, re.M)))
     known = [
         field.name
         for name in ("csv", "parquet", "recbole")
         for field in fields(registry.find("datasets", name))
     ]
-    assert set(told) == set(known) - {"path"}
+    assert set(named) == set(known) - {"path"}
     for what, names in claims.USUAL.items():
         row = re.search(rf"^\| {what}\b.*?\| (.*) \|$", page, re.M)
         assert row and {name.replace(" ", "") for name in row[1].split(", ")} == set(names.split())

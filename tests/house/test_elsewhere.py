@@ -3,11 +3,12 @@ those lack. COLDBENCH_ELSEWHERE=1 (`make nightly`) has a whole run done so, its 
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.console import ran
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = "fcntl resource pwd grp termios tty pty syslog".split()  # Windows has none of these
@@ -52,30 +53,15 @@ main()
 
 def elsewhere(folder: Path, code: str, *words: str) -> str:
     """What such a Python prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT + code, *words], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def modules() -> list[str]:
-    """Every module of coldbench but the tests of speed."""
-    found = []
-    for top in ("coldbench", "benchmarks", "datasets", "methods", "reports"):
-        for path in sorted((ROOT / top).rglob("*.py")):
-            parts = [p for p in path.relative_to(ROOT).with_suffix("").parts if p != "__init__"]
-            if "speed" not in parts:
-                found.append(".".join(parts if top == "coldbench" else ["coldbench", *parts]))
-    return found
+    words = (sys.executable, "-c", WITHOUT + code, *words)
+    return ran(*words, cwd=folder, OMP_NUM_THREADS="1").stdout
 
 
 @pytest.mark.slow
 def test_every_module_imports_and_methods_are_listed_without_what_windows_lacks(
-    tmp_path: Path,
+    tmp_path: Path, modules: dict[str, str]
 ) -> None:
-    names = modules()
+    names = [name for name in sorted(modules) if "speed" not in name.split(".")]
     lines = elsewhere(
         tmp_path,
         f'{IMPORTS}sys.argv = ["coldbench", "list", "methods", "--json"]{COMMAND}',
@@ -89,5 +75,5 @@ def test_every_module_imports_and_methods_are_listed_without_what_windows_lacks(
 @pytest.mark.skipif("COLDBENCH_ELSEWHERE" not in os.environ, reason="takes a minute: make nightly")
 def test_a_run_is_done_without_what_windows_lacks(tmp_path: Path) -> None:
     words = "run -d synthetic -m item-bias,ridge --set encoder=vectors --name r -j 2".split()
-    said = elsewhere(tmp_path, COMMAND, *words)
-    assert "2 of 2 cells done" in said
+    output = elsewhere(tmp_path, COMMAND, *words)
+    assert "2 of 2 cells done" in output

@@ -1,9 +1,7 @@
 """The packages of examples/ install beside coldbench, are found by it, and pass their own tests."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from coldbench.cell import code_hash
+from tests import console
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "examples" / "coldbench-taste"
@@ -18,12 +17,7 @@ PACKAGE = ROOT / "examples" / "coldbench-taste"
 
 def done(*words: str, cwd: Path, path: Path) -> str:
     """What a program prints that sees the packages of `path` besides its own."""
-    ran = subprocess.run(
-        words, cwd=cwd, env={**os.environ, "PYTHONPATH": str(path)}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
+    return console.ran(*words, cwd=cwd, PYTHONPATH=str(path)).stdout
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +35,21 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_package_of_ones_own_is_listed_and_checked_by_its_name(
     tmp_path: Path, installed: Path
 ) -> None:
-    coldbench = str(Path(sys.executable).with_name("coldbench"))
-    listed = json.loads(done(coldbench, "list", "methods", "--json", cwd=tmp_path, path=installed))
+    listed = json.loads(
+        done(console.SCRIPT, "list", "methods", "--json", cwd=tmp_path, path=installed)
+    )
     row = next(row for row in listed if row["name"] == "taste")
     assert "coldbench_taste" in row["summary"]
-    told = done(coldbench, "check", "taste", "ridge", "-j", "2", cwd=tmp_path, path=installed)
-    assert "| taste |" in told
+    words = (console.SCRIPT, *"check taste ridge -j 2".split())
+    assert "| taste |" in done(*words, cwd=tmp_path, path=installed)
 
 
 @pytest.mark.slow
 def test_a_package_of_ones_own_passes_its_own_tests(tmp_path: Path, installed: Path) -> None:
     tests = shutil.copytree(PACKAGE / "tests", tmp_path / "tests")
     words = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests))
-    told = done(*words, cwd=tmp_path, path=installed)
-    assert " passed" in told and "failed" not in told
+    output = done(*words, cwd=tmp_path, path=installed)
+    assert " passed" in output and "failed" not in output
 
 
 def test_the_package_holds_what_init_method_writes(
@@ -62,14 +57,11 @@ def test_the_package_holds_what_init_method_writes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     written = import_module("coldbench.benchmarks.commands.init_method").init_method("taste")
-    own = PACKAGE / "src" / "coldbench_taste" / "taste.py"
-    assert code_hash([tmp_path / written["file"]]) == code_hash([own])
+    packaged = PACKAGE / "src" / "coldbench_taste" / "taste.py"
+    assert code_hash([tmp_path / written["file"]]) == code_hash([packaged])
 
 
 def test_the_package_is_not_installed_here_already() -> None:
     """Else the two tests above would prove nothing."""
     code = "import importlib.util as u; print(u.find_spec('coldbench_taste'))"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "docs"
-    )
-    assert ran.stdout.strip() == "None"
+    assert console.ran(sys.executable, "-c", code, cwd=ROOT / "docs").stdout == "None\n"

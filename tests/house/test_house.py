@@ -2,14 +2,12 @@
 
 import ast
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.console import asked
+from tests.console import asked, ran
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("benchmarks", "datasets", "methods", "reports")
@@ -50,52 +48,42 @@ def folder_of(file: str) -> str:
     return "/".join((top, *rest))
 
 
-def modules() -> dict[str, str]:
-    """module name -> file, of all that coldbench is."""
-    found = {}
-    for top in ("coldbench", *ROOMS):
-        for path in (ROOT / top).rglob("*.py"):
-            file = path.relative_to(ROOT)
-            parts = [part for part in file.with_suffix("").parts if part != "__init__"]
-            found[".".join(parts if top == "coldbench" else ["coldbench", *parts])] = str(file)
-    return found
-
-
 def imported(module: str, file: str, known: dict[str, str]) -> set[str]:
     """The modules of `known` that a file imports, at its top or inside a function."""
     package = module if file.endswith("__init__.py") else module.rpartition(".")[0]
-    found = set()
+    sources = set()
     for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            sources |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1]
             parts = [*above, node.module] if node.level else [node.module]
             source = ".".join(part for part in parts if part)
             names = {f"{source}.{name.name}" for name in node.names}
-            found |= {name if name in known else source for name in names}
-    return (found & known.keys()) - {module}
+            sources |= {name if name in known else source for name in names}
+    return (sources & known.keys()) - {module}
 
 
-def test_no_file_imports_from_a_folder_that_the_table_does_not_name() -> None:
-    known, wrong = modules(), []
-    for module, file in known.items():
+def test_no_file_imports_from_a_folder_that_the_table_does_not_name(
+    modules: dict[str, str],
+) -> None:
+    wrong = []
+    for module, file in modules.items():
         if file == ENTRY:
             continue
-        own = folder_of(file)
-        for other in imported(module, file, known):
-            theirs = folder_of(known[other])
+        folder = folder_of(file)
+        for other in imported(module, file, modules):
+            theirs = folder_of(modules[other])
             bare = other == "coldbench"  # its version, its RUNS: no door is gone through
-            if theirs not in (own, *ALLOWED[own]) and not bare:
-                wrong.append(f"{file} imports {known[other]}: {own} may not import {theirs}")
+            if theirs not in (folder, *ALLOWED[folder]) and not bare:
+                wrong.append(f"{file} imports {modules[other]}: {folder} may not import {theirs}")
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_imports_go_in_a_circle() -> None:
-    known = modules()
+def test_no_imports_go_in_a_circle(modules: dict[str, str]) -> None:
     waiting = {
-        module: imported(module, file, known)
-        for module, file in known.items()
+        module: imported(module, file, modules)
+        for module, file in modules.items()
         if file != DOORS[0]  # `coldbench.load` reads results when it is called
     }
     while free := [m for m, others in waiting.items() if not others & waiting.keys()]:
@@ -104,20 +92,8 @@ def test_no_imports_go_in_a_circle() -> None:
     assert not waiting, f"in a circle, or above one: {sorted(waiting)}"
 
 
-def python(*words: str, cwd: Path, path: Path | None = None) -> str:
-    surroundings = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    if path:
-        surroundings["PYTHONPATH"] = str(path)
-    done = subprocess.run(
-        [sys.executable, *words],
-        cwd=cwd,
-        env=surroundings,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def python(*words: str, cwd: Path, **env: str) -> str:
+    return ran(sys.executable, *words, cwd=cwd, code=0, HF_HUB_OFFLINE="1", **env).stdout
 
 
 @pytest.mark.parametrize("room", [*ROOMS, "tests"])
@@ -155,14 +131,10 @@ def test_an_installed_copy_lists_and_runs_the_same_as_the_checkout(
     python(*pip, "--no-deps", "--no-index", str(wheel), cwd=tmp_path)
 
     def theirs(*words: str, binary: str = "coldbench") -> str:
-        command = [str(tmp_path / "venv/bin" / binary), *words]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return ran(tmp_path / "venv/bin" / binary, *words, cwd=tmp_path).stdout
 
     def ours(*words: str) -> str:
-        done = asked(tmp_path, *words)
-        return done.stdout
+        return asked(tmp_path, *words).stdout
 
     where = theirs("-c", "import coldbench; print(coldbench.__file__)", binary="python")
     assert where.startswith(str(site)), "the wheel is not what was imported"
@@ -211,5 +183,5 @@ print(is_datasets_available())
 """
     script = tmp_path / "script.py"
     script.write_text(code)
-    said = python(str(script), cwd=ROOT, path=tmp_path if installed else None)
-    assert said.strip() == str(installed)
+    env = {"PYTHONPATH": str(tmp_path)} if installed else {}
+    assert python(str(script), cwd=ROOT, **env) == f"{installed}\n"

@@ -36,8 +36,8 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def outputs(book: Any, kind: str) -> list[str]:
     """All that its cells show of a kind, in order."""
-    shown = [one for cell in book.cells for one in cell.get("outputs", [])]
-    return [one["data"][kind] for one in shown if kind in one.get("data", {})]
+    shown = [output for cell in book.cells for output in cell.get("outputs", [])]
+    return [output["data"][kind] for output in shown if kind in output.get("data", {})]
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_the_notebook_has_the_method_of_the_page_and_outputs_of_real_data() -> N
     nbformat = pytest.importorskip("nbformat", reason="needs nbclient, ipykernel: coldbench[test]")
     book = nbformat.read(NOTEBOOK, 4)
     page = (ROOT / "docs/add-a-method.md").read_text(encoding="utf-8")
-    (own,) = (cell.source for cell in book.cells if cell.source.startswith("%%writefile"))
-    assert own.partition("\n")[2] in page
+    (method,) = (cell.source for cell in book.cells if cell.source.startswith("%%writefile"))
+    assert method.partition("\n")[2] in page
     assert "ml-100k" in outputs(book, "text/html")[0] and len(outputs(book, "image/png")) == 2
     assert not any("stderr" in str(cell.get("outputs")) for cell in book.cells)

@@ -62,9 +62,9 @@ def test_a_curve_says_its_levels_in_words_and_a_method_without_any_has_none(
     every: list[Any], results: Results
 ) -> None:
     drawn = str(curves.curves(every, "ridge"))
-    said = re.findall(r'aria-label="ridge on toy, user-cold: \.(\d+) at K = 0, \.(\d+)', drawn)
+    levels = re.findall(r'aria-label="ridge on toy, user-cold: \.(\d+) at K = 0, \.(\d+)', drawn)
     level = every[0].levels.filter(method="ridge", shots=2)["value"][0]
-    assert int(said[0][1]) == round(1000 * level)
+    assert int(levels[0][1]) == round(1000 * level)
     assert 'class="chance"' in drawn
     assert curves.curves(every, "broken") == ""
 
@@ -83,8 +83,8 @@ def test_the_library_is_written_once_with_its_licence(
 ) -> None:
     monkeypatch.setenv("COLDBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(explore.metadata, "version", lambda _: "1.0")
-    made = iter(["window.vegaEmbed = 1;"])  # a second time would be StopIteration
-    monkeypatch.setattr(explore, "_bundle", lambda: next(made))
+    bundles = iter(["window.vegaEmbed = 1;"])  # a second time would be StopIteration
+    monkeypatch.setattr(explore, "_bundle", lambda: next(bundles))
     for name in ("a", "b"):
         explore.write_library(tmp_path / name)
     assert (tmp_path / "b" / "vega.js").read_text(encoding="utf-8") == "window.vegaEmbed = 1;"

@@ -5,7 +5,6 @@ Skipped with what to install where the machine has no LaTeX.
 
 import os
 import re
-import runpy
 import shutil
 import subprocess
 from importlib import import_module
@@ -17,12 +16,11 @@ import pytest
 
 from coldbench import registry
 from coldbench.results.results import Results, read
-from coldbench.results.rounding import plain
+from tests import hostile_words
+from tests.shown import METRICS, printed, printed_difference
 
-HERE = Path(__file__).parents[1]
-fake, attacks = (runpy.run_path(str(HERE / f"{name}.py")) for name in ("fake_run", "attacks"))
 safe = import_module("coldbench.reports._escape")
-METRICS = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
+head_of: Any = import_module("coldbench.reports._values").metric_name
 PAGE = r"""\documentclass{%s}
 \usepackage{booktabs, amssymb, graphicx}
 \begin{document}
@@ -54,10 +52,10 @@ def compiled(engine: str, folder: Path, body: str, kind: str = "article") -> str
     if why := missing(engine):
         pytest.skip(why)
     (folder / "all.tex").write_text(PAGE % (kind, body), encoding="ascii")
-    own = {"TEXMFVAR": str(folder / "var"), "openin_any": "p", "openout_any": "p"}
+    limits = {"TEXMFVAR": str(folder / "var"), "openin_any": "p", "openout_any": "p"}
     done = subprocess.run(
         [engine, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "all.tex"],
-        cwd=folder, env=os.environ | own | {"max_print_line": "2000"}, capture_output=True,
+        cwd=folder, env=os.environ | limits | {"max_print_line": "2000"}, capture_output=True,
         check=False, timeout=120,
     )  # fmt: skip
     log = (folder / "all.log").read_text(encoding="utf-8", errors="replace")
@@ -77,7 +75,7 @@ def inputs(paths: list[Path]) -> str:
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Results:
     run = tmp_path_factory.mktemp("runs") / "evil"
-    attacks["build"](run, 2, 4)
+    hostile_words.build(run, 2, 4)
     return read(run, resamples=20)
 
 
@@ -135,7 +133,7 @@ def test_every_letter_that_is_written_can_be_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "there"),
+    ("text", "command"),
     [
         ("café Čapek ñ ő ï", r"caf\'{e} \v{C}apek \~{n} \H{o} \"{\i}"),
         ("cafe\u0301", r"caf\'{e}"),
@@ -147,8 +145,8 @@ def test_every_letter_that_is_written_can_be_set(tmp_path: Path) -> None:
         ("line\u2028next\r\n\tend", "line next end"),
     ],
 )
-def test_a_letter_stands_as_a_command_or_as_its_number(text: str, there: str) -> None:
-    assert safe.latex(text) == there
+def test_a_letter_stands_as_a_command_or_as_its_number(text: str, command: str) -> None:
+    assert safe.latex(text) == command
 
 
 def test_a_narrow_table_is_not_blown_up_and_a_wide_one_is_shrunk(tmp_path: Path) -> None:
@@ -165,6 +163,7 @@ def test_a_narrow_table_is_not_blown_up_and_a_wide_one_is_shrunk(tmp_path: Path)
 def rows(paths: list[Path], name: str) -> tuple[list[str], dict[str, list[str]]]:
     """Heads and rows of a table as a reader sees them, without LaTeX."""
     text = next(p for p in paths if p.stem.endswith(f"-{name}")).read_text(encoding="ascii")
+    assert r"\toprule" in text and r"\bottomrule" in text
     lines = [line.removesuffix(r" \\") for line in text.splitlines() if line.endswith(r" \\")]
     plainly = [[_plainly(cell) for cell in line.split(" & ")] for line in lines]
     return plainly[0], {row[0]: row[1:] for row in plainly[1:] if len(row) == len(plainly[0])}
@@ -180,46 +179,37 @@ def _plainly(cell: str) -> str:
     return cell
 
 
-def printed(row: dict[str, Any], value: str) -> str:
-    interval = "" if row["low"] is None else f" [{plain(row['low'])}, {plain(row['high'])}]"
-    return plain(row[value]) + interval
-
-
 @pytest.mark.parametrize("shots", [0, 2])
 def test_the_numbers_of_quality_are_those_of_the_store(
     results: Results, tmp_path: Path, shots: int
 ) -> None:
-    heads, there = rows(written(results, tmp_path), f"quality-k{shots}")
-    name = import_module("coldbench.reports._values").metric_name
+    heads, cells_of = rows(written(results, tmp_path), f"quality-k{shots}")
     store = results.table.filter(pl.col("metric").is_in(METRICS), shots=shots).drop_nulls("value")
     for row in store.iter_rows(named=True):
-        cell = there[row["method"]][heads.index(name(row["metric"])) - 1]
-        assert cell == printed(row, "value"), row
-    ranks = [cells.pop(heads.index("rank") - 1) for cells in there.values() if cells]
+        cell = cells_of[row["method"]][heads.index(head_of(row["metric"])) - 1]
+        assert cell == printed(row), row
+    ranks = [cells.pop(heads.index("rank") - 1) for cells in cells_of.values() if cells]
     methods = store.filter(pl.col("method") != "chance")["method"].n_unique()
     assert sum(bool(rank) for rank in ranks) == methods
-    assert len(store) == sum(bool(cell) for cells in there.values() for cell in cells) > 40
+    assert len(store) == sum(bool(cell) for cells in cells_of.values() for cell in cells) > 40
 
 
 def test_the_numbers_of_k_on_k_and_the_differences_are_those_of_the_store(
     results: Results, tmp_path: Path
 ) -> None:
     paths = written(results, tmp_path)
-    heads, there = rows(paths, "kshot")
+    heads, cells_of = rows(paths, "kshot")
     store = results.table.filter(metric=results.headline).drop_nulls("value")
     for row in store.iter_rows(named=True):
-        cell = there[row["method"]][heads.index(f"K = {row['shots']}") - 1]
-        assert cell == printed(row, "value"), row
-    heads, there = rows(paths, "audit")
+        cell = cells_of[row["method"]][heads.index(f"K = {row['shots']}") - 1]
+        assert cell == printed(row), row
+    heads, cells_of = rows(paths, "audit")
     checked = 0
     gains = results.gains.filter(pl.col("metric").is_in([results.headline, "auc"]), shots=2)
-    name = import_module("coldbench.reports._values").metric_name
     for row in gains.filter((pl.col("helped") > 0) | (pl.col("harmed") > 0)).iter_rows(named=True):
         against = "own K = 0" if row["against"] == "K = 0" else row["against"]
-        cell = there[row["method"]][heads.index(f"{name(row['metric'])} - {against}") - 1]
-        mark = "" if row["p_holm"] >= 0.05 else "▲" if row["mean"] > 0 else "▼"
-        p = "< .001" if row["p_holm"] < 0.001 else plain(row["p_holm"])
-        sign = "+" if row["mean"] > 0 else ""
-        assert cell == f"{sign}{printed(row, 'mean')}{mark} p {p}"
+        cell = cells_of[row["method"]][heads.index(f"{head_of(row['metric'])} - {against}") - 1]
+        number, mark = printed_difference(row)
+        assert cell == number.replace(" p ", f"{mark} p ")
         checked += 1
     assert checked >= 5

@@ -5,7 +5,6 @@ Skipped with what to install where the machine has no Chromium.
 
 import json
 import re
-import runpy
 from collections.abc import Iterator
 from html import unescape
 from importlib import import_module
@@ -20,26 +19,17 @@ from coldbench import registry
 from coldbench.errors import printable
 from coldbench.results.results import Results, read
 from coldbench.results.rounding import plain
+from tests import browser, fake_run, hostile_words
+from tests.shown import METRICS, printed, printed_difference
 
-HERE = Path(__file__).parents[1]
-fake, attacks, browser = (
-    runpy.run_path(str(HERE / f"{name}.py")) for name in ("fake_run", "attacks", "browser")
-)
-METRICS = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
+head_of: Any = import_module("coldbench.reports._values").metric_name
 TURNS = 3
+Attacked = tuple[Path, list[tuple[str, str]]]  # a page, and (field, text) of all that is on it
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Glyph"),  # a figure's font has not every hostile letter
     pytest.mark.filterwarnings("ignore:constrained_layout"),  # nor room for a word of 2,000
 ]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if why := browser["missing"]():
-        pytest.skip(why)
-    with browser["launched"]() as found:
-        yield found
 
 
 def report(results: Results, folder: Path) -> Path:
@@ -52,28 +42,26 @@ def page(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=range(TURNS))
-def attacked(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, list[tuple[str, str]]]:
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Attacked:
     """A page of hostile words, and which they are; the run's folder is named by one too."""
-    names = [word for word in attacks["WORDS"] if "/" not in word and len(word) < 60]
+    names = [word for word in hostile_words.WORDS if "/" not in word and len(word) < 60]
     name = names[request.param * len(names) // TURNS]
     folder = tmp_path_factory.mktemp("attacked")
-    attacks["build"](folder / name, request.param, TURNS)
-    words = attacks["planted"](request.param, TURNS)
+    hostile_words.build(folder / name, request.param, TURNS)
+    words = hostile_words.planted(request.param, TURNS)
     return report(read(folder / name, resamples=20), folder / "report"), [*words, ("run", name)]
 
 
 @pytest.fixture
 def visit(chromium: Any, page: Path) -> Iterator[Any]:
-    with browser["visit"](chromium, page, viewport={"width": 1280, "height": 900}) as found:
-        yield found
+    with browser.visit(chromium, page, viewport={"width": 1280, "height": 900}) as opened:
+        yield opened
 
 
 def the(tables: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
-    found = [table for key, table in tables.items() if key.endswith(f"-{name}")]
-    assert len(found) == 1, (name, list(tables))
-    return found[0]
+    tables_of_name = [table for key, table in tables.items() if key.endswith(f"-{name}")]
+    assert len(tables_of_name) == 1, (name, list(tables))
+    return tables_of_name[0]
 
 
 def test_the_page_opens_without_an_error_a_request_or_a_thing_that_is_blocked(visit: Any) -> None:
@@ -106,9 +94,9 @@ def ranks(table: dict[str, Any], column: int) -> tuple[list[float | str], bool, 
     numbers = any(cell and cell["sort"] is not None for cell in rows)
     key = "sort" if numbers else "text"
     values = [cell[key] if cell and cell[key] else None for cell in rows]
-    there = [value for value in values if value is not None]
-    last = values[: len(there)] == there  # rows without a number or a word stand last
-    return [float(x) if numbers else x for x in there], numbers, last
+    present = [value for value in values if value is not None]
+    last = values[: len(present)] == present  # rows without a number or a word stand last
+    return [float(x) if numbers else x for x in present], numbers, last
 
 
 def test_a_click_on_a_head_sorts_numbers_downward_then_upward_and_words_by_alphabet(
@@ -120,11 +108,11 @@ def test_a_click_on_a_head_sorts_numbers_downward_then_upward_and_words_by_alpha
         for column, head in enumerate(table["heads"]):
             for click in (1, 2):
                 visit.page.evaluate(SORT, [at, column])
-                (after,) = visit.page.evaluate(browser["TABLES"], at)
+                (after,) = visit.page.evaluate(browser.TABLES, at)
                 values, numbers, last = ranks(after, column)
                 if values != sorted(values, reverse=numbers == (click == 1)) or not last:
                     wrong.append((name, head, click, values))
-                same = [sorted(map(json.dumps, one["rows"])) for one in (table, after)]
+                same = [sorted(map(json.dumps, either["rows"])) for either in (table, after)]
                 assert same[0] == same[1], "a row was lost or changed"
     assert wrong == []
     assert visit.troubles() == []
@@ -180,7 +168,7 @@ def test_a_table_that_is_filtered_can_be_sorted_and_stays_filtered(visit: Any) -
 
 
 def test_the_page_is_whole_without_javascript(chromium: Any, page: Path) -> None:
-    with browser["visit"](chromium, page, java_script_enabled=False) as visit:
+    with browser.visit(chromium, page, java_script_enabled=False) as visit:
         body = visit.page.locator("body")
         assert visit.page.locator("button, input").count() == 0
         for fold in visit.page.locator("details").all():
@@ -196,10 +184,10 @@ def test_the_page_is_whole_without_javascript(chromium: Any, page: Path) -> None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_stand_out_from_what_is_behind_them(chromium: Any, page: Path, scheme: str) -> None:
-    with browser["visit"](chromium, page, color_scheme=scheme) as visit:
-        visit.page.evaluate(browser["OPEN"])
-        found = visit.page.evaluate(browser["COLOURS"])
-    ratios = {(name, ink): browser["contrast"](ink, behind) for name, ink, behind in found}
+    with browser.visit(chromium, page, color_scheme=scheme) as visit:
+        visit.page.evaluate(browser.OPEN)
+        colours = visit.page.evaluate(browser.COLOURS)
+    ratios = {(name, ink): browser.contrast(ink, behind) for name, ink, behind in colours}
     assert len({name for name, _ in ratios}) > 8
     assert {key: round(ratio, 2) for key, ratio in ratios.items() if ratio < 4.5} == {}
 
@@ -207,9 +195,9 @@ def test_words_stand_out_from_what_is_behind_them(chromium: Any, page: Path, sch
 def test_the_page_is_dark_where_the_reader_asks_for_dark(chromium: Any, page: Path) -> None:
     grounds = {}
     for scheme in ("light", "dark"):
-        with browser["visit"](chromium, page, color_scheme=scheme) as visit:
+        with browser.visit(chromium, page, color_scheme=scheme) as visit:
             grounds[scheme] = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
-    light, dark = (browser["contrast"]("rgb(0, 0, 0)", [grounds[s]]) for s in ("light", "dark"))
+    light, dark = (browser.contrast("rgb(0, 0, 0)", [grounds[s]]) for s in ("light", "dark"))
     assert light > 15 and dark < 3
 
 
@@ -217,12 +205,12 @@ def test_the_page_is_dark_where_the_reader_asks_for_dark(chromium: Any, page: Pa
 def test_the_page_prints_dark_on_white_and_without_its_menu(
     chromium: Any, page: Path, scheme: str
 ) -> None:
-    with browser["visit"](chromium, page, color_scheme=scheme) as visit:
+    with browser.visit(chromium, page, color_scheme=scheme) as visit:
         assert visit.page.locator("nav").is_visible()
         visit.page.emulate_media(media="print", color_scheme=scheme)
         assert not visit.page.locator("nav").is_visible()
         ink = visit.page.evaluate("getComputedStyle(document.body).color")
-        assert browser["contrast"](ink, []) > 7
+        assert browser.contrast(ink, []) > 7
         sheets = visit.page.pdf()
     assert sheets.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", sheets)) >= 1
@@ -230,58 +218,52 @@ def test_the_page_prints_dark_on_white_and_without_its_menu(
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_reaches_over_the_right_edge(chromium: Any, page: Path, width: int) -> None:
-    with browser["visit"](chromium, page, viewport={"width": width, "height": 800}) as visit:
-        assert visit.page.evaluate(browser["WIDTHS"]) == [width, width]
-        visit.page.evaluate(browser["OPEN"])
-        assert visit.page.evaluate(browser["WIDTHS"]) == [width, width]
+    with browser.visit(chromium, page, viewport={"width": width, "height": 800}) as visit:
+        assert visit.page.evaluate(browser.WIDTHS) == [width, width]
+        visit.page.evaluate(browser.OPEN)
+        assert visit.page.evaluate(browser.WIDTHS) == [width, width]
 
 
-def printed(row: dict[str, Any]) -> str:
-    """`.789 [.775, .803]` as every text format must show it."""
-    interval = "" if row["low"] is None else f" [{plain(row['low'])}, {plain(row['high'])}]"
-    return plain(row["value"]) + interval
+Rows = dict[str, dict[str, dict[str, Any]]]  # method -> head of a column -> cell
 
 
-def names(metrics: list[str]) -> dict[str, str]:
-    """Head of a column -> metric."""
-    name = import_module("coldbench.reports._values").metric_name
-    return {name(metric): metric for metric in metrics}
-
-
-def by_head(table: dict[str, Any], row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def rows_of(table: dict[str, Any]) -> Rows:
     heads = [head.rstrip("↑↓ ") for head in table["heads"]]
-    return {} if row["failed"] else dict(zip(heads, row["cells"], strict=True))
+    return {
+        row["method"]: {} if row["failed"] else dict(zip(heads, row["cells"], strict=True))
+        for row in table["rows"]
+    }
+
+
+def assert_shown(rows: Rows, store: pl.DataFrame, heads: dict[Any, str], by: str) -> None:
+    """Each level of the store, and no other, stands under the head that its column `by` names."""
+    for level in store.iter_rows(named=True):
+        cell = rows[level["method"]][heads[level[by]]]
+        assert (float(cell["sort"]), cell["text"]) == (level["value"], printed(level)), level
+    shown = [c for cells in rows.values() for head, c in cells.items() if head != "rank"]
+    assert sum(bool(c["sort"]) for c in shown) == len(store), "a number that the store has not"
 
 
 @pytest.mark.parametrize("shots", [0, 2])
 def test_the_numbers_of_quality_on_the_page_are_those_of_the_store(
     visit: Any, results: Results, shots: int
 ) -> None:
-    table = the(visit.tables(), f"quality-k{shots}")
-    there = {row["method"]: by_head(table, row) for row in table["rows"]}
     store = results.table.filter(pl.col("metric").is_in(METRICS), shots=shots).drop_nulls("value")
-    checked = 0
-    for row in store.iter_rows(named=True):
-        head = next(h for h, metric in names(METRICS).items() if metric == row["metric"])
-        cell = there[row["method"]][head]
-        assert float(cell["sort"]) == row["value"], (row, cell)
-        assert cell["text"] == printed(row)
-        checked += 1
-    cells = [c for by in there.values() for h, c in by.items() if h != "rank" and c["sort"]]
-    assert checked == len(cells) > 40, "the page shows a number that the store does not have"
+    heads = {metric: head_of(metric) for metric in METRICS}
+    assert len(store) > 40
+    assert_shown(rows_of(the(visit.tables(), f"quality-k{shots}")), store, heads, "metric")
 
 
 @pytest.mark.parametrize("shots", [0, 2])
 def test_the_ranks_of_quality_are_the_order_of_the_headline_and_the_best_of_a_column_is_bold(
     visit: Any, results: Results, shots: int
 ) -> None:
-    table = the(visit.tables(), f"quality-k{shots}")
-    there = {row["method"]: by_head(table, row) for row in table["rows"]}
+    rows = rows_of(the(visit.tables(), f"quality-k{shots}"))
     store = results.table.filter(pl.col("method") != "chance", shots=shots).drop_nulls("value")
     levels = dict(store.filter(metric=results.headline).select("method", "value").rows())
     for method, value in levels.items():
         better = sum(other > value for other in levels.values())
-        assert there[method]["rank"]["text"] == str(1 + better)
+        assert rows[method]["rank"]["text"] == str(1 + better)
     bold = visit.page.locator(f"[id$='-quality-k{shots}'] td.best").all_inner_texts()
     best = store.group_by("metric").agg(pl.col("value").max(), low=pl.col("value").min())
     top = dict(best.select("metric", "value").rows())[results.headline]
@@ -291,29 +273,24 @@ def test_the_ranks_of_quality_are_the_order_of_the_headline_and_the_best_of_a_co
 def test_the_numbers_of_k_on_k_on_the_page_are_those_of_the_store(
     visit: Any, results: Results
 ) -> None:
-    table = the(visit.tables(), "kshot")
-    there = {row["method"]: by_head(table, row) for row in table["rows"]}
     store = results.table.filter(metric=results.headline).drop_nulls("value")
-    for row in store.iter_rows(named=True):
-        cell = there[row["method"]][f"K = {row['shots']}"]
-        assert (float(cell["sort"]), cell["text"]) == (row["value"], printed(row))
-    cells = [c for by in there.values() for c in by.values() if c["sort"] is not None]
-    assert len(cells) == len(store) > 8
+    heads = {shots: f"K = {shots}" for shots in store["shots"]}
+    assert len(store) > 8
+    assert_shown(rows_of(the(visit.tables(), "kshot")), store, heads, "shots")
 
 
 def test_the_differences_on_the_page_are_those_of_the_store(visit: Any, results: Results) -> None:
     table = the(visit.tables(), "audit")
-    there = {row["method"]: by_head(table, row) for row in table["rows"]}
-    metrics = names([results.headline, "auc"])
+    shown_rows = rows_of(table)
     heads = {
-        f"{name} − {'own K = 0' if to == 'K = 0' else to}": (metric, to)
-        for name, metric in metrics.items()
+        f"{head_of(metric)} − {'own K = 0' if to == 'K = 0' else to}": (metric, to)
+        for metric in (results.headline, "auc")
         for to in ("item-bias", "K = 0")
     }
     gains = results.gains.filter(shots=2)
     rows = {(r["method"], r["metric"], r["against"]): r for r in gains.iter_rows(named=True)}
     assert set(heads) <= set(table["heads"])
-    for method, cells in there.items():
+    for method, cells in shown_rows.items():
         for head, (metric, to) in heads.items():
             row, cell = rows.get((method, metric, to)), cells.get(head)
             if row is None or row["mean"] is None or cell is None:
@@ -321,17 +298,17 @@ def test_the_differences_on_the_page_are_those_of_the_store(visit: Any, results:
                 continue
             assert float(cell["sort"]) == row["mean"]
             if row["helped"] or row["harmed"]:
-                sign = "+" if row["mean"] > 0 else ""
-                number = sign + printed(row | {"value": row["mean"]})
-                p = row["p_holm"]
-                number += " p " + (plain(p) if p >= 0.001 else "< .001")
-                mark = "" if row["p_holm"] >= 0.05 else "▲" if row["mean"] > 0 else "▼"
+                number, mark = printed_difference(row)
                 assert cell["text"].replace(mark, "").split() == number.split()
                 assert mark in cell["text"]
-        own = rows.get((method, results.headline, "K = 0"))
-        for share in ("helped", "harmed") if own and cells else ():
-            assert own is not None and float(cells[share]["sort"]) == own[share]
-    assert sum(cell["sort"] is not None for by in there.values() for cell in by.values()) >= 20
+        gain = rows.get((method, results.headline, "K = 0"))
+        for share in ("helped", "harmed") if gain and cells else ():
+            assert gain is not None and float(cells[share]["sort"]) == gain[share]
+    assert sum(cell["sort"] is not None for by in shown_rows.values() for cell in by.values()) >= 20
+
+
+def without_mark(cell: str) -> list[str]:
+    return cell.replace("▲", "").replace("▼", "").split()
 
 
 def test_markdown_shows_the_same_numbers_as_the_page(
@@ -346,29 +323,24 @@ def test_markdown_shows_the_same_numbers_as_the_page(
     checked = 0
     for name, table in visit.tables().items():
         alike = [t for t in tables if t[0] == table["heads"]]
-        rows = [[cell["text"].replace("▲", "").replace("▼", "").split() for cell in row["cells"]]
-                for row in table["rows"] if not row["failed"]]  # fmt: skip
-        known = [
-            [cell.replace("▲", "").replace("▼", "").split() for cell in row]
-            for t in alike
-            for row in t
-        ]
-        for row in rows:
-            assert row in known, (name, row)
-            checked += 1
+        known = [[without_mark(cell) for cell in row] for t in alike for row in t]
+        for row in table["rows"]:
+            if not row["failed"]:
+                assert [without_mark(cell["text"]) for cell in row["cells"]] in known, (name, row)
+                checked += 1
     assert checked > 20
 
 
 def test_hostile_words_run_nothing_ask_for_nothing_and_stand_as_they_are_written(
-    chromium: Any, attacked: tuple[Path, list[tuple[str, str]]]
+    chromium: Any, attacked: Attacked
 ) -> None:
     path, planted = attacked
-    with browser["visit"](chromium, path, viewport={"width": 1280, "height": 900}) as visit:
+    with browser.visit(chromium, path, viewport={"width": 1280, "height": 900}) as visit:
         words = visit.words()
         title = visit.page.title()
         for kind in ("mouseover", "focus", "click"):
             visit.page.evaluate(POKE, kind)
-        visit.page.locator("input[type=search]").fill(f"<script>{attacks['RUN']}</script>")
+        visit.page.locator("input[type=search]").fill(f"<script>{hostile_words.RUN}</script>")
         assert visit.troubles() == []
     lost = [
         (field, text[:60])
@@ -390,26 +362,22 @@ def legible(text: str) -> str:
 
 def shown_as(text: str) -> tuple[str, str, str]:
     """As it is, among parameters, or as a cell's record keeps a reason."""
-    return text, json_form(text), " ".join(printable(text).split())[:400]
-
-
-def json_form(text: str) -> str:
-    """As it stands among parameters, which are shown as JSON."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    among_parameters = json.dumps(text, ensure_ascii=False)[1:-1]
+    return text, among_parameters, " ".join(printable(text).split())[:400]
 
 
 def test_hostile_words_do_not_push_the_page_over_its_edge(
-    chromium: Any, attacked: tuple[Path, list[tuple[str, str]]]
+    chromium: Any, attacked: Attacked
 ) -> None:
-    with browser["visit"](chromium, attacked[0]) as visit:
-        visit.page.evaluate(browser["OPEN"])
+    with browser.visit(chromium, attacked[0]) as visit:
+        visit.page.evaluate(browser.OPEN)
         for width in (390, 1280):
             visit.page.set_viewport_size({"width": width, "height": 800})
-            assert visit.page.evaluate(browser["WIDTHS"]) == [width, width]
+            assert visit.page.evaluate(browser.WIDTHS) == [width, width]
 
 
 def test_hostile_words_leave_links_figures_and_names_of_their_own(
-    attacked: tuple[Path, list[tuple[str, str]]],
+    attacked: Attacked,
 ) -> None:
     text = attacked[0].read_text(encoding="utf-8")
     ids = re.findall(r'\bid="([^"]*)"', text)
@@ -419,11 +387,11 @@ def test_hostile_words_leave_links_figures_and_names_of_their_own(
     files = list((attacked[0].parent / "figures").iterdir())
     assert {link for link in links if link[0] != "#"} == {f"figures/{file.name}" for file in files}
     for svg in (file for file in files if file.suffix == ".svg"):
-        tags = {one.tag.rpartition("}")[2] for one in ElementTree.parse(svg).iter()}
+        tags = {node.tag.rpartition("}")[2] for node in ElementTree.parse(svg).iter()}
         assert not tags & {"script", "foreignObject", "image", "a"}, svg
 
 
 def test_a_reason_that_is_no_text_is_shown_all_the_same(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "run", reason="cannot read \udcff and \x00")
+    run = fake_run.build(tmp_path / "run", reason="cannot read \udcff and \x00")
     path = report(read(run, resamples=20), tmp_path / "report")
     assert "cannot read" in path.read_text(encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,14 +13,14 @@ import polars as pl
 import pytest
 
 import coldbench
-from coldbench.cell import Spec
+from coldbench.cell import Spec, write_plan
 from coldbench.errors import UserError
 from coldbench.results.critical_difference import critical
 from coldbench.results.paired import ALPHA
 from coldbench.results.results import Results, read
-from coldbench.results.trials import Trial, add_trial
+from coldbench.results.trials import add_trial
+from tests import fake_run
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 ACROSS = {"rolling", "elicitation"}  # of several protocols: test_rolling.py, test_elicitation.py
 room: Any = import_module("coldbench.reports._figures")
 draw: Any = import_module("coldbench.reports._svg")
@@ -35,7 +34,7 @@ FRAMES = {
 
 def whole(run: Path, **more: Any) -> Path:
     """The fake run with what a real one keeps beside its scores, and an adapter of two ranks."""
-    fake["build"](run, **more)
+    fake_run.build(run, **more)
     plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
     specs = [Spec(**fields) for fields in plan]
     first = next(spec for spec in specs if spec.method == "ridge")
@@ -44,10 +43,10 @@ def whole(run: Path, **more: Any) -> Path:
             which = replace(first, method="lora", params={"rank": rank}, seed=seed)
             timing = {"shots": 2, "adapt_ms_p50": 1.0, "adapt_ms_p95": 2.0,
                       "state_bytes_per_user": 512.0 * rank}  # fmt: skip
-            scores = fake["made_up"]("ridge", seed, more.get("users", 30))
-            fake["write_cell"](run, which, "done", scores=scores, timing=timing, family="peft")
+            scores = fake_run.made_up("ridge", seed, more.get("users", 30))
+            fake_run.write_cell(run, which, "done", scores=scores, timing=timing, family="peft")
             specs.append(which)
-    fake["write_plan"](run, specs)
+    write_plan(run, specs)
     for spec in specs:
         folder, split = run / "cells" / spec.fingerprint, run / "splits" / spec.split_key
         if not (folder / "scores.parquet").is_file():
@@ -75,7 +74,7 @@ def whole(run: Path, **more: Any) -> Path:
                 for step in range(3) for query in (True, False)
             ]  # fmt: skip
             pl.concat(steps).write_parquet(folder / "trace.parquet")
-        fake["reseal"](folder)
+        fake_run.reseal(folder)
     search(run, specs[0].dataset)
     return run
 
@@ -84,10 +83,10 @@ def search(run: Path, dataset: str) -> None:
     """What `coldbench tune` leaves of two methods: one that gains, one that fails at first."""
     for method, values in (("ridge", [0.62, 0.6, 0.7, 0.59]), (HOSTILE, [None, 0.61, 0.64])):
         for number, value in enumerate(values, 1):
-            status, reason = ("done", "") if value else ("failed", f"ValueError: {HOSTILE}")
-            trial = Trial(
-                dataset, "user-cold", "log-loss", 0, method, number, {"tau": number}, status,
-                reason, value, [value, value], 0.5,
+            trial = replace(
+                fake_run.trial(value, number, {"tau": number}), dataset=dataset, seconds=0.5,
+                protocol="user-cold", method=method, by_user=[value, value],
+                reason="" if value else f"ValueError: {HOSTILE}",
             )  # fmt: skip
             add_trial(run, trial)
 
@@ -106,7 +105,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Results:
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """A run of before: scores and timings alone."""
-    return read(fake["build"](tmp_path_factory.mktemp("runs") / "old"), resamples=50)
+    return read(fake_run.build(tmp_path_factory.mktemp("runs") / "old"), resamples=50)
 
 
 def picture(results: Results, name: str) -> Any:
@@ -164,16 +163,16 @@ def test_wins_are_starred_exactly_where_the_difference_is_significant(results: R
     axes = drawing.figure.axes[0]
     methods = [label.get_text() for label in axes.get_yticklabels()]
     assert methods == [label.get_text() for label in axes.get_xticklabels()]
-    there = {tuple(map(float, t.get_position())): t.get_text() for t in axes.texts}
+    texts = {tuple(map(float, t.get_position())): t.get_text() for t in axes.texts}
     pairs = results.pairs.iter_rows(named=True)
-    assert len(there) == 2 * len(results.pairs) == len(methods) * (len(methods) - 1)
+    assert len(texts) == 2 * len(results.pairs) == len(methods) * (len(methods) - 1)
     starred = 0
     for row in pairs:
         sure = row["p_holm"] is not None and row["p_holm"] < ALPHA
         starred += sure
-        one, other = methods.index(row["method"]), methods.index(row["other"])
-        assert there[other, one] == f"{100 * row['helped']:.0f}{'*' * sure}"
-        assert there[one, other] == f"{100 * row['harmed']:.0f}{'*' * sure}"
+        row_at, other = methods.index(row["method"]), methods.index(row["other"])
+        assert texts[other, row_at] == f"{100 * row['helped']:.0f}{'*' * sure}"
+        assert texts[row_at, other] == f"{100 * row['harmed']:.0f}{'*' * sure}"
     assert 0 < starred < len(results.pairs)
 
 
@@ -181,22 +180,22 @@ def test_bars_join_the_methods_that_were_computed_to_be_alike(tmp_path: Path) ->
     run = tmp_path / "many"
     plan: list[dict[str, Any]] = []
     for dataset in "abcdefgh":
-        fake["build"](run, dataset=dataset, users=40 + len(plan))
+        fake_run.build(run, dataset=dataset, users=40 + len(plan))
         plan += json.loads((run / "plan.json").read_text(encoding="utf-8"))
     (run / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     results = read(run, resamples=20)
     table = results.table.filter(pl.col("method") != "chance", metric=results.headline)
     wide = table.drop_nulls("value").pivot("method", index=["dataset", "shots"], values="value")
     methods = wide.columns[2:]
-    found = critical(wide.select(methods).to_numpy(), methods)
+    groups = critical(wide.select(methods).to_numpy(), methods)
     drawing = picture(results, "critical")
-    assert found.blocks == 16 and "16 blocks" in drawing.caption
+    assert groups.blocks == 16 and "16 blocks" in drawing.caption
     assert "WARNING" not in drawing.caption
-    rank = dict(found.ranks.iter_rows())
-    assert drawing.table["rank"].to_list() == pytest.approx(found.ranks["rank"].to_list())
+    rank = dict(groups.ranks.iter_rows())
+    assert drawing.table["rank"].to_list() == pytest.approx(groups.ranks["rank"].to_list())
     bars = [line for line in drawing.figure.axes[0].lines if line.get_linewidth() > 2]
-    assert found.alike and len(bars) == len(found.alike)
-    for line, group in zip(bars, found.alike, strict=True):
+    assert groups.alike and len(bars) == len(groups.alike)
+    for line, group in zip(bars, groups.alike, strict=True):
         ends = [float(x) for x in line.get_xdata()]
         assert ends[0] < rank[group[0]] and rank[group[-1]] < ends[1]
         inside = [m for m, at in rank.items() if ends[0] <= at <= ends[1]]
@@ -211,14 +210,14 @@ def test_a_critical_difference_of_few_blocks_warns_in_figure_and_caption(results
 
 def test_seeds_that_move_one_thing_are_set_beside_those_that_move_all(tmp_path: Path) -> None:
     run = tmp_path / "vary"
-    specs = [Spec(**f) for f in json.loads((fake["build"](run) / "plan.json").read_text())]
+    specs = [Spec(**f) for f in json.loads((fake_run.build(run) / "plan.json").read_text())]
     for spec in [s for s in specs if s.method == "ridge"]:
         fields = spec.protocol_fields | {"vary": "init"}
         name = 'user-cold (vary = "init")'
         which = replace(spec, protocol=name, protocol_fields=fields)
-        fake["write_cell"](run, which, "done", scores=fake["made_up"]("ridge", spec.seed, 25))
+        fake_run.write_cell(run, which, "done", scores=fake_run.made_up("ridge", spec.seed, 25))
         specs.append(which)
-    fake["write_plan"](run, specs)
+    write_plan(run, specs)
     results = read(run, resamples=20)
     table = picture(results, "variance").table
     assert set(table["protocol"]) == {"user-cold"}
@@ -270,8 +269,8 @@ def test_pictures_of_one_page_share_no_id_and_hold_no_style(
     for drawing in [*every(results), *every(hostile)]:
         tree = ElementTree.fromstring(draw.inline(drawing.svg))
         attributes = [node.attrib for node in tree.iter()]
-        assert not any("style" in found for found in attributes), drawing.name
-        ids = [found["id"] for found in attributes if "id" in found]
+        assert not any("style" in names for names in attributes), drawing.name
+        ids = [names["id"] for names in attributes if "id" in names]
         assert not seen & set(ids) and len(ids) == len(set(ids)), drawing.name
         seen |= set(ids)
         used = re.findall(r'(?:url\(|href=")#([^")]+)', draw.inline(drawing.svg))

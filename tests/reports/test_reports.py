@@ -3,7 +3,6 @@
 import json
 import re
 import runpy
-from html.parser import HTMLParser
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ import polars as pl
 import pytest
 
 from coldbench import registry
+from coldbench.cell import write_plan
 from coldbench.results.results import Results, read
-from coldbench.results.rounding import plain
+from tests.shown import METRICS, Page, printed
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 HOSTILE = r"""<script>alert(1)</script> | **bold** $x_1$ \input{/etc/passwd} =1+1 [a](b) %"""
@@ -33,41 +33,6 @@ def written(name: str, results: Results, folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def shown(results: Results, method: str, metric: str) -> str:
-    """`.789 [.775, .803]` as every text format must show it."""
-    row = results.table.filter(method=method, metric=metric, shots=2).row(0, named=True)
-    return f"{plain(row['value'])} [{plain(row['low'])}, {plain(row['high'])}]"
-
-
-class Page(HTMLParser):
-    """What a reader meets: cells by row, and every tag with its attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.rows: list[list[str]] = []
-        self.sorts: list[str] = []
-        self.inside = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.inside = tag
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th") and self.rows:
-            self.rows[-1].append("")
-            self.sorts.append(dict(attrs).get("data-sort") or "")
-
-    def handle_data(self, data: str) -> None:
-        if self.inside in ("td", "th", "small", "span") and self.rows and self.rows[-1]:
-            self.rows[-1][-1] += (" " if self.inside == "small" else "") + data.strip()
-
-
-def test_the_room_holds_the_five_reports() -> None:
-    assert set(NAMES) <= set(registry.names("reports"))
-
-
 def test_csv_is_the_table_number_for_number(results: Results, tmp_path: Path) -> None:
     written("csv", results, tmp_path)
     columns = "dataset protocol method shots metric value low high users seeds status".split()
@@ -83,43 +48,31 @@ def test_markdown_shows_the_computed_numbers(results: Results, tmp_path: Path, m
     quality = text.split("### Quality at K = 2")[1].split("###")[0]
     row = next(line for line in quality.splitlines() if line.startswith(f"| {method} |"))
     cells = [cell.strip() for cell in row.split("|")]
-    metrics = "ndcg@10 ndcg@5 auc auc-pooled accuracy f1 mrr mae log-loss ece".split()
     assert cells[2] in ("", *"123456789"), "the rank"
-    assert cells[3:-1] == [shown(results, method, metric) for metric in metrics]
-
-
-def test_latex_shows_the_computed_numbers(results: Results, tmp_path: Path) -> None:
-    text = written("latex", results, tmp_path)["tables/toy-user-cold-quality-k2.tex"].decode()
-    row = next(line for line in text.splitlines() if line.startswith("ridge &"))
-    value = shown(results, "ridge", "ndcg@5")
-    assert row.split(" & ")[3] == value.replace(" ", r" {\scriptsize ", 1) + "}"
-    assert r"\toprule" in text
-    assert r"\bottomrule" in text
+    levels = [results.table.filter(method=method, metric=name, shots=2) for name in METRICS]
+    assert cells[3:-1] == [printed(level.row(0, named=True)) for level in levels]
 
 
 @pytest.mark.slow
 def test_html_shows_the_computed_numbers(results: Results, tmp_path: Path) -> None:
     page = Page(written("html", results, tmp_path)["index.html"].decode())
-    ridge = [row for row in page.rows if row and row[0] == "ridge"]
-    assert any(shown(results, "ridge", "ndcg@5") in [cell.strip() for cell in row] for row in ridge)
-    exact = results.table.filter(method="ridge", metric="ndcg@5", shots=2)["value"][0]
-    assert str(exact) in page.sorts
+    level = results.table.filter(method="ridge", metric="ndcg@5", shots=2).row(0, named=True)
+    ridge = [cell.strip() for row in page.rows if row.method == "ridge" for cell in row.cells]
+    assert printed(level) in ridge
+    assert str(level["value"]) in [attributes.get("data-sort") for _, attributes in page.tags]
 
 
-def test_a_method_without_numbers_keeps_its_row_and_its_reason(
+def test_words_name_the_best_method_what_was_tested_and_why_a_row_has_no_number(
     results: Results, tmp_path: Path
 ) -> None:
     text = written("markdown", results, tmp_path)["report.md"].decode()
-    assert "| broken | *failed in meta-train: ValueError: no* |" in text
-    assert "| late | *missing* |" in text
-
-
-def test_the_first_words_name_the_best_method_and_what_is_significant(
-    results: Results, tmp_path: Path
-) -> None:
-    text = written("markdown", results, tmp_path)["report.md"].decode()
-    assert "On toy, user-cold at K = 2, ridge has the best NDCG@5" in text
-    assert "differences in it were tested at once" in text
+    for words in (
+        "On toy, user-cold at K = 2, ridge has the best NDCG@5",
+        "differences in it were tested at once",
+        "| broken | *failed in meta-train: ValueError: no* |",
+        "| late | *missing* |",
+    ):
+        assert words in text
 
 
 @pytest.mark.slow
@@ -183,8 +136,6 @@ def test_a_limited_run_is_stamped_everywhere(hostile: Results, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_run_without_a_finished_cell_is_still_reported(tmp_path: Path) -> None:
-    from coldbench.cell import write_plan
-
     write_plan(tmp_path, [fake["spec"]("ridge", 0)])
     results = read(tmp_path)
     for name in NAMES:

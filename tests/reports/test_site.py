@@ -1,7 +1,6 @@
 """The site of runs and archives: whole, without a request, without a link that leads nowhere."""
 
 import re
-import runpy
 from html import unescape
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,6 @@ from coldbench.errors import UserError
 from coldbench.results.results import Results
 
 command: Any = import_module("coldbench.benchmarks.commands.site")
-fake: Any = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 
 
 @pytest.fixture(scope="module")

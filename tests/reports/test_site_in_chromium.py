@@ -3,8 +3,6 @@
 Skipped with what to install where the machine has no Chromium.
 """
 
-import runpy
-from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +12,8 @@ import pytest
 
 from coldbench import registry
 from coldbench.results.results import Results, read
+from tests import browser, fake_run
 
-HERE = Path(__file__).parents[1]
-fake, browser = (runpy.run_path(str(HERE / f"{name}.py")) for name in ("fake_run", "browser"))
 together: Any = import_module("coldbench.benchmarks.commands.site").together
 PAGES = ("index.html", "explore.html", "methods/ridge.html", "sets/toy-user-cold.html")
 PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
@@ -29,17 +26,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if why := browser["missing"]():
-        pytest.skip(why)
-    with browser["launched"]() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def site(chromium: Any, results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
-    other = read(fake["build"](folder / "games", dataset="games"), resamples=200)
+    other = read(fake_run.build(folder / "games", dataset="games"), resamples=200)
     registry.find("reports", "html")().site(together([results, other]), folder / "site", None)
     return folder / "site"
 
@@ -62,10 +51,10 @@ def test_axe_finds_no_barrier(chromium: Any, page: Path, how: str) -> None:
     if package is None or package.origin is None:
         pytest.skip("axe-core is not installed: pip install axe-playwright-python")
     axe = Path(package.origin).with_name("axe.min.js").read_text(encoding="utf-8")
-    with browser["visit"](chromium, page, color_scheme=how, bypass_csp=True) as visit:
+    with browser.visit(chromium, page, color_scheme=how, bypass_csp=True) as visit:
         visit.page.add_script_tag(content=axe)
-        found = visit.page.evaluate("() => axe.run(document)")
-    barriers = [(v["id"], [n["html"][:90] for n in v["nodes"]][:3]) for v in found["violations"]]
+        audit = visit.page.evaluate("() => axe.run(document)")
+    barriers = [(v["id"], [n["html"][:90] for n in v["nodes"]][:3]) for v in audit["violations"]]
     assert not barriers
 
 
@@ -73,10 +62,10 @@ def test_axe_finds_no_barrier(chromium: Any, page: Path, how: str) -> None:
 def test_it_runs_without_an_error_asks_for_nothing_and_fits_the_screen(
     chromium: Any, page: Path, wide: int
 ) -> None:
-    with browser["visit"](chromium, page, viewport={"width": wide, "height": 844}) as visit:
+    with browser.visit(chromium, page, viewport={"width": wide, "height": 844}) as visit:
         visit.page.wait_for_timeout(300)
         assert not unwanted(visit)
-        scrolled, inner = visit.page.evaluate(browser["WIDTHS"])
+        scrolled, inner = visit.page.evaluate(browser.WIDTHS)
         assert scrolled <= inner
         assert not visit.page.evaluate(SMALL)
 
@@ -84,7 +73,7 @@ def test_it_runs_without_an_error_asks_for_nothing_and_fits_the_screen(
 def test_the_first_paint_from_disk_takes_less_than_a_second_and_a_half(
     chromium: Any, site: Path
 ) -> None:
-    with browser["visit"](chromium, site / "index.html") as visit:
+    with browser.visit(chromium, site / "index.html") as visit:
         visit.page.wait_for_function(f"({PAINT})() > 0")
         assert visit.page.evaluate(PAINT) < 1500
 
@@ -92,7 +81,7 @@ def test_the_first_paint_from_disk_takes_less_than_a_second_and_a_half(
 def test_the_leaderboard_sorts_by_a_set_and_redraws_at_another_k_and_metric(
     chromium: Any, site: Path, results: Results
 ) -> None:
-    with browser["visit"](chromium, site / "index.html") as visit:
+    with browser.visit(chromium, site / "index.html") as visit:
         page = visit.page
         page.get_by_role("button", name="toy K=2").click()
         rows = visit.tables()["site-leaderboard"]["rows"]
@@ -103,15 +92,15 @@ def test_the_leaderboard_sorts_by_a_set_and_redraws_at_another_k_and_metric(
         table = visit.tables()["site-leaderboard"]
         assert any(head.startswith("games K=0") for head in table["heads"])
         shown = {row["method"]: row["cells"][3]["sort"] for row in table["rows"]}
-        there = results.table.filter(method="ridge", metric="mae", shots=0)["value"][0]
-        assert float(shown["ridge"]) == pytest.approx(there, abs=5e-5)
+        level = results.table.filter(method="ridge", metric="mae", shots=0)["value"][0]
+        assert float(shown["ridge"]) == pytest.approx(level, abs=5e-5)
         page.locator("#choice select").nth(1).select_option("regression")
         shown_rows = [r["method"] for r in visit.tables()["site-leaderboard"]["rows"] if r["shown"]]
         assert shown_rows == ["ridge"]
 
 
 def test_the_leaderboard_comes_back_as_it_was_written(chromium: Any, site: Path) -> None:
-    with browser["visit"](chromium, site / "index.html") as visit:
+    with browser.visit(chromium, site / "index.html") as visit:
         before = visit.tables()["site-leaderboard"]
         slider = visit.page.locator("#choice input")
         slider.fill("0")
@@ -125,7 +114,7 @@ def test_the_plot_draws_a_dot_for_each_timed_method_and_follows_the_family(
 ) -> None:
     if not (site / "explore.html").exists():
         pytest.skip("the plot's library is not installed: pip install 'coldbench[site]'")
-    with browser["visit"](chromium, site / "explore.html") as visit:
+    with browser.visit(chromium, site / "explore.html") as visit:
         dots = visit.page.locator("#plot .mark-symbol.role-mark path")
         dots.first.wait_for()
         assert dots.count() == 4

@@ -13,7 +13,7 @@ import torch
 from coldbench import registry, store
 from coldbench.cell import RECORD, Cell, Spec, read_plan, read_run
 from coldbench.errors import UserError
-from tests.console import asked
+from tests.console import asked, small_run
 
 executors: Any = import_module("coldbench.benchmarks.executor")
 gpus: Any = import_module("coldbench.benchmarks.gpus")
@@ -233,9 +233,7 @@ def test_what_sbatch_says_against_a_job_is_one_line(
 @pytest.mark.slow
 def test_submitit_has_a_cell_done_by_its_command(tmp_path: Path) -> None:
     pytest.importorskip("submitit")
-    grid = "run -d synthetic -m item-bias --no-timing --set encoder=vectors --name r --prepare"
-    small = ("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}")
-    asked(tmp_path, *grid.split(), *small)
+    asked(tmp_path, *small_run("item-bias", "--no-timing", "--prepare"))
     run = tmp_path / "runs/r"
 
     class Here(slurm.Slurm):  # type: ignore[misc]

@@ -8,7 +8,6 @@ import runpy
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,12 +18,11 @@ from typing import Any
 import pytest
 
 from coldbench.cell import read_run
-from tests.console import stored
+from tests.console import SCRIPT, small_run, stored
 
 CLUSTERS: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("clusters.py")))
 claims: Any = import_module("coldbench.benchmarks.claims")
 statuses: Any = import_module("coldbench.benchmarks.status")
-SCRIPT = str(Path(sys.executable).with_name("coldbench"))
 HOUR_OFF = "+1h"
 LIMIT = 400  # seconds of a command here
 
@@ -47,12 +45,8 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def grid(slow: Path, *more: str) -> list[str]:
-    return [
-        *f"run -d synthetic -m slow --include {slow} --no-timing --name r".split(),
-        *("--set", "encoder=vectors", "--set", "seeds=[0,1,2,3]", "--set", "protocol.shots=[0,4]"),
-        *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
-        *("--set", "resources.default={memory_gb = 1}", *more),
-    ]
+    words = f"--include {slow} --no-timing --set seeds=[0,1,2,3]".split()
+    return small_run("slow", *words, "--set", "resources.default={memory_gb = 1}", *more)
 
 
 def coldbench(folder: Path, *words: str, **env: str) -> "subprocess.Popen[str]":
@@ -63,9 +57,9 @@ def coldbench(folder: Path, *words: str, **env: str) -> "subprocess.Popen[str]":
 
 
 def ended(command: "subprocess.Popen[str]", code: int = 0) -> str:
-    said, _ = command.communicate(timeout=LIMIT)
-    assert command.returncode == code, said[-3000:]
-    return said
+    output, _ = command.communicate(timeout=LIMIT)
+    assert command.returncode == code, output[-3000:]
+    return output
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +74,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory, slow: Path) -> dict[str, byt
 def slurm() -> Iterator[Any]:
     if not CLUSTERS["has_slurm"]():
         pytest.skip("slurm-wlm with auth/none, and root, are needed")
-    with CLUSTERS["slurm"]() as found:
-        yield found
+    with CLUSTERS["slurm"]() as cluster:
+        yield cluster
 
 
 def running(folder: Path) -> Any:
@@ -89,9 +83,9 @@ def running(folder: Path) -> Any:
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:
         if (folder / "runs/r/plan.json").is_file():
-            found = [one for one in statuses.Status.read(folder / "runs/r").running if one.stage]
-            if found:
-                return found[0]
+            cells = [cell for cell in statuses.Status.read(folder / "runs/r").running if cell.stage]
+            if cells:
+                return cells[0]
         time.sleep(0.2)
     raise AssertionError("no cell was begun")
 
@@ -103,22 +97,22 @@ def none_lost_none_twice(folder: Path, whole: dict[str, bytes]) -> None:
     assert not (run / "cells/damaged").exists()
 
 
-def kill_worker(slurm: Any, one: Any) -> None:
-    os.kill(one.worker.pid, signal.SIGKILL)
+def kill_worker(slurm: Any, cell: Any) -> None:
+    os.kill(cell.worker.pid, signal.SIGKILL)
 
 
-def kill_slurmd(slurm: Any, one: Any) -> None:
+def kill_slurmd(slurm: Any, cell: Any) -> None:
     slurm.kill("n1")
     time.sleep(20)  # the controller finds the node down, and what ran there is queued again
     slurm.start("n1")
 
 
-def requeue(slurm: Any, one: Any) -> None:
-    slurm.ask("scontrol", "requeue", one.worker.job.removeprefix("slurm "))
+def requeue(slurm: Any, cell: Any) -> None:
+    slurm.ask("scontrol", "requeue", cell.worker.job.removeprefix("slurm "))
 
 
-def cancel(slurm: Any, one: Any) -> None:
-    slurm.ask("scancel", one.worker.job.removeprefix("slurm "))
+def cancel(slurm: Any, cell: Any) -> None:
+    slurm.ask("scancel", cell.worker.job.removeprefix("slurm "))
 
 
 @pytest.mark.parametrize("fault", [kill_worker, kill_slurmd, requeue, cancel])
@@ -168,8 +162,8 @@ def test_a_run_on_ray_ends_with_the_same_bytes_where_a_node_or_the_head_is_lost(
         running(tmp_path)
         cluster.kill(node)
         if node == 0:
-            said, _ = command.communicate(timeout=LIMIT)
-            assert command.returncode != 0, said
+            output, _ = command.communicate(timeout=LIMIT)
+            assert command.returncode != 0, output
         else:
             ended(command)
     if node == 0:
@@ -192,7 +186,7 @@ def test_a_worker_whose_clock_is_an_hour_off_takes_nothing_from_the_others(
             env=os.environ | {"NO_FAKE_STAT": "1"},
         )
     )  # fmt: skip
-    begun = [line for one in commands for line in ended(one).splitlines() if "started" in line]
+    begun = [line for c in commands for line in ended(c).splitlines() if "started" in line]
     assert len(begun) == len(set(begun)) == 4
     none_lost_none_twice(tmp_path, whole)
 
@@ -201,11 +195,11 @@ def test_a_claim_that_is_torn_while_its_cell_runs_loses_nothing(
     tmp_path: Path, slow: Path, whole: dict[str, bytes]
 ) -> None:
     ended(coldbench(tmp_path, *grid(slow), "--prepare"))
-    one = coldbench(tmp_path, "work", "r", "-j", "1")
+    first = coldbench(tmp_path, "work", "r", "-j", "1")
     name = running(tmp_path).spec.fingerprint
     os.truncate(tmp_path / "runs/r/claims" / name, 7)
     other = coldbench(tmp_path, "work", "r", "-j", "1")
-    begun = [line for c in (one, other) for line in ended(c).splitlines() if "started" in line]
+    begun = [line for c in (first, other) for line in ended(c).splitlines() if "started" in line]
     assert len(begun) == len(set(begun)) == 4
     none_lost_none_twice(tmp_path, whole)
 

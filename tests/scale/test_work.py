@@ -14,17 +14,14 @@ import pytest
 from coldbench import store
 from coldbench.cell import RECORD, read_cells, read_plan, read_run
 from coldbench.errors import UserError
-from tests import console
+from tests import console, fake_run
 from tests.console import asked, stored
 
 merging: Any = import_module("coldbench.benchmarks.merge")
 statuses: Any = import_module("coldbench.benchmarks.status")
 claims: Any = import_module("coldbench.benchmarks.claims")
-GRID = [
-    *"run -d synthetic -m item-bias,fold-in --no-timing -j 1 --set encoder=vectors".split(),
-    *("--set", "seeds=[0,1]", "--set", "protocol.shots=[0,4]"),
-    *("--set", "dataset_params.synthetic={n_users = 60, per_user = 30}"),
-]
+SHORT = "--no-timing -j 1 --set seeds=[0,1]".split()
+GRID = console.small_run("item-bias,fold-in", *SHORT)
 
 pytestmark = pytest.mark.slow
 
@@ -33,8 +30,8 @@ pytestmark = pytest.mark.slow
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of four cells, none of them done."""
     folder = tmp_path_factory.mktemp("prepared")
-    said = asked(folder, *GRID, "--name", "r", "--prepare").stdout
-    assert "4 of 4 cells are ready" in said and "coldbench work runs/r" in said
+    output = asked(folder, *GRID, "--prepare").stdout
+    assert "4 of 4 cells are ready" in output and "coldbench work runs/r" in output
     return folder / "runs/r"
 
 
@@ -58,11 +55,11 @@ def test_two_workers_share_a_run_and_no_cell_is_done_twice(run: Path, whole: Pat
     words = ("work", "r", "-j", "1")
     started = console.start(folder, *words)
     other = asked(folder, *words).stdout
-    one, _ = started.communicate()
-    begun = [line for line in (one + other).splitlines() if line.endswith("started")]
+    output, _ = started.communicate()
+    begun = [line for line in (output + other).splitlines() if line.endswith("started")]
     assert len(begun) == len(set(begun)) == 4
     assert stored(run) == stored(whole)
-    assert "4 of 4 cells done" in one and "4 of 4 cells done" in other
+    assert "4 of 4 cells done" in output and "4 of 4 cells done" in other
 
 
 def test_cells_one_by_one_are_the_same_run(run: Path, whole: Path) -> None:
@@ -80,23 +77,20 @@ def test_cells_one_by_one_are_the_same_run(run: Path, whole: Path) -> None:
 def test_a_second_run_of_the_same_grid_shares_the_first_ones_work(run: Path, whole: Path) -> None:
     folder = run.parents[1]
     started = console.start(folder, "work", "r", "-j", "1")
-    for line in started.stdout:
-        if line.endswith("started\n"):
-            break
-    said = asked(folder, *GRID, "--name", "r").stdout
+    console.until_begun(started)
+    output = asked(folder, *GRID).stdout
     started.communicate()
-    assert "by another worker" in said and stored(run) == stored(whole)
+    assert "by another worker" in output and stored(run) == stored(whole)
 
 
 def test_a_killed_workers_cell_is_taken_over_at_once(run: Path, whole: Path) -> None:
     folder = run.parents[1]
     started = console.start(folder, "work", "r", "-j", "2")
-    while not list((run / "cells").glob(".*")):
-        time.sleep(0.01)
+    console.until(lambda: list((run / "cells").glob(".*")), 60)
     os.killpg(started.pid, signal.SIGKILL)
     started.communicate()
-    found = statuses.Status.read(run)
-    assert not any(one.alive for one in found.running)
+    status = statuses.Status.read(run)
+    assert not any(cell.alive for cell in status.running)
     asked(folder, "work", "r", "-j", "2")
     assert stored(run) == stored(whole)
 
@@ -111,8 +105,8 @@ def test_a_cell_whose_claim_was_lost_is_dropped_and_waited_for(run: Path, whole:
             if line.startswith("[3/"):
                 break
         assert read_cells(run, specs[:1])[0].status == "missing"
-    said, _ = started.communicate()
-    assert stored(run) == stored(whole) and "item-bias seed 0: started" in said
+    output, _ = started.communicate()
+    assert stored(run) == stored(whole) and "item-bias seed 0: started" in output
 
 
 def test_status_says_what_runs_where_what_is_left_and_what_is_done(run: Path, whole: Path) -> None:
@@ -126,50 +120,45 @@ def test_status_says_what_runs_where_what_is_left_and_what_is_done(run: Path, wh
         (partial / ".stage").write_text("adapt           ")
         begun = time.time() - 100
         os.utime(partial / ".begun", (begun, begun))
-        found = json.loads(asked(run.parents[1], "status", "r", "--json").stdout)
-    assert found["counts"] == {"done": 1, "missing": 3, "running": 1}
-    (one,) = found["running"]
-    assert (one["cell"], one["stage"], one["pid"]) == (specs[0].fingerprint, "adapt", os.getpid())
-    assert 99 < one["seconds"] < 160
-    assert found["left"] == [spec.fingerprint for spec in specs[2:]]
-    assert found["seconds_left"] > 0
+        status = json.loads(asked(run.parents[1], "status", "r", "--json").stdout)
+    assert status["counts"] == {"done": 1, "missing": 3, "running": 1}
+    (cell,) = status["running"]
+    shown = [cell[key] for key in ("cell", "stage", "pid")]
+    assert shown == [specs[0].fingerprint, "adapt", os.getpid()]
+    assert 99 < cell["seconds"] < 160
+    assert status["left"] == [spec.fingerprint for spec in specs[2:]]
+    assert status["seconds_left"] > 0
 
 
 def test_parts_made_apart_are_merged_to_the_run_of_one_machine(tmp_path: Path, whole: Path) -> None:
     for number in (1, 2):
-        asked(tmp_path, *GRID, "--name", f"p{number}", "--part", f"{number}/2")
+        grid = console.small_run("item-bias,fold-in", *SHORT, name=f"p{number}")
+        asked(tmp_path, *grid, "--part", f"{number}/2")
     done = [
         sum(cell.status == "done" for cell in read_run(tmp_path / "runs" / name))
         for name in ("p1", "p2")
     ]
     assert sum(done) == 4
-    said = asked(tmp_path, "merge", "p1", "p2", "-o", "both").stdout
-    assert "4 of 4 cells done" in said
+    output = asked(tmp_path, "merge", "p1", "p2", "-o", "both").stdout
+    assert "4 of 4 cells done" in output
     assert stored(tmp_path / "both") == stored(whole)
 
 
 def test_different_results_of_one_cell_are_named_and_nothing_is_written(
     tmp_path: Path, whole: Path
 ) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(whole, other)
+    other = shutil.copytree(whole, tmp_path / "other")
     spec = read_plan(other)[2]
     cell = other / "cells" / spec.fingerprint
-    record = store.read(cell, RECORD)
-    assert record is not None
     (cell / "scores.parquet").write_bytes((cell / "swapped.parquet").read_bytes())
-    partial = cell.with_name(".again")
-    cell.rename(partial)
-    kept = {key: record[key] for key in ("status", "stage", "reason", "facts")}
-    store.seal(partial, RECORD, kept, cell)
+    fake_run.reseal(cell)
     with pytest.raises(UserError, match=r"fold-in seed 0: scores\.parquet differs"):
         merging.merge([whole, other], tmp_path / "both")
     assert not (tmp_path / "both").exists()
 
 
 def test_runs_of_different_grids_are_not_merged(tmp_path: Path, whole: Path) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(whole, other)
+    other = shutil.copytree(whole, tmp_path / "other")
     plan = json.loads((other / "plan.json").read_text(encoding="utf-8"))
     (other / "plan.json").write_text(json.dumps(plan[:-1]))
     with pytest.raises(UserError, match=r"is in the plan of .* alone"):
@@ -179,8 +168,7 @@ def test_runs_of_different_grids_are_not_merged(tmp_path: Path, whole: Path) -> 
 def test_a_cell_that_is_done_somewhere_is_taken_before_one_that_failed(
     tmp_path: Path, whole: Path
 ) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(whole, other)
+    other = shutil.copytree(whole, tmp_path / "other")
     cell = other / "cells" / read_plan(other)[0].fingerprint
     shutil.rmtree(cell)
     partial = cell.with_name(".failed")
@@ -196,12 +184,12 @@ def test_a_worker_with_other_libraries_is_refused_in_one_line(run: Path) -> None
     for spec in plan:
         spec["versions"]["torch"] = "1.0"
     (run / "plan.json").write_text(json.dumps(plan))
-    said = asked(run.parents[1], "work", "r", code=2).stderr
-    assert "was planned with torch 1.0" in said and said.count("\n") == 1
+    error = asked(run.parents[1], "work", "r", code=2).stderr
+    assert "was planned with torch 1.0" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "line"),
     [
         (("work", "nowhere"), "is no run"),
         (("status", "nowhere"), "is no run"),
@@ -215,7 +203,7 @@ def test_a_worker_with_other_libraries_is_refused_in_one_line(run: Path) -> None
     ],
 )
 def test_bad_input_is_one_line_that_says_what_would_be_right(
-    run: Path, words: tuple[str, ...], said: str
+    run: Path, words: tuple[str, ...], line: str
 ) -> None:
-    told = asked(run.parents[1], *words, code=2).stderr
-    assert said in told and told.count("\n") == 1
+    error = asked(run.parents[1], *words, code=2).stderr
+    assert line in error and error.count("\n") == 1

@@ -40,6 +40,20 @@ class Site:
     def get(self, path: str, **how: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=20, **how)
 
+    def connected(self) -> socket.socket:
+        host, port = self.url.removeprefix("http://").split(":")
+        return socket.create_connection((host, int(port)), timeout=20)
+
+    def raw(self, sent: bytes) -> bytes:
+        """What comes back for these bytes, until the server closes."""
+        with self.connected() as line:
+            line.sendall(sent)
+            return until_closed(line)
+
+
+def until_closed(line: socket.socket) -> bytes:
+    return b"".join(iter(lambda: line.recv(65536), b""))
+
 
 @contextmanager
 def running(folder: Path, key: str = "", **how: Any) -> Iterator[Site]:
@@ -66,16 +80,16 @@ def exported(method: str, params: dict[str, Any], world: tuple[Split, Items], fo
     other words, where there are some."""
     cut, items = world
     words = params.pop("titles", "")
-    text = tuple(f"{words} {own}" if words else own for own in items.catalogue.text)
+    text = tuple(f"{words} {title}" if words else title for title in items.catalogue.text)
     items = replace(items, catalogue=replace(items.catalogue, text=text))
-    found = registry.find("methods", method)(**params)
-    found.meta_train(cut.warm, cut.valid, items, Seeds())
+    trained = registry.find("methods", method)(**params)
+    trained.meta_train(cut.warm, cut.valid, items, Seeds())
     card = {"method": method, "dataset": "synthetic", "fingerprint": f"{method}-0123456789abcdef"}
     about = About(
-        method, found.params(), Scale(1, 5, 3.5, "rating"), items.catalogue.hash(),
+        method, trained.params(), Scale(1, 5, 3.5, "rating"), items.catalogue.hash(),
         asdict(items.encoder), items.encoder.hash, card,
     )  # fmt: skip
-    Recommender(found, items, about, cut.warm.seen(), "# a toy\n").save(folder)
+    Recommender(trained, items, about, cut.warm.seen(), "# a toy\n").save(folder)
     return folder
 
 
@@ -90,3 +104,9 @@ def export(world: tuple[Split, Items]) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def toy_model(export: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(tmp_path_factory.mktemp("models") / "toy", factors=4, ridge=4.0, noise=0.6)
+
+
+@pytest.fixture(scope="module")
+def site(serving: Callable[..., Any], toy_model: Path) -> Iterator[Site]:
+    with serving(toy_model) as opened:
+        yield opened

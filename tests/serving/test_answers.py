@@ -1,7 +1,7 @@
 """What is answered over HTTP is what the recommender says, to each client its own."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,6 @@ def rec(toy_model: Path) -> Recommender:
     return Recommender.load(toy_model)
 
 
-@pytest.fixture(scope="module")
-def site(serving: Callable[..., Any], toy_model: Path) -> Iterator[Any]:
-    with serving(toy_model) as found:
-        yield found
-
-
 def users(rec: Recommender, count: int) -> list[dict[str, float]]:
     rng = random.Random(0)
     ids = rec.catalogue.ids
@@ -33,16 +27,16 @@ def users(rec: Recommender, count: int) -> list[dict[str, float]]:
 
 def test_the_best_items_are_the_recommenders_with_their_titles(site: Any, rec: Recommender) -> None:
     for ratings in users(rec, 5):
-        said = site.post("/recommend", {"ratings": ratings, "n": 4}).json()
+        answer = site.post("/recommend", {"ratings": ratings, "n": 4}).json()
         expected = [row._asdict() for row in rec.recommend(ratings, 4)]
-        assert said == {"model": site.service.served.name, "items": expected}
+        assert answer == {"model": site.service.served.name, "items": expected}
 
 
 def test_scores_are_the_recommenders_in_the_order_asked(site: Any, rec: Recommender) -> None:
     (ratings,), items = users(rec, 1), list(rec.catalogue.ids[::-3])
-    said = site.post("/score", {"ratings": ratings, "items": items}).json()["items"]
-    assert [row["item"] for row in said] == items
-    assert [row["score"] for row in said] == pytest.approx(rec.score(ratings, items), abs=1e-6)
+    rows = site.post("/score", {"ratings": ratings, "items": items}).json()["items"]
+    assert [row["item"] for row in rows] == items
+    assert [row["score"] for row in rows] == pytest.approx(rec.score(ratings, items), abs=1e-6)
 
 
 def test_an_explanation_adds_up_to_the_score_and_names_who_adds_what(
@@ -56,23 +50,23 @@ def test_an_explanation_adds_up_to_the_score_and_names_who_adds_what(
         total = why["base"] + sum(part["adds"] for part in why["contributions"])
         assert why["unit"] == "label" and 0.05 < total < 0.95  # there squashing changes nothing
         assert total == pytest.approx(row["score"], abs=1e-5)
-        found = {part["item"]: part["adds"] for part in why["contributions"]}
+        contributions = {part["item"]: part["adds"] for part in why["contributions"]}
         alone = {item: rec.explain({a: 5, b: 1}, [c]).contributions[0, 0, at] for at, item in
                  enumerate((a, b))}  # fmt: skip
-        assert found == pytest.approx({item: float(adds) for item, adds in alone.items()})
+        assert contributions == pytest.approx({item: float(adds) for item, adds in alone.items()})
 
 
 def test_many_at_once_get_what_each_gets_alone(site: Any, rec: Recommender) -> None:
     asked = users(rec, 96)
     with ThreadPoolExecutor(24) as clients:
-        said = list(
+        answers = list(
             clients.map(lambda ratings: site.post("/recommend", {"ratings": ratings}), asked)
         )
-    for ratings, answer in zip(asked, said, strict=True):
-        found = {row["item"]: row["score"] for row in answer.json()["items"]}
+    for ratings, answer in zip(asked, answers, strict=True):
+        scores = {row["item"]: row["score"] for row in answer.json()["items"]}
         alone = rec.recommend(ratings)
-        assert found.keys() == {row.item for row in alone}
-        assert found == pytest.approx({row.item: row.score for row in alone}, abs=1e-6)
+        assert scores.keys() == {row.item for row in alone}
+        assert scores == pytest.approx({row.item: row.score for row in alone}, abs=1e-6)
     sizes = site.service.figures.registry.get_sample_value
     assert sizes("coldbench_batch_users_sum") > sizes("coldbench_batch_users_count")
 
@@ -85,19 +79,19 @@ def test_nothing_of_a_user_is_kept(site: Any, rec: Recommender) -> None:
 
 
 def test_items_are_found_by_words_of_their_title_or_by_id(site: Any, rec: Recommender) -> None:
-    some, title = rec.catalogue.ids[7], rec.catalogue.titles[7]
+    item, title = rec.catalogue.ids[7], rec.catalogue.titles[7]
     words = " ".join(reversed(title.upper().split()))
-    assert {"item": some, "title": title} in site.get(
+    assert {"item": item, "title": title} in site.get(
         "/items", params={"q": words, "limit": 100}
     ).json()["items"]
-    assert site.get("/items", params={"q": some}).json()["items"][0]["item"] == some
+    assert site.get("/items", params={"q": item}).json()["items"][0]["item"] == item
     assert site.get("/items", params={"q": "no such words"}).json()["items"] == []
     assert len(site.get("/items?limit=3").json()["items"]) == 3
 
 
 def test_health_says_what_serves(site: Any) -> None:
-    said = site.get("/healthz").json()
-    assert said == {
+    health = site.get("/healthz").json()
+    assert health == {
         "status": "ok", "model": site.service.served.name, "method": "fold-in",
         "dataset": "synthetic", "items": 40, "scale": [1.0, 5.0], "explains": True, "problem": "",
     }  # fmt: skip
@@ -118,8 +112,8 @@ def test_a_method_that_cannot_explain_recommends_without_reasons(
     serving: Callable[..., Any], export: Callable[..., Path], tmp_path: Path
 ) -> None:
     with serving(export(tmp_path / "plain", "item-bias")) as site:
-        said = site.post("/recommend", {"ratings": {}, "n": 1, "explain": True}).json()
-        item = said["items"][0]["item"]
-        assert "why" not in said["items"][0] and not site.get("/healthz").json()["explains"]
+        answer = site.post("/recommend", {"ratings": {}, "n": 1, "explain": True}).json()
+        item = answer["items"][0]["item"]
+        assert "why" not in answer["items"][0] and not site.get("/healthz").json()["explains"]
         refused = site.post("/explain", {"ratings": {}, "items": [item]})
         assert refused.status_code == 422 and "no exact explanation" in refused.json()["error"]

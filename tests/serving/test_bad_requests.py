@@ -1,8 +1,7 @@
 """Whatever is asked, the answer is right or one clear line with a 4xx; never a 500."""
 
 import json
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +45,10 @@ BAD = {  # what is sent to /recommend -> the status, and words of the line
 }
 
 
-@pytest.fixture(scope="module")
-def site(serving: Callable[..., Any], toy_model: Path) -> Iterator[Any]:
-    with serving(toy_model) as found:
-        yield found
-
-
-def refused(said: Any, status: int, words: str) -> None:
-    assert said.status_code == status, said.text
-    assert list(said.json()) == ["error"]
-    line = said.json()["error"]
+def refused(answer: Any, status: int, words: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert list(answer.json()) == ["error"]
+    line = answer.json()["error"]
     assert words in line and len(line) < 400 and len(line.splitlines()) == 1, line
 
 
@@ -63,8 +56,8 @@ def refused(said: Any, status: int, words: str) -> None:
 def test_a_bad_body_is_refused_in_one_line(site: Any, body: str) -> None:
     item = site.service.served.recommender.catalogue.ids[0]
     status, words = BAD[body]
-    said = site.post("/recommend", body.replace("ITEM", item))
-    refused(said, status, words.replace("ITEM", item))
+    answer = site.post("/recommend", body.replace("ITEM", item))
+    refused(answer, status, words.replace("ITEM", item))
 
 
 def test_bytes_that_are_no_text_are_no_json(site: Any) -> None:
@@ -91,8 +84,8 @@ def test_ten_thousand_ratings_are_too_many(site: Any) -> None:
 def test_what_is_not_called_json_is_refused(site: Any) -> None:
     for headers in ({}, {"content-type": "text/plain"}):
         refused(site.post("/recommend", '{"ratings": {}}', headers=headers), 415, "content-type")
-    said = site.post("/score", "{", headers={"content-type": "application/json; charset=utf-8"})
-    refused(said, 400, "no JSON")
+    answer = site.post("/score", "{", headers={"content-type": "application/json; charset=utf-8"})
+    refused(answer, 400, "no JSON")
 
 
 def test_another_path_or_verb_is_told_where_to_look(site: Any) -> None:
@@ -103,23 +96,12 @@ def test_another_path_or_verb_is_told_where_to_look(site: Any) -> None:
     refused(site.get("/items?q=" + "x" * 201), 422, "q: ")
 
 
-def raw(site: Any, sent: bytes) -> bytes:
-    """What comes back for these bytes, until the server closes."""
-    host, port = site.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as line:
-        line.sendall(sent)
-        got = b""
-        while part := line.recv(65536):
-            got += part
-    return got
-
-
 HEAD = b"POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
 
 def test_a_huge_body_is_refused_before_it_is_read(site: Any) -> None:
-    said = raw(site, HEAD + b"content-length: 1000000000000\r\n\r\n{")
-    assert b"413" in said.splitlines()[0] and b"262,144 bytes" in said
+    answer = site.raw(HEAD + b"content-length: 1000000000000\r\n\r\n{")
+    assert b"413" in answer.splitlines()[0] and b"262,144 bytes" in answer
     refused(site.post("/recommend", b" " * 300_000), 413, "262,144 bytes")
     refused(site.post("/recommend", iter([b" " * 100_000] * 3)), 413, "262,144 bytes")
 
@@ -128,8 +110,8 @@ def test_a_body_that_does_not_come_is_not_waited_for(
     site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("coldbench.serving.guard.PATIENCE", 0.05)
-    said = raw(site, HEAD + b"content-length: 20\r\n\r\n{")
-    assert b"408" in said.splitlines()[0]
+    answer = site.raw(HEAD + b"content-length: 20\r\n\r\n{")
+    assert b"408" in answer.splitlines()[0]
 
 
 def test_an_answer_that_does_not_come_is_a_503_and_a_full_line_a_429(
@@ -150,8 +132,8 @@ def test_a_key_is_asked_for_where_there_is_one(
             {}, {"authorization": "Bearer"}, {"authorization": "Bearer sesame"},
             {"authorization": "Basic sesame ✓".encode()}, {"authorization": b"Bearer \xff"},
         ):  # fmt: skip
-            said = site.post("/recommend", json.dumps(body), headers=headers)
-            refused(said, 401, "Authorization: Bearer KEY")
+            answer = site.post("/recommend", json.dumps(body), headers=headers)
+            refused(answer, 401, "Authorization: Bearer KEY")
             assert site.get("/items", headers=headers).status_code == 401
             assert site.get("/metrics", headers=headers).status_code == 401
         right = {"authorization": "Bearer sesame ✓".encode(), "content-type": "application/json"}

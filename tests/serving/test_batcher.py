@@ -39,16 +39,16 @@ def with_first_in_the_oven(
         async with Batcher(**how) as batcher:
             first = asyncio.create_task(batcher.ask(oven.bake, 0))
             await asyncio.to_thread(oven.entered.wait, 10)
-            found = await then(batcher, oven)
+            answers = await then(batcher, oven)
             assert await first == 0
-        return found, oven.batches[1:]
+        return answers, oven.batches[1:]
 
     return asyncio.run(run())
 
 
 async def all_of(oven: Oven, *asked: Awaitable[Any]) -> list[Any]:
     """All are in the line, then the door opens."""
-    tasks = [asyncio.ensure_future(one) for one in asked]
+    tasks = [asyncio.ensure_future(request) for request in asked]
     await asyncio.sleep(0)
     oven.door.set()
     return await asyncio.gather(*tasks, return_exceptions=True)
@@ -66,43 +66,39 @@ def test_a_lone_request_is_computed_at_once_and_alone() -> None:
     asyncio.run(run())
 
 
-def test_requests_that_come_while_a_batch_runs_are_computed_together_next() -> None:
-    found, batches = with_first_in_the_oven(
-        lambda b, oven: all_of(oven, *(b.ask(oven.bake, n) for n in range(1, 6)))
+@pytest.mark.parametrize(
+    ("numbers", "how", "batches"),
+    [
+        ([1, 2, 3, 4, 5], {}, [[1, 2, 3, 4, 5]]),
+        ([1, 2, 3], {"most": 2}, [[1, 2], [3]]),
+        ([1, 2, 3], {"most": 1}, [[1], [2], [3]]),
+        ([30, 1, 70, 2], {"cells": 100}, [[30, 1, 2], [70]]),
+    ],
+    ids=["all", "two at most", "one at most", "padding to the largest user"],
+)
+def test_what_comes_while_a_batch_runs_is_computed_next_together_within_its_bounds(
+    numbers: list[int], how: dict[str, int], batches: list[list[int]]
+) -> None:
+    answers, computed = with_first_in_the_oven(
+        lambda b, oven: all_of(oven, *(b.ask(oven.bake, n, size=n) for n in numbers)), **how
     )
-    assert found == [2, 4, 6, 8, 10] and batches == [[1, 2, 3, 4, 5]]
-
-
-def test_a_batch_has_so_many_requests_at_most_and_one_at_a_time_is_one() -> None:
-    for most, expected in ((2, [[1, 2], [3]]), (1, [[1], [2], [3]])):
-        _, batches = with_first_in_the_oven(
-            lambda b, oven: all_of(oven, *(b.ask(oven.bake, n) for n in (1, 2, 3))), most=most
-        )
-        assert batches == expected
-
-
-def test_padding_to_the_largest_user_bounds_a_batch() -> None:
-    _, batches = with_first_in_the_oven(
-        lambda b, oven: all_of(oven, *(b.ask(oven.bake, n, size=n) for n in (30, 1, 70, 2))),
-        cells=100,
-    )
-    assert batches == [[30, 1, 2], [70]]
+    assert answers == [2 * n for n in numbers] and computed == batches
 
 
 def test_another_kind_of_request_waits_for_its_own_batch_in_its_turn() -> None:
-    found, batches = with_first_in_the_oven(
+    answers, batches = with_first_in_the_oven(
         lambda b, oven: all_of(
             oven, b.ask(oven.other, 1), b.ask(oven.bake, 2), b.ask(oven.other, 3)
         )
     )
-    assert found == [-2, 4, -6] and batches == [[1, 3], [2]]
+    assert answers == [-2, 4, -6] and batches == [[1, 3], [2]]
 
 
 def test_a_request_that_fails_fails_alone() -> None:
-    found, batches = with_first_in_the_oven(
+    answers, batches = with_first_in_the_oven(
         lambda b, oven: all_of(oven, *(b.ask(oven.bake, n) for n in (1, -1, 3)))
     )
-    assert (found[0], found[2]) == (2, 6) and str(found[1]) == "minus one"
+    assert (answers[0], answers[2]) == (2, 6) and str(answers[1]) == "minus one"
     assert batches == [[1, -1, 3], [1], [-1], [3]]
 
 
@@ -117,10 +113,10 @@ def test_what_nobody_waits_for_any_longer_is_not_computed() -> None:
 
 
 def test_a_line_that_is_full_refuses_at_once() -> None:
-    found, batches = with_first_in_the_oven(
+    answers, batches = with_first_in_the_oven(
         lambda b, oven: all_of(oven, *(b.ask(oven.bake, n) for n in (1, 2, 3))), line=2
     )
-    assert found[:2] == [2, 4] and isinstance(found[2], Full) and batches == [[1, 2]]
+    assert answers[:2] == [2, 4] and isinstance(answers[2], Full) and batches == [[1, 2]]
 
 
 def test_an_answer_too_few_is_an_error_of_ours_not_somebody_elses_answer() -> None:

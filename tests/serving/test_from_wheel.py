@@ -7,17 +7,14 @@ which needs no network. COLDBENCH_WHEEL=index installs coldbench[serve] from the
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 import pytest
 import requests
 
-from coldbench import registry
+from tests import fake_run
+from tests.console import ran, until
 
 ROOT = Path(__file__).parents[2]
 HOW = os.environ.get("COLDBENCH_WHEEL", "")
@@ -29,10 +26,7 @@ pytestmark = [
 
 
 def done(words: list[str], where: Path) -> str:
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    found = subprocess.run(words, cwd=where, env=env, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, f"{words}: {found.stdout}{found.stderr}"
-    return found.stdout
+    return ran(*words, cwd=where, PYTHONPATH="").stdout
 
 
 def installed(place: Path) -> Path:
@@ -58,39 +52,17 @@ def installed(place: Path) -> Path:
     return place / "venv/bin"
 
 
-def logs(place: Path) -> None:
-    """ratings.csv, new.csv of users who came later, items.csv."""
-    made: Any = registry.find("datasets", "synthetic")(
-        n_users=600, n_items=60, per_user=20, popularity=1
-    )
-    log, catalogue = made.load()
-    item = pl.Series(catalogue.ids)[log.items.astype(np.int64)]
-    table = pl.DataFrame({"user": log.users, "item": item, "rating": log.ratings}).with_columns(
-        time=1_000_000_000 + log.users * 1000 + np.arange(len(log))
-    )
-    table.filter(pl.col("user") < 200).write_csv(place / "ratings.csv")
-    table.filter(pl.col("user") >= 200).write_csv(place / "new.csv")
-    pl.DataFrame({"item": catalogue.ids, "title": catalogue.text}).write_csv(place / "items.csv")
-
-
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.2)
-
-
 def test_from_run_to_refit_in_an_empty_environment(tmp_path: Path) -> None:
     binary, place = installed(tmp_path), tmp_path / "work"
     place.mkdir()
-    logs(place)
-    said: list[str] = []
+    fake_run.later_users(place)
+    outputs: list[str] = []
 
     def coldbench(words: str) -> str:
-        said.append(
+        outputs.append(
             f"$ coldbench {words}\n{done([str(binary / 'coldbench'), *words.split()], place)}"
         )
-        return said[-1]
+        return outputs[-1]
 
     sizes = "--set protocol.shots=[0,4] --set protocol.query=6 --no-timing"
     coldbench(
@@ -111,10 +83,10 @@ def test_from_run_to_refit_in_an_empty_environment(tmp_path: Path) -> None:
             first = best()
             assert first["model"].startswith("0001") and len(first["items"]) == 3
             assert "promoted" in coldbench("refit shop new.csv --with items=items.csv")
-            until(lambda: best()["model"].startswith("0002"))
+            until(lambda: best()["model"].startswith("0002"), 120)
             coldbench("refit shop --rollback")
-            until(lambda: best() == first)
+            until(lambda: best() == first, 120)
             assert "coldbench" in requests.get(url, timeout=20).text
         finally:
             server.terminate()
-    print("\n".join(said))
+    print("\n".join(outputs))

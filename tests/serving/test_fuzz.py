@@ -4,8 +4,6 @@
 """
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,12 +27,6 @@ ROUTES = [
 APART = {"positive_data_acceptance"}  # an item of its making is unknown here: a 422
 
 
-@pytest.fixture(scope="module")
-def site(serving: Callable[..., Any], toy_model: Path) -> Iterator[Any]:
-    with serving(toy_model) as found:
-        yield found
-
-
 @pytest.mark.parametrize(
     ("path", "verb", "mode"),
     [(*route, "positive") for route in ROUTES] + [(*route, "negative") for route in ROUTES[:4]],
@@ -50,12 +42,12 @@ def test_whatever_is_sent_is_answered_as_the_interface_says(
     @SET
     @given(case=route.as_strategy(generation_mode=kind))
     def answered(case: Any) -> None:
-        said = case.call(timeout=20)
-        assert said.status_code < 500
-        too_large = len(said.request.body or b"") > BODY
-        assert (said.status_code == 413) == too_large
+        answer = case.call(timeout=20)
+        assert answer.status_code < 500
+        too_large = len(answer.request.body or b"") > BODY
+        assert (answer.status_code == 413) == too_large
         if not too_large:  # which the interface lists, and no generator expects
-            case.validate_response(said, checks=checks)
+            case.validate_response(answer, checks=checks)
 
     answered()
 
@@ -69,9 +61,9 @@ def test_any_ratings_on_the_scale_are_answered_with_the_best_of_the_rest(site: A
         n=st.integers(1, 100),
     )
     def right(ratings: dict[str, float], n: int) -> None:
-        said = site.post("/recommend", {"ratings": ratings, "n": n, "explain": True})
-        assert said.status_code == 200, said.text
-        items = said.json()["items"]
+        answer = site.post("/recommend", {"ratings": ratings, "n": n, "explain": True})
+        assert answer.status_code == 200, answer.text
+        items = answer.json()["items"]
         assert len(items) == min(n, len(ids) - len(ratings))
         assert not ratings.keys() & {row["item"] for row in items}
         scores = [row["score"] for row in items]
@@ -81,5 +73,5 @@ def test_any_ratings_on_the_scale_are_answered_with_the_best_of_the_rest(site: A
 
 
 def test_every_route_is_fuzzed(site: Any) -> None:
-    told = site.get("/openapi.json").json()["paths"]
-    assert {(path, verb.upper()) for path, verbs in told.items() for verb in verbs} == {*ROUTES}
+    paths = site.get("/openapi.json").json()["paths"]
+    assert {(path, verb.upper()) for path, verbs in paths.items() for verb in verbs} == {*ROUTES}

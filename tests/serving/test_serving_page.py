@@ -3,7 +3,6 @@
 Skipped with what to install where the machine has no Chromium.
 """
 
-import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,32 +10,18 @@ from typing import Any
 import pytest
 
 from coldbench.recommender import Recommender
+from tests import browser
 
-browser = runpy.run_path(str(Path(__file__).parents[1] / "browser.py"))
 pytestmark = pytest.mark.slow
 HOSTILE = '<img src="x" onerror="window.__hacked = 1"> & </script>'
 WIDTHS = {"desk": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    if why := browser["missing"]():
-        pytest.skip(why)
-    with browser["launched"]() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def site(serving: Callable[..., Any], toy_model: Path) -> Iterator[Any]:
-    with serving(toy_model) as found:
-        yield found
-
-
 @pytest.fixture
 def visit(chromium: Any, site: Any) -> Iterator[Any]:
-    with browser["visit"](chromium, f"{site.url}/", viewport=WIDTHS["desk"]) as found:
-        found.page.wait_for_selector("#best[data-turn] li")
-        yield found
+    with browser.visit(chromium, f"{site.url}/", viewport=WIDTHS["desk"]) as opened:
+        opened.page.wait_for_selector("#best[data-turn] li")
+        yield opened
 
 
 def rate(visit: Any, row: int, value: int) -> str:
@@ -124,19 +109,19 @@ def test_what_goes_wrong_is_said_in_one_line_and_forgotten_once_it_goes_well(
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_fits_and_can_be_read(chromium: Any, site: Any, width: str, scheme: str) -> None:
     how = {"viewport": WIDTHS[width], "color_scheme": scheme, "reduced_motion": "reduce"}
-    with browser["visit"](chromium, f"{site.url}/", **how) as visit:
+    with browser.visit(chromium, f"{site.url}/", **how) as visit:
         visit.page.wait_for_selector("#best[data-turn] li")
         for row in range(3):
             rate(visit, row, 5)
-        inside, window = visit.page.evaluate(browser["WIDTHS"])
+        inside, window = visit.page.evaluate(browser.WIDTHS)
         assert inside <= window
-        for name, ink, behind in visit.page.evaluate(browser["COLOURS"]):
-            assert browser["contrast"](ink, behind) >= 4.5, name
+        for name, ink, behind in visit.page.evaluate(browser.COLOURS):
+            assert browser.contrast(ink, behind) >= 4.5, name
         assert visit.troubles() == []
 
 
 def test_the_page_of_the_interface_opens_without_trouble(chromium: Any, site: Any) -> None:
-    with browser["visit"](chromium, f"{site.url}/", viewport=WIDTHS["desk"]) as visit:
+    with browser.visit(chromium, f"{site.url}/", viewport=WIDTHS["desk"]) as visit:
         visit.page.goto(f"{site.url}/docs")
         visit.page.wait_for_selector("h2:has-text('GET /metrics')")
         assert "Must be there" in visit.words() and visit.troubles() == []
@@ -148,7 +133,7 @@ def test_a_key_is_asked_for_and_hostile_titles_are_words(
     model = export(tmp_path / "hostile", "fold-in", titles=HOSTILE, factors=2, ridge=1.0, noise=0.1)
     with (
         serving(model, key="sesame") as site,
-        browser["visit"](chromium, f"{site.url}/") as visit,
+        browser.visit(chromium, f"{site.url}/") as visit,
     ):
         visit.page.locator("#key").fill("wrong")
         visit.page.get_by_text("Unlock").click()
@@ -158,5 +143,5 @@ def test_a_key_is_asked_for_and_hostile_titles_are_words(
         visit.page.wait_for_selector("#best[data-turn] li")
         rate(visit, 0, 5)
         assert HOSTILE in visit.words()
-        refusals = [said for said in visit.troubles() if "401" not in said]
+        refusals = [trouble for trouble in visit.troubles() if "401" not in trouble]
         assert refusals == []

@@ -1,8 +1,8 @@
 """Another model in the folder is taken up without a lost request; one that is torn never is."""
 
 import os
+import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +13,7 @@ import pytest
 
 from coldbench.errors import UserError
 from coldbench.recommender import Recommender
+from tests.console import until
 
 LOOK = 0.02
 
@@ -35,43 +36,29 @@ def point(folder: Path, version: Path) -> None:
     (folder / ".next").replace(folder / "current")
 
 
-def until(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def fresh(folder: Path, version: Path) -> None:
-    """A copy of its own, to be harmed."""
-    folder.mkdir()
-    for file in version.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-
-
-def signed_by(version: Path, said: list[Any]) -> bool:
-    return bool(said) and said[-1].json()["model"].startswith(version.name)
+def signed_by(version: Path, answers: list[Any]) -> bool:
+    return bool(answers) and answers[-1].json()["model"].startswith(version.name)
 
 
 @contextmanager
 def asking(site: Any, ratings: Any, items: Any) -> Iterator[list[Any]]:
     """Two clients who ask all the while, and what they are answered."""
-    said: list[Any] = []
+    answers: list[Any] = []
     stop = threading.Event()
 
     def client() -> None:
         while not stop.is_set():
-            said.append(site.post("/score", {"ratings": ratings, "items": items}))
+            answers.append(site.post("/score", {"ratings": ratings, "items": items}))
 
     clients = [threading.Thread(target=client) for _ in range(2)]
-    for one in clients:
-        one.start()
+    for thread in clients:
+        thread.start()
     try:
-        yield said
+        yield answers
     finally:
         stop.set()
-        for one in clients:
-            one.join(20)
+        for thread in clients:
+            thread.join(20)
 
 
 def test_a_moved_link_is_followed_and_every_answer_is_its_models_own(
@@ -83,12 +70,12 @@ def test_a_moved_link_is_followed_and_every_answer_is_its_models_own(
     right = {name: rec.score(ratings, items) for name, rec in recs.items()}
     assert right["0001"] != pytest.approx(right["0002"], abs=1e-3)
     point(tmp_path / "model", versions[0])
-    with serving(tmp_path / "model", look=LOOK) as site, asking(site, ratings, items) as said:
+    with serving(tmp_path / "model", look=LOOK) as site, asking(site, ratings, items) as answers:
         for version in (*versions[::-1], *versions[::-1]):
             point(tmp_path / "model", version)
-            until(partial(signed_by, version, said))
-    assert {answer.status_code for answer in said} == {200}
-    for answer in said:
+            until(partial(signed_by, version, answers))
+    assert {answer.status_code for answer in answers} == {200}
+    for answer in answers:
         signed = answer.json()["model"][:4]
         scores = [row["score"] for row in answer.json()["items"]]
         assert scores == pytest.approx(right[signed], abs=1e-6)
@@ -98,7 +85,7 @@ def test_a_torn_successor_is_told_and_the_old_model_serves_on(
     serving: Callable[..., Any], versions: tuple[Path, Path], tmp_path: Path
 ) -> None:
     model, torn = tmp_path / "model", tmp_path / "0003"
-    fresh(torn, versions[1])
+    shutil.copytree(versions[1], torn)
     os.truncate(torn / "learned.safetensors", 40)
     point(model, versions[0])
     with serving(model, look=LOOK) as site:
@@ -120,7 +107,7 @@ def test_a_torn_successor_is_told_and_the_old_model_serves_on(
 def test_a_model_whose_files_are_cut_short_or_removed_in_place_serves_on(
     serving: Callable[..., Any], versions: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    fresh(tmp_path / "model", versions[0])
+    shutil.copytree(versions[0], tmp_path / "model")
     with serving(tmp_path / "model", look=LOOK) as site:
         before = site.post("/recommend", {"ratings": {}}).json()
         for name in ("learned.safetensors", "vectors.safetensors", "manifest.json"):
@@ -137,7 +124,7 @@ def test_a_model_whose_files_are_cut_short_or_removed_in_place_serves_on(
 def test_nothing_is_served_of_a_folder_that_is_no_model(
     serving: Callable[..., Any], versions: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    fresh(tmp_path / "torn", versions[0])
+    shutil.copytree(versions[0], tmp_path / "torn")
     (tmp_path / "torn" / "items.parquet").unlink()
     for folder in (tmp_path, tmp_path / "nowhere", tmp_path / "torn"):
         with pytest.raises(UserError), serving(folder):

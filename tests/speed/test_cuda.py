@@ -9,15 +9,15 @@ import pytest
 import torch
 
 cuda: Any = import_module("coldbench.benchmarks.speed.cuda")
-made: Any = import_module("coldbench.benchmarks.speed.cuda_subjects")
+subjects: Any = import_module("coldbench.benchmarks.speed.cuda_subjects")
 CPU = torch.device("cpu")
 ON_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @pytest.fixture(scope="module")
 def ridge() -> Any:
-    method = made.trained("ridge", made.random_items(made.N_ITEMS), {"tau": 2.0})
-    return made.Subject("ridge", method, 64)
+    method = subjects.trained("ridge", subjects.random_items(subjects.N_ITEMS), {"tau": 2.0})
+    return subjects.Subject("ridge", method, 64)
 
 
 def test_a_rehearsal_measures_a_subject(ridge: Any) -> None:
@@ -37,7 +37,7 @@ def test_a_device_that_computes_otherwise_is_told(
     ridge: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[Any] = []
-    real = made.Subject.on
+    real = subjects.Subject.on
 
     def on(self: Any, device: torch.device) -> Any:
         moved.append(real(self, device))
@@ -46,7 +46,7 @@ def test_a_device_that_computes_otherwise_is_told(
             vars(moved[1])["score"] = lambda state, items: 1 - score(state, items)
         return moved[-1]
 
-    monkeypatch.setattr(made.Subject, "on", on)
+    monkeypatch.setattr(subjects.Subject, "on", on)
     (line,) = cuda.wrong({"cpu": [cuda.differences(ridge, CPU)], "table": []})
     assert line.startswith("ridge: scores")
 
@@ -58,9 +58,9 @@ def test_what_waits_for_the_device_is_told() -> None:
     ]
 
 
-@pytest.mark.parametrize(("most", "found"), [(64, [64]), (100, [64, 100]), (1024, [64, 256, 1024])])
-def test_batches_grow_by_four_to_the_most(most: int, found: list[int]) -> None:
-    assert cuda.sizes(most) == found
+@pytest.mark.parametrize(("most", "sizes"), [(64, [64]), (100, [64, 100]), (1024, [64, 256, 1024])])
+def test_batches_grow_by_four_to_the_most(most: int, sizes: list[int]) -> None:
+    assert cuda.sizes(most) == sizes
 
 
 def test_without_a_gpu_the_command_says_what_to_do(
@@ -77,8 +77,8 @@ def test_without_a_gpu_the_command_says_what_to_do(
 def test_a_batch_on_a_gpu_waits_for_nothing(name: str) -> None:
     device = torch.device("cuda")
     params = {"tau": 2.0} if name == "ridge" else {"meta_steps": 2}
-    method = made.trained(name, made.random_items(made.N_ITEMS), params)
-    moved = made.Subject(name, method, 64).on(device)
-    support, asked = made.users(256, made.N_ITEMS, device)
+    method = subjects.trained(name, subjects.random_items(subjects.N_ITEMS), params)
+    moved = subjects.Subject(name, method, 64).on(device)
+    support, asked = subjects.users(256, subjects.N_ITEMS, device)
     with torch.no_grad():
         cuda.synchronises(lambda: moved.score(moved.adapt(support), asked))

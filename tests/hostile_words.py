@@ -1,16 +1,12 @@
-"""Words that attack whoever shows them, and a run that has them wherever a report shows words.
+"""Words that attack whoever shows them, and a run that has them wherever a report shows words."""
 
-Loaded by test_page.py and test_latex.py with runpy: test files import no test file.
-"""
-
-import runpy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coldbench.cell import Spec, write_plan
+from coldbench.cell import write_plan
+from tests import fake_run
 
-fake: dict[str, Any] = runpy.run_path(str(Path(__file__).with_name("fake_run.py")))
 RUN = "window.__hacked=1"
 AWAY = "http://127.0.0.1:9/away"
 WORDS = [
@@ -87,18 +83,19 @@ def build(run: Path, turn: int, turns: int) -> None:
         method, params, paper, family, *others = (
             text(field, at + 4 * place) for place, field in enumerate(OF_A_CELL)
         )
-        facts = dict(zip(OF_A_CELL[4:9], others[:5], strict=True)) | {"paper": paper}
-        spec: Spec = fake["spec"](method, 0, text("dataset", turn), None)
+        facts: dict[str, Any] = dict(zip(OF_A_CELL[4:9], others[:5], strict=True))
+        facts["paper"] = paper
+        spec = fake_run.spec(method, 0, text("dataset", turn), None)
         spec = replace(
             spec, protocol=text("protocol", turn), params={"a": params, "b": [1, None]},
             encoder={"name": others[5]},
         )  # fmt: skip
         status = "done" if at in few else "failed"
-        scores = fake["made_up"]("ridge", 0, 12) if status == "done" else None
+        scores = fake_run.made_up("ridge", 0, 12) if status == "done" else None
         facts["reason"] = "" if status == "done" else facts["reason"]
-        fake["write_cell"](run, spec, status, scores=scores, family=family, **facts)
+        fake_run.write_cell(run, spec, status, scores=scores, family=family, **facts)
         specs.append(spec)
     for at in few[1:]:
-        spec = fake["spec"]("late", 0, text("dataset", at), None)
+        spec = fake_run.spec("late", 0, text("dataset", at), None)
         specs.append(replace(spec, protocol=text("protocol", at)))
     write_plan(run, specs)
