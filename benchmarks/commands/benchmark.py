@@ -20,7 +20,8 @@ from .. import run_names
 from ..grid import Grid
 from .benchmarked import Benchmark
 from .grid_options import names
-from .run import How, Say, run_grid, run_options
+from .run import How, run_grid, run_options
+from .say import Say
 
 SHOWN = ("ndcg@5", "auc", "log-loss")  # in a table, where no metrics were asked for
 Named = str | Path | type[Method[Any]]
