@@ -48,7 +48,9 @@ def leaderboard(every: list[SettingResults]) -> Table:
         "correction within the set, paired by user. Bold: the best of a column. a: not told apart "
         "from the best of the set, after Holm's correction over all pairs of its methods; where "
         "nearly all have it, the set has too few users to tell. Mean rank is over the sets; a "
-        "method that lacks a set has none to sort by. ms a user: adapting and scoring, median set.",
+        "method that lacks a set has none to sort by. ms a user: adapting and scoring, median set."
+        + " †: of fewer seeds, so of other users; not sorted."
+        * any(s.few for s in every),
         ("family", "mean rank", *(f"{s.dataset} K={s.max_shots}" for s in every), "ms a user"),
         (("", tuple(Row(name, rows[name]) for name in order)),),
     )
@@ -73,7 +75,8 @@ def _level(setting: SettingResults, method: str, metric: str) -> Value:
         setting.results.gains, method=method, metric=metric, shots=shots, against=BASELINE
     )
     mark = difference(gap.row(0, named=True)).mark if len(gap) else ""
-    return Value(value.text, value.number, value.interval, mark)
+    text = f"{value.text} †" if value.few else value.text
+    return Value(text, value.number, value.interval, mark)
 
 
 def _cost(every: list[SettingResults], method: str) -> Value:
