@@ -12,7 +12,7 @@ from coldbench.errors import SOME_FAILED, UserError
 from .commands import inspecting, serving, sharing, working
 from .commands import options as o
 from .commands.command import Command, document, run_app
-from .commands.say import Say
+from .commands.verbosity import Verbosity
 
 CODES = "Ends with 0: all done; 1: some failed; 2: wrong use or bad input; 130: stopped by Ctrl-C."
 app = typer.Typer(
@@ -84,7 +84,7 @@ def run(
     if dry_run:
         show_grid(what, folder, options, as_json=as_json)
     else:
-        how = How(track, executor, part, prepare, Say.of(quiet=quiet, verbose=verbose))
+        how = How(track, executor, part, prepare, Verbosity.of(quiet=quiet, verbose=verbose))
         sys.exit(run_as_asked(what, folder, options, how, as_json=as_json))
 
 
@@ -115,7 +115,7 @@ def tune(
     budget = Budget.of(trials, seconds)
     grid, folder = command.grid_of(method, dataset, protocol, seed, with_, name, change)
     folder = folder if output is None else placed(output, name, "tune.json")
-    how = command.How(include or [], Say.of(quiet=quiet, verbose=verbose))
+    how = command.How(include or [], Verbosity.of(quiet=quiet, verbose=verbose))
     sys.exit(command.tune(grid, device, metric, folder, budget, how, as_json=as_json))
 
 
@@ -183,7 +183,7 @@ def check(
     """Test methods against the contract of every method; ends with 1 where one breaks it."""
     from .commands.check import check as command
 
-    say, asked = Say.of(quiet=quiet, verbose=verbose), None if all_ else methods or []
+    say, asked = Verbosity.of(quiet=quiet, verbose=verbose), None if all_ else methods or []
     if not command(asked, _cores(jobs), output, say, as_json=as_json):
         sys.exit(SOME_FAILED)
 
@@ -211,7 +211,7 @@ def anchors(
     """Published numbers beside chance and ours, by their own protocols; all: takes a while."""
     from .commands.anchors import anchors as command
 
-    say = Say.of(quiet=quiet, verbose=verbose)
+    say = Verbosity.of(quiet=quiet, verbose=verbose)
     if not command(names or [], _cores(jobs), output, say, as_json=as_json):
         sys.exit(SOME_FAILED)
 

@@ -10,13 +10,15 @@ from ..anchors._anchor import named
 from ..anchors.replay import replay
 from ..anchors.show import Line, plain
 from .command import document, one_document
-from .say import Say
+from .verbosity import Verbosity
 
 
-def anchors(names: list[str], jobs: int, output: Path | None, say: Say, *, as_json: bool) -> bool:
+def anchors(
+    names: list[str], jobs: int, output: Path | None, say: Verbosity, *, as_json: bool
+) -> bool:
     """Replay anchors by name or file, all where none is named; whether every one was measured."""
     chosen, folder = named(names), output or RUNS / "anchors"
-    quiet, verbose = say is Say.QUIET, say is Say.VERBOSE
+    quiet, verbose = say is Verbosity.QUIET, say is Verbosity.VERBOSE
     with one_document(as_json), Line(quiet=quiet) as tell:
         rows, failed = replay(chosen, folder, jobs, tell, whole=verbose)
     if as_json:

@@ -8,11 +8,11 @@ from coldbench.testing.check_method import Outcome, as_rows, to_table
 
 from .command import document, one_document
 from .conform import conform, progress
-from .say import Say
+from .verbosity import Verbosity
 
 
 def check(
-    methods: list[str] | None, jobs: int, output: Path | None, say: Say, *, as_json: bool
+    methods: list[str] | None, jobs: int, output: Path | None, say: Verbosity, *, as_json: bool
 ) -> bool:
     """Check methods by name or file, or all of them (None); whether every check passed."""
     if methods is None:
@@ -35,12 +35,12 @@ def check(
     return not _failed(outcomes)
 
 
-def _words(outcomes: dict[str, list[Outcome]], say: Say) -> str:
+def _words(outcomes: dict[str, list[Outcome]], say: Verbosity) -> str:
     """The table: where only failures are wanted, of those that failed; with all, each check too."""
-    if say is Say.QUIET:
+    if say is Verbosity.QUIET:
         failed = _failed(outcomes)
         return to_table(failed) if failed else ""
-    rows = as_rows(outcomes) if say is Say.VERBOSE else []
+    rows = as_rows(outcomes) if say is Verbosity.VERBOSE else []
     lines = [f"{row['name']}: {row['check']}: {row['verdict']}\n" for row in rows]
     return "".join(lines) + to_table(outcomes)
 

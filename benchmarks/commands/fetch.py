@@ -13,14 +13,16 @@ from coldbench.dataset import Dataset, File
 from coldbench.errors import UserError
 from coldbench.files.locate import checksum_file, data_dirs, local_path, locate, pin, sha256
 
-from .say import Say
+from .verbosity import Verbosity
 
 
-def fetch(names: list[str], say: Say = Say.USUAL, *, offline: bool, as_json: bool) -> bool:
+def fetch(
+    names: list[str], say: Verbosity = Verbosity.USUAL, *, offline: bool, as_json: bool
+) -> bool:
     """Say what each dataset is, bring it, say where it lies; whether all of them are here."""
     datasets = {name: registry.find("datasets", name)() for name in names}
-    records, silent = [], as_json or say is Say.QUIET
-    with _environment(COLDBENCH_OFFLINE=offline, COLDBENCH_QUIET=say is Say.QUIET):
+    records, silent = [], as_json or say is Verbosity.QUIET
+    with _environment(COLDBENCH_OFFLINE=offline, COLDBENCH_QUIET=say is Verbosity.QUIET):
         for name, dataset in datasets.items():
             record = _facts(name, dataset)
             if not silent:
@@ -32,7 +34,7 @@ def fetch(names: list[str], say: Say = Say.USUAL, *, offline: bool, as_json: boo
                 print(f"coldbench: {error}", file=sys.stderr)
             else:
                 if not silent:
-                    words = _brought_lines(record, hashes=say is Say.VERBOSE)
+                    words = _brought_lines(record, hashes=say is Verbosity.VERBOSE)
                     print("\n".join(words), flush=True)
             records.append(record)
     if as_json:

@@ -9,7 +9,7 @@ from coldbench.errors import WRONG_USE
 
 from . import options as o
 from .command import Command, document
-from .say import Say
+from .verbosity import Verbosity
 
 app = typer.Typer()  # cli.py takes its verbs
 
@@ -41,7 +41,7 @@ def fetch(
     """Find datasets on this machine or download them; shows licence and source before."""
     from .fetch import fetch as fetched
 
-    say = Say.of(quiet=quiet, verbose=verbose)
+    say = Verbosity.of(quiet=quiet, verbose=verbose)
     if not fetched(names, say, offline=offline, as_json=as_json):
         sys.exit(WRONG_USE)
 

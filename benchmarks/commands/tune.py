@@ -17,7 +17,7 @@ from ..tuning.search import Budget, Progress, studies
 from ..tuning.search import tune as search
 from .command import document, one_document
 from .grid_options import dataset_options, names
-from .say import Say
+from .verbosity import Verbosity
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class How:
     """What `tune` was asked for beside what it searches."""
 
     include: Sequence[Path] = ()
-    say: Say = Say.USUAL
+    say: Verbosity = Verbosity.USUAL
 
 
 def grid_of(
@@ -61,10 +61,10 @@ def tune(
     """Search each method and write what was found; returns the exit code."""
     with one_document(as_json):
         searched = studies(grid, resolve(grid, device), metric)
-        if how.say is not Say.QUIET:
+        if how.say is not Verbosity.QUIET:
             methods = ", ".join(study.spec.name for study in searched)
             print(f"{folder}: {methods}, {budget} each, by {metric} on valid users")
-        tell = Progress(budget, failures=how.say is Say.QUIET)
+        tell = Progress(budget, failures=how.say is Verbosity.QUIET)
         how.say.listen()
         trials = search(searched, metric, folder, budget, tell)
         results = found(searched, trials, budget)
@@ -77,7 +77,7 @@ def tune(
 
 def _write(grid: Grid, results: list[Found], metric: str, folder: Path, how: How) -> Path | None:
     """Draw the search and write the tuned grid; None where no trial was done."""
-    quiet = how.say is Say.QUIET
+    quiet = how.say is Verbosity.QUIET
     for path in drawn(results, folder):
         if not quiet:
             print(path)

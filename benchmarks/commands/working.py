@@ -11,7 +11,7 @@ from coldbench.errors import UserError
 
 from . import options as o
 from .command import Command, document
-from .say import Say
+from .verbosity import Verbosity
 
 app = typer.Typer()  # cli.py takes its verbs
 
@@ -44,7 +44,7 @@ def work(
 
     from . import working_at as command
 
-    say = Say.of(quiet=quiet, verbose=verbose)
+    say = Verbosity.of(quiet=quiet, verbose=verbose)
     sys.exit(command.work(find_run(folder), jobs, device, say, as_json=as_json))
 
 
@@ -62,7 +62,7 @@ def cell(
 
     from . import working_at as command
 
-    say = Say.of(quiet=quiet, verbose=verbose)
+    say = Verbosity.of(quiet=quiet, verbose=verbose)
     sys.exit(command.cell(find_run(run), name, device, say, as_json=as_json))
 
 

@@ -14,20 +14,22 @@ from .command import document, one_document
 from .grid_options import cell_rows
 from .progress import Progress
 from .run import ended, exit_code, side_by_side
-from .say import Say
+from .verbosity import Verbosity
 
 
-def work(run: Path, jobs: int, device: str, say: Say, *, as_json: bool) -> int:
+def work(run: Path, jobs: int, device: str, say: Verbosity, *, as_json: bool) -> int:
     """Do what is left; returns the exit code."""
     return _shown(run, read_plan(run), (jobs, device), say, as_json=as_json)
 
 
-def cell(run: Path, words: str, device: str, say: Say, *, as_json: bool) -> int:
+def cell(run: Path, words: str, device: str, say: Verbosity, *, as_json: bool) -> int:
     """Do one; returns the exit code."""
     return _shown(run, [_spec(run, words)], (1, device), say, as_json=as_json)
 
 
-def _shown(run: Path, specs: list[Spec], where: tuple[int, str], say: Say, *, as_json: bool) -> int:
+def _shown(
+    run: Path, specs: list[Spec], where: tuple[int, str], say: Verbosity, *, as_json: bool
+) -> int:
     with one_document(as_json):
         cells = _work(run, specs, *where, say)
     if as_json:
@@ -35,14 +37,14 @@ def _shown(run: Path, specs: list[Spec], where: tuple[int, str], say: Say, *, as
     return exit_code(cells)
 
 
-def _work(run: Path, specs: list[Spec], jobs: int, device: str, say: Say) -> list[Cell]:
+def _work(run: Path, specs: list[Spec], jobs: int, device: str, say: Verbosity) -> list[Cell]:
     options, _ = RunOptions.read(run)
     for path in options.include:
         registry.include(Path(path))
     device = specs[0].device if device == "auto" else device
     options = replace(options, device=device, jobs=side_by_side(jobs, device))
     waiting = sum(left.status not in KEPT for left in read_cells(run, specs))
-    quiet = say is Say.QUIET
+    quiet = say is Verbosity.QUIET
     if not quiet:
         left = f"{waiting} of {len(specs)} cells left"
         print(f"{run}: {left}, {options.jobs} side by side", flush=True)

@@ -17,7 +17,7 @@ from tests import console
 from tests.fake_run import build
 
 running: Any = import_module("coldbench.benchmarks.commands.run")
-saying: Any = import_module("coldbench.benchmarks.commands.say")
+verbosity: Any = import_module("coldbench.benchmarks.commands.verbosity")
 COMMANDS: dict[str, Any] = vars(
     typer.main.get_command(import_module("coldbench.benchmarks.cli").app)
 )["commands"]
@@ -97,14 +97,14 @@ def test_zsh_is_offered_datasets_with_its_own_script(tmp_path: Path) -> None:
     assert '"jester"' in done.stdout and "ml-100k" not in done.stdout
 
 
-def said(folder: Path, say: str, capsys: pytest.CaptureFixture[str]) -> str:
+def said(folder: Path, level: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What a run with two failed cells says at its end."""
     run = build(folder / "r")
     cells = read_run(run)
     for cell in cells:
         if cell.status == "failed":
             (cell.folder / "log.txt").write_text("line of a log\n", encoding="utf-8")
-    running.ended(cells, run, saying.Say[say])
+    running.ended(cells, run, verbosity.Verbosity[level])
     return capsys.readouterr().out
 
 

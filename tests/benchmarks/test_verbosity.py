@@ -14,7 +14,7 @@ from tests.console import asked
 from tests.fake_run import build
 
 checking: Any = import_module("coldbench.benchmarks.commands.check")
-saying: Any = import_module("coldbench.benchmarks.commands.say")
+verbosity: Any = import_module("coldbench.benchmarks.commands.verbosity")
 Outcome: Any = import_module("coldbench.testing.check_method").Outcome
 SYNTHETIC = [
     *"-d synthetic --set encoder=vectors --set protocol.shots=[0,4]".split(),
@@ -85,20 +85,20 @@ def outcomes() -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize(
-    ("say", "has", "has_not"),
+    ("level", "has", "has_not"),
     [
         ("QUIET", "| bad | 0 of 1 |", "good"),
         ("USUAL", "| good | 1 of 1 |", "good: gives scores: pass"),
         ("VERBOSE", "good: gives scores: pass\nbad: gives scores: fail", "Traceback"),
     ],
 )
-def test_check_says_of_its_methods_as_much_as_was_asked(say: str, has: str, has_not: str) -> None:
-    words = checking._words(outcomes(), saying.Say[say])
+def test_check_says_of_its_methods_as_much_as_was_asked(level: str, has: str, has_not: str) -> None:
+    words = checking._words(outcomes(), verbosity.Verbosity[level])
     assert has in words and has_not not in words
 
 
 def test_a_quiet_check_of_what_passes_says_nothing() -> None:
-    assert checking._words({"good": outcomes()["good"]}, saying.Say.QUIET) == ""
+    assert checking._words({"good": outcomes()["good"]}, verbosity.Verbosity.QUIET) == ""
 
 
 @pytest.mark.slow
