@@ -12,6 +12,7 @@ from coldbench.errors import SOME_FAILED, UserError
 from .commands import inspecting, serving, sharing, working
 from .commands import options as o
 from .commands.command import Command, document, run_app
+from .commands.verbosity import Verbosity
 
 CODES = "Ends with 0: all done; 1: some failed; 2: wrong use or bad input; 130: stopped by Ctrl-C."
 app = typer.Typer(
@@ -71,7 +72,7 @@ def run(
     if not dry_run:
         processes.context()  # its server loads torch while this process finds out what to run
     from .commands.grid_options import grid_of, placed, usual
-    from .commands.run import How, Say, run_as_asked, run_options, show_grid
+    from .commands.run import How, run_as_asked, run_options, show_grid
 
     changes = [*usual(shots, seeds), *(change or [])]
     what, folder = grid_of(grid, dataset, method, with_, name, changes, limit)
@@ -83,7 +84,7 @@ def run(
     if dry_run:
         show_grid(what, folder, options, as_json=as_json)
     else:
-        how = How(track, executor, part, prepare, Say.of(quiet=quiet, verbose=verbose))
+        how = How(track, executor, part, prepare, Verbosity.of(quiet=quiet, verbose=verbose))
         sys.exit(run_as_asked(what, folder, options, how, as_json=as_json))
 
 
@@ -99,17 +100,23 @@ def tune(
     name: o.Name = None,
     change: o.Change = None,
     with_: o.With = None,
+    output: o.RunFolder = None,
     device: o.Device = "auto",
     include: o.Include = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
     as_json: o.Json = False,
 ) -> None:
     """Search parameters on valid users: `tune maml,ridge -d ml-100k --trials 50`."""
     from .commands import tune as command
+    from .commands.grid_options import placed
     from .tuning.search import Budget
 
     budget = Budget.of(trials, seconds)
     grid, folder = command.grid_of(method, dataset, protocol, seed, with_, name, change)
-    sys.exit(command.tune(grid, device, metric, folder, budget, include or [], as_json=as_json))
+    folder = folder if output is None else placed(output, name, "tune.json")
+    how = command.How(include or [], Verbosity.of(quiet=quiet, verbose=verbose))
+    sys.exit(command.tune(grid, device, metric, folder, budget, how, as_json=as_json))
 
 
 @app.command(cls=Command)
@@ -169,30 +176,43 @@ def check(
     all_: o.All = False,
     jobs: o.Workers = 0,
     output: o.Output = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
     as_json: o.Json = False,
 ) -> None:
     """Test methods against the contract of every method; ends with 1 where one breaks it."""
     from .commands.check import check as command
 
-    if not command(None if all_ else methods or [], _cores(jobs), output, as_json=as_json):
+    say, asked = Verbosity.of(quiet=quiet, verbose=verbose), None if all_ else methods or []
+    if not command(asked, _cores(jobs), output, say, as_json=as_json):
         sys.exit(SOME_FAILED)
 
 
 @app.command("init-method", cls=Command)
-def init_method(name: o.NewMethod, as_json: o.Json = False) -> None:
+def init_method(
+    name: o.NewMethod, output: o.MethodFolder = Path(), as_json: o.Json = False
+) -> None:
     """Write a method's file to begin with, which passes `check` as it is: `init-method mine`."""
     from .commands.init_method import init_method as command
 
-    done = command(name)
+    done = command(name, output)
     document(done) if as_json else print(done["file"], *done["next"], sep="\nnext: ")
 
 
 @app.command(cls=Command)
-def anchors(names: o.Anchors = None, jobs: o.Workers = 0, as_json: o.Json = False) -> None:
+def anchors(
+    names: o.Anchors = None,
+    jobs: o.Workers = 0,
+    output: o.RunFolder = None,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    as_json: o.Json = False,
+) -> None:
     """Published numbers beside chance and ours, by their own protocols; all: takes a while."""
     from .commands.anchors import anchors as command
 
-    if not command(names or [], _cores(jobs), as_json=as_json):
+    say = Verbosity.of(quiet=quiet, verbose=verbose)
+    if not command(names or [], _cores(jobs), output, say, as_json=as_json):
         sys.exit(SOME_FAILED)
 
 

@@ -6,17 +6,15 @@ method whose scores were invented in a way that fits: some cells are therefore r
 """
 
 import json
-import random
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 from polars.testing import assert_frame_equal
 
 from coldbench import registry, store
-from coldbench.cell import KEPT, RECORD, Cell, Spec, record, write_plan
+from coldbench.cell import KEPT, RECORD, Cell, record, write_plan
 from coldbench.errors import first_line, printable
 from coldbench.results.results import Results, read
 
@@ -25,18 +23,17 @@ from .archive import Archive, answers_digest, frames
 from .archived_cells import put_together
 from .dataset_names import Source
 from .preparation import cut_split, dataset_facts, directly
-from .run import Run
+from .rerun import rerun as run_again
 from .work import RunOptions
 
 SAME = 1e-9  # figures made again from the same scores
-CLOSE = 1e-4  # scores of a cell that was run again, on another machine perhaps
 
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at."""
 
-    what: str  # "files", "data", "splits", "scores", "figures", "rules", "rerun"
+    what: str  # "files", "data", "splits", "facts", "scores", "figures", "rules", "rerun"
     sound: bool
     words: str
 
@@ -47,7 +44,10 @@ def verify(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> I
     folder: an empty one, where the run is put together again. rerun: so many cells, drawn anew at
     each call, are run again.
     """
-    stages = _plan(archive), _data(archive), _splits(archive, folder), _scores(archive, folder)
+    stages = (
+        _plan(archive), _data(archive), _splits(archive, folder), _facts(archive, folder),
+        _scores(archive, folder),
+    )  # fmt: skip
     for stage in stages:
         findings = list(stage)
         yield from findings
@@ -57,7 +57,9 @@ def verify(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> I
     yield from _figures(archive, results)
     yield from _rules(results)
     if rerun:
-        yield from _rerun(archive, folder, rerun, options)
+        again = folder.with_name("rerun")
+        for cell in run_again(archive, results.cells, again, rerun, options):
+            yield Finding("rerun", cell.sound, cell.words)
 
 
 def _plan(archive: Archive) -> Iterator[Finding]:
@@ -73,6 +75,8 @@ def _plan(archive: Archive) -> Iterator[Finding]:
     for name, seed in sorted(asked ^ planned):
         where = "grid.toml but not in the plan" if (name, seed) in asked else "the plan alone"
         yield Finding("files", False, f"{printable(name)} seed {seed} is in {where}")
+    for name in sorted({s.name for s in archive.specs if s.name.partition(":")[0] != s.method}):
+        yield Finding("files", False, f"{printable(name)} is a row of another method's cells")
     done = states.count("done")
     files = len(archive.files)
     yield Finding(
@@ -115,6 +119,24 @@ def _splits(archive: Archive, folder: Path) -> Iterator[Finding]:
             )
             yield Finding("splits", False, f"{words} than the data set gives here")
     yield Finding("splits", True, f"{len(known)} cut again: the same users, items and answers")
+
+
+def _facts(archive: Archive, folder: Path) -> Iterator[Finding]:
+    """What a cell says of its scale and its method decides on its metrics and its rank."""
+    known = {entry.name for entry in registry.entries("methods")}
+    for spec in archive.specs:
+        stored = archive.records[spec.fingerprint]
+        if stored["status"] != "done":
+            continue
+        of_split = splits.facts(folder / "splits" / spec.split_key) or {}
+        here = {key: of_split[key] for key in ("like_at", "span", "graded", "split", "candidates")}
+        if spec.method in known:
+            method = registry.find("methods", spec.method)
+            here |= {"chance": method.is_chance, "adapts": method.adapts}
+        for key, value in here.items():
+            if (claimed := stored["facts"].get(key)) != value:
+                words = f"{spec.title}: {key} is claimed as {claimed}; here it is {value}"
+                yield Finding("facts", False, printable(words))
 
 
 def _scores(archive: Archive, folder: Path) -> Iterator[Finding]:
@@ -208,34 +230,3 @@ def _broken(cells: list[Cell]) -> Iterator[str]:
             for control in ("swapped", "shuffled"):
                 if not (cell.folder / f"{control}.parquet").is_file():
                     yield f"{cell.name} seed {cell.spec.seed} has no control {control!r}"
-
-
-def _rerun(archive: Archive, folder: Path, rerun: int, options: RunOptions) -> Iterator[Finding]:
-    """So many finished cells, drawn by the system's own randomness, run here and compared."""
-    known_methods = {entry.name for entry in registry.entries("methods")}
-    done = [s for s in archive.specs if archive.records[s.fingerprint]["status"] == "done"]
-    for name in sorted({spec.method for spec in done} - known_methods):
-        yield Finding("rerun", True, f"{printable(name)} is not known here: not run again")
-    known = [spec for spec in done if spec.method in known_methods]
-    drawn = random.SystemRandom().sample(known, min(rerun, len(known)))
-    grid = replace(archive.grid(), limit=next((s.limit for s in drawn), None))
-    wanted = {_key(spec) for spec in drawn}
-    with Run(grid, folder.with_name("rerun"), options, lambda spec: _key(spec) in wanted) as run:
-        cells = {_key(cell.spec): cell for cell in run.cells(lambda *_: None)}
-    for spec in drawn:
-        cell = cells[_key(spec)]
-        title = printable(spec.title)
-        if cell.status != "done":
-            yield Finding("rerun", False, f"{title}: {cell.status} here: {cell.reason}")
-            continue
-        claimed = archive.scores(spec)
-        assert claimed is not None  # _scores has read it
-        ours, theirs = cell.scores()["score"].to_numpy(), claimed["score"].to_numpy()
-        apart = float(np.abs(ours - theirs).max(initial=0.0))
-        same = "by the same code" if cell.spec.fingerprint == spec.fingerprint else "by other code"
-        words = f"{title}: {same}: scores differ by at most {apart:.1e}"
-        yield Finding("rerun", apart <= CLOSE, words)
-
-
-def _key(spec: Spec) -> tuple[str, str, str, int]:
-    return spec.dataset, spec.protocol, spec.name, spec.seed

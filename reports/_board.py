@@ -23,7 +23,10 @@ def board(every: list[SettingResults]) -> dict[str, Any]:
         "falls": [name for name in metrics if not parse_metric(name)[0].higher_is_better],
         "methods": methods,
         "families": [families[name] for name in methods],
-        "sets": [{"name": s.dataset, "title": s.title, "shots": s.shots} for s in every],
+        "sets": [
+            {"name": s.dataset, "title": s.title, "shots": s.shots, "small": s.is_too_small}
+            for s in every
+        ],
         "levels": levels(every, methods, "value"),
     }
 

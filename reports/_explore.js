@@ -31,7 +31,7 @@ function dots() {
 
 function spec({ timed, shots, chance }) {
   const [ink, muted, faint] = ["ink", "muted", "faint"].map(colour);
-  const x = { field: "cost", type: "quantitative", scale: { type: "log", nice: false, padding: place.clientWidth < 600 ? 24 : 64 }, title: axis.selectedOptions[0].text, axis: { format: "~g", tickCount: 6, grid: false } };
+  const x = { field: "cost", type: "quantitative", scale: { type: "log", nice: false, padding: place.clientWidth < 600 ? 24 : 96 }, title: axis.selectedOptions[0].text, axis: { format: "~g", tickCount: 6, grid: false } };
   const y = { field: "level", type: "quantitative", scale: { zero: false, padding: 14 }, title: `${metric.value} at K = ${shots}`, axis: { tickCount: 6, format: ".3~f" } };
   const size = place.clientWidth < 600 ? 340 : 480;
   const named = timed.some((dot) => dot.named), baseline = timed.some((dot) => dot.method === "item-bias"); // no layer is empty

@@ -6,6 +6,7 @@ import polars as pl
 
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.paired import ALPHA, BASELINE, OWN_ZERO_SHOT
+from coldbench.results.resolution import COARSE
 from coldbench.results.rounding import plain, significant
 
 from ._costs import cost
@@ -30,7 +31,7 @@ def leaderboard(every: list[SettingResults]) -> Table:
         mean = sum(ranks) / len(ranks)
         rows[method] = (
             Value(families.get(method, "")),
-            Value(f"{mean:.1f}" if whole else f"{mean:.1f} of {len(ranks)} sets",
+            Value(f"{mean:.1f}" if whole else f"{mean:.1f} ({len(ranks)} of {len(every)})",
                   mean if whole else None),
             *(
                 replace(_level(setting, method, metric), tied=method in names)
@@ -38,7 +39,8 @@ def leaderboard(every: list[SettingResults]) -> Table:
             ),
             _cost(every, method),
         )  # fmt: skip
-    rows = with_best(rows, [None, False, *([rises] * len(every)), None], ("chance",))
+    wins = [None if setting.is_too_small else rises for setting in every]
+    rows = with_best(rows, [None, False, *wins, None], ("chance",))
     order = sorted(rows, key=lambda name: (rows[name][1].number is None, rows[name][1].number or 0))
     return Table(
         "leaderboard",
@@ -47,11 +49,21 @@ def leaderboard(every: list[SettingResults]) -> Table:
         f"▲ better and ▼ worse than {BASELINE}, significant at {100 * ALPHA:.0f} % after Holm's "
         "correction within the set, paired by user. Bold: the best of a column. a: not told apart "
         "from the best of the set, after Holm's correction over all pairs of its methods; where "
-        "nearly all have it, the set has too few users to tell. Mean rank is over the sets; a "
-        "method that lacks a set has none to sort by. ms a user: adapting and scoring, median set.",
-        ("family", "mean rank", *(f"{s.dataset} K={s.max_shots}" for s in every), "ms a user"),
+        "nearly all have it, the set has too few users to tell. Mean rank is over the sets; of a "
+        "method that lacks one it is over so many, as (1 of 2), and not sorted. ms a user: "
+        "adapting and scoring, median set."
+        + f" Too small: the users of the set cannot show a difference of {plain(COARSE)}, so "
+        "nothing of it is in bold."
+        * any(s.is_too_small for s in every)
+        + " †: of fewer seeds, so of other users; not sorted." * any(s.few for s in every),
+        ("family", "mean rank", *(_head(setting) for setting in every), "ms a user"),
         (("", tuple(Row(name, rows[name]) for name in order)),),
     )
+
+
+def _head(setting: SettingResults) -> str:
+    small = ", too small" if setting.is_too_small else ""
+    return f"{setting.dataset} K={setting.max_shots}{small}"
 
 
 def _alike(setting: SettingResults) -> set[str]:
@@ -73,7 +85,8 @@ def _level(setting: SettingResults, method: str, metric: str) -> Value:
         setting.results.gains, method=method, metric=metric, shots=shots, against=BASELINE
     )
     mark = difference(gap.row(0, named=True)).mark if len(gap) else ""
-    return Value(value.text, value.number, value.interval, mark)
+    text = f"{value.text} †" if value.few else value.text
+    return Value(text, value.number, value.interval, mark)
 
 
 def _cost(every: list[SettingResults], method: str) -> Value:

@@ -190,9 +190,9 @@ def level(
     """.779 [.766, .793]; of fewer seeds than others have no number to be sorted by."""
     if row[value] is None:
         return Value("")
-    text, few = plain(row[value]), setting.few.get(row["method"])
+    few = setting.few.get(row["method"], "")
     interval = "" if row["method"] == "chance" else span(row, f"{prefix}low", f"{prefix}high")
-    return Value(f"{text} ({few})", None, interval) if few else Value(text, row[value], interval)
+    return Value(plain(row[value]), None if few else row[value], interval, few=few)
 
 
 def groups(

@@ -66,15 +66,15 @@ function leaderboard(table) {
     if (shots !== null || metric.value !== board.metric) {
       const levels = levelsOf(metric.value, shots);
       const places = levels.map((set) => placesOf(set, board.falls.includes(metric.value)));
-      board.sets.forEach((set, at) => { heads[at + 3].textContent = `${set.name} K=${shots ?? most(set)}`; });
+      board.sets.forEach((set, at) => { heads[at + 3].textContent = `${set.name} K=${shots ?? most(set)}${set.small ? ", too small" : ""}`; });
       board.methods.forEach((name, at) => {
         const row = rows.get(name);
         if (!row) return;
         const own = places.map((set) => set[at]).filter((place) => place !== null);
         const mean = own.reduce((sum, place) => sum + place, 0) / own.length;
         const whole = own.length === board.sets.length;
-        put(row.cells[2], whole ? mean : null, own.length ? mean.toFixed(1) + (whole ? "" : ` of ${own.length} sets`) : "");
-        levels.forEach((set, s) => put(row.cells[s + 3], set[at], set[at] === null ? "" : plain(set[at]), places[s][at] === 1));
+        put(row.cells[2], whole ? mean : null, own.length ? mean.toFixed(1) + (whole ? "" : ` (${own.length} of ${board.sets.length})`) : "");
+        levels.forEach((set, s) => put(row.cells[s + 3], set[at], set[at] === null ? "" : plain(set[at]), places[s][at] === 1 && !board.sets[s].small));
       });
     }
     const sorted = table.querySelector("[aria-sort]");

@@ -26,6 +26,7 @@ class Value:
     p: str = ""  # "p .012": after Holm's correction, beside the mark it decides on
     best: bool = False  # of its column, among the methods
     tied: bool = False  # not told apart from the best of its column
+    few: str = ""  # "1 of 5 seeds": of other users than the rows with all
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Row:
     name: str
     cells: tuple[Value, ...]
     note: str = ""  # instead of cells: why the row has none
+
+    @property
+    def few(self) -> str:
+        """Said once, beside the name, whatever of its cells it is true of."""
+        return next((value.few for value in self.cells if value.few), "")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def _row(row: Row, width: int) -> str:
     if not row.cells:
         note = rf"\multicolumn{{{width}}}{{l}}{{\textit{{{_words(row.note)}}}}}"
         return f"{_words(row.name)} & {note}"
-    return " & ".join([_words(row.name), *map(_cell, row.cells)])
+    few = rf" {{\scriptsize ({safe(row.few)})}}" if row.few else ""
+    return " & ".join([_words(row.name) + few, *map(_cell, row.cells)])
 
 
 def _cell(value: Value) -> str:

@@ -60,7 +60,8 @@ def _table(table: Table) -> list[str]:
 def _row(row: Row, width: int) -> list[str]:
     if not row.cells:
         return [safe(row.name), f"*{safe(row.note)}*", *("" for _ in range(width - 1))]
-    return [safe(row.name), *map(_cell, row.cells)]
+    few = f" ({safe(row.few)})" if row.few else ""
+    return [safe(row.name) + few, *map(_cell, row.cells)]
 
 
 def _cell(value: Value) -> str:

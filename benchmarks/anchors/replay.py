@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -22,15 +23,16 @@ Tell = Callable[[str, int, int], None]  # what was done, how many are, of how ma
 
 
 def replay(
-    chosen: list[Anchor], folder: Path, jobs: int, tell: Tell
+    chosen: list[Anchor], folder: Path, jobs: int, tell: Tell, *, whole: bool = False
 ) -> tuple[list[Row], list[str]]:
-    """The rows of the chosen anchors, and a line for each that failed.
+    """The rows of the chosen anchors, and a line for each that failed. whole: `tell` hears of what
+    failed the whole traceback.
 
     Writes folder/anchors.json and anchors.md: these rows, and those of other anchors that earlier
     replays measured with the code as it is now.
     """
     (folder / "measured").mkdir(parents=True, exist_ok=True)
-    wrong = _measure(chosen, folder, jobs, tell)
+    wrong = _measure(chosen, folder, jobs, tell, whole=whole)
     rows, failed = [], []
     for anchor in chosen:
         measured = _lay(anchor, folder, wrong.get(anchor.path, ""))
@@ -46,7 +48,9 @@ def replay(
     return rows, failed
 
 
-def _measure(chosen: list[Anchor], folder: Path, jobs: int, tell: Tell) -> dict[Path, str]:
+def _measure(
+    chosen: list[Anchor], folder: Path, jobs: int, tell: Tell, *, whole: bool
+) -> dict[Path, str]:
     """Measure what is missing; what went wrong first, by the anchor's file."""
     missing = [
         (anchor, split)
@@ -60,7 +64,7 @@ def _measure(chosen: list[Anchor], folder: Path, jobs: int, tell: Tell) -> dict[
     ways = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in ways else "spawn")
     with ProcessPoolExecutor(min(jobs, len(missing)), context, _begin) as pool:
-        running: dict[Future[str], tuple[Anchor, int]] = {
+        running: dict[Future[tuple[str, str]], tuple[Anchor, int]] = {
             pool.submit(_measure_one, anchor.path, split, anchor.measured(folder, split)): (
                 anchor,
                 split,
@@ -71,27 +75,28 @@ def _measure(chosen: list[Anchor], folder: Path, jobs: int, tell: Tell) -> dict[
             for done, future in enumerate(as_completed(running), 1):
                 anchor, split = running[future]
                 error = future.exception()  # the process itself died, or could not be started
-                outcome = _line(error) if error else future.result()
+                outcome, trace = (_line(error), "") if error else future.result()
                 if not anchor.measured(folder, split).is_file():
                     wrong.setdefault(anchor.path, f"split {split}: {outcome}")
-                tell(f"{anchor.path.stem} split {split}: {outcome}", done, len(missing))
+                more = f"\n{trace}" if whole and trace else ""
+                tell(f"{anchor.path.stem} split {split}: {outcome}{more}", done, len(missing))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return wrong
 
 
-def _measure_one(path: Path, split: int, file: Path) -> str:
-    """Writes the split's frame; says how long it took, or what went wrong."""
+def _measure_one(path: Path, split: int, file: Path) -> tuple[str, str]:
+    """Writes the split's frame; says how long it took, or what went wrong, and where."""
     begun = time.monotonic()
     try:
         frame: pl.DataFrame = Anchor(path).module.measure(split)
     except Exception as error:  # of one split: the others go on
-        return _line(error)
+        return _line(error), traceback.format_exc()
     partial = file.with_name(f".{file.name}")
     frame.write_parquet(partial)
     partial.rename(file)
-    return f"{time.monotonic() - begun:.1f} s"
+    return f"{time.monotonic() - begun:.1f} s", ""
 
 
 def _begin() -> None:

@@ -14,13 +14,13 @@ NUMBERS = range(2, 7)  # columns that stand to the right
 class Line:
     """Told of every split that is measured; a context, so that the terminal is left in order."""
 
-    def __init__(self) -> None:
-        self._console = Console()
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(quiet=quiet)
         self._bar = Progress(console=self._console, transient=True)
         self._task = self._bar.add_task("measuring", total=None)
 
     def __enter__(self) -> "Line":
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.quiet:
             self._bar.start()
         return self
 
@@ -30,7 +30,7 @@ class Line:
     def __call__(self, text: str, done: int, count: int) -> None:
         if self._console.is_terminal:
             self._bar.update(self._task, description=text, completed=done, total=count)
-        else:
+        elif not self._console.quiet:
             print(f"[{done}/{count}] {text}", flush=True)
 
 

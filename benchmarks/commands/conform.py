@@ -15,6 +15,8 @@ from coldbench import registry
 from coldbench.testing import check_method
 from coldbench.testing.check_method import Outcome
 
+from .verbosity import Verbosity
+
 ENDED = Outcome("outlives its checks", False, "the process that checked it ended", "")
 Tell = Callable[[str], None]
 
@@ -74,9 +76,10 @@ def _checked(name: str) -> list[Outcome]:
 
 
 @contextmanager
-def progress(count: int) -> Iterator[Tell]:
+def progress(count: int, say: Verbosity) -> Iterator[Tell]:
     """One line on the terminal, on the side of errors; nothing where there is no terminal."""
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    unseen = not console.is_terminal or say is Verbosity.QUIET
+    with Progress(console=console, transient=True, disable=unseen) as bar:
         task = bar.add_task("checking", total=count)
         yield lambda name: bar.update(task, advance=1, description=name)

@@ -13,15 +13,19 @@ from coldbench.dataset import Dataset, File
 from coldbench.errors import UserError
 from coldbench.files.locate import checksum_file, data_dirs, local_path, locate, pin, sha256
 
+from .verbosity import Verbosity
 
-def fetch(names: list[str], *, offline: bool, as_json: bool) -> bool:
+
+def fetch(
+    names: list[str], say: Verbosity = Verbosity.USUAL, *, offline: bool, as_json: bool
+) -> bool:
     """Say what each dataset is, bring it, say where it lies; whether all of them are here."""
     datasets = {name: registry.find("datasets", name)() for name in names}
-    records = []
-    with _offline(offline):
+    records, silent = [], as_json or say is Verbosity.QUIET
+    with _environment(COLDBENCH_OFFLINE=offline, COLDBENCH_QUIET=say is Verbosity.QUIET):
         for name, dataset in datasets.items():
             record = _facts(name, dataset)
-            if not as_json:
+            if not silent:
                 print("\n".join(_facts_lines(record)), flush=True)
             try:
                 record |= _brought(name, dataset)
@@ -29,8 +33,9 @@ def fetch(names: list[str], *, offline: bool, as_json: bool) -> bool:
                 record["error"] = str(error)
                 print(f"coldbench: {error}", file=sys.stderr)
             else:
-                if not as_json:
-                    print("\n".join(_brought_lines(record)), flush=True)
+                if not silent:
+                    words = _brought_lines(record, hashes=say is Verbosity.VERBOSE)
+                    print("\n".join(words), flush=True)
             records.append(record)
     if as_json:
         print(json.dumps(records, indent=1))
@@ -93,7 +98,7 @@ def _known(file: File) -> bool:
     return bool(file.sha256 or file.md5)
 
 
-def _brought_lines(record: dict[str, Any]) -> Iterator[str]:
+def _brought_lines(record: dict[str, Any], *, hashes: bool) -> Iterator[str]:
     if not (record["files"] or record["not needed"]):
         yield "  made here: no files to fetch"
     for file in record["files"]:
@@ -104,6 +109,8 @@ def _brought_lines(record: dict[str, Any]) -> Iterator[str]:
             "not known": f"no hash is known to check it by; SHA-256 {file['sha256']}",
         }
         yield f"  {file['path']}, {file['bytes']:,} bytes, {by_hash[file['hash']]}"
+        if hashes:
+            yield f"  SHA-256 {file['sha256']}"
     for file in record["not needed"]:
         yield f"  {file}: not here and not needed"
     counts = (f"{record[kind]:,} {kind}" for kind in ("users", "items", "interactions"))
@@ -111,15 +118,14 @@ def _brought_lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def _offline(wanted: bool) -> Iterator[None]:
-    """Loaders take no such switch: it reaches them through the environment."""
-    before = os.environ.get("COLDBENCH_OFFLINE")
-    if wanted:
-        os.environ["COLDBENCH_OFFLINE"] = "1"
+def _environment(**switches: bool) -> Iterator[None]:
+    """Loaders take no such switches: they reach them through the environment."""
+    wanted = [name for name, on in switches.items() if on]
+    before = {name: os.environ[name] for name in wanted if name in os.environ}
+    os.environ.update(dict.fromkeys(wanted, "1"))
     try:
         yield
     finally:
-        if wanted:
-            del os.environ["COLDBENCH_OFFLINE"]
-        if wanted and before is not None:
-            os.environ["COLDBENCH_OFFLINE"] = before
+        for name in wanted:
+            del os.environ[name]
+        os.environ.update(before)

@@ -71,12 +71,12 @@ def grid_of(
     return Grid.of(settings, changes), RUNS / (name or stem)
 
 
-def placed(folder: Path, name: str | None) -> Path:
-    """A folder of the user's for a run: a new one, an empty one, or a run's own."""
+def placed(folder: Path, name: str | None, own: str = "plan.json") -> Path:
+    """A folder of the user's for a run: a new one, an empty one, or one with a run's `own` file."""
     if name is not None:
         raise UserError("--name is a folder in runs/, --output any other: leave one out")
     empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder / "plan.json").is_file():
+    if folder.exists() and not empty and not (folder / own).is_file():
         raise UserError(f"--output {folder}: holds something else than a run; name a new folder")
     return folder
 
@@ -127,15 +127,19 @@ def show_plan(grid: Grid, specs: list[Spec], run: Path) -> None:
 def plan(grid: Grid, specs: list[Spec], run: Path) -> dict[str, Any]:
     """The same for machines; status: done, failed, unavailable, missing or damaged."""
     settings = json.loads(json.dumps({f.name: getattr(grid, f.name) for f in fields(grid)}))
-    cells = [
+    return {"run": str(run), "grid": settings, "cells": cell_rows(_cells(specs, run))}
+
+
+def cell_rows(cells: list[Cell]) -> list[dict[str, Any]]:
+    """What every verb that does cells says of each as JSON."""
+    return [
         {
             "fingerprint": cell.spec.fingerprint, "dataset": cell.spec.dataset,
             "protocol": cell.spec.protocol, "method": cell.spec.name, "seed": cell.spec.seed,
             "params": cell.spec.params, "status": cell.status, "reason": cell.reason,
         }
-        for cell in _cells(specs, run)
+        for cell in cells
     ]  # fmt: skip
-    return {"run": str(run), "grid": settings, "cells": cells}
 
 
 def _cells(specs: list[Spec], run: Path) -> list[Cell]:

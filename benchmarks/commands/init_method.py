@@ -50,10 +50,10 @@ class CLASS(Method[Tensor]):
 '''
 
 
-def init_method(name: str) -> dict[str, Any]:
-    """Write NAME.py into the working directory; returns its file and the commands that go on.
+def init_method(name: str, folder: Path = Path()) -> dict[str, Any]:
+    """Write NAME.py into a folder, by default here; returns its file and the commands that go on.
 
-    Raises UserError where the name is none, is taken, or the file is there.
+    Raises UserError where the name is none, is taken, or the file or no folder is there.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         near = re.sub(r"[^a-z0-9]+", "-", re.sub(r"\.py$", "", name.lower())).strip("-0123456789")
@@ -61,7 +61,9 @@ def init_method(name: str) -> dict[str, Any]:
         raise UserError(f"{name!r} is no name of a method: small letters and hyphens, {right}")
     if name in registry.names("methods"):
         raise UserError(f"there is a method {name!r} already (coldbench list methods {name})")
-    file = Path(f"{name.replace('-', '_')}.py")
+    if not folder.is_dir():
+        raise UserError(f"--output {folder}: there is no such folder")
+    file = folder / f"{name.replace('-', '_')}.py"
     code = TEMPLATE.replace("CLASS", "".join(part.capitalize() for part in name.split("-")))
     try:
         with file.open("x", encoding="utf-8") as new:

@@ -9,6 +9,7 @@ from coldbench.errors import WRONG_USE
 
 from . import options as o
 from .command import Command, document
+from .verbosity import Verbosity
 
 app = typer.Typer()  # cli.py takes its verbs
 
@@ -30,11 +31,18 @@ def list_(
 
 
 @app.command(cls=Command)
-def fetch(names: list[str], offline: o.Offline = False, as_json: o.Json = False) -> None:
+def fetch(
+    names: list[str],
+    offline: o.Offline = False,
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    as_json: o.Json = False,
+) -> None:
     """Find datasets on this machine or download them; shows licence and source before."""
     from .fetch import fetch as fetched
 
-    if not fetched(names, offline=offline, as_json=as_json):
+    say = Verbosity.of(quiet=quiet, verbose=verbose)
+    if not fetched(names, say, offline=offline, as_json=as_json):
         sys.exit(WRONG_USE)
 
 

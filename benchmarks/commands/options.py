@@ -71,7 +71,10 @@ Methods = Annotated[
 ]
 Name = Annotated[str | None, Option(help="Name of the run: its folder in runs/.")]
 RunFolder = Annotated[
-    Path | None, Option("--output", "-o", help="The run's folder, rather than one in runs/.")
+    Path | None, Option("--output", "-o", help="The folder to write, rather than one in runs/.")
+]
+MethodFolder = Annotated[
+    Path, Option("--output", "-o", help="The folder that NAME.py is written into; by default here.")
 ]
 Change = Annotated[
     list[str] | None, Option("--set", help="key=value: change a setting of the grid; repeatable.")
@@ -92,7 +95,7 @@ Seeds = Annotated[
     str | None, Option("--seeds", metavar="N", help="How many: 3 is 0,1,2; or 0,7: these.")
 ]
 Quiet = Annotated[bool, Option("--quiet", "-q", help="Say only what failed.")]
-Verbose = Annotated[bool, Option("--verbose", "-v", help="Say all that a failed cell has logged.")]
+Verbose = Annotated[bool, Option("--verbose", "-v", help="Say all there is, of what failed too.")]
 NoTiming = Annotated[bool, Option("--no-timing", help="Do not measure what methods cost: faster.")]
 KeepModels = Annotated[
     bool, Option("--keep-models", help="Keep each trained method beside its cell, for an export.")

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from coldbench.cell import Cell, Spec
@@ -21,20 +20,9 @@ from ..work import RunOptions
 from .command import document, one_document
 from .grid_options import plan, show_plan
 from .progress import Progress
+from .verbosity import Verbosity
 
 FINE = ("done", "unavailable")  # what is no failure
-
-
-class Say(Enum):
-    """How much a run says of itself."""
-
-    QUIET, USUAL, VERBOSE = "only what failed", "progress", "and the whole log of what failed"
-
-    @classmethod
-    def of(cls, *, quiet: bool, verbose: bool) -> "Say":
-        if quiet and verbose:
-            raise UserError("--quiet and --verbose: leave one out")
-        return cls.QUIET if quiet else cls.VERBOSE if verbose else cls.USUAL
 
 
 @dataclass(frozen=True)
@@ -45,7 +33,7 @@ class How:
     executor: str = LOCAL
     part: str = ""
     prepare: bool = False
-    say: Say = Say.USUAL
+    say: Verbosity = Verbosity.USUAL
 
 
 def run_options(
@@ -86,16 +74,16 @@ def run_grid(grid: Grid, folder: Path, options: RunOptions, how: How) -> list[Ce
 
 def run_as_asked(grid: Grid, folder: Path, options: RunOptions, how: How, *, as_json: bool) -> int:
     """The same for a command; returns its exit code."""
-    if how.prepare:
-        if as_json:
-            raise UserError(f"--prepare prints no JSON; next: coldbench status {folder} --json")
-        with Run(grid, folder, options, part_of(how.part)) as run:
-            return _prepared(run)
     with one_document(as_json):
-        cells = run_grid(grid, folder, options, how)
+        if how.prepare:
+            with Run(grid, folder, options, part_of(how.part)) as run:
+                specs, code = run.specs, _prepared(run, how.say)
+        else:
+            cells = run_grid(grid, folder, options, how)
+            specs, code = [cell.spec for cell in cells], exit_code(cells)
     if as_json:
-        document(plan(grid, [cell.spec for cell in cells], folder))
-    return exit_code(cells)
+        document(plan(grid, specs, folder))
+    return code
 
 
 def exit_code(cells: list[Cell]) -> int:
@@ -113,14 +101,16 @@ def part_of(words: str) -> Callable[[Spec], bool]:
     return lambda spec: int(spec.fingerprint, 16) % int(many) == int(number) - 1
 
 
-def _prepared(run: Run) -> int:
+def _prepared(run: Run, say: Verbosity) -> int:
     with Claims(run.folder, 0) as claims:
         lost = run.prepare(claims)
-    _note(run)
+    if say is not Verbosity.QUIET:
+        _note(run)
     for reason in dict.fromkeys(reason for _, reason in lost.values()):
         print(printable(f"cannot be run: {reason}"))
-    ready = f"{len(run.missing())} of {len(run.read())} cells are ready to be run"
-    print(f"{run.shown}: {ready}; next, anywhere: coldbench work {run.shown}")
+    if say is not Verbosity.QUIET:
+        ready = f"{len(run.missing())} of {len(run.read())} cells are ready to be run"
+        print(f"{run.shown}: {ready}; next, anywhere: coldbench work {run.shown}")
     return SOME_FAILED if lost else DONE
 
 
@@ -133,7 +123,7 @@ def show_grid(grid: Grid, folder: Path, options: RunOptions, *, as_json: bool) -
 
 
 def _run(run: Run, how: How) -> list[Cell]:
-    waiting, options, quiet = len(run.missing()), run.options, how.say is Say.QUIET
+    waiting, options, quiet = len(run.missing()), run.options, how.say is Verbosity.QUIET
     local = how.executor == LOCAL
     if not quiet:
         _note(run)
@@ -159,17 +149,17 @@ def _note(run: Run) -> None:
         print(printable(note), file=sys.stderr)
 
 
-def ended(cells: list[Cell], folder: Path, say: Say = Say.USUAL) -> None:
+def ended(cells: list[Cell], folder: Path, say: Verbosity = Verbosity.USUAL) -> None:
     """Say what is not done, and where to read on."""
     bad = [cell for cell in cells if cell.status != "done"]
     for cell in bad:
         print(printable(f"{cell.status}: {cell.spec.title}: {cell.stage}: {cell.reason}"))
-        if say is Say.VERBOSE:
+        if say is Verbosity.VERBOSE:
             print(printable(cell.log()).rstrip())
     logs = [cell.folder / "log.txt" for cell in bad if cell.status not in FINE and cell.log()]
     if logs:
         print(f"more is said in {logs[0]}" + (f" and {len(logs) - 1} more" if logs[1:] else ""))
-    if say is not Say.QUIET:
+    if say is not Verbosity.QUIET:
         print(
             f"{len(cells) - len(bad)} of {len(cells)} cells done; next: coldbench report {folder}"
         )

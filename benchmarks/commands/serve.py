@@ -8,12 +8,13 @@ from pathlib import Path
 from coldbench.errors import UserError
 
 from ..devices import device_of
+from .command import document
 
 KEY = "COLDBENCH_API_KEY"  # of the environment: an option would stand in every list of processes
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(folder: Path, host: str, port: int, most: int, device: str) -> None:
+def serve(folder: Path, host: str, port: int, most: int, device: str, *, as_json: bool) -> None:
     """Loads the model, binds, says where, and answers. Raises UserError for a folder that cannot be
     served and for a port that is taken."""
     try:
@@ -31,7 +32,11 @@ def serve(folder: Path, host: str, port: int, most: int, device: str) -> None:
     server = server_of(app_of(service, key))
     name, number = bound.getsockname()[:2]
     where = f"[{name}]" if ":" in name else name
-    print(f"{service.served.name} is served on http://{where}:{number} (Ctrl-C ends it)")
+    model, address = service.served.name, f"http://{where}:{number}"
+    if as_json:
+        document({"model": model, "address": address, "pid": os.getpid()})
+    else:
+        print(f"{model} is served on {address} (Ctrl-C ends it)")
     if host not in LOOPBACK and not key:
         print(f"coldbench: whoever reaches this machine may ask: set {KEY}", file=sys.stderr)
     sys.stdout.flush()

@@ -83,8 +83,9 @@ def serve(
     batch: o.Batch = 64,
     device: o.Device = "auto",
     include: o.Include = None,
+    as_json: o.Json = False,
 ) -> None:
     """A model over HTTP, and a page to try it: `serve model`; COLDBENCH_API_KEY asks for a key."""
     from .serve import serve as command
 
-    command(folder, host, port, batch, device)
+    command(folder, host, port, batch, device, as_json=as_json)

@@ -56,7 +56,9 @@ def verify(
 Shared = Annotated[
     list[Path], typer.Argument(metavar="RESULTS...", help="Runs, or files that `archive` wrote.")
 ]
-SiteFolder = Annotated[Path, typer.Option("-o", help="The folder to write; made where missing.")]
+SiteFolder = Annotated[
+    Path, typer.Option("--output", "-o", help="The folder to write; made where missing.")
+]
 Docs = Annotated[
     Path | None, typer.Option("--docs", help="A folder of Markdown to render as well.")
 ]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from coldbench import RUNS
@@ -16,6 +17,15 @@ from ..tuning.search import Budget, Progress, studies
 from ..tuning.search import tune as search
 from .command import document, one_document
 from .grid_options import dataset_options, names
+from .verbosity import Verbosity
+
+
+@dataclass(frozen=True)
+class How:
+    """What `tune` was asked for beside what it searches."""
+
+    include: Sequence[Path] = ()
+    say: Verbosity = Verbosity.USUAL
 
 
 def grid_of(
@@ -44,37 +54,42 @@ def tune(
     metric: str,
     folder: Path,
     budget: Budget,
-    include: Sequence[Path],
+    how: How,
     *,
     as_json: bool,
 ) -> int:
     """Search each method and write what was found; returns the exit code."""
     with one_document(as_json):
         searched = studies(grid, resolve(grid, device), metric)
-        methods = ", ".join(study.spec.name for study in searched)
-        print(f"{folder}: {methods}, {budget} each, by {metric} on valid users")
-        trials = search(searched, metric, folder, budget, Progress(budget))
+        if how.say is not Verbosity.QUIET:
+            methods = ", ".join(study.spec.name for study in searched)
+            print(f"{folder}: {methods}, {budget} each, by {metric} on valid users")
+        tell = Progress(budget, failures=how.say is Verbosity.QUIET)
+        how.say.listen()
+        trials = search(searched, metric, folder, budget, tell)
         results = found(searched, trials, budget)
-        written = _write(grid, results, metric, folder, include)
+        written = _write(grid, results, metric, folder, how)
     if as_json:
         methods_json = [result.as_dict() for result in results]
         document({"grid": written and str(written), "methods": methods_json})
     return DONE if all(result.best for result in results) else SOME_FAILED
 
 
-def _write(
-    grid: Grid, results: list[Found], metric: str, folder: Path, include: Sequence[Path]
-) -> Path | None:
+def _write(grid: Grid, results: list[Found], metric: str, folder: Path, how: How) -> Path | None:
     """Draw the search and write the tuned grid; None where no trial was done."""
+    quiet = how.say is Verbosity.QUIET
     for path in drawn(results, folder):
-        print(path)
+        if not quiet:
+            print(path)
     for result in results:
-        print(printable(f"{result.study.spec.name}: {result.words()}; ended by {result.ended}"))
+        if not (quiet and result.best):
+            print(printable(f"{result.study.spec.name}: {result.words()}; ended by {result.ended}"))
     if not any(result.best for result in results):
         reason = printable(results[0].trials[-1].reason)
         print(f"coldbench: no trial was done: {reason}", file=sys.stderr)
         return None
     written = write(grid, results, metric, folder)
-    options = "".join(f" --include {path}" for path in include)
-    print(f"next: coldbench run {written}{options}")
+    if not quiet:
+        options = "".join(f" --include {path}" for path in how.include)
+        print(f"next: coldbench run {written}{options}")
     return written

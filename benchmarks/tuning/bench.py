@@ -1,5 +1,6 @@
 """What the trials of a search are trained and evaluated on: two random halves of valid users."""
 
+import logging
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -25,6 +26,8 @@ from coldbench.split import Split
 from .. import splits
 from ..dataset_names import dataset_of
 from ..loop import meta_train, predict
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Bench:
         except UserError as error:
             status, reason = "failed", str(error)
         except Exception as error:  # a trial's failure is a row of the log, whatever it was
+            LOG.info("%s, trial %d", spec.title, number, exc_info=True)
             status, reason = "failed", f"{type(error).__name__}: {first_line(error)}"
         return Trial(
             spec.dataset, spec.protocol, self.metric, spec.seed, spec.name, number, params, status,

@@ -150,12 +150,15 @@ def _same(searched: Sequence[Study], metric: str, folder: Path) -> None:
 
 
 class Progress:
-    """A line a trial."""
+    """A line a trial; failures: of those alone that failed."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, *, failures: bool = False) -> None:
         self._of = f"/{budget.trials}" if budget.trials else ""
+        self._failures = failures
 
     def __call__(self, trial: Trial, so_far: Sequence[Trial]) -> None:
+        if self._failures and trial.status == "done":
+            return
         best = best_of(so_far)
         result = trial.reason or f"{trial.metric} {trial.value:.4f}"
         mark = " (best)" if best is trial and trial.number > 1 else ""

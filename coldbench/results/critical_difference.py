@@ -16,6 +16,7 @@ from coldbench.metrics import statistics
 from coldbench.results.paired import ALPHA
 from coldbench.results.user_scores import Float
 
+EXACT = 13  # blocks up to which scipy tries all signs one by one where ranks are shared
 FEW = 6  # blocks below which Wilcoxon cannot find anything, whatever there is
 
 
@@ -80,7 +81,16 @@ def _of_signed_ranks(signed: tuple[float, ...]) -> float:
     """All that Wilcoxon's test looks at; of few blocks many pairs have the same."""
     from scipy import stats
 
-    return float(stats.wilcoxon(signed).pvalue)
+    if len(signed) > EXACT:
+        return float(stats.wilcoxon(signed).pvalue)
+    moved = np.array([rank for rank in signed if rank])
+    ranks = (2 * stats.rankdata(np.abs(moved))).astype(int)  # shared ranks are halves
+    sums = np.ones(1)  # sums[w]: how many of the 2^n choices of signs have 2 W+ = w
+    for rank in ranks:
+        sums = np.pad(sums, (0, rank)) + np.pad(sums, (rank, 0))
+    at = int(ranks[moved > 0].sum())
+    tail = min(sums[: at + 1].sum(), sums[at:].sum())
+    return float(min(1.0, 2 * tail / 2 ** len(moved)))
 
 
 def _cliques(names: list[str], differ: set[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:

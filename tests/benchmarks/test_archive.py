@@ -249,3 +249,133 @@ def test_a_run_that_is_not_at_its_end_is_not_archived(folder: Path, tmp_path: Pa
     shutil.rmtree(next((tmp_path / "small/cells").glob("?" * 16)))
     with pytest.raises(UserError, match="is missing: run it to its end, then archive it"):
         archives.write(tmp_path / "small", tmp_path / "file.zip")
+
+
+def changed_record(files: Files, method: str, change: Callable[[Any], None]) -> bytes:
+    records = json.loads(files["records.json"])
+    change(records[fingerprint(files, method)])
+    return json.dumps(records).encode()
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "value"),
+    [("fold-in", "chance", True), ("fold-in", "like_at", 0.9), ("random", "chance", False)],
+)
+def test_a_changed_fact_that_metrics_or_rules_follow_is_named(
+    files: Files, looked_at: Callable[..., list[Finding]], method: str, key: str, value: Any
+) -> None:
+    forged = changed_record(files, method, lambda stored: stored["facts"].update({key: value}))
+    ((what, words),) = refusals(looked_at(**{"records.json": forged}))
+    assert what == "facts"
+    assert f"{method} seed 0: {key} is claimed as {value}; here it is " in words
+
+
+def test_a_finished_cell_that_is_said_to_have_failed_no_longer_gives_its_figures(
+    files: Files, looked_at: Callable[..., list[Finding]]
+) -> None:
+    forged = changed_record(files, "fold-in", lambda stored: stored.update(status="failed"))
+    whats = {what for what, _ in refusals(looked_at(**{"records.json": forged}))}
+    assert whats == {"figures"}
+    strange = changed_record(files, "fold-in", lambda stored: stored.update(status="best"))
+    assert ("files", "a cell is said to be best") in refusals(
+        looked_at(**{"records.json": strange})
+    )
+
+
+def test_a_bad_cell_that_was_dropped_from_the_plan_is_missed_in_its_grid(
+    files: Files, looked_at: Callable[..., list[Finding]]
+) -> None:
+    gone = fingerprint(files, "fold-in")
+    plan = [spec for spec in json.loads(files["plan.json"]) if spec["method"] != "fold-in"]
+    records = {k: v for k, v in json.loads(files["records.json"]).items() if k != gone}
+    changed = {"plan.json": json.dumps(plan).encode(), "records.json": json.dumps(records).encode()}
+    assert refusals(looked_at(**changed)) == [
+        ("files", "fold-in seed 0 is in grid.toml but not in the plan")
+    ]
+
+
+def test_a_method_under_anothers_name_is_named(
+    files: Files, looked_at: Callable[..., list[Finding]]
+) -> None:
+    plan = json.loads(files["plan.json"])
+    for spec in plan:
+        if spec["method"] == "fold-in":
+            spec["row"] = "stack"  # in no fingerprint
+    found = looked_at(
+        **{
+            "plan.json": json.dumps(plan).encode(),
+            "grid.toml": files["grid.toml"].replace(b'"fold-in"', b'"stack"'),
+        }
+    )
+    assert refusals(found) == [("files", "stack is a row of another method's cells")]
+
+
+def test_a_changed_user_is_named(files: Files, looked_at: Callable[..., list[Finding]]) -> None:
+    frame = pl.read_parquet(files["frames/users.parquet"])
+    forged = parquet(frame.with_columns(user=pl.col("user") + 1))
+    ((what, words),) = refusals(looked_at(**{"frames/users.parquet": forged}))
+    assert (what, words[:6]) == ("figures", "users:")
+
+
+def test_scores_that_are_no_numbers_and_controls_that_are_missing_are_named(
+    files: Files, looked_at: Callable[..., list[Finding]], tmp_path: Path
+) -> None:
+    name = scores_of(files, "fold-in")
+    nan = pl.read_parquet(files[name]).with_columns(score=pl.lit(float("nan"), pl.Float32))
+    ((what, words),) = refusals(looked_at(**{name: parquet(nan)}))
+    assert what == "scores" and "outside 0..1" in words
+    shutil.rmtree(tmp_path / "run")
+    control = name.replace("scores.parquet", "swapped.parquet")
+    named = refusals(looked_at(**{control: None}))
+    assert ("rules", f"{SETTING} fold-in seed 0 has no control 'swapped'") in named
+
+
+def test_a_trial_on_a_few_users_is_no_result(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "mine.csv", tmp_path)
+    shutil.copy(folder / "small.toml", tmp_path)
+    for words in (["run", "small.toml", "--no-timing", "--limit", "5"], ["archive", "runs/small"]):
+        asked(tmp_path, *words)
+    done = asked(tmp_path, "verify", "small.coldbench.zip", code=1)
+    assert f"REFUSED rules    {SETTING} is LIMITED to 5 users a seed: a trial" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"form": 2}, "is of form 2; this reads form 1"),
+        ({"files": {}}, "grid.toml is not in its manifest"),
+        ({"files": None}, "no archive of coldbench, or a torn one"),
+    ],
+)
+def test_a_manifest_of_another_form_is_refused(
+    files: Files, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    forged = json.loads(files["manifest.json"]) | change
+    kept = {name: content for name, content in files.items() if name.startswith("g")}
+    write_zip(tmp_path / "file.zip", {"manifest.json": json.dumps(forged).encode()} | kept)
+    with pytest.raises(UserError, match=words):
+        archives.Archive.read(tmp_path / "file.zip")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_file_that_unpacks_to_too_much_or_stands_in_it_twice_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for content in (b"1", b"2"):
+            file.writestr("manifest.json", content)
+    with pytest.raises(UserError, match="a name stands in it twice"):
+        archives.Archive.read(path)
+    monkeypatch.setattr(archives, "LARGEST", 10)
+    write_zip(path, {"manifest.json": b"0" * 11})
+    with pytest.raises(UserError, match="holds more than"):
+        archives.Archive.read(path)
+
+
+def test_a_grid_that_would_run_a_models_own_code_is_not_verified(
+    files: Files, looked_at: Callable[..., list[Finding]]
+) -> None:
+    grid = files["grid.toml"] + b"\n[encoder]\nname = 'minilm'\ntrust_remote_code = true\n"
+    with pytest.raises(UserError, match="trusts a model's own code"):
+        looked_at(**{"grid.toml": grid.replace(b"\nencoder", b"\n# encoder")})

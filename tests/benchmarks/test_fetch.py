@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import re
 import runpy
 import sys
@@ -20,6 +21,7 @@ from coldbench.errors import UserError
 
 fetch: Any = import_module("coldbench.benchmarks.commands.fetch").fetch
 app: Any = import_module("coldbench.benchmarks.cli").app
+Verbosity: Any = import_module("coldbench.benchmarks.commands.verbosity").Verbosity
 web: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "hostile.py"))
 CONTENT = b"0\t0\n0\t1\n1\t1\n"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -191,3 +193,17 @@ def test_the_command_ends_with_2_where_a_dataset_is_not_to_be_had(site: Any) -> 
     assert done.exit_code == 2
     assert "answers 404" in json.loads(done.stdout)[0]["error"]
     assert runner.invoke(app, ["fetch", "synthetic", "--offline"]).exit_code == 0
+
+
+def test_a_quiet_fetch_says_only_what_failed_and_a_verbose_one_each_hash(
+    site: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fetch(["toy"], Verbosity.QUIET, offline=False, as_json=False)
+    assert capsys.readouterr().out == "" and "COLDBENCH_QUIET" not in os.environ
+    assert fetch(["toy"], Verbosity.VERBOSE, offline=False, as_json=False)
+    assert f"SHA-256 {SHA256}\n" in capsys.readouterr().out
+    site.at("/log.tsv", web["whole"](b"another"))
+    (tmp_path / "cache/data/toy/log.tsv").unlink()
+    assert not fetch(["toy"], Verbosity.QUIET, offline=False, as_json=False)
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("coldbench: ")

@@ -11,14 +11,57 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from coldbench.cell import read_run
 from tests import console
 from tests.fake_run import build
 
 running: Any = import_module("coldbench.benchmarks.commands.run")
+verbosity: Any = import_module("coldbench.benchmarks.commands.verbosity")
+COMMANDS: dict[str, Any] = vars(
+    typer.main.get_command(import_module("coldbench.benchmarks.cli").app)
+)["commands"]
 BIN = Path(sys.executable).parent
 ENV = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+
+
+AT_WORK = {"run", "work", "cell", "tune", "anchors", "check", "fetch"}  # they show progress
+WRITING = {  # a file or folder that the user may name
+    *("run", "tune", "report", "check", "archive", "site", "merge", "anchors", "init-method")
+}
+
+
+def options_of(verb: str) -> set[str]:
+    return {name for param in COMMANDS[verb].params for name in param.opts}
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_verb_prints_json_where_it_is_asked_to(verb: str) -> None:
+    assert "--json" in options_of(verb)
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_a_verb_can_be_quiet_and_verbose_just_where_it_shows_progress(verb: str) -> None:
+    talks = {"--quiet", "-q", "--verbose", "-v"}
+    assert talks & options_of(verb) == (talks if verb in AT_WORK else set())
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_what_a_verb_writes_is_named_by_output_in_full_and_in_short(verb: str) -> None:
+    output = {"--output", "-o"}
+    assert output & options_of(verb) == (output if verb in WRITING else set())
+
+
+def test_an_option_means_the_same_to_every_verb() -> None:
+    """Its short name and what it says of itself: each is declared once."""
+    said: dict[str, set[tuple[str, ...]]] = {}
+    for command in COMMANDS.values():
+        for param in command.params:
+            if param.opts[0] in ("--json", "--quiet", "--verbose", "--include", "--set", "--with"):
+                said.setdefault(param.opts[0], set()).add((*param.opts, param.help or ""))
+    assert len(said) == 6
+    assert {name: len(ways) for name, ways in said.items() if len(ways) > 1} == {}
 
 
 def completed(folder: Path, line: str) -> list[str]:
@@ -55,14 +98,14 @@ def test_zsh_is_offered_datasets_with_its_own_script(tmp_path: Path) -> None:
     assert '"jester"' in done.stdout and "ml-100k" not in done.stdout
 
 
-def said(folder: Path, say: str, capsys: pytest.CaptureFixture[str]) -> str:
+def said(folder: Path, level: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What a run with two failed cells says at its end."""
     run = build(folder / "r")
     cells = read_run(run)
     for cell in cells:
         if cell.status == "failed":
             (cell.folder / "log.txt").write_text("line of a log\n", encoding="utf-8")
-    running.ended(cells, run, running.Say[say])
+    running.ended(cells, run, verbosity.Verbosity[level])
     return capsys.readouterr().out
 
 

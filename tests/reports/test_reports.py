@@ -17,6 +17,7 @@ from tests.shown import METRICS, Page, printed
 
 fake: dict[str, Any] = runpy.run_path(str(Path(__file__).parents[1] / "fake_run.py"))
 HOSTILE = r"""<script>alert(1)</script> | **bold** $x_1$ \input{/etc/passwd} =1+1 [a](b) %"""
+FORMATS = ("md", "tex", "html")
 NAMES = ["csv", "figures", "html", "latex", "markdown"]
 
 
@@ -143,12 +144,45 @@ def test_a_run_without_a_finished_cell_is_still_reported(tmp_path: Path) -> None
     assert "no cell is done yet" in (tmp_path / "report" / "index.html").read_text()
 
 
-def test_a_row_with_fewer_seeds_is_placed_by_its_paired_difference(tmp_path: Path) -> None:
-    run = fake["build"](tmp_path / "few")
+def fewer_seeds(folder: Path) -> Results:
+    """Of a run whose method ridge has one seed of two."""
+    run = fake["build"](folder / "few")
     plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
     fewer = [spec for spec in plan if (spec["method"], spec["seed"]) != ("ridge", 1)]
     (run / "plan.json").write_text(json.dumps(fewer), encoding="utf-8")
-    results = read(run, resamples=100)
+    return read(run, resamples=100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("markdown", "| ridge (1 of 2 seeds) | "),
+        ("latex", r"ridge {\scriptsize (1 of 2 seeds)} & "),
+        ("html", "ridge<small>1 of 2 seeds</small></th>"),
+    ],
+)
+def test_fewer_seeds_are_said_once_in_a_row(tmp_path: Path, name: str, said: str) -> None:
+    files = written(name, fewer_seeds(tmp_path), tmp_path / "out")
+    texts = [text.decode() for file, text in files.items() if Path(file).suffix[1:] in FORMATS]
+    lines = [line for text in texts for line in text.splitlines() if said in line]
+    assert len(lines) > 4
+    assert all(line.count("1 of 2 seeds") == 1 for line in lines)
+
+
+def test_the_leaderboard_marks_a_level_of_fewer_seeds_and_says_what_the_mark_is(
+    tmp_path: Path, results: Results
+) -> None:
+    settings = import_module("coldbench.reports._setting").settings
+    leaderboard = import_module("coldbench.reports._leaderboard").leaderboard
+    table = leaderboard(settings(fewer_seeds(tmp_path)))
+    marked = [row.name for _, rows in table.groups for row in rows if "†" in row.cells[2].text]
+    assert marked == ["ridge"] and "†: of fewer seeds" in table.how
+    assert "†" not in leaderboard(settings(results)).how
+
+
+def test_a_row_with_fewer_seeds_is_placed_by_its_paired_difference(tmp_path: Path) -> None:
+    results = fewer_seeds(tmp_path)
     setting = import_module("coldbench.reports._setting").settings(results)[0]
     own = results.table.filter(method="ridge", metric=results.headline, shots=2).row(0, named=True)
     base = results.table.filter(method="item-bias", metric=results.headline, shots=2)["value"][0]

@@ -312,10 +312,11 @@ def test_a_level_of_fewer_seeds_says_so_and_is_not_sorted_among_the_others(run: 
     results = read(run, resamples=50)
     shown = tables(results)
     for name, level in (("quality-k2", 1), ("kshot", 0), ("quality-k0", 1)):  # after the rank
-        value = row(shown[name], "ridge").cells[level]
-        assert value.text.endswith(" (1 of 2 seeds)"), name
-        assert value.number is None
-        assert row(shown[name], "stuck").cells[level].number is not None
+        fewer, whole = row(shown[name], "ridge"), row(shown[name], "stuck")
+        assert fewer.few == "1 of 2 seeds" and whole.few == "", name
+        assert "seeds" not in fewer.cells[level].text, "said once, beside the name"
+        assert fewer.cells[level].number is None
+        assert whole.cells[level].number is not None
     assert row(shown["audit"], "ridge").cells[0].number is not None  # a difference is paired
     assert np.isfinite(row(shown["everyone"], "stuck").cells[-1].number)
 

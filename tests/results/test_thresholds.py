@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy import stats
 
 from coldbench import leakage
 from coldbench.cell import Cell, Spec
@@ -209,6 +210,16 @@ def test_six_blocks_are_as_few_as_wilcoxon_can_find_something_in() -> None:
     steps = np.arange(1.0, 7)
     assert critical_difference._wilcoxon(steps) == 0.03125  # all of 2^6 orders of signs but two
     assert critical_difference._wilcoxon(steps[:5]) == 0.0625
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 5, 8, 12, 13, 14])
+def test_wilcoxons_p_is_scipys_with_ties_and_zeros_too(blocks: int) -> None:
+    rng = np.random.default_rng(blocks)
+    for step in (1e-9, 1.0):  # all ranks apart, and many shared
+        change = np.round(rng.normal(0.4, 1.5, blocks) / step) * step
+        signed = np.sign(change) * stats.rankdata(np.abs(change))
+        expected = stats.wilcoxon(signed).pvalue if signed.any() else 1.0
+        assert critical_difference._wilcoxon(change) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("users", "shown"), [(10, True), (9, False)])

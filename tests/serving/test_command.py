@@ -1,5 +1,6 @@
 """`coldbench serve`: what it refuses before it listens; from its first line to Ctrl-C."""
 
+import json
 import os
 import signal
 import socket
@@ -34,3 +35,21 @@ def test_a_server_answers_from_its_first_line_until_ctrl_c(toy_model: Path) -> N
         finally:
             server.send_signal(signal.SIGINT)
         assert server.wait(30) == 130 and server.stderr.read() == "coldbench: stopped\n"
+
+
+@pytest.mark.slow
+def test_a_server_says_where_it_is_as_one_document(toy_model: Path) -> None:
+    with subprocess.Popen(
+        [console.SCRIPT, "serve", str(toy_model), "--port", "0", "--json"],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ),
+    ) as server:  # fmt: skip
+        assert server.stdout
+        try:
+            lines = [server.stdout.readline()]
+            while lines[-1] != "}\n":
+                lines.append(server.stdout.readline())
+            said = json.loads("".join(lines))
+            assert said["pid"] == server.pid and said["address"].startswith("http://127.0.0.1:")
+        finally:
+            server.send_signal(signal.SIGINT)
+        assert server.stdout.read() == ""
