@@ -1,17 +1,21 @@
 """What `coldbench work` and `coldbench cell` do and show."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from coldbench import registry
-from coldbench.cell import KEPT, Spec, read_cells, read_plan
-from coldbench.errors import UserError
+from coldbench.cell import KEPT, Cell, Spec, read_cells, read_plan
+from coldbench.errors import DONE, SOME_FAILED, UserError
 
-from ..work import RunOptions, work_on
+from ..job import SHARDS
+from ..work import RunOptions, shards_of, work_on
 from .bench import named
 from .progress import Progress
 from .run import ended, exit_code, side_by_side
+
+SHARD = re.compile(r"([0-9a-f]{16})\.(\d{1,6})of(\d{1,6})")  # as `coldbench status --json` says
 
 
 def work(run: Path, jobs: int, device: str) -> int:
@@ -20,11 +24,19 @@ def work(run: Path, jobs: int, device: str) -> int:
 
 
 def cell(run: Path, words: str, device: str) -> int:
-    """Do one; returns the exit code."""
-    return _work(run, [_spec(run, words)], 1, device)
+    """Do one, or one shard of it; returns the exit code."""
+    named_shard = SHARD.fullmatch(words)
+    if not named_shard:
+        return _work(run, [_spec(run, words)], 1, device)
+    spec, number, count = _spec(run, named_shard[1]), int(named_shard[2]), int(named_shard[3])
+    (shards,) = shards_of(run, [spec], RunOptions.read(run)[0])
+    if shards != count or not 1 <= number <= count > 1:
+        has = f"{shards} shards" if shards > 1 else "no shards"
+        raise UserError(f"{words}: the cell has {has}; `coldbench status {run} --json` names them")
+    return _work(run, [spec], 1, device, words)
 
 
-def _work(run: Path, specs: list[Spec], jobs: int, device: str) -> int:
+def _work(run: Path, specs: list[Spec], jobs: int, device: str, shard: str = "") -> int:
     options, _ = RunOptions.read(run)
     for path in options.include:
         registry.include(Path(path))
@@ -34,8 +46,13 @@ def _work(run: Path, specs: list[Spec], jobs: int, device: str) -> int:
     print(f"{run}: {waiting} of {len(specs)} cells left, {options.jobs} side by side", flush=True)
     if waiting:
         with Progress(specs, waiting) as shown:
-            work_on(run.resolve(), specs, options, shown)
+            number = int(SHARD.sub(r"\2", shard) or 0)
+            work_on(run.resolve(), specs, options, shown, number)
     cells = read_cells(run, specs)
+    if shard and cells[0].status == "missing":
+        state = Cell.read(specs[0], run / SHARDS / shard).status
+        print(f"{run}: shard {shard}: {state}; whoever does the last one makes the cell of them")
+        return DONE if state in KEPT else SOME_FAILED
     ended(cells, run)
     return exit_code(cells)
 
