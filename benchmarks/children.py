@@ -8,7 +8,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from coldbench.cell import Spec
 from coldbench.errors import first_line
 
 from . import splits
@@ -30,22 +29,27 @@ def answer_process(split: Path, questions: int, pipe: Connection) -> None:
     answer(split, questions, pipe)
 
 
-def judge_process(
-    spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, Any]
-) -> None:
+def judge_process(job: Job, folder: Path, result: dict[str, Any] | None) -> None:
     """It holds the labels, and no method. What the method's process left may be anything: then
-    that is the reason."""
+    that is the reason. result: what that process said; None: the cell's shards are joined."""
     from .judge import judge
+    from .shards import join, keep
 
-    result = result | {"facts": result["facts"] | (splits.facts(split) or {})}
+    known = splits.facts(job.split) or {}
     try:
-        judge(spec, folder, split, whole, result)
+        if job.shard and result:
+            keep(job, folder, result)
+            return
+        result = result or join(job, folder)
+        result["facts"] |= known
+        judge(job.spec, folder, job.split, job.whole, result)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
             sys.exit(1)  # the parent finds the disk full
         reason = f"{type(error).__name__}: {first_line(error)}"
         wrong = {"status": "failed", "stage": "save", "reason": reason}
-        judge(spec, folder, split, whole, result | wrong)
+        facts = (result or {}).get("facts", job.provenance) | known
+        judge(job.spec, folder, job.split, job.whole, wrong | {"facts": facts})
 
 
 def record_failure(run: Path, job: Job, folder: Path, stage: str, reason: str) -> str:

@@ -1,8 +1,9 @@
 """Who has cells done elsewhere: what an executor is, and the loop that waits for its tasks.
 
-An executor is told which cells to have done; each of its tasks is `coldbench cell CELL --run DIR`,
-wherever the folder is seen. What has come of a cell is read from the folder, whoever did it, so
-that an executor has nothing to send back, and a run goes on where its submitter was killed.
+An executor is told which cells, or shards of cells, to have done; each of its tasks is `coldbench
+cell NAME --run DIR`, wherever the folder is seen. What has come of a cell is read from the folder,
+whoever did it, so that an executor has nothing to send back, and a run goes on where its submitter
+was killed.
 """
 
 import os
@@ -20,6 +21,7 @@ from coldbench.cell import KEPT, Cell, Spec
 from coldbench.errors import unknown
 
 from .claims import Claims
+from .job import SHARDS
 from .resources import Resources
 from .signals import Stop
 from .supervisor import OnEvent
@@ -34,10 +36,20 @@ Record = Callable[[Spec, str], str]  # a row for a cell that left none, by its r
 
 @dataclass(frozen=True)
 class Task:
-    """A cell to have done."""
+    """A cell to have done, or one of its shards; who does the last of these joins them."""
 
     spec: Spec
     resources: Resources
+    shard: str = ""  # "2of4"
+
+    @property
+    def name(self) -> str:
+        """What `coldbench cell` is to do; unlike any other task's."""
+        return f"{self.spec.fingerprint}.{self.shard}" if self.shard else self.spec.fingerprint
+
+    @property
+    def title(self) -> str:
+        return f"{self.spec.title} {self.shard}".strip()
 
 
 class Executor(ABC):
@@ -48,14 +60,14 @@ class Executor(ABC):
 
     @abstractmethod
     def submit(self, tasks: list[Task]) -> None:
-        """Have these done, at some time. A cell that is submitted again replaces its task."""
+        """Have these done, at some time. One that is submitted again replaces the one before."""
 
     @abstractmethod
     def over(self) -> dict[str, str]:
-        """fingerprint -> in words how its task ended, of tasks that are over, however."""
+        """name -> in words how it ended, of tasks that are over, however."""
 
     @abstractmethod
-    def cancel(self, fingerprints: set[str]) -> None:
+    def cancel(self, names: set[str]) -> None:
         """End these tasks, begun or not."""
 
     def close(self) -> None:  # noqa: B027  an executor may have nothing to close
@@ -87,14 +99,16 @@ def dispatch(
 ) -> None:
     """Have the tasks' cells done; returns when all are. Raises KeyboardInterrupt where signals
     asked for an end: at the first Ctrl-C the cells that run are waited for."""
-    waiting = {task.spec.fingerprint: task for task in tasks}
+    waiting = {task.name: task for task in tasks}
     begun: dict[str, float] = {}
     tries: Counter[str] = Counter()
     stop.draining, drained = True, False
     try:
         executor.submit(tasks)
         while waiting:
-            running = claims.taken() & waiting.keys()
+            taken = claims.taken()
+            running = {name for name, task in waiting.items()
+                       if name in taken or task.spec.fingerprint in taken}  # fmt: skip
             if stop.asked and not drained:
                 drained = True
                 executor.cancel(waiting.keys() - running)
@@ -102,6 +116,8 @@ def dispatch(
             _look(executor.run, waiting, begun, running, tell)
             again = []
             for name in over.keys() & waiting.keys():
+                if name not in waiting or _waits_for_others(executor.run, waiting[name], waiting):
+                    continue
                 tries[name] += 1
                 task = waiting[name]
                 if stop.asked:
@@ -109,8 +125,9 @@ def dispatch(
                 elif tries[name] < TRIES:
                     again.append(task)
                 else:
-                    tell(record(task.spec, over[name]), task.spec, _since(begun, name))
-                    del waiting[name]
+                    state = record(task.spec, over[name])
+                    tell(state, task.spec, _since(begun, task))
+                    executor.cancel(_drop(task.spec, waiting) - {name})
             if again:
                 executor.submit(again)
             if drained and not running:
@@ -123,6 +140,23 @@ def dispatch(
         executor.cancel(set(waiting))
 
 
+def _waits_for_others(run: Path, task: Task, waiting: dict[str, Task]) -> bool:
+    """Whether it is a shard that is there, and others of its cell are not."""
+    if not task.shard or not (run / SHARDS / task.name).exists():
+        return False
+    cell = task.spec.fingerprint
+    parts = [name for name, other in waiting.items() if other.spec.fingerprint == cell]
+    return not all((run / SHARDS / name).exists() for name in parts)
+
+
+def _drop(spec: Spec, waiting: dict[str, Task]) -> set[str]:
+    """The names of a cell's tasks, which are waited for no more."""
+    names = {name for name, task in waiting.items() if task.spec.fingerprint == spec.fingerprint}
+    for name in names:
+        del waiting[name]
+    return names
+
+
 def _look(
     run: Path, waiting: dict[str, Task], begun: dict[str, float], running: set[str], tell: OnEvent
 ) -> None:
@@ -130,16 +164,20 @@ def _look(
     present: set[str] = set()
     with suppress(OSError):
         present = set(os.listdir(run / "cells"))
-    for name in [name for name in waiting if name in present]:
-        state = Cell.read(waiting[name].spec, run / "cells" / name).status
-        if state in KEPT:
-            tell(state, waiting.pop(name).spec, _since(begun, name))
-    for name in running & waiting.keys():
-        if name not in begun:
-            begun[name] = time.monotonic()
-            tell("start", waiting[name].spec, 0.0)
-        tell("running", waiting[name].spec, _since(begun, name))
+    for task in [task for task in waiting.values() if task.spec.fingerprint in present]:
+        if task.name in waiting:  # with it go all others of its cell
+            state = Cell.read(task.spec, run / "cells" / task.spec.fingerprint).status
+            if state in KEPT:
+                tell(state, task.spec, _since(begun, task))
+                _drop(task.spec, waiting)
+    cells = {waiting[name].spec.fingerprint: waiting[name] for name in running & waiting.keys()}
+    for cell, task in cells.items():
+        if cell not in begun:
+            begun[cell] = time.monotonic()
+            tell("start", task.spec, 0.0)
+        tell("running", task.spec, _since(begun, task))
 
 
-def _since(begun: dict[str, float], name: str) -> float:
-    return max(POLL / 100, time.monotonic() - begun.get(name, time.monotonic()))
+def _since(begun: dict[str, float], task: Task) -> float:
+    now = time.monotonic()
+    return max(POLL / 100, now - begun.get(task.spec.fingerprint, now))

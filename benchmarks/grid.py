@@ -51,6 +51,7 @@ class Grid:
     params: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method
     dataset_params: dict[str, dict[str, Any]] = field(default_factory=dict)  # by dataset
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)  # by method, or "default"
+    shards: dict[str, int] = field(default_factory=dict)  # by method, or "default"
 
     @classmethod
     def read(cls, path: Path) -> dict[str, Any]:
@@ -106,7 +107,7 @@ class Grid:
             raise UserError('without goes with methods = "all"; here leave the method out')
         _datasets(grid)
         checked(grid.resources)
-        placed = [name for name in grid.resources if name != "default"]
+        placed = [name for name in (*grid.resources, *grid.shards) if name != "default"]
         for name in (*grid.methods, *grid.seeds_for, *grid.params, *placed):
             grid.resolve_row(name)
         return grid

@@ -72,7 +72,7 @@ def shape(settings: dict[str, Any], keys: Iterable[str]) -> None:
     for key in ("datasets", "methods", "without"):
         if key in settings:
             settings[key] = _tuple(settings[key], str, key, 'names, like ["maml"]')
-    for key in ("encoder", "params", "dataset_params", "seeds_for", "resources"):
+    for key in ("encoder", "params", "dataset_params", "seeds_for", "resources", "shards"):
         if not isinstance(settings.get(key, {}), dict):
             raise UserError(f"{key} must be a table, not {settings[key]!r}")
     if "seeds" in settings:
@@ -88,8 +88,9 @@ def shape(settings: dict[str, Any], keys: Iterable[str]) -> None:
                 raise UserError(f"{key}.{name} must be a table, not {table!r}; set {right}")
     if "protocol" in settings:
         settings["protocol"] = _protocols(settings["protocol"], keys)
-    for key in ("limit", "threads", "timeout"):
-        value = settings.get(key)
+    numbers = {key: settings.get(key) for key in ("limit", "threads", "timeout")}
+    numbers |= {f"shards.{name}": many for name, many in settings.get("shards", {}).items()}
+    for key, value in numbers.items():
         if value is not None and (type(value) is not int or value < 1):
             raise UserError(f"{key} must be a whole number of 1 or more, not {value!r}")
 

@@ -3,7 +3,7 @@ is, and how a folder becomes the cell. Imports no torch: a run's parent does wit
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from coldbench.cell import RECORD, Spec, record
 RESULT = "result.json"  # status, stage, reason and facts, for the judge
 STAGE = ".stage"
 LOG_BYTES = 200_000  # of a cell's log that are kept: the end
+BATCH = 256  # users adapted to at once; a shard has whole batches
+SHARDS = "shards"  # in the run's folder: those of cells that are not whole yet
 
 
 @dataclass(frozen=True)
 class Job:
-    """A cell to run, and what its numbers do not depend on."""
+    """A cell to run, or a shard of it, and what its numbers do not depend on."""
 
     spec: Spec
     run: str  # the run's folder, absolute
@@ -28,15 +30,48 @@ class Job:
     provenance: dict[str, str]  # hardware and commit
     keep_model: bool = False  # for an export
     gpu: str = ""  # the only one that its process sees
+    shards: int = 1  # that the judged users are shared out to
+    shard: int = 0  # which of them, from 1; 0: the cell
 
     @property
     def split(self) -> Path:
         return Path(self.run) / "splits" / self.spec.split_key
 
     @property
+    def name(self) -> str:
+        """Of its claim and its folder: the cell's fingerprint, of a shard "<fingerprint>.2of4"."""
+        return ".".join(filter(None, (self.spec.fingerprint, self.part)))
+
+    @property
+    def part(self) -> str:
+        """Of a shard "2of4", else ""."""
+        return f"{self.shard}of{self.shards}" if self.shard else ""
+
+    @property
     def whole(self) -> Path:
-        """Where the cell is to stand."""
-        return Path(self.run) / "cells" / self.spec.fingerprint
+        """Where the cell, or the shard, is to stand."""
+        return Path(self.run) / (SHARDS if self.shard else "cells") / self.name
+
+    @property
+    def parts(self) -> "list[Job]":
+        """The shards of a cell that has some; the first is timed and keeps the model."""
+        if self.shard or self.shards == 1:
+            return []
+        first = replace(self, shard=1)
+        rest = replace(self, timed=False, keep_model=False)
+        return [first, *(replace(rest, shard=number) for number in range(2, self.shards + 1))]
+
+    def users(self, count: int) -> slice:
+        """Which of so many judged users are its own: whole batches, but for the last."""
+        if not self.shard:
+            return slice(count)
+        batches = batches_of(count)
+        begin, end = (batches * n // self.shards * BATCH for n in (self.shard - 1, self.shard))
+        return slice(begin, min(end, count))
+
+
+def batches_of(users: int) -> int:
+    return -(-users // BATCH)
 
 
 class Stage:

@@ -47,7 +47,7 @@ def judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, 
         frames = dict(_frames(spec, folder, split))
         timing = _timing(folder / "timing.json")
         (folder / "timing.json").write_text(json.dumps(timing, indent=1), encoding="utf-8")
-        _keep_model(folder, whole)
+        keep_model(folder, whole)
     for path in folder.iterdir():
         if path.name not in KEPT or path.is_symlink():
             store.remove(path)
@@ -56,7 +56,7 @@ def judge(spec: Spec, folder: Path, split: Path, whole: Path, result: dict[str, 
     commit_cell(folder, whole, result)
 
 
-def _keep_model(folder: Path, whole: Path) -> None:
+def keep_model(folder: Path, whole: Path) -> None:
     """What the method saved, where it was asked to, stands beside the cells under the cell's name.
     Nobody believes it: an export compares its scores with the cell's."""
     saved = folder / MODELS
@@ -72,7 +72,7 @@ def _keep_model(folder: Path, whole: Path) -> None:
 def _frames(spec: Spec, folder: Path, split: Path) -> Iterator[tuple[str, pl.DataFrame]]:
     protocol, asked = splits.protocol_of(spec), Asked.read(split)
     most = protocol.max_shots
-    scores = _array(folder / "scores.npy", (len(protocol.shots), *asked.shape(protocol)))
+    scores = score_array(folder / "scores.npy", (len(protocol.shots), *asked.shape(protocol)))
     by_shots = [asked.rows(scores[n], k, protocol) for n, k in enumerate(protocol.shots)]
     yield "scores", pl.concat(rows for rows, _ in by_shots)
     tops = [top for _, top in by_shots if top is not None]
@@ -80,7 +80,7 @@ def _frames(spec: Spec, folder: Path, split: Path) -> Iterator[tuple[str, pl.Dat
         yield "top", pl.concat(tops)
     if most and len(asked.cold) > 1:
         for name in ("swapped", "shuffled"):
-            control = _array(folder / f"{name}.npy", asked.shape(protocol))
+            control = score_array(folder / f"{name}.npy", asked.shape(protocol))
             yield name, asked.rows(control, most, protocol)[0]
     if (folder / "trace-query.npy").is_file():
         yield "trace", asked.trace(folder)
@@ -193,7 +193,7 @@ def _top(given: Float, users: Int, candidates: Int) -> pl.DataFrame:
     return pl.DataFrame({n: c[real] for n, c in (columns | {"score": score}).items()})
 
 
-def _array(path: Path, shape: tuple[int, ...]) -> Float:
+def score_array(path: Path, shape: tuple[int, ...]) -> Float:
     """The float32 array of this shape, in 0..1 everywhere."""
     array = _steps(path, shape[1:])
     if array.shape != shape:

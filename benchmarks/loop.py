@@ -23,7 +23,8 @@ from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.split import Split
 
-BATCH = 256  # users adapted to at once
+from .job import BATCH
+
 CHUNK = 1024  # items of a ranked catalogue scored at once
 
 Stage = Callable[[str], object]  # called with what comes next: "adapt", "score"
@@ -74,31 +75,39 @@ def predict(
             yield Scored(batch, rows, columns, scores)
 
 
+@dataclass(frozen=True)
+class Evaluated:
+    """Who is evaluated."""
+
+    split: Split
+    swapped: Episodes  # its cold users with another's support each
+    users: slice  # which of the cold users: those of a shard begin where a batch does
+
+
 def evaluate(
     method: Method[Any],
-    split: Split,
-    swapped: Episodes,
+    who: Evaluated,
     protocol: Protocol,
     device: torch.device,
     folder: Path,
     stage: Stage = lambda _: None,
 ) -> None:
-    """Evaluate every cold user at each K of the protocol, and two controls at the largest K.
+    """Evaluate every one of them at each K of the protocol, and two controls at the largest K.
 
     Writes float32 arrays into `folder`: scores.npy (S, E, N) for S numbers of shots, E users and N
     items, those of the query or all candidates; swapped.npy and shuffled.npy (E, N), where each
     user has another's support, and their own with its labels shuffled.
     """
-    items = _items(split, protocol)
+    split, items = who.split, _items(who.split, protocol)[who.users]
     shape = len(protocol.shots), *items.shape
     scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
     runs = [(scores[n], split.cold, shots) for n, shots in enumerate(protocol.shots)]
     if protocol.max_shots and len(split.cold) > 1:
-        for name, cold in (("swapped", swapped), ("shuffled", shuffle(split.cold))):
+        for name, cold in (("swapped", who.swapped), ("shuffled", shuffle(split.cold))):
             control = open_memmap(folder / f"{name}.npy", "w+", np.float32, items.shape)
             runs.append((control, cold, protocol.max_shots))
     for into, cold, shots in runs:
-        for scored in predict(method, cold, shots, device, items, stage):
+        for scored in predict(method, cold.take(who.users), shots, device, items, stage):
             into[scored.rows, scored.columns] = scored.scores.numpy()
 
 

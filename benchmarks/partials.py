@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from coldbench import store
-from coldbench.cell import KEPT, MODELS
+from coldbench.cell import KEPT, MODELS, Cell
 
 from .claims import Claims
-from .job import RESULT, Job
+from .job import RESULT, SHARDS, Job
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 64 << 20  # bytes: a disk with less free is full
@@ -36,7 +36,7 @@ def result_of(folder: Path) -> dict[str, Any] | None:
 
 def partial(job: Job, worker: str) -> Path:
     """Where a worker has a cell before it is whole."""
-    return job.whole.with_name(f".{job.spec.fingerprint}-{worker}")
+    return job.whole.with_name(f".{job.name}-{worker}")
 
 
 def fresh(folder: Path, keep: tuple[str, ...] = ()) -> Path:
@@ -79,13 +79,33 @@ def clear_of(run: Path, worker: str) -> None:
 
 
 def clear_dead(run: Path, claims: Claims) -> None:
-    """Remove the unfinished cells of workers that are gone, and their claims."""
+    """Remove the unfinished cells of workers that are gone, their claims, and shards of cells that
+    are there."""
     halves = _halves(run, ".*")  # before the living are asked: a worker has a name before a cell
     alive = claims.sweep()
     for half in halves:
         if half.name[1:].partition("-")[2] not in alive:
             store.remove(half)
+    for shard in (run / SHARDS).glob("[!.]*"):
+        if os.path.lexists(run / "cells" / shard.name.partition(".")[0]):
+            store.remove(shard)
+
+
+def shards_left(job: Job) -> list[Job]:
+    """Those of a cell's shards that are not there; where all are, those that are torn."""
+    absent = [part for part in job.parts if not os.path.lexists(part.whole)]
+    return absent or [part for part in job.parts if _status(part) not in KEPT]
+
+
+def _status(part: Job) -> str:
+    return Cell.read(part.spec, part.whole).status
+
+
+def clear_shards(job: Job) -> None:
+    """Remove the shards of a cell that has some."""
+    for shard in (Path(job.run) / SHARDS).glob(f"{job.spec.fingerprint}.*") if job.parts else ():
+        store.remove(shard)
 
 
 def _halves(run: Path, pattern: str) -> list[Path]:
-    return [half for room in ("cells", MODELS) for half in (run / room).glob(pattern)]
+    return [half for room in ("cells", SHARDS, MODELS) for half in (run / room).glob(pattern)]

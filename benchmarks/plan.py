@@ -32,7 +32,7 @@ class Plan:
 
 
 # where a cell's numbers are made; what these import is found by closure
-LOOP = tuple(Path(__file__).with_name(f"{name}.py") for name in ("judge", "worker"))
+LOOP = tuple(Path(__file__).with_name(f"{name}.py") for name in ("judge", "shards", "worker"))
 
 
 def resolve(grid: Grid, device: str) -> list[Spec]:

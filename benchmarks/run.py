@@ -126,10 +126,13 @@ class Run:
                 hands = Hands(claims, stop, self.context, self._warden)
                 work(self.folder, undoable, replace(self.options, jobs=1), hands, on_event, lost)
             tables, limit = self.grid.resources, self.options.timeout
+            jobs = jobs_of(
+                self.folder, [s for s in waiting if s.fingerprint not in lost], self.options
+            )
             tasks = [
-                Task(spec, Resources.of(spec, tables, done, limit))
-                for spec in waiting
-                if spec.fingerprint not in lost
+                Task(job.spec, Resources.of(job.spec, tables, done, limit), part.part)
+                for job in jobs
+                for part in job.parts or [job]
             ]
             self._clear_places(tasks)
             executor = find(name, self.folder)

@@ -3,7 +3,8 @@
 A cell is two processes, one after the other: the method's, which holds no label that it is
 evaluated on (worker.py), and the judge's, which holds the labels and no method (judge.py). Where
 the protocol has an asker a third runs beside the first and answers it (elicitation.py). A cell
-that another worker has claimed is waited for, and taken over should that worker be gone.
+that another worker has claimed is waited for, and taken over should that worker be gone. Of a cell
+in shards what is free is begun when it is looked at; whoever finds all done joins them.
 """
 
 import multiprocessing.connection
@@ -18,12 +19,11 @@ from typing import Any
 from coldbench import store
 from coldbench.cell import KEPT, Cell, Spec
 
-from . import processes, splits
+from . import partials, processes, splits
 from .children import answer_process, judge_process, method_process, record_failure
 from .claims import Claims
 from .gpus import emptiest
 from .job import Job, Stage
-from .partials import BEGUN, FULL, clear_of, cut_log, fresh, not_full, partial, result_of
 from .running import Running
 from .signals import Stop
 
@@ -53,12 +53,14 @@ class Supervisor:
     lost: Lost
     retry: Container[str] = ()  # cells that are run although they have failed
     gpus: tuple[str, ...] = ()  # that cells are laid on
+    shard: int = 0  # the only one of each cell that is begun here; 0: any
 
     def __post_init__(self) -> None:
         self.running: list[Running] = []
         self.elsewhere: list[Job] = []  # cells that other workers have
         self.looked = 0.0  # at those
-        self.again: set[str] = set()  # cells whose server died once, or whose claim was lost
+        self.again: set[str] = set()  # jobs whose server died once, or whose claim was lost
+        self.told: dict[str, float] = {}  # cells that were begun here, and when
 
     def schedule(self, waiting: list[Job]) -> None:
         """Raises KeyboardInterrupt where signals asked for an end, OSError where the disk is
@@ -80,7 +82,7 @@ class Supervisor:
             self.stop.deaf()
             for cell in list(self.running):
                 self._end(cell)
-            clear_of(self.run, self.claims.name)
+            partials.clear_of(self.run, self.claims.name)
 
     def _room(self) -> bool:
         return len(self.running) < self.jobs and not self.stop.asked
@@ -91,7 +93,7 @@ class Supervisor:
             taken = self.claims.taken()
             while self.waiting and self._room():
                 job = self.waiting.pop(0)
-                if job.spec.fingerprint in taken or not self._take(job):
+                if job.name in taken or not self._take(job):
                     self.elsewhere.append(job)
         pause = max(TICK, LOOKS * len(self.elsewhere))
         if self._room() and time.monotonic() - self.looked > pause:
@@ -101,43 +103,61 @@ class Supervisor:
             ]
 
     def _take(self, job: Job) -> bool:
-        """False: another worker has the cell. Else it is begun, or has been done meanwhile."""
-        name = job.spec.fingerprint
-        if not self.claims.take(name):
+        """False: another has the cell, or shards are left. Else it is begun, or has been done."""
+        if not self.claims.take(job.name):
             return False
         state = Cell.read(job.spec, job.whole).status
-        if state == "done" or (state in KEPT and name not in self.retry):
-            self.claims.release(name)
-            self.on_event(state, job.spec, 0.0)
+        if state == "done" or (state in KEPT and job.name not in self.retry):
+            self.claims.release(job.name)
+            if not job.shard:
+                self.on_event(state, job.spec, 0.0)
             return True
         if state == "damaged":
             aside = store.set_aside(job.whole)
             print(f"damaged: {job.spec.title} is moved to {aside} and run again")
         else:
             store.remove(job.whole)
+        left = [] if job.name in self.lost else self._begin_shards(job)
+        if left:
+            self.claims.release(job.name)
+            return bool(self.shard) and self.shard not in left and not self.running
         self._begin(job)
         return True
 
+    def _begin_shards(self, job: Job) -> list[int]:
+        """Begin those of a cell that are left and that nobody has; returns all that are left."""
+        left, here = partials.shards_left(job), {cell.job.name for cell in self.running}
+        for part in left:
+            ours = self.shard in (0, part.shard) or part.whole.exists()  # torn: anybody's
+            if ours and part.name not in here and self._room():
+                self._take(part)
+        return [part.shard for part in left]
+
     def _begin(self, job: Job) -> None:
-        if job.spec.fingerprint in self.lost:
-            self._record_failure(job, *self.lost[job.spec.fingerprint], time.monotonic())
+        if job.name in self.lost:
+            self._record_failure(job, *self.lost[job.name], time.monotonic())
             return
-        self.on_event("start", job.spec, 0.0)
+        if job.spec.fingerprint not in self.told:
+            self.told[job.spec.fingerprint] = time.monotonic()
+            self.on_event("start", job.spec, 0.0)
         job = replace(job, gpu=emptiest(self.gpus, [cell.job.gpu for cell in self.running]))
-        folder = fresh(self._partial(job))
-        (folder / BEGUN).touch()
+        folder = partials.fresh(self._partial(job))
+        (folder / partials.BEGUN).touch()
         protocol, begun = splits.protocol_of(job.spec), time.monotonic()
-        if not protocol.asks:
+        if job.parts:  # all there
+            begun = self.told[job.spec.fingerprint]
+            self._start(job, judge_process, job, folder, None, begun=begun)
+        elif not protocol.asks:
             self._start(job, method_process, job, folder, begun=begun)
-            return
-        ours, theirs = self.context.Pipe()
-        answerer = self._child(answer_process, job.split, protocol.max_shots, theirs)
-        self._start(job, method_process, job, folder, ours, begun=begun, answerer=answerer)
-        ours.close()  # the two processes alone hold an end: when one ends the other hears of it
-        theirs.close()
+        else:
+            ours, theirs = self.context.Pipe()
+            answerer = self._child(answer_process, job.split, protocol.max_shots, theirs)
+            self._start(job, method_process, job, folder, ours, begun=begun, answerer=answerer)
+            ours.close()  # the two processes alone hold an end: when one ends the other hears of it
+            theirs.close()
 
     def _partial(self, job: Job) -> Path:
-        return partial(job, self.claims.name)
+        return partials.partial(job, self.claims.name)
 
     def _child(self, act: Callable[..., object], *args: Any) -> BaseProcess:
         process = processes.start(self.context, act, *args)
@@ -163,13 +183,13 @@ class Supervisor:
         self.running.remove(cell)
 
     def _look_at(self, cell: Running) -> None:
-        if not self.claims.holds(cell.job.spec.fingerprint):
+        if not self.claims.holds(cell.job.name):
             self._drop(cell)
             return
         death = cell.death(self.timeout)
         if death is None:
             self.on_event("running", cell.job.spec, time.monotonic() - cell.begun)
-            cut_log(self._partial(cell.job) / "log.txt")
+            partials.cut_log(self._partial(cell.job) / "log.txt")
             return
         self._end(cell)
         if cell.judge_since:
@@ -181,34 +201,42 @@ class Supervisor:
         """The claim is another worker's, who took this one for dead, or was deleted: once."""
         self._end(cell)
         store.remove(self._partial(cell.job))
-        if cell.job.spec.fingerprint in self.again:
+        if cell.job.shard:  # its cell has it begun again
+            return
+        if cell.job.name in self.again:
             self.on_event("missing", cell.job.spec, time.monotonic() - cell.begun)
         else:
-            self.again.add(cell.job.spec.fingerprint)
+            self.again.add(cell.job.name)
             self.elsewhere.append(cell.job)
 
     def _ended(self, job: Job, state: str, begun: float) -> None:
-        self.on_event(state, job.spec, time.monotonic() - begun)
-        self.claims.release(job.spec.fingerprint)
+        if job.shard:
+            self.looked = 0.0  # the cell may have others to be begun, or be ready to be joined
+            if state == "missing":  # it cannot be kept: nor will it be the next time
+                self.lost[job.spec.fingerprint] = "save", f"shard {job.shard} could not be kept"
+        else:
+            partials.clear_shards(job)
+            self.on_event(state, job.spec, time.monotonic() - begun)
+        self.claims.release(job.name)
 
     def _worked(self, cell: Running, death: str) -> None:
         """The method's process has ended: on to the judge, or to a row that says why not."""
-        result = result_of(self._partial(cell.job))
+        result = partials.result_of(self._partial(cell.job))
         if result is None:
             if cell.process.exitcode == -signal.SIGTERM:
                 time.sleep(GRACE)  # a scheduler that ends a job tells each of its processes
-            if cell.process.exitcode == SERVER_DIED and cell.job.spec.fingerprint not in self.again:
-                self.again.add(cell.job.spec.fingerprint)  # perhaps by another cell's doing
-                self.waiting.insert(0, cell.job)
+            if cell.process.exitcode == SERVER_DIED and cell.job.name not in self.again:
+                self.again.add(cell.job.name)  # perhaps by another cell's doing
+                self.claims.release(cell.job.name)
+                self.waiting[:0] = [] if cell.job.shard else [cell.job]
             elif not self.stop.asked:  # what dies while a run is being stopped is not a failure
                 stage = Stage.left(self._partial(cell.job))
                 self._record_failure(cell.job, stage, death, cell.begun)
             return
-        if result["errno"] in FULL:
-            not_full(self.run)
+        if result["errno"] in partials.FULL:
+            partials.not_full(self.run)
         job = cell.job
-        args = job.spec, self._partial(job), job.split, job.whole, result
-        self._start(job, judge_process, *args, begun=cell.begun)
+        self._start(job, judge_process, job, self._partial(job), result, begun=cell.begun)
 
     def _judged(self, cell: Running, death: str) -> None:
         state = Cell.read(cell.job.spec, cell.job.whole).status

@@ -11,7 +11,8 @@ from coldbench.cell import TRACED
 from coldbench.episode import Episodes
 from coldbench.method import Method
 
-from .loop import BATCH, checked
+from .job import BATCH
+from .loop import checked
 
 
 @torch.no_grad()

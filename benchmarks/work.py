@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -10,11 +10,11 @@ from coldbench import store
 from coldbench.cell import Spec, code_hash, read_cells, read_plan
 from coldbench.errors import UserError, printable
 
-from . import catalogues, processes, provenance
+from . import catalogues, processes, provenance, splits
 from .claims import Claims
 from .devices import device_name, device_type
 from .gpus import gpus_of
-from .job import Job
+from .job import Job, batches_of
 from .partials import clear_dead
 from .plan import code
 from .preparation import Died, Preparer, encode_stored
@@ -23,6 +23,7 @@ from .supervisor import Lost, OnEvent, Supervisor
 
 AGAIN = ("failed", "unavailable")  # what --retry-failed runs again
 OPTIONS = "options.json"  # in the run's folder: how its cells are run
+NOBODY = {"split": {"cold users": 0}}  # of a split that could not be made
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class RunOptions:
     include: tuple[str, ...] = ()
     timing: bool = True  # measure one cell of each row
     keep_models: bool = False  # beside the cells, for an export
+    shards: dict[str, int] = field(default_factory=dict)  # by row, or "default"
 
     def write(self, run: Path, lost: Lost) -> None:
         """For workers that were not told."""
@@ -68,14 +70,21 @@ class Hands:
 
 
 def work(
-    run: Path, waiting: list[Spec], options: RunOptions, hands: Hands, on_event: OnEvent, lost: Lost
+    run: Path,
+    waiting: list[Spec],
+    options: RunOptions,
+    hands: Hands,
+    on_event: OnEvent,
+    lost: Lost,
+    shard: int = 0,
 ) -> None:
-    """Have these cells done, here or by other workers; returns when all are."""
+    """Have these cells done, here or by other workers; returns when all are. shard: do no other
+    of them, and join them where all others are there."""
     jobs = list(jobs_of(run, waiting, options))
     retry = {spec.fingerprint for spec in waiting} if options.retry_failed else set()
     supervisor = Supervisor(
         hands.claims, run, hands.context, hands.warden, options.jobs, options.timeout, hands.stop,
-        on_event, lost, retry, gpus_of(device_name(options.device)),
+        on_event, lost, retry, gpus_of(device_name(options.device)), shard,
     )  # fmt: skip
     supervisor.schedule(jobs)
 
@@ -88,14 +97,32 @@ def jobs_of(run: Path, waiting: list[Spec], options: RunOptions) -> Iterator[Job
     origin = {"hardware": provenance.hardware(), "commit": provenance.commit()}
     device = device_name(options.device)
     placed = device_type(device) if gpus_of(device) else device  # each process sees its GPU alone
-    for spec in waiting:
+    for spec, shards in zip(waiting, shards_of(run, waiting, options), strict=True):
         row = spec.dataset, spec.protocol, spec.name
         timed = options.timing and first[row] == spec.fingerprint
         include, jobs = options.include, options.jobs
-        yield Job(spec, str(run), placed, timed, include, jobs, origin, options.keep_models)
+        job = Job(spec, str(run), placed, timed, include, jobs, origin, options.keep_models)
+        yield replace(job, shards=shards)
 
 
-def work_on(run: Path, wanted: list[Spec], options: RunOptions, on_event: OnEvent) -> None:
+def shards_of(run: Path, specs: list[Spec], options: RunOptions) -> Iterator[int]:
+    """How many shards each of the cells has: as its row is said to have, at most one for each batch
+    of evaluated users; 1: it is done whole."""
+    batches: dict[str, int] = {}
+    for spec in specs:
+        asked, split = (
+            options.shards.get(spec.name, options.shards.get("default", 1)),
+            spec.split_key,
+        )
+        if asked > 1 and split not in batches:
+            facts = splits.facts(run / "splits" / split) or NOBODY
+            batches[split] = batches_of(facts["split"]["cold users"])
+        yield max(1, min(asked, batches.get(split, 1)))
+
+
+def work_on(
+    run: Path, wanted: list[Spec], options: RunOptions, on_event: OnEvent, shard: int = 0
+) -> None:
     """Do what is left of a folder that a run has prepared, with nothing but the folder: no data
     set is loaded here.
 
@@ -112,7 +139,7 @@ def work_on(run: Path, wanted: list[Spec], options: RunOptions, on_event: OnEven
     ):
         clear_dead(run, claims)
         _fit_here(run, left, options, preparer, lost)
-        work(run, left, options, Hands(claims, stop, context, warden), on_event, lost)
+        work(run, left, options, Hands(claims, stop, context, warden), on_event, lost, shard)
 
 
 def _fit_here(

@@ -29,8 +29,8 @@ from coldbench.seeds import Seeds
 from . import catalogues, splits
 from .elicitation import Questions, elicit
 from .gpus import see_alone
-from .job import RESULT, Job, Stage
-from .loop import BATCH, evaluate, meta_train, swap
+from .job import BATCH, RESULT, Job, Stage
+from .loop import Evaluated, evaluate, meta_train, swap
 from .timing import cost, now, peak_memory
 from .trace import trace
 
@@ -99,7 +99,8 @@ def _measure(
         asker, most = asker_of(protocol.asker, split.warm, method), protocol.max_shots
         cold = elicit(asker, split.cold, most, Questions(answers), device, stage)
         split, swapped = replace(split, cold=cold), swap(cold)
-    evaluate(method, split, swapped, protocol, device, folder, stage)
+    who = Evaluated(split, swapped, job.users(len(split.cold)))
+    evaluate(method, who, protocol, device, folder, stage)
     timing["evaluate_seconds"] = now(device) - begin
 
     if job.timed:

@@ -50,7 +50,8 @@ def run_options(
     if jobs < 0 or (timeout is not None and timeout <= 0):
         raise UserError("-j must be 0 or more, and --timeout more than 0 seconds")
     side, files = side_by_side(jobs, device), tuple(str(path.resolve()) for path in include)
-    return RunOptions(device, side, timeout or grid.timeout, retry_failed, files, timing)
+    limit, shards = timeout or grid.timeout, grid.shards
+    return RunOptions(device, side, limit, retry_failed, files, timing, shards=shards)
 
 
 def side_by_side(jobs: int, device: str) -> int:

@@ -28,7 +28,7 @@ def status(run: Path) -> dict[str, Any]:
              "stage": cell.stage, "reason": cell.reason}
             for cell in bad
         ],
-        "left": [cell.spec.fingerprint for cell in now.left],
+        "left": now.left,
         "seconds_left": now.seconds_left(),
     }  # fmt: skip
 
@@ -36,7 +36,8 @@ def status(run: Path) -> dict[str, Any]:
 def _running(cell: Running) -> dict[str, Any]:
     worker = cell.worker
     return {
-        "cell": cell.spec.fingerprint, "title": cell.spec.title, "alive": cell.alive,
+        "cell": cell.spec.fingerprint, "shard": cell.name.partition(".")[2],
+        "title": cell.spec.title, "alive": cell.alive,
         "host": worker.host if worker else "?", "pid": worker.pid if worker else 0,
         "job": worker.job if worker else "", "seconds": round(cell.seconds, 1), "stage": cell.stage,
     }  # fmt: skip
@@ -47,7 +48,9 @@ def show(run: Path, status: dict[str, Any]) -> None:
     counts = status["counts"]
     states = ("done", "running", "failed", "unavailable", "damaged")
     words = [f"{counts[state]} {state}" for state in states if counts.get(state)]
-    words.append(f"{len(status['left'])} left")
+    begun = {row["cell"] for row in status["running"] if row["alive"]}
+    left = {name.partition(".")[0] for name in status["left"]} - begun
+    words.append(f"{len(left)} left")
     print(f"{run}: {status['cells']} cells: {', '.join(words)}")
     slots = sum(worker["jobs"] for worker in status["workers"])
     if status["seconds_left"] is not None and (status["left"] or status["running"]):
@@ -56,12 +59,11 @@ def show(run: Path, status: dict[str, Any]) -> None:
         print(f"nobody is at work; next: coldbench work {run}")
     for row in status["running"][:SHOWN]:
         where = f"{row['host']} {row['pid']}" + (f" ({row['job']})" if row["job"] else "")
+        title = f"{row['title']} {row['shard']}".strip()
         if row["alive"]:
-            line = (
-                f"{row['title']}: {row['stage'] or 'start'} for {_time(row['seconds'])} on {where}"
-            )
+            line = f"{title}: {row['stage'] or 'start'} for {_time(row['seconds'])} on {where}"
         else:
-            line = f"{row['title']}: its worker is gone: {where}"
+            line = f"{title}: its worker is gone: {where}"
         print(printable(line))
     for row in status["failed"][:SHOWN]:
         print(printable(f"{row['status']}: {row['title']}: {row['stage']}: {row['reason']}"))

@@ -1,20 +1,24 @@
 """What `coldbench work` and `coldbench cell` do and show."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from coldbench import registry
 from coldbench.cell import KEPT, Cell, Spec, read_cells, read_plan
-from coldbench.errors import UserError
+from coldbench.errors import DONE, SOME_FAILED, UserError
 
-from ..work import RunOptions, work_on
+from ..job import SHARDS
+from ..work import RunOptions, shards_of, work_on
 from .bench import named
 from .command import document, one_document
 from .grid_options import cell_rows
 from .progress import Progress
 from .run import ended, exit_code, side_by_side
 from .verbosity import Verbosity
+
+SHARD = re.compile(r"([0-9a-f]{16})\.(\d{1,6})of(\d{1,6})")  # as `coldbench status --json` says
 
 
 def work(run: Path, jobs: int, device: str, say: Verbosity, *, as_json: bool) -> int:
@@ -23,21 +27,47 @@ def work(run: Path, jobs: int, device: str, say: Verbosity, *, as_json: bool) ->
 
 
 def cell(run: Path, words: str, device: str, say: Verbosity, *, as_json: bool) -> int:
-    """Do one; returns the exit code."""
-    return _shown(run, [_spec(run, words)], (1, device), say, as_json=as_json)
+    """Do one, or one shard of it; returns the exit code."""
+    named_shard = SHARD.fullmatch(words)
+    if not named_shard:
+        return _shown(run, [_spec(run, words)], (1, device), say, as_json=as_json)
+    spec, number, count = _spec(run, named_shard[1]), int(named_shard[2]), int(named_shard[3])
+    (shards,) = shards_of(run, [spec], RunOptions.read(run)[0])
+    if shards != count or not 1 <= number <= count > 1:
+        has = f"{shards} shards" if shards > 1 else "no shards"
+        raise UserError(f"{words}: the cell has {has}; `coldbench status {run} --json` names them")
+    return _shown(run, [spec], (1, device), say, as_json=as_json, shard=words)
 
 
 def _shown(
-    run: Path, specs: list[Spec], where: tuple[int, str], say: Verbosity, *, as_json: bool
+    run: Path,
+    specs: list[Spec],
+    where: tuple[int, str],
+    say: Verbosity,
+    *,
+    as_json: bool,
+    shard: str = "",
 ) -> int:
     with one_document(as_json):
-        cells = _work(run, specs, *where, say)
+        cells = _work(run, specs, where, say, int(SHARD.sub(r"\2", shard) or 0))
+        waits = bool(shard) and cells[0].status == "missing"
+        state = Cell.read(specs[0], run / SHARDS / shard).status if waits else ""
+        if not waits:
+            ended(cells, run, say)
+        elif say is not Verbosity.QUIET:
+            print(f"{run}: shard {shard}: {state}; the last one makes the cell of them")
     if as_json:
-        document({"run": str(run), "cells": cell_rows(cells)})
+        of_shard = {"shard": shard, "status": state} if waits else {}
+        document({"run": str(run), "cells": cell_rows(cells), **of_shard})
+    if waits:
+        return DONE if state in KEPT else SOME_FAILED
     return exit_code(cells)
 
 
-def _work(run: Path, specs: list[Spec], jobs: int, device: str, say: Verbosity) -> list[Cell]:
+def _work(
+    run: Path, specs: list[Spec], where: tuple[int, str], say: Verbosity, shard: int
+) -> list[Cell]:
+    jobs, device = where
     options, _ = RunOptions.read(run)
     for path in options.include:
         registry.include(Path(path))
@@ -50,10 +80,8 @@ def _work(run: Path, specs: list[Spec], jobs: int, device: str, say: Verbosity) 
         print(f"{run}: {left}, {options.jobs} side by side", flush=True)
     if waiting:
         with Progress(specs, waiting, quiet) as shown:
-            work_on(run.resolve(), specs, options, shown)
-    cells = read_cells(run, specs)
-    ended(cells, run, say)
-    return cells
+            work_on(run.resolve(), specs, options, shown, shard)
+    return read_cells(run, specs)
 
 
 def _spec(run: Path, words: str) -> Spec:

@@ -12,10 +12,10 @@ from typing import Any
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def one_cell(run: str, fingerprint: str, **more: str) -> int:
+def one_cell(run: str, name: str, **more: str) -> int:
     """The command's exit code: 0, or 1 where the cell is a row that says why. Raises RuntimeError
     at any other."""
-    command = [str(Path(sys.executable).with_name("coldbench")), "cell", fingerprint, "--run", run]
+    command = [str(Path(sys.executable).with_name("coldbench")), "cell", name, "--run", run]
     environment = os.environ | more
     ended = subprocess.run(command, env=environment, preexec_fn=_end_with_parent, check=False)
     if ended.returncode not in (0, 1):
@@ -31,12 +31,12 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def one_cell_by_ray(run: str, fingerprint: str) -> int:
+def one_cell_by_ray(run: str, name: str) -> int:
     """A task of Ray; `coldbench status` shows its node."""
     import ray
 
     node = ray.get_runtime_context().get_node_id()
-    return one_cell(run, fingerprint, COLDBENCH_RAY_NODE=node[:8])
+    return one_cell(run, name, COLDBENCH_RAY_NODE=node[:8])
 
 
 class CellTask:
@@ -45,10 +45,10 @@ class CellTask:
     def __init__(self, run: str) -> None:
         self.run = run
 
-    def __call__(self, fingerprint: str) -> int:
-        return one_cell(self.run, fingerprint)
+    def __call__(self, name: str) -> int:
+        return one_cell(self.run, name)
 
-    def checkpoint(self, fingerprint: str) -> Any:
+    def checkpoint(self, name: str) -> Any:
         import submitit
 
-        return submitit.helpers.DelayedSubmission(self, fingerprint)
+        return submitit.helpers.DelayedSubmission(self, name)

@@ -18,7 +18,7 @@ class Ray(Executor):
 
     def __init__(self, run: Path, where: str) -> None:
         super().__init__(run, where)
-        self._tasks: dict[Any, str] = {}  # Ray's reference -> fingerprint
+        self._tasks: dict[Any, str] = {}  # Ray's reference -> name
         try:
             import ray
         except ImportError:
@@ -41,10 +41,10 @@ class Ray(Executor):
                 "num_gpus": asked.gpus,
                 "memory": int(asked.memory_gb * 1e9),
                 "max_retries": RETRIES,
-                "name": task.spec.title,
+                "name": task.title,
             }
-            reference = remote.options(**options).remote(str(self.run), task.spec.fingerprint)
-            self._tasks[reference] = task.spec.fingerprint
+            reference = remote.options(**options).remote(str(self.run), task.name)
+            self._tasks[reference] = task.name
 
     def over(self) -> dict[str, str]:
         ended: dict[str, str] = {}
@@ -60,9 +60,9 @@ class Ray(Executor):
             ended[self._tasks.pop(reference)] = how
         return ended
 
-    def cancel(self, fingerprints: set[str]) -> None:
+    def cancel(self, names: set[str]) -> None:
         for reference, name in self._tasks.items():
-            if name in fingerprints:
+            if name in names:
                 self._ray.cancel(reference, force=True)
 
     def close(self) -> None:

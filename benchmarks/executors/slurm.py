@@ -23,8 +23,8 @@ class Slurm(Executor):
 
     def __init__(self, run: Path, where: str) -> None:
         super().__init__(run, where)
-        self._jobs: dict[str, Any] = {}  # fingerprint -> submitit's job
-        self._unseen: dict[str, int] = {}  # fingerprint -> how often SLURM did not list it
+        self._jobs: dict[str, Any] = {}  # name -> submitit's job
+        self._unseen: dict[str, int] = {}  # name -> how often SLURM did not list it
         self._asked = 0.0
         try:
             import submitit  # noqa: F401
@@ -34,7 +34,7 @@ class Slurm(Executor):
     def submit(self, tasks: list[Task]) -> None:
         by_resources: dict[Resources, list[str]] = {}
         for task in tasks:
-            by_resources.setdefault(task.resources, []).append(task.spec.fingerprint)
+            by_resources.setdefault(task.resources, []).append(task.name)
         for resources, names in by_resources.items():
             for at in range(0, len(names), MOST):
                 part = names[at : at + MOST]
@@ -103,10 +103,10 @@ class Slurm(Executor):
             return None
         return {f"{line}" for line in queue.stdout.split()}
 
-    def cancel(self, fingerprints: set[str]) -> None:
-        ids = [self._jobs[name].job_id for name in fingerprints if name in self._jobs]
+    def cancel(self, names: set[str]) -> None:
+        ids = [self._jobs[name].job_id for name in names if name in self._jobs]
         if self.cluster != "slurm":
-            for name in fingerprints & self._jobs.keys():
+            for name in names & self._jobs.keys():
                 self._jobs[name].cancel()
             return
         for at in range(0, len(ids), MOST):

@@ -18,13 +18,13 @@ from pathlib import Path
 
 NODES = ("n1", "n2")
 PLUGINS = "/usr/lib/x86_64-linux-gnu/slurm-wlm"
+MUNGED = "/usr/sbin/munged"
 CONF = """
 ClusterName=coldbench
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
-AuthType=auth/none
-CredType=cred/none
+{auth}
 PluginDir={plugins}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
@@ -95,6 +95,32 @@ class SlurmCluster:
         raise AssertionError(self.ask("sinfo", "-N"))
 
 
+@contextmanager
+def authority(folder: Path) -> Iterator[str]:
+    """How nodes know each other, as slurm.conf says it: by a munged of their own where munge is
+    installed, else not at all."""
+    if shutil.which(MUNGED) is None:
+        yield "AuthType=auth/none\nCredType=cred/none"
+        return
+    key, socket_file = folder / "munge.key", folder / "munge.socket"
+    key.write_bytes(os.urandom(128))
+    key.chmod(0o400)
+    folder.chmod(0o755)  # munged wants everybody to reach its socket
+    files = {"key-file": key, "socket": socket_file, "pid-file": folder / "munge.pid",
+             "log-file": folder / "munge.log", "seed-file": folder / "munge.seed"}  # fmt: skip
+    words = [MUNGED, "--foreground", *(f"--{name}={path}" for name, path in files.items())]
+    daemon = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if socket_file.exists():
+                break
+            time.sleep(0.1)
+        yield f"AuthType=auth/munge\nCredType=cred/munge\nAuthInfo=socket={socket_file}"
+    finally:
+        daemon.terminate()
+        daemon.wait(10)
+
+
 def has_slurm() -> bool:
     found = shutil.which("slurmctld", path=os.environ["PATH"] + ":/usr/sbin")
     return found is not None and Path(PLUGINS, "auth_none.so").is_file() and os.geteuid() == 0
@@ -103,14 +129,15 @@ def has_slurm() -> bool:
 @contextmanager
 def slurm() -> Iterator[SlurmCluster]:
     """A SLURM of two nodes."""
-    with tempfile.TemporaryDirectory(prefix="slurm-") as name:
-        folder = Path(name)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="slurm-")))
+        auth = stack.enter_context(authority(folder))
         (folder / "state").mkdir()
         for node in NODES:
             (folder / f"spool-{node}").mkdir()
         settings = {
             "host": socket.gethostname(), "user": "root", "plugins": PLUGINS, "folder": folder,
-            "ports": free_ports(3),
+            "ports": free_ports(3), "auth": auth,
         }  # fmt: skip
         (folder / "slurm.conf").write_text(CONF.format(**settings), encoding="utf-8")
         found = SlurmCluster(folder, {})

@@ -55,9 +55,9 @@ class Fake(executors.Executor):  # type: ignore[misc]
 
     def submit(self, tasks: list[Any]) -> None:
         for task in tasks:
-            self.submitted.append(task.spec.fingerprint)
+            self.submitted.append(task.name)
             self.act(task.spec)
-            self.ended[task.spec.fingerprint] = "the node is gone"
+            self.ended[task.name] = "the node is gone"
 
     def over(self) -> dict[str, str]:
         found, self.ended = self.ended, {}
@@ -68,7 +68,7 @@ class Fake(executors.Executor):  # type: ignore[misc]
 
 
 def dispatched(
-    run: Path, specs: list[Spec], act: Callable[[Spec], None]
+    run: Path, specs: list[Spec], act: Callable[[Spec], None], shards: tuple[str, ...] = ("",)
 ) -> tuple[Fake, list[tuple[str, int]], list[str]]:
     """The executor, (event, seed) of each cell that ended, and the reasons of those given up."""
     executor, told, reasons = Fake(run, act), list[tuple[str, int]](), list[str]()
@@ -80,7 +80,8 @@ def dispatched(
         reasons.append(reason)
         return "failed"
 
-    tasks = [executors.Task(spec, executors.Resources()) for spec in specs]
+    resources = executors.Resources()
+    tasks = [executors.Task(spec, resources, shard) for spec in specs for shard in shards]
     with claims.Claims(run) as worker:
         executors.dispatch(tasks, executor, worker, Stop(), tell, record)
     return executor, told, reasons
@@ -116,6 +117,43 @@ def test_a_cell_whose_tasks_end_three_times_without_it_is_a_row_that_says_so(
     executor, told, reasons = dispatched(tmp_path, [spec_of(0)], lambda _: None)
     assert told == [("failed", 0)] and reasons == ["the node is gone"]
     assert len(executor.submitted) == executors.TRIES == 3
+
+
+def test_a_cell_in_shards_has_a_task_each_and_ends_once(tmp_path: Path) -> None:
+    spec, begun = spec_of(0), list[int]()
+
+    def act(spec: Spec) -> None:  # the second task finds the other shard there, and joins them
+        begun.append(1)
+        (tmp_path / f"shards/{spec.fingerprint}.{len(begun)}of2").mkdir(parents=True)
+        if len(begun) == 2:
+            finish(tmp_path, spec)
+
+    executor, told, reasons = dispatched(tmp_path, [spec], act, ("1of2", "2of2"))
+    assert executor.submitted == [f"{spec.fingerprint}.{n}of2" for n in (1, 2)]
+    assert told == [("done", 0)] and not reasons
+
+
+def test_shards_that_nobody_joined_are_joined_by_a_task_that_is_sent_again(tmp_path: Path) -> None:
+    spec, begun = spec_of(0), list[int]()
+
+    def act(spec: Spec) -> None:
+        begun.append(1)
+        if len(begun) == 3:
+            finish(tmp_path, spec)
+        else:
+            (tmp_path / f"shards/{spec.fingerprint}.{len(begun)}of2").mkdir(parents=True)
+
+    _, told, reasons = dispatched(tmp_path, [spec], act, ("1of2", "2of2"))
+    assert told == [("done", 0)] and len(begun) >= 3 and not reasons
+
+
+def test_a_cell_whose_shard_ends_three_times_without_it_is_one_row(tmp_path: Path) -> None:
+    spec = spec_of(0)
+    (tmp_path / f"shards/{spec.fingerprint}.1of2").mkdir(parents=True)
+    executor, told, reasons = dispatched(tmp_path, [spec], lambda _: None, ("1of2", "2of2"))
+    assert told == [("failed", 0)] and reasons == ["the node is gone"]
+    assert executor.submitted.count(f"{spec.fingerprint}.1of2") == 1
+    assert executor.cancelled == {f"{spec.fingerprint}.1of2"}
 
 
 def test_ctrl_c_cancels_the_tasks_that_have_not_begun_and_waits_for_the_others(

@@ -97,6 +97,40 @@ def none_lost_none_twice(folder: Path, whole: dict[str, bytes]) -> None:
     assert not (run / "cells/damaged").exists()
 
 
+SHARDED = [  # 600 users are evaluated: three batches
+    *"run -d synthetic -m fold-in --no-timing --name r --set encoder=vectors".split(),
+    *("--set", "dataset_params.synthetic={n_users = 3000, per_user = 20}"),
+    *("--set", "protocol.shots=[0,4]", "--set", "resources.default={memory_gb = 1}"),
+]
+
+
+@pytest.fixture(scope="module")
+def unsharded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("unsharded")
+    ended(coldbench(folder, *SHARDED, "-j", "1"))
+    return stored(folder / "runs/r")
+
+
+def test_a_cell_whose_shards_ran_on_two_nodes_of_slurm_is_that_of_one_process(
+    tmp_path: Path, slurm: Any, unsharded: dict[str, bytes]
+) -> None:
+    words = [*SHARDED, "--set", "shards.default=3", "--executor", "slurm"]
+    ended(coldbench(tmp_path, *words, **slurm.env))
+    assert stored(tmp_path / "runs/r") == unsharded
+    assert len(read_run(tmp_path / "runs/r")[0].timing()["shards"]) == 3
+
+
+def test_a_cell_whose_shards_ran_on_two_nodes_of_ray_is_that_of_one_process(
+    tmp_path: Path, unsharded: dict[str, bytes]
+) -> None:
+    pytest.importorskip("ray")
+    with CLUSTERS["ray"]() as cluster:
+        words = [*SHARDED, "--set", "shards.default=3", "--executor", "ray"]
+        ended(coldbench(tmp_path, *words, **cluster.env))
+    assert stored(tmp_path / "runs/r") == unsharded
+    assert len(read_run(tmp_path / "runs/r")[0].timing()["shards"]) == 3
+
+
 def kill_worker(slurm: Any, cell: Any) -> None:
     os.kill(cell.worker.pid, signal.SIGKILL)
 
