@@ -1,5 +1,6 @@
 """A method that breaks in the way it is told to: for tests that a run outlives it."""
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ class Broken(Method[None]):
         match self.how:
             case "raise":
                 raise ZeroDivisionError("oops")
+            case "kill":
+                os.kill(os.getpid(), 9)
             case "hang":
                 time.sleep(600)
             case "unavailable":
@@ -34,4 +37,5 @@ class Broken(Method[None]):
         return None
 
     def score(self, state: None, items: Tensor) -> Tensor:
-        return torch.full((1, 1) if self.how == "shape" else items.shape, 0.5)
+        score = 1.5 if self.how == "too high" else 0.5
+        return torch.full((1, 1) if self.how == "shape" else items.shape, score)
