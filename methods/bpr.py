@@ -50,11 +50,12 @@ class Bpr(Pairwise):
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
-        prior = log_odds(item_prior(warm, items))
-        self.learned = {"prior": prior, "factors": self._fit(warm, seeds).to(items.device)}
+        self.learned = {"prior": log_odds(item_prior(warm, items))}
+        fitted = self._fit(warm, seeds)
+        self.learned |= {name: x.to(items.device) for name, x in fitted.items()}
         choose(self, self._candidates(), valid)
 
-    def _fit(self, warm: Users, seeds: Seeds) -> Tensor:
+    def _fit(self, warm: Users, seeds: Seeds) -> Params:
         """(n_items, factors) in units in which warm users' vectors have a mean square of 1."""
         rng = torch.Generator().manual_seed(seeds.init % 2**63)
         sizes = ((warm.log.n_users, self.factors), (warm.log.n_items, self.factors))
@@ -68,7 +69,7 @@ class Bpr(Pairwise):
             return (self.decay * size - logsigmoid(odds)).mean()
 
         self.descend((w, v, b), loss, warm, seeds.order)
-        return v.detach() * w.detach().square().mean().sqrt()
+        return {"factors": v.detach() * w.detach().square().mean().sqrt()}
 
     def _candidates(self) -> Iterator[Params]:
         for strength in (1.0, 3.0, 10.0) if self.strength is None else (self.strength,):

@@ -16,7 +16,10 @@ from coldbench.method import Method, Rated
 from coldbench.testing import MethodUnderTest
 from coldbench.testing.toy_data import UNSEEN
 
-SOME = "content-prior ease fold-in item-bias logistic maml matching protonet ridge stack".split()
+SOME = (
+    "clcrec content-prior dropoutnet ease fold-in item-bias logistic maml matching meta-embedding "
+    "protonet ridge stack"
+).split()
 EVERY = registry.names("methods") if os.environ.get("COLDBENCH_ARTEFACTS") == "all" else SOME
 
 
