@@ -69,8 +69,7 @@ def run(
     """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge --seeds 3`."""
     from . import processes
 
-    if not dry_run:
-        processes.context()  # its server loads torch while this process finds out what to run
+    processes.context(only_plan=dry_run)  # its server imports while this process does
     from .commands.grid_options import grid_of, placed, usual
     from .commands.run import How, run_as_asked, run_options, show_grid
 

@@ -26,6 +26,7 @@ PRELOAD = [
     "coldbench.benchmarks.judge",
     *("pydantic.fields", "pydantic.functional_validators"),  # what a method's parameters ask for
 ]
+PLANNING = ["coldbench.benchmarks.preparation"]  # what a plan alone asks for
 MARK = "COLDBENCH_SUPERVISOR"  # in the environment of whatever a run's processes start
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 LINUX = sys.platform == "linux"
@@ -33,17 +34,17 @@ LINUX = sys.platform == "linux"
 Context = ForkServerContext | SpawnContext
 
 
-def context(*, server: bool = True) -> Context:
-    """Where children come from; starts the server that forks them. Without it each child imports
-    for itself: sooner done where one or two are all, and need no torch. What a dead child leaves
-    running becomes this process's own child (Linux), which ends it."""
+def context(*, only_plan: bool = False) -> Context:
+    """Where children come from; starts the server that forks them, for a plan alone one without
+    torch. Where there is none each child imports for itself. What a dead child leaves running
+    becomes this process's own child (Linux), which ends it."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    if not server or "forkserver" not in multiprocessing.get_all_start_methods():
+    if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
 
     server_context = multiprocessing.get_context("forkserver")
-    server_context.set_forkserver_preload(PRELOAD)
+    server_context.set_forkserver_preload(PLANNING if only_plan else PRELOAD)
     with _as_server():
         forkserver.ensure_running()
     return server_context

@@ -53,7 +53,7 @@ class Run:
         self.grid, self.folder, self.options = grid, folder.resolve(), options
         self.wants = wants
         self.shown = folder  # as it was named
-        self.context = processes.context(server=not only_plan)
+        self.context = processes.context(only_plan=only_plan)
 
     def __enter__(self) -> Self:
         known = Known.here(self.grid.encoder)  # read while the server imports torch

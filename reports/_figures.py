@@ -63,7 +63,7 @@ def pictures(results: Results) -> dict[tuple[str, str], list[Drawing]]:
     """By setting, in reading order; a picture without anything to show is left out."""
     return {
         (setting.dataset, setting.protocol): [
-            drawing
+            drawing.begin()
             for picture in OF_SETTING.values()
             if setting.shots and (drawing := picture.draw(setting)) is not None
         ]
@@ -75,4 +75,4 @@ def pictures(results: Results) -> dict[tuple[str, str], list[Drawing]]:
 def run_pictures(results: Results) -> list[Drawing]:
     """Those of the run as a whole, in reading order."""
     drawings = (picture.draw(results) for picture in OF_RUN.values())
-    return [drawing for drawing in drawings if drawing is not None]
+    return [drawing.begin() for drawing in drawings if drawing is not None]

@@ -12,6 +12,7 @@ from coldbench.results.results import Results
 
 from ._figures import OF_RUN, OF_SETTING
 from ._setting import SettingResults, settings
+from ._svg import lay_out
 
 
 def names() -> list[str]:
@@ -33,7 +34,7 @@ def _of_setting(name: str, picture: Any) -> Callable[..., Figure]:
         drawing = picture.draw(setting) if setting.shots else None
         if drawing is None:
             raise UserError(f"no {name} of {setting.title}: it needs {picture.needs}")
-        return _seen(drawing.figure)
+        return _seen(lay_out(drawing.figure))
 
     return _named(draw, name, picture)
 
@@ -43,7 +44,7 @@ def _of_run(name: str, picture: Any) -> Callable[..., Figure]:
         drawing = picture.draw(results)
         if drawing is None:
             raise UserError(f"no {name} of {results.name}: it needs {picture.needs}")
-        return _seen(drawing.figure)
+        return _seen(lay_out(drawing.figure))
 
     return _named(draw, name, picture)
 

@@ -10,10 +10,12 @@ from typing import Any
 import matplotlib as mpl
 import polars as pl
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
 from coldbench.results.results import Results
 
 from ._escape import xml
+from ._meanwhile import begun
 from ._setting import SettingResults
 
 INK, MUTED, GREY, FAINT = "#1f2933", "#7b8794", "#b4bcc5", "#dfe3e8"  # recoloured in the dark
@@ -31,31 +33,57 @@ STYLE: Any = {
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """A picture; its files are made when they are first asked for."""
+    """A picture; its files are made when they are first asked for, or from `begin` on."""
 
     name: str
     title: str
     caption: str
     how: str  # how to read it
     table: pl.DataFrame  # what is drawn
-    figure: Figure
+    figure: Figure  # not laid out yet
     salt: str  # what sets the ids of its SVG apart from those of a page's other pictures
+
+    def begin(self) -> "Drawing":
+        """Have both files made meanwhile."""
+        figure, salt = self.figure, self.salt
+        vars(self)["files"] = begun(lambda: (_svg(figure, salt), _png(figure)))
+        return self
 
     @cached_property
     def svg(self) -> str:
-        kept = io.StringIO()
-        with mpl.rc_context(STYLE | {"svg.hashsalt": self.salt}):
-            self.figure.savefig(kept, format="svg", metadata={"Date": None, "Creator": None})
-        return xml(kept.getvalue())
+        begun_files = vars(self).get("files")
+        return begun_files()[0] if begun_files else _svg(self.figure, self.salt)
 
     @cached_property
     def png(self) -> bytes:
-        kept = io.BytesIO()
+        begun_files = vars(self).get("files")
+        return begun_files()[1] if begun_files else _png(self.figure)
+
+
+def lay_out(figure: Figure) -> Figure:
+    """The figure laid out, once: SVG and PNG alike, whichever comes first."""
+    layout = figure.get_layout_engine()
+    if layout and not isinstance(layout, PlaceHolderLayoutEngine):
         with mpl.rc_context(STYLE):
-            self.figure.savefig(
-                kept, format="png", dpi=150, facecolor="white", metadata={"Software": None}
-            )
-        return kept.getvalue()
+            layout.execute(figure)
+        figure.set_layout_engine("none")
+    return figure
+
+
+def _svg(figure: Figure, salt: str) -> str:
+    kept = io.StringIO()
+    with mpl.rc_context(STYLE | {"svg.hashsalt": salt}):
+        lay_out(figure).savefig(kept, format="svg", metadata={"Date": None, "Creator": None})
+    return xml(kept.getvalue())
+
+
+def _png(figure: Figure) -> bytes:
+    kept = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        lay_out(figure).savefig(
+            kept, format="png", dpi=150, facecolor="white", metadata={"Software": None}
+        )
+    return kept.getvalue()
 
 
 def drawn(
@@ -87,10 +115,6 @@ def laid_out(
         draw(figure)
         if limited:
             figure.suptitle("LIMITED", x=0.995, ha="right", size=9, color=COLOURS[1], weight="bold")
-        layout = figure.get_layout_engine()
-        assert layout
-        layout.execute(figure)
-        figure.set_layout_engine("none")  # laid out once: SVG and PNG alike, whichever comes first
     title, caption, how = words
     return Drawing(name, title, caption, how, table, figure, f"{salt} {name}")
 

@@ -17,8 +17,9 @@ Shapes: n rows, m columns (methods or metrics), R resamples. NaN is a row on whi
 defined: it is left out, never counted as 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ Int = NDArray[np.int64]
 
 EPSILON = 1e-9  # values closer than this are equal: rounding must not become significant
 BLOCK = 1 << 22  # weights multiplied at a time
+ALL = slice(None)  # columns
+Numbers = Any  # one, or (m,) of them
 
 
 class Interval(NamedTuple):
@@ -74,35 +77,37 @@ def interval(
 ) -> Interval:
     """The mean of (n,) or (n, m) values over the defined rows, with its bootstrap interval."""
     table = values.reshape(len(values), -1)
-    defined, cluster = ~np.isnan(table), _clusters(weights)
+    defined, (_, users) = ~np.isnan(table), cluster_variance(table, _clusters(weights))
     mean = _ratio(np.where(defined, table, 0).sum(0), defined.sum(0))
-    draws, between = _means(table, weights), _seed_variance(table, seeds)
-    bounds = []
-    for column, (draw, rows) in enumerate(zip(draws.T, defined.T, strict=True)):
-        users = len(np.unique(cluster[rows]))
-        spread, df = between.widen(draw, column, users)
-        bounds.append(percentiles(spread, users, level, df))
-    low, high = np.asarray(bounds).reshape(-1, 2).T
+    spread, df = _seed_variance(table, seeds).widen(_means(table, weights), ALL, users)
+    low, high = percentiles(spread, users, level, df)
     shape = values.shape[1:]
     return Interval(mean.reshape(shape), low.reshape(shape), high.reshape(shape))
 
 
 def percentiles(
-    draws: Float, users: int, level: float = 0.95, df: float | None = None
-) -> tuple[float, float]:
-    """The interval of a statistic of so many users, from its (R,) values over the resamples.
+    draws: Float, users: Numbers, level: float = 0.95, df: Numbers = None
+) -> tuple[Numbers, Numbers]:
+    """The interval of a statistic of so many users, from its (R,) values over the resamples: (), or
+    (m,) of (R, m) values, users and df.
 
     Also for what is no mean over users, such as a pooled AUC. A resample in which it is NaN is
     left out. One user says nothing about others: NaN. df: Student's t has so many degrees of
     freedom; None: users - 1.
     """
-    draws = draws[~np.isnan(draws)]
-    if users < 2 or not len(draws):
-        return np.nan, np.nan
-    df = users - 1 if df is None else df
-    reach = special.stdtrit(df, (1 + level) / 2) * np.sqrt(users / (users - 1))
-    low, high = np.quantile(draws, special.ndtr([-reach, reach]))
-    return float(low), float(high)
+    ordered = np.sort(draws.reshape(len(draws), -1).T)  # (m, R), NaN last
+    n = len(draws) - np.isnan(ordered).sum(1)
+    users, df = np.broadcast_to(users, n.shape), users - 1 if df is None else df
+    reach = special.stdtrit(df, (1 + level) / 2) * np.sqrt(users / np.maximum(users - 1, 1))
+    row, known, ends = np.arange(len(n)), (users > 1) & (n > 0), []
+    for side in (-reach, reach):  # numpy.quantile, whose shares are those of one column
+        place = np.where(known, special.ndtr(side) * (n - 1), 0)
+        left = place.astype(np.int64)
+        share, right = place - left, np.minimum(left + 1, np.maximum(n - 1, 0))
+        a, b = ordered[row, left], ordered[row, right]
+        end = np.where(share < 0.5, a + (b - a) * share, b - (b - a) * (1 - share))
+        ends.append(np.where(known, end, np.nan).reshape(draws.shape[1:])[()])
+    return ends[0], ends[1]
 
 
 def paired(a: Float, b: Float, weights: Weights, seeds: Int | None = None) -> Difference:
@@ -119,13 +124,21 @@ def differences(changes: Float, weights: Weights, seeds: Int | None = None) -> l
     changes = np.where(np.abs(changes) <= EPSILON, 0, changes)
     defined, between = ~np.isnan(changes), _seed_variance(changes, seeds)
     variances, users = cluster_variance(changes, _clusters(weights))
-    results = []
-    columns = zip(changes.T, _means(changes, weights).T, defined.T, strict=True)
-    for column, (change, draws, rated) in enumerate(columns):
-        spread, _ = between.widen(draws, column, int(users[column]))
-        error, df = between.error(float(variances[column]), column, int(users[column]))
-        results.append(_difference(change[rated], spread, int(users[column]), error, df))
-    return results
+    n = defined.sum(0)
+    total = np.ascontiguousarray(np.where(defined, changes, 0).T).sum(1)  # as a column alone is
+    helped, harmed = (_ratio(side.sum(0), n) for side in (changes > 0, changes < 0))
+    mean, few = _ratio(total, n), users < 2
+    spread, _ = between.widen(_means(changes, weights), ALL, users)
+    error, df = between.error(variances, ALL, users)
+    low, high = percentiles(spread, users, df=df)
+    sure = error <= EPSILON * np.abs(mean)  # every user changed by the same amount
+    p = 2 * special.stdtr(df, -np.abs(mean) / np.where(sure | few, 1, error))
+    p = np.where(few, np.nan, np.where(sure, 0.0, p))
+    detectable = special.ndtri([0.8, 0.975]).sum() * error  # 2.8 standard errors
+    columns = np.stack([mean, low, high, p, helped, harmed, detectable])
+    still = ~few & (helped + harmed == 0)  # nothing changed for anybody
+    columns[:, still] = np.array([0, 0, 0, 1, 0, 0, 0])[:, None]
+    return [Difference(*of, int(many)) for of, many in zip(columns.T.tolist(), n, strict=True)]
 
 
 def cluster_variance(values: Float, clusters: Int) -> tuple[Float, Int]:
@@ -143,21 +156,6 @@ def cluster_variance(values: Float, clusters: Int) -> tuple[Float, Int]:
     return _ratio(squares * users, n**2 * (users - 1)), users
 
 
-def _difference(change: Float, draws: Float, users: int, error: float, df: float) -> Difference:
-    n = len(change)
-    mean = float(_ratio(change.sum(), np.asarray(n)))
-    if users > 1 and not change.any():  # nothing changed for anybody
-        return Difference(0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, n)
-    low, high = percentiles(draws, users, df=df)
-    p = np.nan
-    if users > 1:
-        sure = error <= EPSILON * abs(mean)  # every user changed by the same amount
-        p = 0.0 if sure else float(2 * special.stdtr(df, -abs(mean) / error))
-    helped, harmed = (float(_ratio(rows.sum(), np.asarray(n))) for rows in (change > 0, change < 0))
-    detectable = float(special.ndtri([0.8, 0.975]).sum() * error)  # 2.8 standard errors
-    return Difference(mean, low, high, p, helped, harmed, detectable, n)
-
-
 @dataclass(frozen=True)
 class SeedVariance:
     """What the mean over S seeds varies by, beyond its users: a variance each of m columns."""
@@ -165,33 +163,32 @@ class SeedVariance:
     variance: Float  # (m,)
     seeds: int
 
-    def widen(self, draws: Float, column: int, users: int) -> tuple[Float, float]:
-        """(R,) draws spread by it, and the degrees of freedom left."""
-        more = float(self.variance[column])
-        if users < 2 or not more > 0:
-            return draws, users - 1
-        variance = float(np.nanvar(draws)) * users / (users - 1)
+    def widen(self, draws: Float, column: int | slice, users: Numbers) -> tuple[Float, Numbers]:
+        """(R,) draws spread by it, and the degrees of freedom left; of all columns (R, m), (m,)."""
+        more = np.where(np.less(users, 2), 0, self.variance[column])
         noise = np.random.default_rng(1).standard_normal(len(draws))
-        spread = draws + noise * np.sqrt(more * (users - 1) / users)
-        return spread, self.error(variance, column, users)[1]
+        reach = np.sqrt(more * (users - 1) / np.maximum(users, 1))
+        variance, wide = np.zeros(more.shape), more > 0
+        if wide.any():
+            variance[wide] = np.nanvar(np.ascontiguousarray(draws.T[wide]), -1)  # as one column is
+        variance *= users / np.maximum(users - 1, 1)
+        return draws + (noise * reach[..., None]).T, self.error(variance, column, users)[1]
 
-    def error(self, variance: float, column: int, users: int) -> tuple[float, float]:
+    def error(self, variance: Numbers, column: int | slice, users: Numbers) -> tuple[Numbers, Any]:
         """The standard error of a mean whose users alone give it the variance `own`, and the
         degrees of freedom: Satterthwaite's of the two variances together."""
-        more = float(self.variance[column])
-        if users < 2 or not more > 0:
-            return float(np.sqrt(variance)), users - 1
-        df = (variance + more) ** 2 / (variance**2 / (users - 1) + more**2 / (self.seeds - 1))
-        return float(np.sqrt(variance + more)), df
+        more = np.where(np.less(users, 2), 0, self.variance[column])
+        lone, both = np.maximum(users - 1, 1), variance + more
+        parts = np.square(variance) / lone + more**2 / max(self.seeds - 1, 1)
+        alone = more <= 0
+        df = np.where(alone, users - 1, both**2 / np.where(alone, 1, parts))
+        return np.sqrt(both), df
 
 
 def _seed_variance(table: Float, seeds: Int | None) -> SeedVariance:
     """The variance of seeds' means, less what their own users explain; never below 0."""
-    codes = (
-        np.zeros(len(table), np.int64)
-        if seeds is None
-        else np.unique(seeds, return_inverse=True)[1]
-    )
+    given = np.zeros(len(table)) if seeds is None else seeds
+    codes = np.unique(given, return_inverse=True)[1]
     many = int(codes.max(initial=0)) + 1
     if many < 2:
         return SeedVariance(np.zeros(table.shape[1]), many)
@@ -207,12 +204,15 @@ def _seed_variance(table: Float, seeds: Int | None) -> SeedVariance:
     return SeedVariance(np.nan_to_num(np.maximum(between, 0)) / many, many)
 
 
-def seed_variance(values: Float, draws: list[Float]) -> SeedVariance:
-    """Of a statistic that is no mean over users: (S,) its values by seed, and their resamples."""
-    if len(values) < 2 or any(np.isnan(draw).all() for draw in draws):
-        return SeedVariance(np.zeros(1), len(values))
-    between = np.var(values, ddof=1) - np.mean([np.nanvar(draw) for draw in draws])
-    return SeedVariance(np.maximum([between], 0) / len(values), len(values))
+def seed_variance(values: Float, draws: Sequence[Float]) -> SeedVariance:
+    """Of what is no mean over users: (S,) or (S, m) by seed, and the (R, ...) resamples of each."""
+    values, draws = values.reshape(len(values), -1), [d.reshape(len(d), -1) for d in draws]
+    known = ~np.any([np.isnan(draw).all(0) for draw in draws], 0) & (len(values) > 1)
+    between = np.zeros(known.shape)
+    if known.any():
+        own = np.mean([np.nanvar(draw[:, known], 0) for draw in draws], 0)
+        between[known] = np.var(values[:, known], 0, ddof=1) - own
+    return SeedVariance(np.maximum(between, 0) / len(values), len(values))
 
 
 def holm(p: Float) -> Float:
@@ -229,13 +229,14 @@ def holm(p: Float) -> Float:
 def _means(table: Float, weights: Weights) -> Float:
     """(R, m) weighted means over the defined rows; NaN where a resample has none."""
     defined = ~np.isnan(table)
-    both = np.concatenate([np.where(defined, table, 0), defined], 1)  # (n, 2m)
+    patterns, which = np.unique(defined, axis=1, return_inverse=True)  # most columns are alike
+    both = np.concatenate([np.where(defined, table, 0), patterns], 1)
     size = max(1, BLOCK // max(1, len(table)))
     parts = [
         weights[at : at + size].astype(np.float64) @ both for at in range(0, len(weights), size)
     ]
-    sums, counts = np.hsplit(np.concatenate(parts), 2)
-    return _ratio(sums, counts)
+    sums, counts = np.hsplit(np.concatenate(parts), [table.shape[1]])
+    return _ratio(sums, counts[:, which])
 
 
 def _ratio(sums: Float, counts: Float) -> Float:

@@ -49,27 +49,26 @@ class Bootstrap:
 
         Each seed has learnt anew: scores of two seeds lie on no common scale.
         """
-        values: dict[str, list[float]] = {name: [] for name in names}
-        draws: dict[str, list[Float]] = {name: [] for name in names}
-        for rows, weights in self.by_seed(scores):
+        seeds = self.by_seed(scores)
+        values = np.empty((len(seeds), len(names)))
+        draws = np.empty((len(seeds), self.resamples, len(names)))
+        for seed, (rows, weights) in enumerate(seeds):
             predictions = scores.take(rows).predictions
-            for name in names:
-                values[name].append(float(pooled(name, predictions)))
+            for at, name in enumerate(names):
+                values[seed, at] = float(pooled(name, predictions))
                 if name == "auc-pooled" and len(rows) > EXACT:
-                    draws[name].append(_resampled_auc(predictions, weights.numpy()))
+                    draws[seed, :, at] = _resampled_auc(predictions, weights.numpy())
                 else:
-                    draws[name].append(pooled(name, predictions, weights).numpy())
+                    draws[seed, :, at] = pooled(name, predictions, weights).numpy()
         users = len(np.unique(scores.users))
-        intervals = {}
-        for name in names:
-            seed_variance = statistics.seed_variance(np.array(values[name]), draws[name])
-            drawn = np.mean(draws[name], 0)
-            if not np.isnan(drawn).all():  # an ECE grows with noise: its resamples lie too high
-                drawn = drawn + (np.mean(values[name]) - np.nanmean(drawn))
-            spread, df = seed_variance.widen(drawn, 0, users)
-            ends = np.clip(statistics.percentiles(spread, users, df=df), 0, 1)
-            intervals[name] = float(np.mean(values[name])), float(ends[0]), float(ends[1])
-        return intervals
+        seed_variance = statistics.seed_variance(values, [*draws])
+        drawn, mean = draws.mean(0), values.mean(0)
+        defined = ~np.isnan(drawn)
+        level = np.where(defined, drawn, 0).sum(0) / np.maximum(defined.sum(0), 1)
+        drawn = drawn + (mean - level)  # an ECE grows with noise: its resamples lie too high
+        spread, df = seed_variance.widen(drawn, statistics.ALL, np.full(len(names), users))
+        low, high = np.clip(statistics.percentiles(spread, users, df=df), 0, 1).tolist()
+        return dict(zip(names, zip(mean.tolist(), low, high, strict=True), strict=True))
 
 
 def _resampled_auc(predictions: Predictions, weights: Float) -> Float:

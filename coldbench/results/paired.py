@@ -4,7 +4,6 @@ The arithmetic is that of statistics.differences; here are which pairs, and thei
 """
 
 from collections import defaultdict
-from dataclasses import asdict
 
 import numpy as np
 
@@ -72,7 +71,7 @@ def differences(
 ) -> list[Row]:
     """statistics.differences of (n, m) changes as rows: rounded, None where one has no meaning."""
     return [
-        {name: number(x) for name, x in asdict(result).items() if name != "n"} | {"users": result.n}
+        {name: number(x) for name, x in vars(result).items() if name != "n"} | {"users": result.n}
         for result in statistics.differences(changes, weights, seeds)
     ]
 

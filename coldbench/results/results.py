@@ -110,7 +110,8 @@ def read(
             for name, analysis in ANALYSES.items():
                 by_frame[name] += [key_columns | row for row in setting.rows(analysis)]
             keyed = [pl.lit(text).alias(column) for column, text in key_columns.items()]
-            users += [frame.select(*keyed, pl.all()) for frame in setting.users()]
+            if setting.scores:
+                users.append(setting.users().select(*keyed, pl.all()))
         for dataset, of_dataset in settings.items():
             for name, module in ACROSS.items():
                 by_frame[name] += [{"dataset": dataset} | row for row in module.rows(of_dataset)]

@@ -3,11 +3,12 @@
 What the analyses share is held here, read once; an analysis is a module with SCHEMA and rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 
 from coldbench.cell import Cell
@@ -79,19 +80,24 @@ class Setting:
         """What the splits say of users and items."""
         return _split_facts([cell for cells in self.cells.values() for cell in cells])
 
-    def users(self) -> Iterator[pl.DataFrame]:
-        for method, by_shots in self.scores.items():
-            for shots, scores in by_shots.items():
-                columns = {
-                    name: pl.Series(values).fill_nan(None)
-                    for name, values in zip(self.per_user, scores.values.T, strict=True)
-                }
-                yield pl.DataFrame(
-                    {"seed": scores.seeds, "user": scores.users, **columns}
-                ).select(
-                    pl.lit(method).alias("method"), "seed", "user", pl.lit(shots).alias("shots"),
-                    *columns,
-                )  # fmt: skip
+    def users(self) -> pl.DataFrame:
+        """method, seed, user, shots, and a column a metric: a row an evaluated user and K."""
+        kept = [
+            (method, shots, scores)
+            for method, by_shots in self.scores.items()
+            for shots, scores in by_shots.items()
+        ]
+        rows = np.repeat(np.arange(len(kept)), [len(scores) for _, _, scores in kept])
+        values = np.concatenate([scores.values for _, _, scores in kept])
+        return pl.DataFrame(
+            {
+                "method": pl.Series([method for method, _, _ in kept]).gather(rows),
+                "seed": np.concatenate([scores.seeds for _, _, scores in kept]),
+                "user": np.concatenate([scores.users for _, _, scores in kept]),
+                "shots": np.array([shots for _, shots, _ in kept], np.int32)[rows],
+            }
+            | dict(zip(self.per_user, values.T, strict=True))
+        ).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _split_facts(cells: list[Cell]) -> SplitFacts | None:
