@@ -307,7 +307,6 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
                 "_item_prior",
                 "_later_items",
                 "_graph",
-                "_same_items",
             },
         ),
         ("item-bias", {"item_bias", "_item_prior", "_later_items"}),
