@@ -1,5 +1,7 @@
 """The best of a catalogue: as a full sort would list them, whatever the blocks and groups are."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +10,7 @@ from coldbench import best_items as module
 from coldbench.best_items import GROUP, best_items
 from coldbench.episode import Feedback
 
-SCORES = {
+SCORES: dict[str, Callable[..., Tensor]] = {
     "different": torch.rand,
     "often equal": lambda *size, generator: torch.randint(4, size, generator=generator) / 4,
     "all equal": lambda *size, generator: torch.full(size, 0.5),
