@@ -1,5 +1,9 @@
-"""The best of a catalogue for many users: a block of items at a time, so that no score of all users
-and all items is ever held."""
+"""The best of a catalogue for many users: a part of it at a time, so that no score of all users and
+all items is ever held.
+
+Few items of a part are looked at one by one: items are taken in groups, and a group whose highest
+score does not reach the n best is left alone.
+"""
 
 from collections.abc import Callable
 
@@ -8,8 +12,11 @@ from torch import Tensor
 
 from coldbench.episode import Feedback
 
-PAIRS = 2**16  # of a user and an item, scored and ranked at once: larger blocks leave the cache
+PAIRS = 2**16  # of a user and an item, scored at once: larger blocks leave the cache
+HELD = 2**21  # whose scores are held and ranked at once, 8 MB
+GROUP = 32  # items of a group
 LOW = 2**32 - 1  # the low half of a key
+OUT = -1  # the key, and the score, of an item that is not to be listed
 
 
 def best_items(
@@ -25,30 +32,63 @@ def best_items(
     every = torch.arange(n_items, device=device).as_strided((users, n_items), (0, 1))
     user, place = support.mask.nonzero(as_tuple=True)
     rated = support.items[user, place]
-    tops = []
-    for begun, block in _blocks(every, max(1, PAIRS // max(1, users))):
-        keys = _keys(score(block), block[0])
-        width = block.shape[1]
-        inside = (rated >= begun) & (rated < begun + width)
-        keys[user[inside], rated[inside] - begun] = -1
-        tops.append(keys.topk(min(n, width), 1).values)
-    top = torch.cat(tops, 1)
-    top = top.topk(min(n, top.shape[1]), 1).values
-    numbers = (LOW - (top & LOW)).tolist()
-    scores = (top >> 32).int().view(torch.float32).tolist()
-    open_ = (top >= 0).sum(1).tolist()  # keys of rated items are negative, and come last
+    top = torch.full((users, min(n, n_items)), OUT, device=device)
+    for begun, part in _parts(every, HELD):
+        scores = _scored(score, part)
+        inside = (rated >= begun) & (rated < begun + part.shape[1])
+        scores[user[inside], rated[inside] - begun] = OUT
+        top = _with_part(top, scores, begun)
+    numbers, scores_of = (LOW - (top & LOW)).tolist(), _scores(top).tolist()
+    open_ = (top >= 0).sum(1).tolist()  # what is not to be listed comes last
     return [
         list(zip(of_user[:most], of[:most], strict=True))
-        for of_user, of, most in zip(numbers, scores, open_, strict=True)
+        for of_user, of, most in zip(numbers, scores_of, open_, strict=True)
     ]
 
 
-def _blocks(every: Tensor, width: int) -> list[tuple[int, Tensor]]:
-    return [(at, every[:, at : at + width]) for at in range(0, every.shape[1], width)]
+def _parts(items: Tensor, pairs: int) -> list[tuple[int, Tensor]]:
+    """(B, q) items in parts of so many pairs, each with where it begins."""
+    width = max(1, pairs // max(1, len(items)))
+    return [(at, items[:, at : at + width]) for at in range(0, items.shape[1], width)]
+
+
+def _scored(score: Callable[[Tensor], Tensor], items: Tensor) -> Tensor:
+    """(B, q) scores, and as many OUT behind them as make the groups whole."""
+    users, width = items.shape
+    scores = torch.empty(users, width + -width % GROUP, device=items.device)
+    scores[:, width:] = OUT
+    for at, block in _parts(items, PAIRS):
+        torch.abs(score(block), out=scores[:, at : at + block.shape[1]])  # -0 is 0
+    return scores
+
+
+def _with_part(top: Tensor, scores: Tensor, begun: int) -> Tensor:
+    """(B, n) keys of the best so far and of a part's (B, q) items, best first."""
+    groups = scores.view(len(scores), GROUP, -1)  # (B, GROUP, G): of each G-th item
+    highest, n = groups.amax(1), top.shape[1]
+    low = highest <= _scores(top[:, -1:])  # an equal one comes later than those that are there
+    if highest.shape[1] > n:  # n groups reach this, and so do n items
+        low |= highest < highest.topk(n, 1).values[:, -1:]
+    user, group = low.logical_not_().nonzero(as_tuple=True)
+    if not len(user):
+        return top
+    member = torch.arange(begun, begun + scores.shape[1], device=top.device).view(GROUP, -1)
+    keys = _keys(groups[user, :, group], member.T[group])  # (found groups, GROUP)
+    count = user.bincount(minlength=len(top))
+    place = torch.arange(len(user), device=top.device) - (count.cumsum(0) - count)[user]
+    found = top.new_full((len(top), int(count.max()), GROUP), OUT)
+    found[user, place] = keys
+    return torch.cat([top, found.flatten(1)], 1).topk(n, 1).values
 
 
 def _keys(scores: Tensor, items: Tensor) -> Tensor:
-    """(B, q) whole numbers in the order of the scores, and of equal scores the earlier item first:
-    floats that are not negative are in the order of their bits."""
-    bits = scores.float().abs().contiguous().view(torch.int32)  # -0 is 0
-    return (bits.long() << 32) + (LOW - items)
+    """Whole numbers in the order of the scores, and of equal scores the earlier item first: floats
+    that are not negative are in the order of their bits."""
+    keys = (scores.view(torch.int32).long() << 32) + (LOW - items)
+    return keys.masked_fill_(scores < 0, OUT)
+
+
+def _scores(keys: Tensor) -> Tensor:
+    """The scores of keys."""
+    scores = (keys >> 32).int().view(torch.float32)
+    return scores.masked_fill_(keys < 0, OUT)

@@ -20,7 +20,7 @@ from ._inner_loop import SupportRows
 from ._item_prior import item_prior
 from ._kernel import inner, inner_of_same
 from ._meta_learner import EpisodicMethod, log_odds
-from ._same_items import product_of, rows_of, same_items
+from ._same_items import product_of, same_items
 
 
 def gram(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
@@ -130,10 +130,10 @@ class GradientHead(EpisodicMethod[Adapted]):
         features = self.items.features
         row = same_items(items)
         if row is not None and state.support.dim() == 2:
-            table = rows_of(product_of(features, self.learned["weight"]), row)  # (Q, H)
+            table = product_of(features, self.learned["weight"])[row]  # (Q, H)
             products = 1 + inner_of_same(features, state.support, row)  # (B, K, Q)
             z = logits_of_same(state.head, table + self.learned["shift"], products)
-            return rows_of(self.learned["prior"], row) + z
+            return self.learned["prior"][row] + z
         if state.support.dim() == 2:
             cross = gram(features, items, state.support)  # (B, Q, K)
         else:

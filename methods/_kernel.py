@@ -11,8 +11,6 @@ from torch import Tensor
 from torch.nn.functional import embedding
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from ._same_items import rows_of
-
 SMALL = 4_000  # items of a catalogue whose products are kept, as long as its features are: 64 MB
 _grams: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 SLICE = 2**20  # numbers gathered at once: larger blocks leave the cache and are a third slower
@@ -63,13 +61,13 @@ def _products(features: Tensor) -> Tensor:
     return _grams[features]
 
 
-def inner_of_same(features: Tensor, support: Tensor, row: Tensor) -> Tensor:
+def inner_of_same(features: Tensor, support: Tensor, row: slice | Tensor) -> Tensor:
     """(B, K) item numbers, one row (Q,) for all users -> (B, K, Q) inner products."""
     seen, place = support.unique(return_inverse=True)
     if len(features) <= SMALL:
-        products = rows_of(_products(features).T, row)[:, seen].T
+        products = _products(features).T[row][:, seen].T
     else:
-        products = features[seen] @ rows_of(features, row).T  # (S, Q)
+        products = features[seen] @ features[row].T  # (S, Q)
     return products.contiguous()[place]
 
 

@@ -5,22 +5,21 @@ and no user needs a copy of an item's vector. What a product of the catalogue wi
 costs is paid once, not for each batch. Scores stay within 1e-6.
 """
 
+import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 _products: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # features -> weight -> product
 
 
-def same_items(items: Tensor) -> Tensor | None:
-    """The one row (Q,) of (B, Q) items, where it was expanded; None where users have their own."""
-    return items[0] if len(items) and items.stride(0) == 0 else None
-
-
-def rows_of(table: Tensor, row: Tensor) -> Tensor:
-    """(Q, D) the rows of a table (n, D); no copy where they follow each other."""
-    if len(row) and bool((row[1:] - row[:-1] == 1).all()):
-        return table[int(row[0]) : int(row[0]) + len(row)]
-    return table[row]
+def same_items(items: Tensor) -> slice | Tensor | None:
+    """The one row (Q,) of (B, Q) items, where it was expanded; None where users have their own.
+    Items that follow each other are a slice: rows of a table are then no copy."""
+    if not items.numel() or items.stride(0) != 0:
+        return None
+    row, first = items[0], int(items[0, 0])
+    along = slice(first, first + len(row))
+    return along if torch.equal(row, torch.arange(first, along.stop, out=row.new_empty(0))) else row
 
 
 def product_of(features: Tensor, weight: Tensor) -> Tensor:

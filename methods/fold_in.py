@@ -23,7 +23,7 @@ from ._als import factorise, residuals, spread
 from ._ask import variance_told
 from ._chosen_on_valid import ChosenOnValid
 from ._later_items import later_factors, later_prior, lengthened
-from ._same_items import rows_of, same_items
+from ._same_items import same_items
 
 
 @dataclass
@@ -67,8 +67,8 @@ class FoldIn(ChosenOnValid[Tensor]):
     def score(self, state: Tensor, items: Tensor) -> Tensor:
         row = same_items(items)
         if row is not None:
-            taste = state @ rows_of(self.learned["factors"], row).T  # (B, Q)
-            return squash_to_unit(rows_of(self.learned["prior"], row) + taste)
+            prior, factors = self.learned["prior"][row], self.learned["factors"][row]
+            return squash_to_unit(torch.addmm(prior, state, factors.T))  # (B, Q)
         taste = (self.learned["factors"][items] @ state[..., None])[..., 0]
         return squash_to_unit(self.learned["prior"][items] + taste)
 

@@ -21,7 +21,7 @@ from . import _graph
 from ._gradient_head import project
 from ._item_prior import item_prior
 from ._meta_learner import EpisodicMethod, log_odds
-from ._same_items import product_of, rows_of, same_items
+from ._same_items import product_of, same_items
 
 
 @dataclass
@@ -61,13 +61,13 @@ class Protonet(EpisodicMethod[Tensor]):
         liked, disliked = ((places - c[:, None]).square().sum(2) for c in state.unbind(1))  # (B, Q)
         return self.learned["prior"][items] + self.learned["scale"] * (disliked - liked)
 
-    def _logits_of_same(self, state: Tensor, row: Tensor) -> Tensor:
+    def _logits_of_same(self, state: Tensor, row: slice | Tensor) -> Tensor:
         """The same of one row (Q,): d(e, c-) - d(e, c+) = 2 e'(c+ - c-) + |c-|^2 - |c+|^2."""
-        places = rows_of(product_of(self.items.features, self.learned["projection"]), row)  # (Q, P)
+        places = product_of(self.items.features, self.learned["projection"])[row]  # (Q, P)
+        prior, scale = self.learned["prior"][row], self.learned["scale"]
         liked, disliked = state.unbind(1)  # (B, P)
         lengths = (disliked.square() - liked.square()).sum(1, keepdim=True)
-        further = 2 * (liked - disliked) @ places.T + lengths
-        return rows_of(self.learned["prior"], row) + self.learned["scale"] * further
+        return torch.addmm(prior, 2 * scale * (liked - disliked), places.T) + scale * lengths
 
     def explain(self, support: Feedback, items: Tensor) -> Explanation:
         """c = c0 + sum b_i (x_i - c0) with b = w / (kappa + sum w), so a support item adds

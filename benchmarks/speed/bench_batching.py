@@ -75,7 +75,7 @@ def test_batching(method: str, n_items: int, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     folder = model(method, n_items, tmp_path / "model")
     lines = [line.encode() for line in asked(n_items).splitlines()]
-    each, turns = (10, 2) if n_items < 10_000 else (1, 1)
+    each, turns = (10, 2) if n_items < 10_000 else (1, 3)
     costs_by_batch: dict[int, list[float]] = {MANY: [], 1: []}
     for _ in range(turns):
         for batch, costs in costs_by_batch.items():

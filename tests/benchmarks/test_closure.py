@@ -283,7 +283,7 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
 
 
 PRIOR = "_item_prior _later_items"
-KERNEL = f"{PRIOR} _kernel _graph _same_items"
+KERNEL = f"{PRIOR} _kernel _graph"
 MAML = "maml _inner_loop _head _early_stopping _gradient_head _training_options _meta_learner"
 
 
@@ -293,7 +293,7 @@ MAML = "maml _inner_loop _head _early_stopping _gradient_head _training_options 
         ("constant", f"constant _one_number {PRIOR}"),
         ("ridge", f"ridge _grid_search {KERNEL}"),
         ("item-bias", f"item_bias {PRIOR}"),
-        ("fomaml", f"fomaml {MAML} {KERNEL}"),
+        ("fomaml", f"fomaml {MAML} {KERNEL} _same_items"),
     ],
 )
 def test_a_method_counts_what_it_is_made_of_and_no_other_method(method: str, parts: str) -> None:
