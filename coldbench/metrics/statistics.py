@@ -138,7 +138,7 @@ def differences(changes: Float, weights: Weights, seeds: Int | None = None) -> l
     columns = np.stack([mean, low, high, p, helped, harmed, detectable])
     still = ~few & (helped + harmed == 0)  # nothing changed for anybody
     columns[:, still] = np.array([0, 0, 0, 1, 0, 0, 0])[:, None]
-    return [Difference(*of, int(many)) for of, many in zip(columns.T.tolist(), n, strict=True)]
+    return [Difference(*of) for of in zip(*columns.tolist(), n.tolist(), strict=True)]
 
 
 def cluster_variance(values: Float, clusters: Int) -> tuple[Float, Int]:
