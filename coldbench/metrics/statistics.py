@@ -76,7 +76,7 @@ def interval(
     values: Float, weights: Weights, level: float = 0.95, seeds: Int | None = None
 ) -> Interval:
     """The mean of (n,) or (n, m) values over the defined rows, with its bootstrap interval."""
-    table = values.reshape(len(values), -1)
+    table = values if values.ndim == 2 else values[:, None]
     defined, (_, users) = ~np.isnan(table), cluster_variance(table, _clusters(weights))
     mean = _ratio(np.where(defined, table, 0).sum(0), defined.sum(0))
     spread, df = _seed_variance(table, seeds).widen(_means(table, weights), ALL, users)

@@ -31,7 +31,7 @@ NEAREST = {
     "metrics.compute": ["metrics", "metric_edges", "thresholds"],
     "metrics.formulas": ["metrics", "metric_edges", "thresholds"],
     "metrics.predictions": ["metrics", "metric_edges", "predictions", "thresholds"],
-    "metrics.statistics": ["statistics", "results"],
+    "metrics.statistics": ["statistics", "undefined_rows", "results"],
     "leakage": ["leaks", "thresholds", "controls"],
     "results.controls": [*BASE, "controls"],
     "results.leaks": [*BASE, "controls"],

@@ -1,0 +1,70 @@
+"""Rows on which a metric is not defined are absent, not 0, in every statistic over users."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from coldbench.metrics import statistics
+from coldbench.metrics.statistics import bootstrap_weights, cluster_variance, differences, interval
+
+Float = NDArray[np.float64]
+NAN = np.nan
+USERS = np.array([0, 0, 1, 2, 2, 3, 4])
+ROWS = np.array([[1.0], [NAN], [3.0], [5.0], [4.0], [NAN], [2.5]])
+SEEDS = np.array([0, 1, 0, 0, 1, 1, 1])
+KEPT = ~np.isnan(ROWS[:, 0])
+
+
+def test_the_variance_over_users_is_that_of_the_defined_rows_alone() -> None:
+    variance, users = cluster_variance(ROWS, USERS)
+    expected, left = cluster_variance(ROWS[KEPT], np.unique(USERS[KEPT], return_inverse=True)[1])
+    assert variance == pytest.approx(expected, rel=1e-12) and users.tolist() == left.tolist() == [4]
+
+
+def test_the_variance_between_seeds_is_that_of_the_defined_rows_alone() -> None:
+    found, expected = (
+        statistics._seed_variance(table, seeds)
+        for table, seeds in ((ROWS, SEEDS), (ROWS[KEPT], SEEDS[KEPT]))
+    )
+    assert found.seeds == expected.seeds == 2
+    assert found.variance == pytest.approx(expected.variance, rel=1e-12)
+    apart = np.where(SEEDS[:, None] == 1, ROWS + 100, ROWS)  # seeds that differ by 100
+    found, expected = (
+        statistics._seed_variance(table, seeds)
+        for table, seeds in ((apart, SEEDS), (apart[KEPT], SEEDS[KEPT]))
+    )
+    assert found.variance == pytest.approx(expected.variance, rel=1e-12) and found.variance > 1000
+
+
+def test_seeds_that_differ_less_than_their_users_explain_add_no_variance() -> None:
+    alike = np.array([[0.0, 1.0], [2.0, NAN], [0.0, NAN], [2.0, NAN]])
+    assert statistics._seed_variance(alike, np.array([0, 0, 1, 1])).variance.tolist() == [0, 0]
+
+
+def test_one_seed_is_one_and_none_is_one() -> None:
+    assert statistics._seed_variance(ROWS, None).seeds == 1
+    assert statistics._seed_variance(ROWS[:0], None).seeds == 1
+
+
+def test_no_user_and_one_user_say_nothing_about_others() -> None:
+    for users in (0, 1):
+        table, weights = np.ones((users, 2)), bootstrap_weights(np.arange(users), 9)
+        _, low, high = interval(table, weights)
+        assert np.isnan(low).all() and np.isnan(high).all()
+        assert all(np.isnan(found.p) for found in differences(table, weights))
+    two = differences(np.array([[1.0], [3.0]]), bootstrap_weights(np.arange(2), 9))
+    assert 0 < two[0].p < 1
+
+
+@pytest.mark.parametrize("block", [1, 3, 14, 1 << 22])
+def test_the_mean_of_a_resample_is_that_of_its_defined_rows_in_blocks_of_any_size(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "BLOCK", block)
+    weights = bootstrap_weights(USERS, 20)
+    expected = [
+        np.average(ROWS[KEPT, 0], weights=drawn[KEPT]) if drawn[KEPT].any() else NAN
+        for drawn in weights
+    ]
+    assert statistics._means(ROWS, weights)[:, 0] == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    assert statistics._means(ROWS[:0], weights[:, :0]).shape == (20, 1)
