@@ -49,6 +49,7 @@ class Interactions:
             None if times is None else times.astype(np.int64, copy=False)[order],
             n_items,
         )
+        del order
         last = _last_of_each(log)
         if last is None:
             return log
@@ -140,17 +141,26 @@ def _order_within(step: int, order: Int, times: Int, users: NDArray[np.integer])
 
 def _last_of_each(log: Interactions) -> NDArray[np.bool_] | None:
     """(N,) which rows are the last of their user and item; None where all are."""
-    pair = log.users * log.n_items + log.items
-    if not _any_twice(pair):
+    if not _any_twice(_pairs(log)):
         return None
+    pair = _pairs(log)
     order = np.argsort(pair, kind="stable")
     last = np.ones(len(log), bool)
     last[order[:-1]] = pair[order[1:]] != pair[order[:-1]]
     return last
 
 
+def _pairs(log: Interactions) -> Int:
+    """(N,) one number for each row's user and item."""
+    pair = log.users
+    pair *= log.n_items
+    pair += log.items
+    return pair
+
+
 def _any_twice(numbers: Int) -> bool:
-    numbers = np.sort(numbers)
+    """Sorts them in place."""
+    numbers.sort()
     return bool((numbers[1:] == numbers[:-1]).any())
 
 

@@ -120,17 +120,6 @@ def test_a_cell_whose_shards_ran_on_two_nodes_of_slurm_is_that_of_one_process(
     assert len(read_run(tmp_path / "runs/r")[0].timing()["shards"]) == 3
 
 
-def test_a_cell_whose_shards_ran_on_two_nodes_of_ray_is_that_of_one_process(
-    tmp_path: Path, unsharded: dict[str, bytes]
-) -> None:
-    pytest.importorskip("ray")
-    with CLUSTERS["ray"]() as cluster:
-        words = [*SHARDED, "--set", "shards.default=3", "--executor", "ray"]
-        ended(coldbench(tmp_path, *words, **cluster.env))
-    assert stored(tmp_path / "runs/r") == unsharded
-    assert len(read_run(tmp_path / "runs/r")[0].timing()["shards"]) == 3
-
-
 def kill_worker(slurm: Any, cell: Any) -> None:
     os.kill(cell.worker.pid, signal.SIGKILL)
 
