@@ -76,7 +76,7 @@ class Dropoutnet(Method[Tensor]):
 
     def _start(self, features: int, seed: int) -> Params:
         rng = torch.Generator().manual_seed(seed % 2**63)
-        weights = {}
+        weights: Params = {}
         for who in ("user", "item"):
             latent = 0.3 * torch.randn(1 + self.factors, self.hidden, generator=rng)
             content = torch.randn(features, self.hidden, generator=rng)  # of unit vectors

@@ -64,7 +64,8 @@ def test_meta_embedding_weighs_the_loss_before_and_after_one_gradient_step() -> 
     ratings = raters, labels, torch.ones(1, 4)
     found = meta_embedding.meta_loss(start, ratings, 0.3, 0.2)[0]
     close(found, wanted)
-    close(*(torch.autograd.grad(loss, start)[0] for loss in (found, wanted)))  # second order too
+    slopes = [torch.autograd.grad(loss, start)[0] for loss in (found, wanted)]  # second order too
+    close(slopes[0], slopes[1])
 
 
 def test_meta_embedding_draws_two_mini_batches_of_an_items_own_raters() -> None:
