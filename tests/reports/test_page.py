@@ -203,7 +203,7 @@ def test_the_page_is_dark_where_the_reader_asks_for_dark(chromium: Any, page: Pa
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_prints_dark_on_white_and_without_its_menu(
-    chromium: Any, page: Path, scheme: str
+    chromium: Any, page: Path, scheme: Any
 ) -> None:
     with browser.visit(chromium, page, color_scheme=scheme) as visit:
         assert visit.page.locator("nav").is_visible()
