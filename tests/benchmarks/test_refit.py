@@ -47,8 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ratings.csv of 200 users; new.csv of 400 who came later, and turned.csv, where their ratings
     are turned round; model/, trained on the first; shop/, which serves it."""
     folder = tmp_path_factory.mktemp("refit")
-    vectors = fake_run.later_users(folder, OLD).vectors
-    assert vectors is not None
+    vectors: Any = fake_run.later_users(folder, OLD).vectors
     np.save(folder / "vectors.npy", vectors)
     turned = pl.read_csv(folder / "new.csv").with_columns(rating=6 - pl.col("rating"))
     turned.write_csv(folder / "turned.csv")
