@@ -38,7 +38,7 @@ from .bpr import Bpr
 class Clcrec(Bpr):
     """Its state is a user's vector, (B, factors)."""
 
-    steps: Count = 100  # of Adam
+    meta_steps: Count = 100  # of Adam
     pairs: Count = 256  # positives in a step
     negatives: Count = 8  # drawn for each
     temperature: Positive = 0.2
@@ -67,7 +67,7 @@ class Clcrec(Bpr):
         weights = [x.requires_grad_() for x in (u, z, up, down, b)]
         adam = torch.optim.Adam(weights, self.rate)
         with torch.enable_grad():
-            for drawn in contrasts(warm, self.pairs, self.negatives, self.steps, seeds.order):
+            for drawn in contrasts(warm, self.pairs, self.negatives, self.meta_steps, seeds.order):
                 users, items, lower = map(torch.from_numpy, drawn)
                 f, given = pick(encoded(e, up, down), items), pick(z, items)  # (n, 1 + N, F)
                 mixed = torch.rand(*items.shape, 1, generator=rng) < self.mixed

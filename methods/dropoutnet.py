@@ -115,12 +115,9 @@ class Dropoutnet(Method[Tensor]):
         latent, content = self._means(support, seen)
         users = self._tower("user", torch.where(new_user, latent, u), content)  # (B, width)
         v = self._latent(asked.items, new_items)
-        items = self._tower("item", v, self.items.features[asked.items]).flatten(
-            0, 1
-        )  # (B Q, width)
-        true = self.learned["factors"][asked.items].flatten(0, 1)  # (B Q, 1 + factors)
-        real = asked.mask.flatten()
-        return squared_error(u, true[real], users, items[real])
+        items = self._tower("item", v, self.items.features[asked.items])  # (B, Q, width)
+        true = self.learned["factors"][asked.items]  # (B, Q, 1 + factors)
+        return squared_error(u, true[asked.mask], users, items[asked.mask])
 
     def _latent(self, items: Tensor, new: Tensor) -> Tensor:
         """(B, N) items -> (B, N, 1 + factors); new: (B, 1) bool, nobody has rated them."""
