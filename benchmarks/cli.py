@@ -71,7 +71,7 @@ def run(
 
     processes.context(only_plan=dry_run)  # its server imports while this process does
     from .commands.grid_options import grid_of, placed, usual
-    from .commands.run import How, run_as_asked, run_options, show_grid
+    from .commands.run import Request, run_as_asked, run_options, show_grid
 
     changes = [*usual(shots, seeds), *(change or [])]
     what, folder = grid_of(grid, dataset, method, with_, name, changes, limit)
@@ -83,8 +83,10 @@ def run(
     if dry_run:
         show_grid(what, folder, options, as_json=as_json)
     else:
-        how = How(track, executor, part, prepare, Verbosity.of(quiet=quiet, verbose=verbose))
-        sys.exit(run_as_asked(what, folder, options, how, as_json=as_json))
+        request = Request(
+            track, executor, part, prepare, Verbosity.of(quiet=quiet, verbose=verbose)
+        )
+        sys.exit(run_as_asked(what, folder, options, request, as_json=as_json))
 
 
 @app.command(cls=Command)
@@ -114,8 +116,8 @@ def tune(
     budget = Budget.of(trials, seconds)
     grid, folder = command.grid_of(method, dataset, protocol, seed, with_, name, change)
     folder = folder if output is None else placed(output, name, "tune.json")
-    how = command.How(include or [], Verbosity.of(quiet=quiet, verbose=verbose))
-    sys.exit(command.tune(grid, device, metric, folder, budget, how, as_json=as_json))
+    request = command.Request(include or [], Verbosity.of(quiet=quiet, verbose=verbose))
+    sys.exit(command.tune(grid, device, metric, folder, budget, request, as_json=as_json))
 
 
 @app.command(cls=Command)

@@ -19,11 +19,11 @@ from ._anchor import Anchor, named
 from .row import Row
 from .show import markdown
 
-Tell = Callable[[str, int, int], None]  # what was done, how many are, of how many
+OnStep = Callable[[str, int, int], None]  # what was done, how many are, of how many
 
 
 def replay(
-    chosen: list[Anchor], folder: Path, jobs: int, tell: Tell, *, whole: bool = False
+    chosen: list[Anchor], folder: Path, jobs: int, tell: OnStep, *, whole: bool = False
 ) -> tuple[list[Row], list[str]]:
     """The rows of the chosen anchors, and a line for each that failed. whole: `tell` hears of what
     failed the whole traceback.
@@ -49,7 +49,7 @@ def replay(
 
 
 def _measure(
-    chosen: list[Anchor], folder: Path, jobs: int, tell: Tell, *, whole: bool
+    chosen: list[Anchor], folder: Path, jobs: int, tell: OnStep, *, whole: bool
 ) -> dict[Path, str]:
     """Measure what is missing; what went wrong first, by the anchor's file."""
     missing = [

@@ -20,7 +20,7 @@ from .. import run_names
 from ..grid import Grid
 from .benchmarked import Benchmark
 from .grid_options import names
-from .run import How, run_grid, run_options
+from .run import Request, run_grid, run_options
 from .verbosity import Verbosity
 
 SHOWN = ("ndcg@5", "auc", "log-loss")  # in a table, where no metrics were asked for
@@ -78,7 +78,7 @@ def benchmark(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, of a bar nobody shows
         cells = run_grid(
-            what, folder, options, How(say=Verbosity.QUIET if quiet else Verbosity.USUAL)
+            what, folder, options, Request(say=Verbosity.QUIET if quiet else Verbosity.USUAL)
         )
     results = read(folder, measured or DEFAULT_METRICS)
     return Benchmark(folder, cells, results, measured or SHOWN)

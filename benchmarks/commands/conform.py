@@ -18,11 +18,11 @@ from coldbench.testing.check_method import Outcome
 from .verbosity import Verbosity
 
 ENDED = Outcome("outlives its checks", False, "the process that checked it ended", "")
-Tell = Callable[[str], None]
+OnChecked = Callable[[str], None]
 
 
 def conform(
-    names: Sequence[str], files: Sequence[Path], jobs: int, tell: Tell
+    names: Sequence[str], files: Sequence[Path], jobs: int, tell: OnChecked
 ) -> dict[str, list[Outcome]]:
     """What every check says of each method, in the order of the names; `tell` hears each as it is
     done. A method that ends its process loses no other its outcomes."""
@@ -40,7 +40,7 @@ def conform(
 
 
 def _pooled(
-    names: Sequence[str], files: Sequence[Path], jobs: int, tell: Tell
+    names: Sequence[str], files: Sequence[Path], jobs: int, tell: OnChecked
 ) -> dict[str, list[Outcome]]:
     """The outcomes of those that were done before a process ended, if one did."""
     done = {}
@@ -76,7 +76,7 @@ def _checked(name: str) -> list[Outcome]:
 
 
 @contextmanager
-def progress(count: int, say: Verbosity) -> Iterator[Tell]:
+def progress(count: int, say: Verbosity) -> Iterator[OnChecked]:
     """One line on the terminal, on the side of errors; nothing where there is no terminal."""
     console = Console(stderr=True)
     unseen = not console.is_terminal or say is Verbosity.QUIET

@@ -26,7 +26,7 @@ FINE = ("done", "unavailable")  # what is no failure
 
 
 @dataclass(frozen=True)
-class How:
+class Request:
     """What `run` was asked for beside its options."""
 
     track: str = ""
@@ -62,25 +62,27 @@ def side_by_side(jobs: int, device: str) -> int:
     return jobs or gpus or min(os.cpu_count() or 1, 8)
 
 
-def run_grid(grid: Grid, folder: Path, options: RunOptions, how: How) -> list[Cell]:
+def run_grid(grid: Grid, folder: Path, options: RunOptions, request: Request) -> list[Cell]:
     """Run the grid's missing cells; returns all of them."""
-    wants = part_of(how.part)
-    if how.executor != LOCAL:
-        named(how.executor)
+    wants = part_of(request.part)
+    if request.executor != LOCAL:
+        named(request.executor)
     with Run(grid, folder, options, wants) as run:
-        cells = _run(run, how)
-    ended(cells, folder, how.say)
+        cells = _run(run, request)
+    ended(cells, folder, request.say)
     return cells
 
 
-def run_as_asked(grid: Grid, folder: Path, options: RunOptions, how: How, *, as_json: bool) -> int:
+def run_as_asked(
+    grid: Grid, folder: Path, options: RunOptions, request: Request, *, as_json: bool
+) -> int:
     """The same for a command; returns its exit code."""
     with one_document(as_json):
-        if how.prepare:
-            with Run(grid, folder, options, part_of(how.part)) as run:
-                specs, code = run.specs, _prepared(run, how.say)
+        if request.prepare:
+            with Run(grid, folder, options, part_of(request.part)) as run:
+                specs, code = run.specs, _prepared(run, request.say)
         else:
-            cells = run_grid(grid, folder, options, how)
+            cells = run_grid(grid, folder, options, request)
             specs, code = [cell.spec for cell in cells], exit_code(cells)
     if as_json:
         document(plan(grid, specs, folder))
@@ -123,18 +125,18 @@ def show_grid(grid: Grid, folder: Path, options: RunOptions, *, as_json: bool) -
     document(plan(grid, specs, folder)) if as_json else show_plan(grid, specs, folder)
 
 
-def _run(run: Run, how: How) -> list[Cell]:
-    waiting, options, quiet = len(run.missing()), run.options, how.say is Verbosity.QUIET
-    local = how.executor == LOCAL
+def _run(run: Run, request: Request) -> list[Cell]:
+    waiting, options, quiet = len(run.missing()), run.options, request.say is Verbosity.QUIET
+    local = request.executor == LOCAL
     if not quiet:
         _note(run)
-        where = f"{options.jobs} side by side" if local else f"by {how.executor}"
+        where = f"{options.jobs} side by side" if local else f"by {request.executor}"
         within = f", each within {options.timeout:.0f} s (--timeout)" if waiting else ""
         what = f"{len(run.read())} cells, {waiting} to run, {where}"
         print(f"{run.shown}: {what}{within}", flush=True)
     with (
         Progress(run.specs, waiting, quiet) as shown,
-        Tracking(run.folder, how.track, run.measure) as tracked,
+        Tracking(run.folder, request.track, run.measure) as tracked,
     ):
 
         def on_event(event: str, spec: Spec, seconds: float) -> None:
@@ -142,7 +144,7 @@ def _run(run: Run, how: How) -> list[Cell]:
             if seconds or event == "start":  # another run tracks what it has done
                 tracked(event, spec, seconds)
 
-        return run.cells(on_event) if local else run.cells_by(how.executor, on_event)
+        return run.cells(on_event) if local else run.cells_by(request.executor, on_event)
 
 
 def _note(run: Run) -> None:

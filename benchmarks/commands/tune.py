@@ -21,7 +21,7 @@ from .verbosity import Verbosity
 
 
 @dataclass(frozen=True)
-class How:
+class Request:
     """What `tune` was asked for beside what it searches."""
 
     include: Sequence[Path] = ()
@@ -54,30 +54,32 @@ def tune(
     metric: str,
     folder: Path,
     budget: Budget,
-    how: How,
+    request: Request,
     *,
     as_json: bool,
 ) -> int:
     """Search each method and write what was found; returns the exit code."""
     with one_document(as_json):
         searched = studies(grid, resolve(grid, device), metric)
-        if how.say is not Verbosity.QUIET:
+        if request.say is not Verbosity.QUIET:
             methods = ", ".join(study.spec.name for study in searched)
             print(f"{folder}: {methods}, {budget} each, by {metric} on valid users")
-        tell = Progress(budget, failures=how.say is Verbosity.QUIET)
-        how.say.listen()
+        tell = Progress(budget, failures=request.say is Verbosity.QUIET)
+        request.say.listen()
         trials = search(searched, metric, folder, budget, tell)
         results = found(searched, trials, budget)
-        written = _write(grid, results, metric, folder, how)
+        written = _write(grid, results, metric, folder, request)
     if as_json:
         methods_json = [result.as_dict() for result in results]
         document({"grid": written and str(written), "methods": methods_json})
     return DONE if all(result.best for result in results) else SOME_FAILED
 
 
-def _write(grid: Grid, results: list[Found], metric: str, folder: Path, how: How) -> Path | None:
+def _write(
+    grid: Grid, results: list[Found], metric: str, folder: Path, request: Request
+) -> Path | None:
     """Draw the search and write the tuned grid; None where no trial was done."""
-    quiet = how.say is Verbosity.QUIET
+    quiet = request.say is Verbosity.QUIET
     for path in drawn(results, folder):
         if not quiet:
             print(path)
@@ -90,6 +92,6 @@ def _write(grid: Grid, results: list[Found], metric: str, folder: Path, how: How
         return None
     written = write(grid, results, metric, folder)
     if not quiet:
-        options = "".join(f" --include {path}" for path in how.include)
+        options = "".join(f" --include {path}" for path in request.include)
         print(f"next: coldbench run {written}{options}")
     return written

@@ -68,7 +68,7 @@ class Study:
         return {key: self.spec.params[key] for key in self.space}
 
 
-Tell = Callable[[Trial, Sequence[Trial]], None]  # a trial, and all of its method so far
+OnTrial = Callable[[Trial, Sequence[Trial]], None]  # a trial, and all of its method so far
 
 
 def studies(grid: Grid, specs: Sequence[Spec], metric: str) -> list[Study]:
@@ -91,7 +91,7 @@ def studies(grid: Grid, specs: Sequence[Spec], metric: str) -> list[Study]:
 
 
 def tune(
-    searched: Sequence[Study], metric: str, folder: Path, budget: Budget, tell: Tell
+    searched: Sequence[Study], metric: str, folder: Path, budget: Budget, tell: OnTrial
 ) -> dict[str, list[Trial]]:
     """Every method's trials, those of the folder's log among them; the missing ones are run."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def tune(
 
 
 def _search(
-    searched: Sequence[Study], metric: str, folder: Path, budget: Budget, tell: Tell
+    searched: Sequence[Study], metric: str, folder: Path, budget: Budget, tell: OnTrial
 ) -> dict[str, list[Trial]]:
     higher = parse_metric(metric)[0].higher_is_better
     trials: dict[str, list[Trial]] = {study.spec.name: [] for study in searched}

@@ -77,7 +77,7 @@ def changed(before: dict[str, Any]) -> str:
 @contextmanager
 def sandbox() -> Iterator[None]:
     """What is done inside the block to chance, gradients, types and threads ends with it."""
-    chance, lots = random.getstate(), np.random.get_state()
+    chance, of_numpy = random.getstate(), np.random.get_state()
     kind, threads = torch.get_default_dtype(), torch.get_num_threads()
     strict, around, place = (
         torch.are_deterministic_algorithms_enabled(), dict(os.environ), os.getcwd()
@@ -87,7 +87,7 @@ def sandbox() -> Iterator[None]:
             yield
     finally:
         random.setstate(chance)
-        np.random.set_state(lots)
+        np.random.set_state(of_numpy)
         torch.set_default_dtype(kind)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)

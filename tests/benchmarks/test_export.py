@@ -19,7 +19,7 @@ RUN = (
     "run -d synthetic -m item-bias,protonet --set encoder=vectors "
     "--set params.protonet.meta_steps=5 --no-timing"
 )
-Tell = Callable[..., Any]
+Command = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def exported(home: Path, told: Tell, run: str, target: Path) -> Any:
+def exported(home: Path, told: Command, run: str, target: Path) -> Any:
     done = told(home, "export", run, "protonet", str(target), "--json")
     assert done.code == 0, done.stderr
     return json.loads(done.stdout)
@@ -50,7 +50,9 @@ def test_a_kept_model_lies_beside_its_cell_and_not_in_it(home: Path) -> None:
         assert (cell.model / "learned.safetensors").is_file()
 
 
-def test_kept_or_trained_again_it_is_the_same_model(home: Path, told: Tell, tmp_path: Path) -> None:
+def test_kept_or_trained_again_it_is_the_same_model(
+    home: Path, told: Command, tmp_path: Path
+) -> None:
     kept = exported(home, told, "kept", tmp_path / "kept")
     again = exported(home, told, "bare", tmp_path / "again")
     assert (kept["kept"], again["kept"]) == (True, False)
@@ -78,7 +80,7 @@ def test_an_exported_model_scores_as_the_cell_stored(model: Path, cell: Cell) ->
 
 
 def test_a_model_that_scores_otherwise_than_its_cell_is_not_exported(
-    home: Path, refused: Tell, tmp_path: Path, cell: Cell
+    home: Path, refused: Command, tmp_path: Path, cell: Cell
 ) -> None:
     run = home / "runs/kept"
     spoilt = tmp_path / "runs/spoilt"
@@ -107,14 +109,14 @@ def test_a_model_that_scores_otherwise_than_its_cell_is_not_exported(
     ],
 )
 def test_an_export_that_cannot_be_ends_with_one_line(
-    home: Path, refused: Tell, words: tuple[str, ...], says: str
+    home: Path, refused: Command, words: tuple[str, ...], says: str
 ) -> None:
     refused(home, ["export", *words], says)
     assert not (home / "new").exists()
 
 
 def test_recommend_takes_ids_and_titles_of_several_users(
-    model: Path, told: Tell, tmp_path: Path
+    model: Path, told: Command, tmp_path: Path
 ) -> None:
     rec = coldbench.Recommender.load(model)
     a, b = rec.catalogue.ids[:2]
@@ -146,7 +148,7 @@ def test_recommend_takes_ids_and_titles_of_several_users(
     ],
 )
 def test_ratings_that_cannot_be_read_end_with_one_line(
-    model: Path, refused: Tell, tmp_path: Path, text: str, says: str
+    model: Path, refused: Command, tmp_path: Path, text: str, says: str
 ) -> None:
     (tmp_path / "r.csv").write_text(text)
     refused(tmp_path, ["recommend", str(model), "r.csv"], says)
