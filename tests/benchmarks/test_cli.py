@@ -57,7 +57,7 @@ def test_every_list_is_one_json_document_of_named_objects(
         (["run"], "name a grid"),
         (
             ["run", "nope.toml"],
-            "no grid file nope.toml; ready ones: domains, ecommerce, elicit, families, finance",
+            "no grid file nope.toml; ready ones: cold-items, domains, ecommerce, elicit",
         ),
         (["run", "-d", "ml-100k", "-m", "item-bais"], "did you mean 'item-bias'?"),
         (["run", "-d", "ml-100", "-m", "ridge"], "did you mean 'ml-100k'?"),
