@@ -81,7 +81,7 @@ nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, muta
 	$(BIN)/python tests/fuzz/run.py --seconds 600
 	COLDBENCH_KILLS=200 COLDBENCH_ATTACKS=all $(BIN)/python -m pytest -q -n auto --dist loadfile \
 	  -o faulthandler_timeout=14400 tests/attacks
-	COLDBENCH_ARTEFACTS=all $(BIN)/python -m pytest -q tests/words/test_recommender.py tests/methods/test_later_items.py
+	COLDBENCH_ARTEFACTS=all $(BIN)/python -m pytest -q tests/recommend/test_recommender.py tests/methods/test_later_items.py
 	COLDBENCH_ELSEWHERE=1 $(BIN)/python -m pytest -q tests/house/test_elsewhere.py
 	COLDBENCH_API_EXAMPLES=1000 $(BIN)/python -m pytest -q --timeout 3600 tests/serving/test_fuzz.py
 	COLDBENCH_SCALE=1 $(BIN)/python -m pytest -q tests/scale

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coldbench.askers import Asker
+from coldbench.elicit.askers import Asker
 from coldbench.episode import Episodes
 
 from .splits import POOL

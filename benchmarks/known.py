@@ -16,7 +16,7 @@ from typing import Any, Self
 from coldbench import registry, store
 from coldbench.cache import home
 from coldbench.errors import UserError
-from coldbench.pretrained import place
+from coldbench.language.pretrained import place
 
 from . import provenance
 from .import_closure import HOUSE, ROOMS

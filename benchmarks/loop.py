@@ -21,7 +21,7 @@ from coldbench.method import Method
 from coldbench.metrics.predictions import invalid_scores
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 from .job import BATCH
 

@@ -28,12 +28,12 @@ from coldbench.cell import Spec
 from coldbench.dataset import Dataset
 from coldbench.interactions import Int, Interactions
 from coldbench.protocol import Protocol
-from coldbench.rolling import roles
 from coldbench.seeds import Seeds
+from coldbench.splits.rolling import roles
 
 if TYPE_CHECKING:  # torch comes with them, and a run's parent reads facts alone
     from coldbench.episode import Episodes
-    from coldbench.split import Split
+    from coldbench.splits.split import Split
 
 RECORD = "split.json"
 POOL = "pool.npy"
@@ -47,7 +47,7 @@ def protocol_of(spec: Spec) -> Protocol:
 
 def cut(spec: Spec, dataset: Dataset, log: Interactions) -> "tuple[Protocol, Split]":
     """The split that a cell is trained and evaluated on, with its answers."""
-    from coldbench.split import split
+    from coldbench.splits.split import split
 
     protocol = protocol_of(spec)
     labels = dataset.labels(log.ratings, protocol.labels)
@@ -64,7 +64,7 @@ def cut(spec: Spec, dataset: Dataset, log: Interactions) -> "tuple[Protocol, Spl
 def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     """Write the folder, at once or not at all."""
     from coldbench.item_sums import prior
-    from coldbench.leakage import leaks
+    from coldbench.splits.leakage import leaks
 
     from .loop import swap
 
@@ -105,7 +105,7 @@ def load(folder: Path) -> "tuple[Split, Episodes]":
     with safe_open(folder / "episodes.safetensors", "numpy") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
         rest = json.loads(file.metadata()["rest"])
-    from coldbench.split import Split
+    from coldbench.splits.split import Split
 
     data_split: Split = _put_together(Split, "", arrays, rest)
     return data_split, replace(data_split.cold, support=arrays["swapped"])
@@ -204,7 +204,7 @@ def _taken_apart(part: Any, prefix: str = "") -> tuple[dict[str, NDArray[Any]], 
 def _parts() -> dict[type, dict[str, type]]:
     """The dataclasses a split is made of."""
     from coldbench.episode import Episodes, Users
-    from coldbench.split import Split
+    from coldbench.splits.split import Split
 
     return {
         Split: {"warm": Users, "valid": Episodes, "cold": Episodes},

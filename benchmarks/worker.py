@@ -19,8 +19,8 @@ import psutil
 import torch
 
 from coldbench import registry
-from coldbench.askers import asker_of
 from coldbench.cell import MODELS, Spec
+from coldbench.elicit.askers import asker_of
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError, first_line
 from coldbench.method import Method, from_params

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from coldbench.recommender import Recommender as Recommender
+    from coldbench.recommend.recommender import Recommender as Recommender
     from coldbench.results.results import Results
 
 __version__ = "0.1.0"
@@ -37,5 +37,5 @@ def __getattr__(name: str) -> Any:
     if name == "benchmark":  # the engine, which reading results does without
         return import_module("coldbench.benchmarks.commands.benchmark").benchmark
     if name == "Recommender":
-        return import_module("coldbench.recommender").Recommender
+        return import_module("coldbench.recommend.recommender").Recommender
     raise AttributeError(f"module 'coldbench' has no attribute {name!r}")

@@ -19,10 +19,10 @@ from coldbench import store
 from coldbench.cache import home
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.model_loading import load_model
+from coldbench.language.model_loading import load_model
+from coldbench.language.pretrained import PACKAGED, manner, own_pooling, place
+from coldbench.language.text_reader import TextReader
 from coldbench.parameters import Ge, Part, checked
-from coldbench.pretrained import PACKAGED, manner, own_pooling, place
-from coldbench.text_reader import TextReader
 
 __all__ = ["PACKAGED", "Encoder", "Items", "pool"]
 

@@ -119,7 +119,7 @@ class Method(ABC, Generic[State]):
         )
 
     def graph(self) -> torch.nn.Module:
-        """adapt and score in one plain graph, for ONNX: see coldbench/onnx.py. Optional."""
+        """adapt and score in one plain graph (coldbench/recommend/onnx.py). Optional."""
         raise UserError(f"the score of {type(self).__name__} is no plain graph: leave out --onnx")
 
     def with_items(self, items: Items, rated: Rated) -> "Method[State]":

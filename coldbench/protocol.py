@@ -13,7 +13,7 @@ class Protocol:
 
     cold: Literal["user", "item", "both", "nothing"] = "user"  # what training has never seen
     split: Literal["random", "time", "rolling"] = "random"  # cold at random; or new after a global
-    # cut in time; or period by period after it, a seed a period: see coldbench.rolling
+    # cut in time; or period by period after it, a seed a period: see coldbench.splits.rolling
     order: Literal["time", "random"] = "time"  # how a user's interactions follow one another
     labels: Literal["rating", "like"] = "rating"  # what a method predicts, scaled to 0..1
     candidates: Literal["rated", "all", "popular"] = "rated"  # rank the query's items, or the
@@ -28,12 +28,12 @@ class Protocol:
     valid_users: float = 0.1  # share of the users kept to select by
     cold_items: float = 0.4  # share of the items that are cold, where items are
     audience: Literal["all", "development", "confirmation"] = "all"  # all users; all but the locked
-    # ones; or these alone are evaluated, and never trained on: see coldbench.locked_users
+    # ones; or these alone are evaluated, and never trained on: see coldbench.splits.locked_users
     before: float = 0.3  # share of the ratings that come before the first period, where split rolls
     period: int = 7  # days
     refit: Literal["period", "never"] = "period"  # trained again before each, or at the start alone
     asker: Literal["nobody", "random", "popular", "variance", "entropy0", "tree", "own"] = (
-        "nobody"  # who chooses which of a new user's items are rated: see coldbench.askers
+        "nobody"  # who chooses which of a new user's items are rated: see coldbench.elicit.askers
     )
     pool: int = 64  # items at most that may be asked of a user, where there is an asker
 

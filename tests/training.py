@@ -13,7 +13,7 @@ from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Feedback
 from coldbench.method import from_params
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 from coldbench.testing.toy_data import ToyProblem, toy_problem
 
 World = tuple[Split, Items]

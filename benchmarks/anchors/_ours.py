@@ -15,7 +15,7 @@ from coldbench.method import Method
 from coldbench.metrics.compute import chance, per_user
 from coldbench.metrics.predictions import Predictions
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 from ..loop import meta_train, predict
 from ._ml_100k import ml_100k

@@ -13,7 +13,7 @@ import torch
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import split
+from coldbench.splits.split import split
 
 from ._ml_100k import LIKE_AT, ml_100k
 from ._ours import NOTES, items, lay, learnt, scores, values

@@ -19,7 +19,7 @@ from coldbench.episode import Episodes
 from coldbench.interactions import Catalogue
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 from ._ml_100k import LIKE_AT, QUERY, SPAN, by_lot, episodes, ml_100k, of_size, place
 from ._ours import METHODS, NOTES, items, lay, learnt, scores, values

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from coldbench.metrics.predictions import Predictions, rank_predictions
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 from ._ml_100k import LIKE_AT, by_lot, episodes, ml_100k, of_size
 from ._ours import METHODS, NOTES, items, lay, learnt, scores, values

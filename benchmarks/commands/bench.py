@@ -14,7 +14,7 @@ from coldbench.interactions import Catalogue
 from coldbench.method import Method
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 from .. import splits
 from ..dataset_names import dataset_of

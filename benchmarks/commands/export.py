@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from coldbench import artefact, onnx, registry, store
-from coldbench.artefact import About
+from coldbench import registry, store
 from coldbench.cell import MODEL, Cell
 from coldbench.errors import UserError
 from coldbench.method import Method, from_params
-from coldbench.ratings import Scale
-from coldbench.recommender import Recommender
+from coldbench.recommend import artefact, onnx
+from coldbench.recommend.artefact import About
+from coldbench.recommend.ratings import Scale
+from coldbench.recommend.recommender import Recommender
 
 from .bench import Bench
 from .model_card import figures, readme

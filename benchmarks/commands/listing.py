@@ -77,7 +77,7 @@ def _rows(room: str) -> list[dict[str, Any]]:
 
 def _model(name: str, package: str) -> dict[str, Any]:
     """What a packaged model is; its settings are read where its package is there, no weights."""
-    from coldbench.pretrained import place, size_of
+    from coldbench.language.pretrained import place, size_of
 
     row = {"name": name, "summary": "not installed", "package": package}
     try:

@@ -13,7 +13,7 @@ from coldbench.errors import UserError, printable
 from coldbench.files.delimited import Table, header_of, read
 from coldbench.files.schema import Column
 from coldbench.interactions import SECOND
-from coldbench.recommender import Recommender
+from coldbench.recommend.recommender import Recommender
 
 USUAL = {  # what columns are called, in small letters
     "item": ("item", "item_id", "itemid", "movieid", "id"),

@@ -44,7 +44,7 @@ def recommend(
     include: o.Include = None,
 ) -> None:
     """The best items for whoever made these ratings, by an exported model."""
-    from coldbench.recommender import Recommender
+    from coldbench.recommend.recommender import Recommender
 
     from . import recommend as command
 

@@ -25,7 +25,7 @@ from coldbench.metrics.compute import chance, per_user
 from coldbench.metrics.statistics import EPSILON, Difference
 from coldbench.protocol import Protocol
 from coldbench.results.user_scores import UserScores, pad_to_matrix
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 from .. import splits
 from ..judge import Asked

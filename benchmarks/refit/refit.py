@@ -8,7 +8,7 @@ import numpy as np
 
 from coldbench.cell import Spec
 from coldbench.errors import UserError
-from coldbench.recommender import Recommender
+from coldbench.recommend.recommender import Recommender
 
 from .. import splits
 from ..dataset_names import dataset_of

@@ -1,7 +1,7 @@
 """A served folder: trained models side by side, and a link to the one that serves.
 
     current -> versions/0002
-    versions/0001/, 0002/      exported models: coldbench/artefact.py
+    versions/0001/, 0002/      exported models: coldbench/recommend/artefact.py
     logs/0001/, 0002/          what each was trained on: growth.py
     history.jsonl              a line for each decision, oldest first
 
@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from coldbench import store
 from coldbench.errors import UserError
-from coldbench.recommender import Recommender
+from coldbench.recommend.recommender import Recommender
 
 CURRENT, HISTORY = "current", "history.jsonl"
 FIRST = "0001"

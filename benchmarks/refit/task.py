@@ -16,9 +16,9 @@ from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
 from coldbench.method import from_params
 from coldbench.protocol import Protocol
-from coldbench.recommender import Recommender
+from coldbench.recommend.recommender import Recommender
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 from .. import processes
 from ..devices import device_of

@@ -8,9 +8,9 @@ import numpy as np
 from coldbench.cell import Spec
 from coldbench.interactions import Catalogue
 from coldbench.protocol import Protocol
-from coldbench.rolling import Roles
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.rolling import Roles
+from coldbench.splits.split import Split, split
 
 from .. import splits
 from . import gate

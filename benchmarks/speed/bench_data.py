@@ -19,7 +19,7 @@ from coldbench.files.schema import Column
 from coldbench.interactions import Interactions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import split
+from coldbench.splits.split import split
 
 EACH, ITEMS = 100, 30_000
 SIZES = [1, 5, 25]  # million interactions

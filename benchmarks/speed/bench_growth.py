@@ -24,7 +24,7 @@ from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import split
+from coldbench.splits.split import split
 
 BATCH, N_ITEMS, K, D = 256, 1682, 16, 384  # the shape of ml-100k, where nothing else is said
 USERS = (1, 10, 100, 1_000, 10_000, 100_000)

@@ -20,7 +20,7 @@ from coldbench.episode import EpisodeBatch
 from coldbench.errors import UserError
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.split import Split, split
 
 USERS, PEER_USERS, STEPS, RANK = 16, 2, 5, 8
 PROTOCOL = {"shots": [0, 16], "query": 20}

@@ -15,12 +15,12 @@ import psutil
 import torch
 
 from coldbench import registry
-from coldbench.artefact import About
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Catalogue, Interactions
-from coldbench.ratings import Scale
-from coldbench.recommender import Recommender
+from coldbench.recommend.artefact import About
+from coldbench.recommend.ratings import Scale
+from coldbench.recommend.recommender import Recommender
 from coldbench.seeds import Seeds
 
 WIDTH, WARM, EACH = 384, 600, 80

@@ -21,7 +21,7 @@ from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.results.trials import Trial
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 from .. import splits
 from ..dataset_names import dataset_of

@@ -1,7 +1,7 @@
 """The leak audit: what a method could only know by a leak, and what must hold of every split.
 
 At K = 0 a method knows nothing of the user: an item must score the same for all of them. The splits
-were audited when they were cut (coldbench/leakage.py); here their counts are summed.
+were audited when they were cut (coldbench/splits/leakage.py); here their counts are summed.
 """
 
 import json
@@ -10,13 +10,13 @@ from collections import defaultdict
 import numpy as np
 
 from coldbench.cell import Cell
-from coldbench.leakage import Check
 from coldbench.metrics.compute import parse_metric
 from coldbench.results import controls
 from coldbench.results.paired import ALPHA
 from coldbench.results.schema import Row, schema
 from coldbench.results.setting import Setting
 from coldbench.results.user_scores import MethodScores, UserScores
+from coldbench.splits.leakage import Check
 
 SAME = 1e-6  # scores closer than this are the same
 SAME_QUERIES = "all methods were asked for the same items"

@@ -1,6 +1,6 @@
 """Does it pay to train again? The same users, met by a method trained anew and by one left alone.
 
-Two settings of a run that differ in `refit` alone (coldbench/rolling.py) are laid side by side:
+Two settings of a run that differ in `refit` alone (coldbench/splits/rolling.py) stand side by side:
 each method under "period" minus the same under "never", paired by user and period, at every K. A
 seed is a period here, so its number says how old the method that was left alone is.
 """

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from coldbench.errors import UserError
-from coldbench.ratings import Row, padded, rows
-from coldbench.recommender import Recommender
+from coldbench.recommend.ratings import Row, padded, rows
+from coldbench.recommend.recommender import Recommender
 
 from .schema import ToRecommend, ToScore
 

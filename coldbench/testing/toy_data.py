@@ -12,7 +12,7 @@ from coldbench.episode import Users
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.split import Split, split
 
 EDGE_CASE_TEXTS = (
     "",

@@ -12,7 +12,7 @@ from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import split
+from coldbench.splits.split import split
 
 N_ITEMS = 50
 

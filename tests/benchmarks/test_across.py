@@ -13,10 +13,10 @@ from coldbench.dataset import Dataset
 from coldbench.encoder import Items
 from coldbench.episode import Episodes
 from coldbench.errors import UserError
-from coldbench.leakage import leaks
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.leakage import leaks
+from coldbench.splits.split import Split, split
 
 source: Any = import_module("coldbench.benchmarks.dataset_names")
 CrossDomain = import_module("coldbench.benchmarks.cross_domain").CrossDomain

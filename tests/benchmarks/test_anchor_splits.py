@@ -14,7 +14,7 @@ from coldbench.episode import Episodes, Users
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import chance, per_user
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 films: Any = import_module("coldbench.benchmarks.anchors._ml_100k")
 ours: Any = import_module("coldbench.benchmarks.anchors._ours")

@@ -21,7 +21,7 @@ from coldbench.cell import Cell, read_run
 from coldbench.episode import EpisodeBatch
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.split import Split, split
 from tests.console import asked
 
 PEEKING = Path(__file__).parents[1] / "peeking.py"

@@ -279,7 +279,7 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
     own = f"methods/{method.replace('-', '_')}"
     assert {own, f"datasets/{LOADER.replace('-', '_')}"} <= files
     assert {"benchmarks/loop", "benchmarks/splits", "benchmarks/worker"} <= files
-    assert {"coldbench/protocol", "coldbench/encoder", "coldbench/negatives"} <= files
+    assert {"coldbench/protocol", "coldbench/encoder", "coldbench/splits/negatives"} <= files
 
 
 PRIOR = "_item_prior _later_items"

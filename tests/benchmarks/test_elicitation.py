@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from coldbench import registry
-from coldbench.askers import Asker, Ranked, Shuffled
 from coldbench.cell import Cell, read_run
+from coldbench.elicit.askers import Asker, Ranked, Shuffled
 from coldbench.episode import Episodes, Feedback
 from coldbench.errors import UserError
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.split import Split, split
 from coldbench.testing.toy_data import toy_problem
 from tests.console import asked
 from tests.training import cold, trained

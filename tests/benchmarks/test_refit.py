@@ -14,13 +14,13 @@ import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.artefact import serving
 from coldbench.cell import Cell
 from coldbench.errors import BadFile, UserError
 from coldbench.interactions import Interactions
 from coldbench.method import from_params
 from coldbench.metrics import statistics
-from coldbench.recommender import Recommender
+from coldbench.recommend.artefact import serving
+from coldbench.recommend.recommender import Recommender
 from tests import fake_run
 
 

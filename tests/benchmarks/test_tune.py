@@ -18,7 +18,7 @@ from coldbench.encoder import Encoder, Items
 from coldbench.errors import Unavailable, UserError
 from coldbench.results.trials import Trial, add_trial, best_of, curve, read_trials
 from coldbench.seeds import Seeds
-from coldbench.split import Split
+from coldbench.splits.split import Split
 from tests import fake_run
 from tests.console import asked
 

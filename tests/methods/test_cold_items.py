@@ -16,7 +16,7 @@ from coldbench import registry
 from coldbench.encoder import Encoder
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import split
+from coldbench.splits.split import split
 from coldbench.testing.subject import MethodUnderTest
 from coldbench.testing.toy_data import ToyProblem
 from tests.training import close, trained

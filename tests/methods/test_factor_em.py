@@ -15,7 +15,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Catalogue, Interactions
 from coldbench.method import squash_to_unit
-from coldbench.split import Split
+from coldbench.splits.split import Split
 from tests.training import scores, trained
 
 em: Any = import_module("coldbench.methods._factor_em")

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from coldbench import onnx, registry
-from coldbench.artefact import About
+from coldbench import registry
 from coldbench.episode import Feedback
 from coldbench.errors import UserError
 from coldbench.method import Method
-from coldbench.ratings import Scale
-from coldbench.recommender import Recommender
+from coldbench.recommend import onnx
+from coldbench.recommend.artefact import About
+from coldbench.recommend.ratings import Scale
+from coldbench.recommend.recommender import Recommender
 from coldbench.seeds import Seeds
 from coldbench.testing import MethodUnderTest
 

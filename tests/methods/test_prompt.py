@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldbench import pretrained
 from coldbench.episode import EpisodeBatch
 from coldbench.errors import Unavailable
+from coldbench.language import pretrained
 from tests.training import World, close, cold, predict, trained
 
 

@@ -16,7 +16,7 @@ from coldbench.metrics.compute import per_user
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import split
+from coldbench.splits.split import split
 from tests.training import World, agree, close, cold, predict, ratings, scores, trained
 
 ROWS: dict[str, list[dict[str, Any]]] = {  # beside the defaults, of which the contract says it

@@ -32,7 +32,7 @@ NEAREST = {
     "metrics.formulas": ["metrics", "metric_edges", "thresholds"],
     "metrics.predictions": ["metrics", "metric_edges", "predictions", "thresholds"],
     "metrics.statistics": ["statistics", "undefined_rows", "results"],
-    "leakage": ["leaks", "thresholds", "controls"],
+    "splits.leakage": ["leaks", "thresholds", "controls"],
     "results.controls": [*BASE, "controls"],
     "results.leaks": [*BASE, "controls"],
     "results.rounding": [*BASE, "rounding"],

@@ -11,7 +11,6 @@ import pytest
 import torch
 from scipy import stats
 
-from coldbench import leakage
 from coldbench.cell import Cell, Spec
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
@@ -29,7 +28,8 @@ from coldbench.results.setting import SplitFacts
 from coldbench.results.subgroups import FEWEST, subgroups
 from coldbench.results.user_scores import UserScores
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits import leakage
+from coldbench.splits.split import Split, split
 from tests import fake_run as fake
 
 Rows = list[Any]

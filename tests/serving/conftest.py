@@ -14,15 +14,15 @@ import requests
 pytest.importorskip("fastapi")
 
 from coldbench import registry
-from coldbench.artefact import About
 from coldbench.encoder import Items
-from coldbench.ratings import Scale
-from coldbench.recommender import Recommender
+from coldbench.recommend.artefact import About
+from coldbench.recommend.ratings import Scale
+from coldbench.recommend.recommender import Recommender
 from coldbench.seeds import Seeds
 from coldbench.serving.app import app_of
 from coldbench.serving.http import server_of
 from coldbench.serving.service import Service
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 JSON = {"content-type": "application/json"}
 

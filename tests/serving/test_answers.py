@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coldbench.recommender import Recommender
+from coldbench.recommend.recommender import Recommender
 
 
 @pytest.fixture(scope="module")

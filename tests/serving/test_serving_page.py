@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coldbench.recommender import Recommender
+from coldbench.recommend.recommender import Recommender
 from tests import browser
 
 pytestmark = pytest.mark.slow

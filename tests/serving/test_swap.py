@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from coldbench.errors import UserError
-from coldbench.recommender import Recommender
+from coldbench.recommend.recommender import Recommender
 from tests.console import until
 
 LOOK = 0.02

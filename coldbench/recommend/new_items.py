@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import torch
 
-from coldbench.artefact import About
 from coldbench.encoder import Encoder, Items
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
+from coldbench.recommend.artefact import About
 
 
 def with_texts(items: Items, texts: Mapping[str, str], about: About) -> Items:

@@ -6,9 +6,9 @@ import pytest
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.protocol import Protocol
-from coldbench.rolling import DAY, roles
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.rolling import DAY, roles
+from coldbench.splits.split import Split, split
 
 LENGTH = 6  # ratings of a user, one a day; user u begins on day 2 u
 

@@ -4,7 +4,7 @@ import pytest
 
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.titles import Titles
+from coldbench.recommend.titles import Titles
 
 TEXTS = (
     "Star Wars (1977): Action", "Star Trek (1979): Action", "The Godfather (1972): Crime",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from coldbench.errors import UserError
-from coldbench.pretrained import absent, config, place, size_of
+from coldbench.language.pretrained import absent, config, place, size_of
 
 if TYPE_CHECKING:
     import torch

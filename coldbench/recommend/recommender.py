@@ -17,16 +17,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coldbench import artefact, registry, store
-from coldbench.artefact import About
-from coldbench.best_items import best_items
+from coldbench import registry, store
 from coldbench.encoder import Encoder, Items
 from coldbench.episode import Feedback
 from coldbench.errors import UserError
 from coldbench.method import Explanation, Method, Rated, cannot_grow, from_params
-from coldbench.new_items import check_encoder, with_texts
-from coldbench.ratings import One, feedback, is_one_user, made_up, places
-from coldbench.titles import Titles
+from coldbench.recommend import artefact
+from coldbench.recommend.artefact import About
+from coldbench.recommend.best_items import best_items
+from coldbench.recommend.new_items import check_encoder, with_texts
+from coldbench.recommend.ratings import One, feedback, is_one_user, made_up, places
+from coldbench.recommend.titles import Titles
 
 USERS = 256  # adapted at once
 PAIRS = 2**20  # of a user and an item, scored at once

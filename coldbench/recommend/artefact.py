@@ -23,7 +23,7 @@ from coldbench import __version__, store
 from coldbench.encoder import Encoder, Items
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.ratings import Scale
+from coldbench.recommend.ratings import Scale
 
 FORMAT = 1  # of the folder: another number is another coldbench's
 MANIFEST, ABOUT, SCHEMA, CARD = "manifest.json", "model.json", "schema.json", "README.md"

@@ -8,9 +8,9 @@ import pytest
 
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Interactions
-from coldbench.leakage import leaks
 from coldbench.protocol import Protocol
-from coldbench.split import Split
+from coldbench.splits.leakage import leaks
+from coldbench.splits.split import Split
 
 
 def users(

@@ -10,7 +10,7 @@ import pytest
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.seeds import Seeds
-from coldbench.split import split
+from coldbench.splits.split import split
 
 grids: Any = import_module("coldbench.benchmarks.grid")
 STATED = {"datasets": ["synthetic"], "methods": ["ridge"]}

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from coldbench.elicit.question_tree import QuestionTree
 from coldbench.episode import Feedback, Users
 from coldbench.method import Method
-from coldbench.question_tree import QuestionTree
 
 Float = NDArray[np.float64]
 DAMPING = 5.0  # ratings of the mean variance added to every item

@@ -12,10 +12,10 @@ from coldbench import registry
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import SECOND, Interactions
-from coldbench.leakage import leaks
 from coldbench.protocol import PRESETS, Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.leakage import leaks
+from coldbench.splits.split import Split, split
 
 SHOTS = [0, 1, 2, 4, 8]
 TIMED = [name for name in PRESETS if not Protocol.of(name).asks]  # others are shuffled
@@ -91,7 +91,7 @@ def test_an_age_is_days_before_the_query_began() -> None:
      ("user-cold", {"split": "time", "shots": [0, 1], "query": 4})],
 )  # fmt: skip
 def test_no_claim_of_the_leak_audit_is_violated(name: str, changes: dict[str, Any]) -> None:
-    """tests/words/test_leaks.py shows that the audit sees each claim broken."""
+    """tests/splits/test_leaks.py shows that the audit sees each claim broken."""
     protocol = Protocol.of(name, {"shots": SHOTS} | changes)
     checks = {check.claim: check for check in leaks(cut(name, **changes)[1], protocol)}
     known = protocol.cold in ("item", "nothing")

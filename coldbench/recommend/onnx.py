@@ -18,7 +18,7 @@ from torch import Tensor
 
 from coldbench.episode import Feedback
 from coldbench.errors import Unavailable, UserError
-from coldbench.recommender import Recommender
+from coldbench.recommend.recommender import Recommender
 
 NAME = "model.onnx"
 INPUTS = ("items", "labels", "mask", "asked")

@@ -11,7 +11,7 @@ import numpy as np
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Int
 from coldbench.protocol import Protocol
-from coldbench.split import Split
+from coldbench.splits.split import Split
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from coldbench.askers import asker_of, counts, entropy0, variance
+from coldbench.elicit.askers import asker_of, counts, entropy0, variance
+from coldbench.elicit.question_tree import DAMPING, LEAST, QuestionTree
 from coldbench.episode import Feedback, Users
 from coldbench.interactions import Interactions
 from coldbench.protocol import Protocol
-from coldbench.question_tree import DAMPING, LEAST, QuestionTree
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.split import Split, split
 
 N_ITEMS = 30
 

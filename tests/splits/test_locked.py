@@ -7,10 +7,10 @@ import pytest
 
 from coldbench import registry
 from coldbench.interactions import Interactions
-from coldbench.locked_users import SHARE, _mixed, locked
 from coldbench.protocol import Protocol, as_dict
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.locked_users import SHARE, _mixed, locked
+from coldbench.splits.split import Split, split
 
 N = 300
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from coldbench.errors import UserError
-from coldbench.model_loading import load_model, load_tokenizer
-from coldbench.pretrained import Manner, manner
+from coldbench.language.model_loading import load_model, load_tokenizer
+from coldbench.language.pretrained import Manner, manner
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import torch
 from coldbench.episode import Users
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
-from coldbench.negatives import Unseen, with_unseen
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.negatives import Unseen, with_unseen
+from coldbench.splits.split import Split, split
 
 N_USERS, N_ITEMS, EACH = 60, 50, 16
 

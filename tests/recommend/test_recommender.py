@@ -12,12 +12,13 @@ import pytest
 import torch
 
 import coldbench
-from coldbench import artefact, recommender, registry
-from coldbench.artefact import About
+from coldbench import registry
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
-from coldbench.ratings import One, Scale, feedback
-from coldbench.recommender import Recommender
+from coldbench.recommend import artefact, recommender
+from coldbench.recommend.artefact import About
+from coldbench.recommend.ratings import One, Scale, feedback
+from coldbench.recommend.recommender import Recommender
 from coldbench.testing import MethodUnderTest
 
 FILES = (

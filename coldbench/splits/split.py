@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Int, Interactions
-from coldbench.locked_users import for_audience
-from coldbench.negatives import Unseen, ask_unseen, with_unseen
 from coldbench.protocol import Protocol
-from coldbench.rolling import Roles
 from coldbench.seeds import Seeds
-from coldbench.short_histories import too_short
+from coldbench.splits.locked_users import for_audience
+from coldbench.splits.negatives import Unseen, ask_unseen, with_unseen
+from coldbench.splits.rolling import Roles
+from coldbench.splits.short_histories import too_short
 
 Mask = NDArray[np.bool_]
 

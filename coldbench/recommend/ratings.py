@@ -14,7 +14,7 @@ import torch
 
 from coldbench.episode import Feedback
 from coldbench.errors import UserError
-from coldbench.titles import Titles
+from coldbench.recommend.titles import Titles
 
 MOST = 10_000  # ratings of a user: more is a mistake, or an attack
 DAY = 86_400.0  # seconds

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from coldbench import best_items as module
-from coldbench.best_items import GROUP, best_items
 from coldbench.episode import Feedback
+from coldbench.recommend import best_items as module
+from coldbench.recommend.best_items import GROUP, best_items
 
 SCORES: dict[str, Callable[..., Tensor]] = {
     "different": torch.rand,

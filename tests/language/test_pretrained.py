@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from coldbench import pretrained
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
-from coldbench.model_loading import load_model
-from coldbench.pretrained import PACKAGED, manner, own_pooling, place, size_of
+from coldbench.language import pretrained
+from coldbench.language.model_loading import load_model
+from coldbench.language.pretrained import PACKAGED, manner, own_pooling, place, size_of
 from coldbench.registry import find
 
 WORDS = "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple 7".split()

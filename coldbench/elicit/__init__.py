@@ -1,0 +1,1 @@
+"""Which item a new user is asked first: who ranks the questions."""

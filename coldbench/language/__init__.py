@@ -1,0 +1,1 @@
+"""A pretrained language model: from its name to a text's hidden states."""
