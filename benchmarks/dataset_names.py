@@ -101,7 +101,7 @@ def _loader(name: str) -> str:
     loaders = {
         suffix: entry.name
         for entry in registry.entries("datasets")
-        for suffix in entry.facts.get("suffixes", ())
+        for suffix in entry.attributes.get("suffixes", ())
     }
     if ending in loaders:
         return loaders[ending]

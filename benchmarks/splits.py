@@ -82,7 +82,7 @@ def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     if protocol.asks:
         np.save(partial / POOL, pool_labels(data_split.cold))
     _users(data_split, dataset, log, protocol).write_parquet(partial / "users.parquet")
-    seen = data_split.warm.seen()
+    seen = data_split.warm.item_counts()
     columns = {"item": np.arange(len(seen), dtype=np.int32), "seen": seen}
     items = pl.DataFrame(columns | {"prior": prior(data_split.warm)})
     items.filter(pl.col("item").is_in(data_split.candidates)).write_parquet(
@@ -154,7 +154,7 @@ def _facts(data_split: "Split", dataset: Dataset, protocol: Protocol) -> dict[st
     asked.update(data_split.candidates.tobytes())
     return {
         **asdict(dataset.label_scale(protocol.labels)),  # like_at, span, graded
-        "split": data_split.facts(),
+        "split": data_split.summary(),
         "candidates": asked.hexdigest(),  # the same for every method, or they are not comparable
         "domain": dataset.domain,
         "licence": dataset.licence,

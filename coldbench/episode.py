@@ -24,7 +24,7 @@ class Feedback:
 
     items: Tensor  # (B, N) int64
     labels: Tensor  # (B, N) float32, 0 = dislike or worst rating, 1 = like or best rating
-    ages: Tensor  # (B, N) float32, days before the query began; 0 where the log has no times
+    days_before_query: Tensor  # (B, N) float32, since it began; 0 where the log has no times
     mask: Tensor  # (B, N) bool
 
     def to(self, device: torch.device) -> "Feedback":
@@ -32,7 +32,7 @@ class Feedback:
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "Feedback":
         """The same change made to each of the four columns."""
-        return Feedback(*map(change, (self.items, self.labels, self.ages, self.mask)))
+        return Feedback(*map(change, (self.items, self.labels, self.days_before_query, self.mask)))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Users:
     log: Interactions
     labels: NDArray[np.float32]  # (N,) in 0..1, one a row of the log
     ids: Int  # (U,) the users' numbers in the dataset
-    unseen: int = 0  # after each like so many items the user has not seen, where a log has no more
+    negatives_per_positive: int = 0  # drawn from the unseen, after each like of a positive-only log
 
     def only(self, chosen: NDArray[np.bool_]) -> "Users":
         """The users who have chosen rows (N,), with those rows alone."""
@@ -63,9 +63,10 @@ class Users:
         kept = replace(log, offsets=np.concatenate([[0], log.offsets[1:][active]]))
         return replace(self, log=kept, labels=self.labels[chosen], ids=self.ids[active])
 
-    def seen(self) -> Int:
+    def item_counts(self) -> Int:
         """(n_items,) how many of the users interacted with each item, whatever they thought."""
-        return np.bincount(self.log.items[:: 1 + self.unseen], minlength=self.log.n_items)
+        positive = self.log.items[:: 1 + self.negatives_per_positive]
+        return np.bincount(positive, minlength=self.log.n_items)
 
     def matrix(self) -> csr_matrix:
         """(U, n_items) sparse labels. A label of 0 is stored: absent means not rated."""
@@ -82,7 +83,7 @@ class Users:
         log has likes only the support has likes only, and unseen items are asked for as often.
         """
         rng = np.random.default_rng(seed)
-        each = 1 + self.unseen
+        each = 1 + self.negatives_per_positive
         query = max(1, query // each)
         able = np.flatnonzero(self.log.counts >= 2 * each)
         if not len(able):
@@ -98,9 +99,9 @@ class Users:
             asked = start[:, None] + np.arange(query)  # (B, Q)
             support[support < begin[:, None]] = -1
             asked[asked >= (begin + n)[:, None]] = -1
-            if self.unseen:
+            if self.negatives_per_positive:
                 support = np.where(support < 0, -1, support * each)
-                rows = asked[:, :, None] * each + np.arange(each)  # (B, Q, 1 + unseen)
+                rows = asked[:, :, None] * each + np.arange(each)  # (B, Q, each)
                 asked = np.where(asked[:, :, None] < 0, -1, rows).reshape(size, -1)
             yield _batch(self, users, support, asked)
 

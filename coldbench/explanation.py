@@ -37,7 +37,7 @@ def squash_to_unit(x: Tensor, edge: float = 0.05) -> Tensor:
 def explained() -> list[str]:
     """The methods that explain their scores, by name."""
     entries = registry.entries("methods")
-    return [entry.name for entry in entries if entry.facts.get("explains")]
+    return [entry.name for entry in entries if entry.attributes.get("explains")]
 
 
 def no_explanation(name: str) -> UserError:

@@ -25,7 +25,7 @@ def residuals(warm: Users, damping: float = 3.0) -> tuple[float, Int, NDArray[np
 
 def prior(warm: Users) -> NDArray[np.float64]:
     """(n_items,) the label that the row item-bias expects; NaN where the log holds likes only."""
-    if warm.unseen:
+    if warm.negatives_per_positive:
         return np.full(warm.log.n_items, np.nan)
     mean, counts, sums = residuals(warm)
     return mean + sums / (counts + DAMPING)

@@ -30,9 +30,7 @@ class Entry:
 
     name: str
     summary: str  # the first line of the file's docstring
-    facts: dict[
-        str, Any
-    ]  # class attributes that are plain values, inherited or not: family, licence
+    attributes: dict[str, Any]  # of the class, plain values, inherited or not: family, licence
     source: Path | None  # None: an entry point whose package says where it lies only when imported
 
 
@@ -61,10 +59,10 @@ def entry(room: str, name: str) -> Entry:
     if source is None:
         return Entry(name, f"from the package {_points(room)[name].value.split('.')[0]}", {}, None)
     try:
-        docstring, facts = ast.get_docstring(parsed(source.read_bytes())), attributes(source)
+        docstring, plain = ast.get_docstring(parsed(source.read_bytes())), attributes(source)
     except (SyntaxError, ValueError, RecursionError) as error:
         return Entry(name, f"cannot be read: {error}", {}, source)
-    return Entry(name, (docstring or "").split("\n\n")[0].replace("\n", " "), facts, source)
+    return Entry(name, (docstring or "").split("\n\n")[0].replace("\n", " "), plain, source)
 
 
 def find(room: str, name: str) -> Any:

@@ -28,7 +28,7 @@ class Choice:
     @classmethod
     def of(cls, warm: Users, w: Array, covariance: Array, damping: float) -> Self:
         """w: (U, F) and covariance: (U, F, F) of warm users' posterior vectors."""
-        each = 1 + warm.unseen  # of a positive-only log, what was seen
+        each = 1 + warm.negatives_per_positive  # of a positive-only log, what was seen
         rows, counts = warm.log.items[::each], warm.log.counts // each
         offsets = np.concatenate([[0], np.cumsum(counts)])
         seen = csr_matrix((np.ones(len(rows)), rows, offsets), (len(w), warm.log.n_items))

@@ -25,7 +25,7 @@ class Warm:
 
     @classmethod
     def of(cls, warm: Users, device: torch.device, user_damping: float = 3) -> "Warm":
-        if warm.unseen:
+        if warm.negatives_per_positive:
             return cls._of_likes(warm, device)
         mean, counts, sums = residuals(warm, user_damping)
         as_tensor = [torch.from_numpy(x.astype(np.float32)).to(device) for x in (counts, sums)]
@@ -35,7 +35,7 @@ class Warm:
     def _of_likes(cls, warm: Users, device: torch.device) -> "Warm":
         """Unseen items in their expected numbers, the same for every item: so the prior is the
         item's popularity, without the noise of the lot."""
-        liked = torch.from_numpy(warm.seen()).float().to(device)
+        liked = torch.from_numpy(warm.item_counts()).float().to(device)
         unseen = liked.mean()
         return cls(0.5, liked + unseen, (liked - unseen) / 2)
 

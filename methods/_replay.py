@@ -32,7 +32,7 @@ def replay(
     for batch in (block.to(device) for block in episodes.batches(episodes.max_shots)):
         columns = zip(vars(batch.support).values(), vars(batch.query).values(), strict=True)
         logged = Feedback(*(torch.cat(pair, 1) for pair in columns))  # (B, N) all that is known
-        logged.ages.zero_()  # nothing is older than anything else: the method asks now
+        logged.days_before_query.zero_()  # nothing is older than anything else: the method asks now
         given, shown = _play(method, logged, rounds, lots)
         rewards.append(given)
         real.append(shown)

@@ -3,7 +3,7 @@
 Miyato, Dai & Goodfellow, "Adversarial Training Methods for Semi-Supervised Text Classification"
 (2017), arXiv:1605.07725, on the item's embedding: delta = eps g / |g|, g = dL/de at the start, and
 the support is learnt from twice, (L(e) + L(e + delta)) / 2. Read it beside `l2-dropout`,
-its plain twin.
+its plain counterpart.
 """
 
 from dataclasses import dataclass

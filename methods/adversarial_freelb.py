@@ -4,7 +4,7 @@ Zhu, Cheng, Gan, Sun, Goldstein & Liu, "FreeLB: Enhanced Adversarial Training fo
 Understanding" (2020), arXiv:1909.11764, on the item's embedding: delta_0 = 0 and delta_t+1 =
 P(delta_t + s g / |g|), g = dL/de at the start, P the nearest point with |delta| <= eps; a step of
 the inner loop goes along the mean of grad L(e + delta_t), t < `ascents`. Read it beside
-`l2-dropout`, its plain twin, and `adversarial-pgd`.
+`l2-dropout`, its plain counterpart, and `adversarial-pgd`.
 
 What is ours: delta begins at the item itself, where the paper's begins at random, and is found
 once, at the start, not anew at each step of the inner loop.

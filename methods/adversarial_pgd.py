@@ -3,7 +3,7 @@
 Madry, Makelov, Schmidt, Tsipras & Vladu, "Towards Deep Learning Models Resistant to Adversarial
 Attacks" (2018), arXiv:1706.06083, on the item's embedding: delta <- P(delta + s g / |g|), `ascents`
 times from 0, g = dL/de at the start, P the nearest point with |delta| <= eps. The support is learnt
-from twice, (L(e) + L(e + delta)) / 2. Read it beside `l2-dropout`, its plain twin, and
+from twice, (L(e) + L(e + delta)) / 2. Read it beside `l2-dropout`, its plain counterpart, and
 `adversarial-fgm`.
 
 What is ours: the ball is round, where the paper's is a cube, and delta begins in its middle.

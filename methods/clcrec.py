@@ -86,7 +86,7 @@ class Clcrec(Bpr):
                 adam.step()
         unit = u.detach().square().mean().sqrt() / self.temperature
         up, down = up.detach(), unit * down.detach()
-        rated = torch.from_numpy(warm.seen() > 0)[:, None]
+        rated = torch.from_numpy(warm.item_counts() > 0)[:, None]
         factors = torch.where(rated, unit * z.detach(), encoded(e, up, down))
         return {"factors": factors, "up": up, "down": down}
 

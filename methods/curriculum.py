@@ -60,7 +60,9 @@ class Curriculum(Protonet):
         shots = [k for k in (0, 1, 2, 4, 8, 16, 32) if k <= valid.max_shots]
         groups = by_shots(warm, shots) if self.groups == "shots" else self._by_user(warm, shots)
         exp3 = Exp3(len(groups), 0 if self.uniform else self.gamma, seeds.order)
-        course = _Course(warm.log, warm.labels, warm.ids, warm.unseen, groups, exp3, loss)
+        course = _Course(
+            warm.log, warm.labels, warm.ids, warm.negatives_per_positive, groups, exp3, loss
+        )
         super().fit(weights, fixed, course, valid, seeds)
         drawn = torch.tensor(exp3.drawn).to(self.items.features)
         self.learned["drawn"] = drawn / drawn.sum().clamp_min(1)  # (N,) share of each group
@@ -76,8 +78,12 @@ class Curriculum(Protonet):
         part = np.empty(len(counts), np.int64)
         part[np.argsort(level, kind="stable")] = np.arange(len(counts)) * self.parts // len(counts)
         parts = (warm.only(part[warm.log.users] == n) for n in range(self.parts))
-        able = (users for users in parts if (users.log.counts >= 2 * (1 + users.unseen)).any())
-        return [(users, tuple(shots)) for users in able]
+        return [(users, tuple(shots)) for users in parts if _can_be_split(users)]
+
+
+def _can_be_split(users: Users) -> bool:
+    """Whether one of the users has a label to give and one to be asked for."""
+    return bool((users.log.counts >= 2 * (1 + users.negatives_per_positive)).any())
 
 
 class Exp3:

@@ -1,4 +1,4 @@
-"""The plain twin of `adversarial-fgm`: dropout on the embeddings and L2 to the start, no adversary.
+"""`adversarial-fgm` without its adversary: dropout on the embeddings and L2 to the start.
 
 Srivastava, Hinton, Krizhevsky, Sutskever & Salakhutdinov, "Dropout" (2014), and Li, Grandvalet &
 Davoine, "Explicit Inductive Bias for Transfer Learning" (L2-SP, 2018), arXiv:1802.01483. The same

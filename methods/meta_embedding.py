@@ -54,7 +54,7 @@ class MetaEmbedding(FoldIn):
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         super().meta_train(warm, valid, items, seeds)
         factors = self.learned["factors"]
-        new = torch.from_numpy(warm.seen() == 0).to(items.device)
+        new = torch.from_numpy(warm.item_counts() == 0).to(items.device)
         self.learned |= self._start(factors, seeds.init)
         self._fit(warm, seeds)
         made = generated(self.learned, items.features)

@@ -26,7 +26,7 @@ class Popularity(Method[None]):
     exempt = {"learns a planted taste better than popularity": "it is popularity"}  # noqa: RUF012
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
-        counts = torch.from_numpy(warm.seen()).double().to(items.device)
+        counts = torch.from_numpy(warm.item_counts()).double().to(items.device)
         self.items = items
         self.learned = {"share": (counts / (counts + counts.mean())).float()}
 

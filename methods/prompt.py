@@ -57,7 +57,7 @@ class Prompt(Method[Params]):
         """The last labels alone; the text is made, and read, where items are asked about."""
         wide = support.map(lambda column: pad(column, (self.shots, 0)))  # K + shots columns
         order = wide.items.argsort(dim=1)  # of one age by number, so that no order is told
-        for key in (-wide.ages, wide.mask.long()):  # oldest first, real ones last
+        for key in (-wide.days_before_query, wide.mask.long()):  # oldest first, real ones last
             order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
         order = order[:, -self.shots :]
         return {

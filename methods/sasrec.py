@@ -132,6 +132,7 @@ class Sasrec(EpisodicMethod[Tensor]):
 def oldest_first(support: Feedback) -> Feedback:
     """Padding, then the oldest label, the newest last; of equal age by item."""
     by_item = support.items.argsort(dim=1, stable=True)
-    age = support.ages.gather(1, by_item).masked_fill(~support.mask.gather(1, by_item), torch.inf)
+    age = support.days_before_query.gather(1, by_item)
+    age = age.masked_fill(~support.mask.gather(1, by_item), torch.inf)
     order = by_item.gather(1, age.argsort(dim=1, descending=True, stable=True))
     return support.map(lambda column: column.gather(1, order))

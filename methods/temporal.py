@@ -34,7 +34,7 @@ RATES = (0.0, 1 / 1000, 1 / 365, 1 / 90, 1 / 30, 1 / 7, 1.0)  # one over a memor
 
 def remembered(support: Feedback, forgetting: Tensor) -> Tensor:
     """(B, K) what each label counts, 0 for padding."""
-    return torch.exp(-forgetting * support.ages.clamp_min(0)) * support.mask
+    return torch.exp(-forgetting * support.days_before_query.clamp_min(0)) * support.mask
 
 
 class _Fading(Protonet):

@@ -5,7 +5,7 @@ and Semi-Supervised Learning" (2018), arXiv:1704.03976, on the item's embedding:
 (L(e) + lambda KL(f(e) || f(e + delta))) / (1 + lambda), f(e) a constant of each step and delta =
 eps H d / |H d|, one power iteration from a random d, H the second derivative of KL in delta at 0.
 No label is needed for the second term, yet only the support's items are in it: the query is not
-seen, the method stays inductive. Read it beside `l2-dropout`, its plain twin, and
+seen, the method stays inductive. Read it beside `l2-dropout`, its plain counterpart, and
 `adversarial-fgm`.
 
 For one output H = f (1 - f) j j', j = dz/de: exact, where the paper takes a difference. So delta

@@ -142,7 +142,7 @@ def _facts(setting: SettingResults) -> list[tuple[str, str]]:
     least = "" if setting.detectable is None else plain(setting.detectable)
     known = {
         "what": entry.summary if entry else "",
-        "in all": str(entry.facts.get("size", "")) if entry else "",
+        "in all": str(entry.attributes.get("size", "")) if entry else "",
         "in one split": ", ".join(f"{many:,} {what}" for what, many in split.items() if many),
         "licence": next((fact["licence"] for fact in facts if fact.get("licence")), ""),
         "citation": next((fact["citation"] for fact in facts if fact.get("citation")), ""),

@@ -22,8 +22,7 @@ from coldbench.encoder import Items
 from coldbench.episode import Episodes, Feedback, Users
 from coldbench.method import Method, squash_to_unit
 from coldbench.seeds import Seeds
-from coldbench.testing import check_method
-from coldbench.testing.check_method import Outcome
+from coldbench.testing import Outcome, check_method
 from coldbench.testing.checks import BY_SUBJECT
 
 Twin = type[Method[Any]]

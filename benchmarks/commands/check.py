@@ -4,7 +4,7 @@ from pathlib import Path
 
 from coldbench import registry
 from coldbench.errors import UserError, printable
-from coldbench.testing.check_method import Outcome, as_rows, to_table
+from coldbench.testing import Outcome, as_rows, to_table
 
 from .command import document, one_document
 from .conform import conform, progress

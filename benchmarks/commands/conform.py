@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from coldbench import registry
-from coldbench.testing import check_method
-from coldbench.testing.check_method import Outcome
+from coldbench.testing import Outcome, check_method
 
 from .verbosity import Verbosity
 

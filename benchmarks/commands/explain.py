@@ -121,7 +121,7 @@ def _parts(
             "label": float(label), "age": float(age), "adds": float(adds),
         }
         for item, label, age, real, rating, adds in zip(
-            support.items[0], support.labels[0], support.ages[0], support.mask[0],
+            support.items[0], support.labels[0], support.days_before_query[0], support.mask[0],
             ratings, why.contributions[0, 0], strict=True,
         )
         if real

@@ -81,10 +81,10 @@ def recommender(cell: Cell, bench: Bench, method: Method[Any]) -> Recommender:
     items, warm = bench.items(), bench.split.warm
     about = About(
         spec.method, spec.params, scale, items.catalogue.hash(), spec.encoder, spec.encoder_hash,
-        _card(cell, bench), mean=0.5 if warm.unseen else float(warm.labels.mean()),
-        unseen=bool(warm.unseen),
+        _card(cell, bench), mean=0.5 if warm.negatives_per_positive else float(warm.labels.mean()),
+        unseen=bool(warm.negatives_per_positive),
     )  # fmt: skip
-    rec = Recommender(method, items, about, warm.seen(), readme(about.card))
+    rec = Recommender(method, items, about, warm.item_counts(), readme(about.card))
     return replace(rec, about=replace(about, probe=rec.probe()))
 
 
@@ -146,10 +146,10 @@ def _card(cell: Cell, bench: Bench) -> dict[str, Any]:
         "method": spec.name, "dataset": spec.dataset, "protocol": spec.protocol, "seed": spec.seed,
         "fingerprint": spec.fingerprint, "shots": spec.protocol_fields["shots"],
         "low": float(dataset.scale[0]), "best": float(dataset.scale[1]),
-        "example": bench.catalogue.ids[int(np.argmax(bench.split.warm.seen()))],
+        "example": bench.catalogue.ids[int(np.argmax(bench.split.warm.item_counts()))],
         "limit": spec.limit, "family": facts.get("family", ""), "paper": facts.get("paper", ""),
         "licence": dataset.licence, "citation": dataset.citation, "domain": dataset.domain,
-        "explicit": dataset.explicit, "split": bench.split.facts(), "versions": spec.versions,
+        "explicit": dataset.explicit, "split": bench.split.summary(), "versions": spec.versions,
         "explains": method.explains, "grows": method.grows,
         "hardware": facts.get("hardware", ""), "commit": facts.get("commit", ""),
         "code": spec.code, "data": spec.data, "figures": figures(cell), "spec": asdict(spec),

@@ -66,7 +66,7 @@ def _rows(room: str) -> list[dict[str, Any]]:
     if room not in ROOMS:
         raise unknown("list", room, ROOMS, f"one of {', '.join(ROOMS)}")
     listed = [
-        {"name": entry.name, "summary": entry.summary, **entry.facts}
+        {"name": entry.name, "summary": entry.summary, **entry.attributes}
         for entry in registry.entries(room)
     ]
     if room == "methods":

@@ -19,7 +19,7 @@ def report(
 ) -> Path:
     """Write the reports and print their paths; returns that of the page. No formats: all."""
     gc.disable()  # the process ends with this: to look for what is unused takes a tenth of the time
-    known = {entry.facts["format"]: entry.name for entry in registry.entries("reports")}
+    known = {entry.attributes["format"]: entry.name for entry in registry.entries("reports")}
     for name in formats:
         if name not in known:
             raise unknown("format", name, known, "coldbench list reports")

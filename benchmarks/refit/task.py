@@ -54,11 +54,11 @@ class Task:
         version = self.brought["version"]
         card = old.about.card | {
             "fingerprint": f"{spec.fingerprint}+{version}", "data": self.data, "figures": [],
-            "split": self.hidden.facts(), "refit": self.brought | {"warm_start": warm},
+            "split": self.hidden.summary(), "refit": self.brought | {"warm_start": warm},
         }  # fmt: skip
         hashed = self.catalogue.hash()
         about = replace(old.about, catalogue=hashed, card=card, probe={}, added=0)
-        new = Recommender(method, items, about, self.hidden.warm.seen(), readme(card))
+        new = Recommender(method, items, about, self.hidden.warm.item_counts(), readme(card))
         return replace(new, about=replace(about, probe=new.probe()))
 
     def scores(self, rec: Recommender) -> np.ndarray[Any, Any]:

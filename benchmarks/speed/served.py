@@ -54,7 +54,7 @@ def model(method: str, n_items: int, folder: Path) -> Path:
         asdict(items.encoder), items.encoder.hash,
         {"method": method, "dataset": "made up", "fingerprint": "0" * 16},
     )  # fmt: skip
-    Recommender(learner, items, about, warm.seen(), "# made up\n").save(folder)
+    Recommender(learner, items, about, warm.item_counts(), "# made up\n").save(folder)
     return folder
 
 

@@ -23,7 +23,7 @@ def balanced(users: Users, seed: int, *, like_above: float = 0.5) -> Users:
     this is a like. Linear in the rows. Raises UserError where no user has both kinds. A log of
     likes only comes with as many unseen items, and stays as it is.
     """
-    if users.unseen:
+    if users.negatives_per_positive:
         return users
     log, n = users.log, len(users.log)
     kind = 2 * log.users + (users.labels > like_above)  # (N,)

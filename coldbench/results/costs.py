@@ -48,4 +48,4 @@ def rows(setting: Setting) -> list[Row]:
 def _family(method: str) -> str:
     """Of a method no cell of which got so far as to say it."""
     known_here = method in registry.names("methods")
-    return str(registry.entry("methods", method).facts.get("family", "")) if known_here else ""
+    return str(registry.entry("methods", method).attributes.get("family", "")) if known_here else ""

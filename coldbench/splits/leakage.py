@@ -53,7 +53,8 @@ def _users(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> 
 
 def _items(split: Split, protocol: Protocol) -> list[Check]:
     warm, cold = split.warm, split.cold
-    n_items, rows = warm.log.n_items, slice(None, None, 1 + warm.unseen)  # real rows, none drawn
+    n_items = warm.log.n_items
+    rows = slice(None, None, 1 + warm.negatives_per_positive)  # real rows, none drawn
     learnt = warm.ids[warm.log.users[rows]] * n_items + warm.log.items[rows]
     who = cold.users.ids[cold.user_index][:, None]
     asked, given = _of(cold, cold.query), _of(cold, cold.support)  # (E, Q) and (E, S)

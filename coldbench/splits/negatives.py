@@ -17,7 +17,7 @@ ROUNDS = 50  # of drawing again what the user has seen, before all that is left 
 
 
 @dataclass(frozen=True)
-class Unseen:
+class NegativeSampler:
     """Draws items that a user has not seen."""
 
     seen: Int  # sorted user * n_items + item, over everything that may be known of users
@@ -26,7 +26,7 @@ class Unseen:
     weights: Int | None  # (P,) how often each is drawn; None: all alike
 
     @classmethod
-    def of(cls, known: Users, pool: Int, weights: Int | None = None) -> "Unseen":
+    def of(cls, known: Users, pool: Int, weights: Int | None = None) -> "NegativeSampler":
         """known: the rows that count as seen, by the users' numbers in the dataset."""
         log = known.log
         seen = np.sort(known.ids[log.users] * log.n_items + log.items)
@@ -71,25 +71,27 @@ class Unseen:
         return np.append(self.seen, -1)[place] == key
 
 
-def with_unseen(users: Users, unseen: Unseen, count: int, seed: int) -> Users:
+def with_negatives(users: Users, sampler: NegativeSampler, count: int, seed: int) -> Users:
     """Every like followed by `count` unseen items of label 0, at the like's own time."""
     log, each = users.log, 1 + count
     rows = np.repeat(np.arange(len(log)), each)
     items, labels = log.items[rows], users.labels[rows]
     drawn = np.arange(len(rows)) % each > 0
     who = users.ids[log.users[rows[drawn]]]
-    items[drawn] = unseen.draw(who, np.random.default_rng(seed))
+    items[drawn] = sampler.draw(who, np.random.default_rng(seed))
     labels[drawn] = 0
     ratings = np.where(drawn, 0, log.ratings[rows]).astype(np.float32)
     times = None if log.times is None else log.times[rows]
     paired = Interactions(log.offsets * each, items, ratings, times, log.n_items, log.duplicates)
-    return replace(users, log=paired, labels=labels, unseen=count)
+    return replace(users, log=paired, labels=labels, negatives_per_positive=count)
 
 
-def ask_unseen(episodes: Episodes, unseen: Unseen, count: int, seed: int) -> Episodes:
+def add_negatives_to_query(
+    episodes: Episodes, sampler: NegativeSampler, count: int, seed: int
+) -> Episodes:
     """The same supports, all likes; in a query `count` unseen items follow every like."""
     users, (n, s), q = episodes.users, episodes.support.shape, episodes.query_size
-    drawn = unseen.draw(
+    drawn = sampler.draw(
         np.repeat(users.ids[episodes.user_index], q * count), np.random.default_rng(seed)
     ).reshape(n, q, count)
     place = np.concatenate([episodes.query[:, :, None], np.full(drawn.shape, -1)], 2)

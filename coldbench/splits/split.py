@@ -11,7 +11,7 @@ from coldbench.interactions import Int, Interactions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.splits.locked_users import for_audience
-from coldbench.splits.negatives import Unseen, ask_unseen, with_unseen
+from coldbench.splits.negatives import NegativeSampler, add_negatives_to_query, with_negatives
 from coldbench.splits.rolling import Roles
 from coldbench.splits.short_histories import too_short
 
@@ -28,7 +28,7 @@ class Split:
     candidates: Int  # (C,) the items that may be scored
     too_short: int  # cold users dropped because they have fewer than K + Q interactions
 
-    def facts(self) -> dict[str, int]:
+    def summary(self) -> dict[str, int]:
         return {
             "warm users": self.warm.log.n_users,
             "warm interactions": len(self.warm.log),
@@ -116,16 +116,16 @@ def _with_unseen(
     cut: Split, known: Users, everyone: Users, protocol: Protocol, seeds: Seeds
 ) -> Split:
     """Implicit feedback, completed: half of the training rows are items the user has not seen."""
-    counts = cut.warm.seen()
-    sampler = Unseen.of(known, np.flatnonzero(counts))
+    counts = cut.warm.item_counts()
+    sampler = NegativeSampler.of(known, np.flatnonzero(counts))
     cold = cut.cold
     if protocol.candidates == "popular":
-        drawn = Unseen.of(everyone, cut.candidates, 1 + counts[cut.candidates])
-        cold = ask_unseen(cold, drawn, protocol.unseen, seeds.draw)
+        drawn = NegativeSampler.of(everyone, cut.candidates, 1 + counts[cut.candidates])
+        cold = add_negatives_to_query(cold, drawn, protocol.unseen, seeds.draw)
     return replace(
         cut,
-        warm=with_unseen(cut.warm, sampler, 1, seeds.draw),
-        valid=ask_unseen(cut.valid, sampler, 1, seeds.draw),
+        warm=with_negatives(cut.warm, sampler, 1, seeds.draw),
+        valid=add_negatives_to_query(cut.valid, sampler, 1, seeds.draw),
         cold=cold,
     )
 

@@ -20,19 +20,6 @@ from coldbench.errors import Unavailable
 from coldbench.method import Method
 from coldbench.testing.side_effects import sandbox
 from coldbench.testing.subject import MethodUnderTest
-from coldbench.testing.toy_data import EDGE_CASE_TEXTS, ToyProblem, tiny_encoder, toy_problem
-
-__all__ = [
-    "EDGE_CASE_TEXTS",
-    "MethodUnderTest",
-    "Outcome",
-    "ToyProblem",
-    "as_rows",
-    "check_method",
-    "tiny_encoder",
-    "to_table",
-    "toy_problem",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ NEEDS = {  # check -> the facts without which a method is exempt from it
 }
 
 
-def promise(name: str) -> str:
+def assertion(name: str) -> str:
     """What a check asserts, on one line."""
     return " ".join((getdoc(CHECKS[name]) or "").split())
 
@@ -57,7 +57,7 @@ def promise(name: str) -> str:
 def listed() -> str:
     """Every check by subject, as docs/conformance.md has them."""
     parts = [
-        f"### {title}\n\n" + "\n".join(f"- **{name}**: {promise(name)}" for name in checks)
+        f"### {title}\n\n" + "\n".join(f"- **{name}**: {assertion(name)}" for name in checks)
         for title, checks in BY_SUBJECT.items()
     ]
     return "\n\n".join(parts) + "\n"

@@ -60,10 +60,11 @@ def lives_with_more_shots_than_training_saw(subject: MethodUnderTest) -> None:
     """40 labels a user, of as many items, where no warm or valid episode had more than 12."""
     batch, first = subject.batch(), len(EDGE_CASE_TEXTS)
     turn = 5 * torch.arange(len(batch.users))[:, None] + torch.arange(40)
-    labels, ages = (
-        column[:, :8].repeat(1, 5) for column in (batch.support.labels, batch.support.ages)
+    labels, days = (
+        column[:, :8].repeat(1, 5)
+        for column in (batch.support.labels, batch.support.days_before_query)
     )
-    many = Feedback(first + turn % (UNSEEN - first), labels, ages, torch.ones_like(turn).bool())
+    many = Feedback(first + turn % (UNSEEN - first), labels, days, torch.ones_like(turn).bool())
     assert_valid_scores(subject.predict(with_support(batch, many)), batch)
 
 

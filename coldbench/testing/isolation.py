@@ -120,7 +120,8 @@ def memory_stays_flat_over_500_users(subject: MethodUnderTest) -> None:
 def ctrl_c_ends_its_training(subject: MethodUnderTest) -> None:
     """An interruption while it learns comes through; it is not taken for an error to get over."""
     method, cut = subject.new(), subject.plain.split
-    warm = _Interrupting(cut.warm.log, cut.warm.labels, cut.warm.ids, cut.warm.unseen)
+    whole = cut.warm
+    warm = _Interrupting(whole.log, whole.labels, whole.ids, whole.negatives_per_positive)
     asked.clear()
     try:
         method.meta_train(warm, cut.valid, subject.plain.items, Seeds.of(0))
@@ -182,4 +183,4 @@ class _Interrupting(Users):
 
 
 def _columns(feedback: Any) -> tuple[torch.Tensor, ...]:
-    return feedback.items, feedback.labels, feedback.ages, feedback.mask
+    return feedback.items, feedback.labels, feedback.days_before_query, feedback.mask

@@ -119,5 +119,5 @@ def test_no_episode_of_resampled_users_asks_for_an_item_of_its_support() -> None
 
 def test_a_log_of_likes_alone_is_balanced_already() -> None:
     log = Interactions.from_rows(np.array([0, 0]), np.array([1, 2]), np.ones(2), None, 3)
-    paired = Users(log, np.array([1, 0], np.float32), np.array([0]), unseen=1)
+    paired = Users(log, np.array([1, 0], np.float32), np.array([0]), negatives_per_positive=1)
     assert balanced(paired, 0) is paired

@@ -18,7 +18,7 @@ from coldbench.episode import Feedback
 from coldbench.errors import Unavailable, UserError
 from coldbench.explanation import explained
 from coldbench.method import Method
-from coldbench.testing.check_method import ToyProblem, toy_problem
+from coldbench.testing import ToyProblem, toy_problem
 from tests.console import asked
 from tests.training import World, close, cold, trained
 

@@ -11,7 +11,7 @@ import pytest
 
 from coldbench.cell import read_run
 from coldbench.errors import UserError
-from coldbench.testing.check_method import tiny_encoder
+from coldbench.testing import tiny_encoder
 from tests.console import asked
 from tests.datasets.test_own import ITEMS, LOG, write
 

@@ -13,7 +13,7 @@ from coldbench import registry
 from coldbench.augment.text import views
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
-from coldbench.testing.check_method import ToyProblem, toy_problem
+from coldbench.testing import ToyProblem, toy_problem
 from tests.training import World, agree, close, cold, ratings, scores, trained
 
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from coldbench import registry
 from coldbench.encoder import Encoder
 from coldbench.errors import UserError
-from coldbench.testing.check_method import ToyProblem, toy_problem
+from coldbench.testing import ToyProblem, toy_problem
+from tests.language.test_pretrained import tokenizer
 from tests.methods.test_token_methods import alone, by_peft, some_users, tuned
 from tests.training import close, of_user, predict
-from tests.words.test_pretrained import tokenizer
 
 WIDE: dict[str, Any] = {"num_hidden_layers": 3, "num_attention_heads": 4, "hidden_size": 32}
 GROUPED: dict[str, Any] = WIDE | {"num_key_value_heads": 2, "head_dim": 8}

@@ -12,7 +12,7 @@ from coldbench import registry
 from coldbench.episode import Feedback
 from coldbench.method import Method
 from coldbench.seeds import Seeds
-from coldbench.testing.check_method import ToyProblem
+from coldbench.testing import ToyProblem
 from tests.training import World, close, ratings, scores, trained
 
 replay = import_module("coldbench.methods._replay").replay

@@ -84,7 +84,7 @@ def test_meta_embedding_leaves_rated_items_to_fold_in() -> None:
         trained("meta-embedding", new_items(), meta_steps=2),
         trained("fold-in", new_items()),
     )
-    rated = new_items().split.warm.seen() > 0
+    rated = new_items().split.warm.item_counts() > 0
     assert torch.equal(method.learned["factors"][rated], plain.learned["factors"][rated])
     assert not torch.allclose(method.learned["factors"], plain.learned["factors"])
 

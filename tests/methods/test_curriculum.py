@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coldbench import registry
-from coldbench.testing.check_method import ToyProblem
+from coldbench.testing import ToyProblem
 from tests.training import World, close, trained
 
 teaching = import_module("coldbench.methods.curriculum")
@@ -73,7 +73,7 @@ def test_it_learns_from_the_fall_of_the_loss_over_its_own_batch(planted: ToyProb
     warm = planted.split.warm
     exp3, losses = teaching.Exp3(2, 0.1, seed=0), iter([1.0, 0.7, 0.9, 0.4])
     course = teaching._Course(
-        warm.log, warm.labels, warm.ids, warm.unseen,
+        warm.log, warm.labels, warm.ids, warm.negatives_per_positive,
         teaching.by_shots(warm, (1, 4)), exp3, lambda shots: next(losses),
     )  # fmt: skip
     batches = list(course.sample(3, 8, shots=(1, 4), query=5, seed=0))

@@ -51,7 +51,7 @@ def test_onnxruntime_scores_as_the_method_does(name: str, place: Path) -> None:
     method, cut = subject.new(**SMALL.get(name, {})), subject.plain.split
     method.meta_train(cut.warm, cut.valid, subject.plain.items, Seeds.of(0))
     about = About(name, {}, Scale(1, 5, 3.5, "rating"), "", {}, "", {})
-    rec = Recommender(method, subject.plain.items, about, cut.warm.seen())
+    rec = Recommender(method, subject.plain.items, about, cut.warm.item_counts())
     onnx.write(rec, place / f"{name}.onnx", 3)
     many = tuple(tensor.repeat(4, 1) for tensor in onnx.example(60, 3))
     assert torch.allclose(onnx.run(place / f"{name}.onnx", many), scores(method, many), atol=1e-5)

@@ -55,7 +55,7 @@ def test_a_later_item_scores_as_one_that_nobody_rated(name: str, place: Path) ->
         pytest.skip(str(error))
     warm, items, batch = subject.plain.split.warm, subject.plain.items, subject.batch(size=4)
     assert len(items) - 1 == UNSEEN
-    rated = Rated(torch.from_numpy(warm.seen()[:-1]).float(), float(warm.labels.mean()))
+    rated = Rated(torch.from_numpy(warm.item_counts()[:-1]).float(), float(warm.labels.mean()))
     if not type(method).grows:
         with pytest.raises(UserError, match="cannot score items that came after training"):
             without_last(method).with_items(items, rated)

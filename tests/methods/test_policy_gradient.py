@@ -13,7 +13,7 @@ from torch import Tensor
 
 from coldbench.metrics.compute import per_user
 from coldbench.metrics.predictions import rank_predictions
-from coldbench.testing.check_method import ToyProblem
+from coldbench.testing import ToyProblem
 from tests.training import World, close, trained
 
 policy = import_module("coldbench.methods.policy_gradient")

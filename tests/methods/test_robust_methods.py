@@ -138,8 +138,9 @@ def test_labels_of_one_age_0_count_as_in_the_base(base: str, world: World) -> No
     }[base]()
     method = trained("temporal", world, base=base, memory=1.0, tau=float(strength))
     batch = cold(world)
-    assert float(batch.support.ages.max()) > 0
-    now = replace(batch.support, ages=torch.zeros_like(batch.support.ages))
+    days = batch.support.days_before_query
+    assert float(days.max()) > 0
+    now = replace(batch.support, days_before_query=torch.zeros_like(days))
     got, want = (scores(m, now, batch.query.items) for m in (method, plain))
     close(got, want, 1e-6)
     aged = predict(method, batch)
@@ -150,7 +151,7 @@ def test_a_faded_prototype_is_the_mean_of_its_labels_by_their_ages(world: World)
     method = trained("temporal", world, base="protonet", memory=3.0, tau=2.0)
     support = ratings([3, 5, 9], [1.0, 0.25, 0.75], [0.0, 1.0, 5.0])
     places = world[1].features[support.items[0]] @ method.learned["projection"]
-    weight = support.labels[0] * torch.exp(-support.ages[0] / 3)
+    weight = support.labels[0] * torch.exp(-support.days_before_query[0] / 3)
     start = 2 * method.learned["prototypes"][0]
     liked = (start + weight @ places) / (2 + weight.sum())
     close(method.adapt(support)[0, 0], liked)
@@ -161,7 +162,7 @@ def test_weighted_ridge_is_least_squares_on_scaled_rows(world: World) -> None:
     support = ratings([3, 5, 9, 20], [1.0, 0.25, 0.0, 0.75], [0.0, 1.0, 5.0, 30.0])
     x = world[1].features[support.items[0]].double().numpy()
     prior = method.learned["prior"].double().numpy()
-    weight = np.exp(-support.ages[0].double().numpy() / 3)
+    weight = np.exp(-support.days_before_query[0].double().numpy() / 3)
     left = support.labels[0].double().numpy() - prior[support.items[0]]
     w = np.linalg.solve((x.T * weight) @ x + 0.5 * np.eye(x.shape[1]), x.T @ (weight * left))
     state = method.adapt(support)

@@ -279,4 +279,4 @@ def test_ridge_chooses_what_measures_best_by_hand() -> None:
 def test_the_prior_that_a_split_tells_is_what_item_bias_expects() -> None:
     expected = fitted("item-bias").learned["expected"]
     close(squash_to_unit(torch.from_numpy(prior(SPLIT.warm)).float()), expected, 1e-6)
-    assert np.isnan(prior(replace(SPLIT.warm, unseen=1))).all()
+    assert np.isnan(prior(replace(SPLIT.warm, negatives_per_positive=1))).all()

@@ -14,7 +14,7 @@ from coldbench.encoder import Encoder, Items, pool
 from coldbench.episode import EpisodeBatch
 from coldbench.errors import UserError
 from coldbench.seeds import Seeds
-from coldbench.testing.check_method import MethodUnderTest, ToyProblem, toy_problem
+from coldbench.testing import MethodUnderTest, ToyProblem, toy_problem
 from tests.methods.test_training_options import OPTIONS
 from tests.training import agree, close, cold, of_user, predict, trained
 

@@ -40,7 +40,7 @@ def served(name: str, folder: Path) -> Recommender:
         name, method.params(), Scale(1.0, 5.0, 3.5, "rating"), items.catalogue.hash(),
         fields_of(items.encoder), items.encoder.hash, CARD, mean=float(warm.labels.mean()),
     )  # fmt: skip
-    model = Recommender(method, items, about, warm.seen(), "# it\n")
+    model = Recommender(method, items, about, warm.item_counts(), "# it\n")
     return replace(model, about=replace(about, probe=model.probe()))
 
 
@@ -111,10 +111,11 @@ def test_ratings_with_times_are_read_in_their_order_and_age_from_the_last(rec: R
     a, b, c = rec.catalogue.ids[:3]
     users: list[One] = [[(b, 2, 172_800.0), (a, 5, 0.0)], {c: 3}]
     given = feedback(users, rec.about.scale, rec.catalogue)
-    assert given.items.tolist() == [[0, 1], [0, 2]] and given.ages.tolist() == [[2, 0], [0, 0]]
+    assert given.items.tolist() == [[0, 1], [0, 2]]
+    assert given.days_before_query.tolist() == [[2, 0], [0, 0]]
     assert given.mask.tolist() == [[True, True], [False, True]]
     later = feedback(users[:1], rec.about.scale, rec.catalogue, now=[259_200.0])
-    assert later.ages.tolist() == [[3, 1]]
+    assert later.days_before_query.tolist() == [[3, 1]]
 
 
 @pytest.mark.parametrize(

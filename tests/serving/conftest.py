@@ -89,7 +89,7 @@ def exported(method: str, params: dict[str, Any], world: tuple[Split, Items], fo
         method, trained.params(), Scale(1, 5, 3.5, "rating"), items.catalogue.hash(),
         asdict(items.encoder), items.encoder.hash, card,
     )  # fmt: skip
-    Recommender(trained, items, about, cut.warm.seen(), "# a toy\n").save(folder)
+    Recommender(trained, items, about, cut.warm.item_counts(), "# a toy\n").save(folder)
     return folder
 
 

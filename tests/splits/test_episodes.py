@@ -80,8 +80,8 @@ def test_an_age_is_days_before_the_query_began() -> None:
     users = Users(log, log.ratings, np.zeros(1, int))
     episodes = Episodes(users, np.zeros(1, int), np.array([[0, 1]]), np.array([[2, 3]]))
     (batch,) = episodes.batches(2)
-    assert batch.support.ages.tolist() == [[3.0, 1.5]]
-    assert batch.query.ages.tolist() == [[0.0, -0.25]]
+    assert batch.support.days_before_query.tolist() == [[3.0, 1.5]]
+    assert batch.query.days_before_query.tolist() == [[0.0, -0.25]]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.splits.negatives import Unseen, with_unseen
+from coldbench.splits.negatives import NegativeSampler, with_negatives
 from coldbench.splits.split import Split, split
 
 N_USERS, N_ITEMS, EACH = 60, 50, 16
@@ -42,7 +42,7 @@ def test_half_of_what_is_learnt_from_is_unseen(preset: str) -> None:
     _, part = cut(preset, shots=[0, 1, 2], query=2)
     labels = part.warm.labels.reshape(-1, 2)
     assert (labels == [1, 0]).all()
-    assert len(part.warm.log) == 2 * part.warm.seen().sum()
+    assert len(part.warm.log) == 2 * part.warm.item_counts().sum()
 
 
 def test_an_unseen_item_of_a_new_user_protocol_is_one_the_user_never_liked() -> None:
@@ -130,10 +130,10 @@ def test_a_user_who_has_seen_nearly_everything_gets_what_is_left_and_else_a_clea
     )
     users = Users(log, np.ones(999, np.float32), np.array([7]))
     pool = np.arange(1998)
-    drawn = with_unseen(users, Unseen.of(users, pool), 1, seed=0)
+    drawn = with_negatives(users, NegativeSampler.of(users, pool), 1, seed=0)
     assert sorted(drawn.log.items[drawn.labels == 0]) == list(range(999, 1998))
     with pytest.raises(UserError, match="user 7 leaves 0 of 999 items unseen, and 999 are to be"):
-        with_unseen(users, Unseen.of(users, pool[:999]), 1, seed=0)
+        with_negatives(users, NegativeSampler.of(users, pool[:999]), 1, seed=0)
 
 
 def test_the_order_of_a_log_without_times_is_kept_where_its_rows_are_in_order() -> None:
@@ -154,6 +154,6 @@ def test_items_are_drawn_by_their_weights() -> None:
     empty = likes().rows(np.zeros(N_USERS * EACH, bool))
     nobody = Users(empty, np.zeros(0, np.float32), np.arange(N_USERS))
     weights = np.where(np.arange(N_ITEMS) < 10, 8, 1)
-    unseen = Unseen.of(nobody, np.arange(N_ITEMS), weights)
+    unseen = NegativeSampler.of(nobody, np.arange(N_ITEMS), weights)
     drawn = unseen.draw(np.arange(20_000), np.random.default_rng(0))
     assert abs((drawn < 10).mean() - 80 / 120) < 0.02

@@ -32,7 +32,7 @@ QUICK = ("floor", "simple")  # families that are checked in about a second
 
 def names(room: str) -> list[Any]:
     """The registered names, those that take longer marked so."""
-    quick = {e.name for e in registry.entries(room) if e.facts.get("family", "floor") in QUICK}
+    quick = {e.name for e in registry.entries(room) if e.attributes.get("family", "floor") in QUICK}
     marks = {name: [] if name in quick else [pytest.mark.slow] for name in registry.names(room)}
     return [pytest.param(name, marks=more) for name, more in marks.items()]
 

@@ -12,9 +12,8 @@ from coldbench import registry
 from coldbench.episode import Feedback
 from coldbench.errors import Unavailable, UserError
 from coldbench.method import Method
-from coldbench.testing import check_method
-from coldbench.testing.check_method import Outcome, to_table
-from coldbench.testing.checks import BY_SUBJECT, CHECKS, NEEDS, SUBJECTS, listed, promise
+from coldbench.testing import Outcome, check_method, to_table
+from coldbench.testing.checks import BY_SUBJECT, CHECKS, NEEDS, SUBJECTS, assertion, listed
 from coldbench.testing.formula import worked_out
 from tests import console
 from tests.console import asked
@@ -59,7 +58,7 @@ def test_there_are_more_than_forty_checks_each_with_a_promise_in_words() -> None
     assert sum(map(len, BY_SUBJECT.values())) == len(CHECKS) > 40
     assert set(NEEDS) <= set(CHECKS)
     for name in CHECKS:
-        assert len(promise(name).split()) > 5, name
+        assert len(assertion(name).split()) > 5, name
 
 
 def test_the_page_on_conformance_lists_every_promise_as_it_stands() -> None:

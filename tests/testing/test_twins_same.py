@@ -78,7 +78,7 @@ ONE_LINE: Rows = {
         {"kept": lambda self, users, support: users * torch.ones(self.items.features.shape[1])}),
     "LeavesItsCountsWithNumpy": (PLACES, "seen of what was learnt was left on the CPU", True,
         {"then": lambda self, given: self.learned.update(
-            seen=torch.from_numpy(given.warm.seen()))}),
+            seen=torch.from_numpy(given.warm.item_counts()))}),
     "AsksNumpy": (PLACES, "numpy of a tensor of the items' device", True,
         {"kept": lambda self, users, support: users + 0 * support.labels.numpy().size}),
     "LooksUpWithNumbersFromElsewhere": (

@@ -148,7 +148,7 @@ class KeepsItsStateInSelf(Sound):
 @breaks("the support is left as it was", "wrote into the support", alone=True)
 class CountsAgesFromTheNewest(Sound):
     def adapt(self, support: Feedback) -> Tensor:
-        support.ages.zero_()
+        support.days_before_query.zero_()
         return super().adapt(support)
 
 

@@ -32,7 +32,7 @@ class Heir(Above[int]):
 
 @pytest.mark.parametrize("name", registry.names("methods"))
 def test_what_is_listed_of_a_method_is_what_its_class_says(name: str) -> None:
-    listed, method = registry.entry("methods", name).facts, registry.find("methods", name)
+    listed, method = registry.entry("methods", name).attributes, registry.find("methods", name)
     wrong = [
         flag for flag in FLAGS if listed.get(flag, getattr(Method, flag)) != getattr(method, flag)
     ]

@@ -14,7 +14,7 @@ from coldbench.cache import home
 from coldbench.encoder import Encoder, Items, pool
 from coldbench.errors import UserError
 from coldbench.interactions import Catalogue
-from coldbench.testing.check_method import EDGE_CASE_TEXTS, tiny_encoder
+from coldbench.testing import EDGE_CASE_TEXTS, tiny_encoder
 from coldbench.testing.side_effects import watched
 
 TEXTS = ["amber birch", "cedar", "dune ember fern grove harbour iris jade", "kelp lotus maple 7"]

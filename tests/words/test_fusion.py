@@ -18,7 +18,7 @@ from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
 from coldbench.splits.split import split
-from coldbench.testing.check_method import tiny_encoder
+from coldbench.testing import tiny_encoder
 
 source: Any = import_module("coldbench.benchmarks.dataset_names")
 

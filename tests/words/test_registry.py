@@ -79,8 +79,8 @@ def test_an_entry_says_what_a_thing_is_before_it_is_imported() -> None:
     ridge = entry("methods", "ridge")
     assert ridge.summary.startswith("Ridge regression from an item's text")
     assert "\n" not in ridge.summary
-    assert ridge.facts["family"] == "simple"
-    assert ridge.facts["stochastic"] is False
+    assert ridge.attributes["family"] == "simple"
+    assert ridge.attributes["stochastic"] is False
     assert ridge.source == HOUSE / "methods" / "ridge.py"
 
 
@@ -168,7 +168,7 @@ def test_a_file_of_two_methods_or_none_is_a_clear_error(half: Path, text: str, c
 
 
 def test_classes_that_are_imported_private_or_abstract_are_not_counted(half: Path) -> None:
-    other = "from coldbench.testing.check_method import Method as M"
+    other = "from coldbench.testing import Method as M"
     more = f"\n{other}\n\n\nclass _Part(Half):\n    pass\n"
     half.write_text(METHOD + more + "\n\nclass Base(Method[None]):\n    pass\n")
     include(half)

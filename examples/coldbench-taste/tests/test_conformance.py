@@ -4,8 +4,7 @@ import pytest
 from coldbench_taste.taste import Taste
 
 from coldbench import registry
-from coldbench.testing import check_method
-from coldbench.testing.check_method import Outcome
+from coldbench.testing import Outcome, check_method
 
 
 @pytest.mark.parametrize("outcome", check_method(Taste), ids=str)
