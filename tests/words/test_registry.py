@@ -168,7 +168,7 @@ def test_a_file_of_two_methods_or_none_is_a_clear_error(half: Path, text: str, c
 
 
 def test_classes_that_are_imported_private_or_abstract_are_not_counted(half: Path) -> None:
-    other = "from coldbench.testing import Method as M"
+    other = "from coldbench.method import Method as M"
     more = f"\n{other}\n\n\nclass _Part(Half):\n    pass\n"
     half.write_text(METHOD + more + "\n\nclass Base(Method[None]):\n    pass\n")
     include(half)
