@@ -13,6 +13,16 @@ import coldbench
 
 from .devices import may_have_gpu
 
+HOUSE = Path(__file__).resolve().parent.parent
+CODE = (
+    "coldbench",
+    "benchmarks",
+    "datasets",
+    "methods",
+    "reports",
+    "pyproject.toml",
+    "constraints.txt",
+)
 COMPUTING = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "tokenizers")
 
 
@@ -39,15 +49,18 @@ def hardware() -> str:
     return f"{name}, {os.cpu_count()} cores, {memory} GiB, {platform.system()}{gpu}"
 
 
-def commit() -> str:
-    """The checkout's commit, with + where files differ from it; the version where there is none."""
-    house = Path(__file__).resolve().parent.parent
+def commit(house: Path = HOUSE) -> str:
+    """The checkout's commit, with + where code differs from it; the version where there is none.
+
+    A new archive, a note or a plot beside the code changes no number, and is not looked at.
+    """
     git = ["git", "-C", str(house)]
     if not (house / "pyproject.toml").is_file():
         return coldbench.__version__
     try:
         head = subprocess.check_output([*git, "rev-parse", "--short=12", "HEAD"], stderr=DEVNULL)
-        changed = subprocess.check_output([*git, "status", "--porcelain"], stderr=DEVNULL)
+        status = [*git, "status", "--porcelain", "--", *CODE]
+        changed = subprocess.check_output(status, stderr=DEVNULL)
     except (OSError, subprocess.CalledProcessError):
         return coldbench.__version__
     return head.decode().strip() + ("+" if changed.strip() else "")
