@@ -120,8 +120,9 @@ def main() -> int:
     os.environ |= {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "MPLBACKEND": "agg"}
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for library in ("hypothesis", "jinja2", "matplotlib.figure", "numpy", "polars", "pytest",
-                    "scipy.stats", "sklearn.metrics", "torch", "typer.testing"):  # fmt: skip
-        importlib.import_module(library)  # loaded once, before the forks
+                    "scipy.stats", "sklearn.metrics", "torch", "typer.testing",
+                    "coldbench.cell", "coldbench.encoder", "coldbench.split"):  # fmt: skip
+        importlib.import_module(library)  # loaded once, before the forks; none of NEAREST is
     allowed, unknown = named(), 0
     for name in asked.modules:
         module, tests = f"coldbench.{name}", NEAREST[name]
