@@ -58,7 +58,8 @@ def test_a_name_is_a_metric_and_where_it_is_cut(name: str, family: str, k: int) 
     ("name", "first", "second"),
     [
         ("mrr", 1, 0.5), ("mrr@1", 1, 0), ("hit@1", 1, 0), ("recall@1", 0.5, 0),
-        ("precision@2", 1, 0.5), ("auc", 1, 0), ("accuracy", 2 / 3, 0.5), ("mae", 1 / 3, 0.625), ("ndcg-binary@1", 1, 0),
+        ("precision@2", 1, 0.5), ("auc", 1, 0), ("accuracy", 2 / 3, 0.5), ("mae", 1 / 3, 0.625),
+        ("ndcg-binary@1", 1, 0),
         ("ndcg@1", 1, 1 / 31),
     ],
 )  # fmt: skip
