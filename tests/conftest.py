@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 SHARED = (
-    "console fake_run hostile_words browser hostile published shown heads training twins".split()
-)
+    "console fake_run hostile_words browser hostile published scored shown heads training twins"
+).split()
 for shared in SHARED:  # test files see them, though no path leads here
     spec = spec_from_file_location(f"tests.{shared}", Path(__file__).with_name(f"{shared}.py"))
     assert spec and spec.loader

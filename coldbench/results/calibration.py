@@ -29,7 +29,7 @@ def reliability(methods: MethodScores) -> list[Row]:
             score, label = (
                 x[predictions.mask].numpy() for x in (predictions.scores, predictions.labels)
             )
-            bins = np.clip((score * BINS).astype(np.int64), 0, BINS - 1)
+            bins = np.minimum((score * BINS).astype(np.int64), BINS - 1)  # scores lie in 0..1
             n = np.bincount(bins, minlength=BINS)
             sums = [np.bincount(bins, x, BINS) for x in (score, label)]
             rows += [

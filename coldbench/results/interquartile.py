@@ -32,19 +32,21 @@ def interquartile(methods: MethodScores, column: int, bootstrap: Bootstrap) -> l
         if not defined.any():
             continue
         weights = bootstrap.weights(scores)[:, defined]
-        value = interquartile_mean(values[defined], np.ones((1, int(defined.sum()))))[0]
-        users = len(np.unique(scores.users[defined]))
-        low, high = statistics.percentiles(interquartile_mean(values[defined], weights), users)
+        values, users = values[defined], len(np.unique(scores.users[defined]))
+        [value] = interquartile_mean(values, np.ones_like(values)[None])
+        low, high = statistics.percentiles(interquartile_mean(values, weights), users)
         rows.append({"method": method, "iqm": number(value), "iqm_low": number(low),
                      "iqm_high": number(high)})  # fmt: skip
     return rows
 
 
 def interquartile_mean(values: Float, weights: Float | statistics.Weights) -> Float:
-    """(n,) values counted as often as (R, n) weights say -> (R,) mean between the quartiles."""
+    """(n,) values counted as often as (R, n) weights say -> (R,) mean between the quartiles, NaN
+    where nothing is drawn."""
     order = np.argsort(values, kind="stable")
     upto = np.cumsum(weights[:, order].astype(np.float64), 1)
     total = upto[:, -1:]
     inside = np.clip(upto, 0.25 * total, 0.75 * total)
     share = np.diff(inside, axis=1, prepend=0.25 * total)  # how much of each value is inside
-    return (share @ values[order]) / (0.5 * total[:, 0])
+    with np.errstate(invalid="ignore"):
+        return (share @ values[order]) / (0.5 * total.ravel())

@@ -52,7 +52,7 @@ def _levels(setting: Setting, method: str) -> Iterator[Row]:
 
 def _level(setting: Setting, method: str, shots: int, per_user: Float) -> Iterator[Row]:
     scores = setting.scores[method][shots]
-    limited = setting.cells[method][0].spec.limit is not None
+    limited = any(cell.spec.limit is not None for cell in setting.cells[method])
     pooled = setting.bootstrap.pooled(
         [name for name in setting.metrics if name not in setting.per_user], scores
     )

@@ -54,11 +54,10 @@ def _split(scores: UserScores) -> Float:
     likes = predictions.relevant.sum(1).double()
     dislikes = predictions.mask.sum(1) - likes
     pairs = likes * dislikes  # (B,)
-    of_user = per_user("auc", predictions).nan_to_num(0)
-    within = (pairs * of_user).sum() / pairs.sum()
+    within = (pairs * per_user("auc", predictions)).nansum() / pairs.sum()
     share = pairs.sum() / (likes.sum() * dislikes.sum())
     mean = predictions.scores.sum(1, keepdim=True) / predictions.mask.sum(1, keepdim=True)
-    level = _auc((mean * predictions.mask).expand_as(predictions.scores), scores)
+    level = _auc(mean.expand_as(predictions.scores), scores)
     return np.array([float(pooled("auc-pooled", predictions)), float(within), float(share), level])
 
 

@@ -24,4 +24,4 @@ def plain(x: float, digits: int = 3) -> str:
     """`.016`, `-.002`, `1.204`: a statistician's number."""
     text = f"{x:.{digits}f}"
     text = text.removeprefix("-") if float(text) == 0 else text
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    return text.replace("0.", ".") if text.lstrip("-").startswith("0.") else text

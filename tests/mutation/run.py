@@ -2,6 +2,7 @@
 
     python tests/mutation/run.py                         # every module, every mutant
     python tests/mutation/run.py metrics.statistics --sample 60  # so many, drawn by a fixed seed
+    python tests/mutation/run.py results.paired --lines 36 71    # those of these lines alone
 
 Nothing is written into the working tree: a mutant is served by an import hook, in a process of its
 own, forked from one that has the libraries loaded. A mutant that its tests fail, or that hangs, is
@@ -26,31 +27,34 @@ from typing import Any
 
 mutants: Any = runpy.run_path(str(Path(__file__).with_name("mutants.py")))["mutants"]
 ROOT = Path(__file__).parents[2]
-BASE = ["thresholds", "honest_reports", "results"]
-NEAREST = {
-    "metrics.compute": ["metrics", "metric_edges", "thresholds"],
-    "metrics.formulas": ["metrics", "metric_edges", "thresholds"],
-    "metrics.predictions": ["metrics", "metric_edges", "predictions", "thresholds"],
+NEAREST = {  # the first is of the module itself and kills most, within a second
+    "metrics.compute": ["compute", "metric_edges", "metrics"],
+    "metrics.formulas": ["formulas", "metric_edges", "metrics"],
+    "metrics.predictions": ["predictions", "metric_edges", "metrics"],
     "metrics.statistics": ["statistics", "undefined_rows", "results"],
     "splits.leakage": ["leaks", "thresholds", "controls"],
-    "results.controls": [*BASE, "controls"],
-    "results.leaks": [*BASE, "controls"],
-    "results.rounding": [*BASE, "rounding"],
-    "results.paired": BASE,
-    "results.adaptation": BASE,
-    "results.levels": BASE,
-    "results.bootstrap": BASE,
-    "results.user_scores": BASE,
-    "results.pairwise": BASE,
-    "results.critical_difference": [*BASE, "frames"],
-    "results.calibration": [*BASE, "frames"],
-    "results.pooled_auc": [*BASE, "frames"],
-    "results.exposure": [*BASE, "frames"],
-    "results.profiles": BASE,
-    "results.interquartile": [*BASE, "frames"],
-    "results.subgroups": [*BASE, "frames"],
+    "results.controls": ["controls", "thresholds", "results", "honest_reports"],
+    "results.leaks": ["controls", "thresholds", "results", "honest_reports"],
+    "results.rounding": ["rounding"],
+    "results.paired": ["paired", "results"],
+    "results.adaptation": ["adaptation", "thresholds"],
+    "results.levels": ["levels", "results"],
+    "results.bootstrap": ["bootstrap", "results"],
+    "results.user_scores": ["user_scores", "results"],
+    "results.pairwise": ["pairwise"],
+    "results.critical_difference": ["critical_difference", "thresholds", "frames"],
+    "results.calibration": ["calibration"],
+    "results.pooled_auc": ["pooled_auc", "frames"],
+    "results.exposure": ["exposure", "thresholds"],
+    "results.profiles": ["profiles"],
+    "results.interquartile": ["interquartile", "frames"],
+    "results.subgroups": ["subgroups", "frames", "thresholds"],
 }
 SEED = 0
+QUICK = [  # a start of pytest is most of what a mutant costs: no plugin but the clock, no rewriting
+    *"-x -q --assert=plain -p pytest_timeout -p no:cacheprovider -p no:unraisableexception".split(),
+    *["-p", "no:threadexception", "-m", "not slow"],
+]
 
 
 class Served(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -83,9 +87,8 @@ def passes(module: str, source: str, tests: list[str], limit: int) -> bool:
         try:
             import pytest
 
-            quick = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
             files = [str(path) for name in tests for path in ROOT.glob(f"tests/*/test_{name}.py")]
-            code = int(pytest.main([*quick, *files]))
+            code = int(pytest.main([*QUICK, *files]))
         finally:
             os._exit(code)
     end = time.monotonic() + 30 * limit
@@ -110,13 +113,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("modules", nargs="*", default=list(NEAREST))
     parser.add_argument("--sample", type=int, default=0, help="mutants of each module; 0: all")
+    parser.add_argument("--lines", nargs="+", type=int, help="of one module; without it: all")
     parser.add_argument("-j", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
     os.chdir(ROOT)
     os.environ |= {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "MPLBACKEND": "agg"}
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for library in ("hypothesis", "jinja2", "matplotlib.figure", "numpy", "polars", "pytest",
-                    "scipy.stats", "sklearn.metrics", "torch", "typer.testing"):  # fmt: skip
-        importlib.import_module(library)  # loaded once, before the forks
+                    "scipy.stats", "sklearn.metrics", "torch", "typer.testing",
+                    "coldbench.cell", "coldbench.encoder", "coldbench.split"):  # fmt: skip
+        importlib.import_module(library)  # loaded once, before the forks; none of NEAREST is
     allowed, unknown = named(), 0
     for name in asked.modules:
         module, tests = f"coldbench.{name}", NEAREST[name]
@@ -127,7 +133,7 @@ def main() -> int:
             return 2
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         limit = 10 + int(4 * (used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime))
-        every = list(mutants(source))
+        every = [m for m in mutants(source) if not asked.lines or m.line in asked.lines]
         some = random.Random(SEED).sample(every, min(asked.sample or len(every), len(every)))
 
         def survives(one: Any, args: Any = (module, tests, limit)) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coldbench.results.rounding import plain, significant
+from coldbench.results.rounding import number, plain, significant
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,13 @@ def test_two_digits_say_something_and_there_is_no_exponent(x: float, shown: str)
 )
 def test_a_number_below_one_has_no_zero_before_its_point(x: float, shown: str) -> None:
     assert plain(x) == shown
+
+
+@pytest.mark.parametrize(
+    ("x", "kept"),
+    [(0.12345649, 0.123456), (-2.0000006, -2.000001), (0, 0), (float("nan"), None), (None, None)],
+)
+def test_six_digits_are_kept_of_a_number_and_none_of_what_is_none(
+    x: float | None, kept: float | None
+) -> None:
+    assert number(x) == kept

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import torch
 from scipy import stats
 
 from coldbench.cell import Cell, Spec
@@ -16,7 +15,6 @@ from coldbench.episode import Episodes, Users
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.metrics.compute import pooled
-from coldbench.metrics.predictions import rank_predictions
 from coldbench.protocol import Protocol
 from coldbench.results import critical_difference, leaks
 from coldbench.results.adaptation import MIN_SHIFT, verdict
@@ -26,28 +24,11 @@ from coldbench.results.paired import ALPHA
 from coldbench.results.results import read
 from coldbench.results.setting import SplitFacts
 from coldbench.results.subgroups import FEWEST, subgroups
-from coldbench.results.user_scores import UserScores
 from coldbench.seeds import Seeds
 from coldbench.splits import leakage
 from coldbench.splits.split import Split, split
 from tests import fake_run as fake
-
-Rows = list[Any]
-
-
-def user_scores(scores: Rows, labels: Rows, **more: Any) -> UserScores:
-    """A row a user; items 0, 1, 2, ... unless told; one seed."""
-    score, label = (torch.tensor(x, dtype=torch.float64) for x in (scores, labels))
-    every = torch.ones(score.shape, dtype=torch.bool)
-    predictions = rank_predictions(score, label, every, like_at=0.5)
-    users = np.arange(len(scores))
-    items = np.broadcast_to(np.arange(score.shape[1]), score.shape)
-    columns: dict[str, Any] = {
-        "seeds": np.zeros(len(scores), np.int64), "users": users, "items": items,
-        "values": np.zeros((len(scores), 0)),
-    }  # fmt: skip
-    return UserScores(predictions=predictions, **columns | more)
-
+from tests.scored import scored
 
 # --- verdicts
 
@@ -81,7 +62,7 @@ def test_scores_that_rise_as_much_as_they_fall_have_moved(tmp_path: Path) -> Non
 
 def test_at_no_label_a_millionth_of_the_scale_between_two_users_is_nothing_and_more_is() -> None:
     def seen(step: float) -> bool:
-        return leaks._sees_users(user_scores([[0.0, 0.5], [step, 0.5]], [[0, 1], [0, 1]]))
+        return leaks._sees_users(scored([[0.0, 0.5], [step, 0.5]], [[0, 1], [0, 1]]))
 
     assert not seen(1e-6)
     assert seen(1.000001e-6)
@@ -89,9 +70,9 @@ def test_at_no_label_a_millionth_of_the_scale_between_two_users_is_nothing_and_m
 
 def test_users_of_two_seeds_may_be_told_apart_since_each_seed_has_learnt_anew() -> None:
     scores, labels = [[0.1, 0.5], [0.2, 0.5]], [[0.0, 1], [0, 1]]
-    assert leaks._sees_users(user_scores(scores, labels))
-    assert not leaks._sees_users(user_scores(scores, labels, seeds=np.array([0, 1])))
-    apart = user_scores(scores, labels, items=np.array([[0, 1], [2, 1]]))
+    assert leaks._sees_users(scored(scores, labels))
+    assert not leaks._sees_users(scored(scores, labels, seeds=np.array([0, 1])))
+    apart = scored(scores, labels, items=np.array([[0, 1], [2, 1]]))
     assert not leaks._sees_users(apart)  # nor are these the same items
 
 
@@ -182,7 +163,7 @@ def test_a_user_with_exactly_enough_interactions_is_judged_and_one_with_one_less
 
 def test_the_top_bins_of_the_calibration_error_are_two_and_its_last_holds_a_one() -> None:
     def ece(scores: list[float], labels: list[int]) -> float:
-        return float(pooled("ece", user_scores([scores], [labels]).predictions))
+        return float(pooled("ece", scored([scores], [labels]).predictions))
 
     # |.95 - 0| + |.85 - 1| over 2; in one bin the two would cancel to .4
     assert ece([0.95, 0.85], [0, 1]) == pytest.approx(0.55)
@@ -226,7 +207,7 @@ def test_wilcoxons_p_is_scipys_with_ties_and_zeros_too(blocks: int) -> None:
 def test_a_group_of_ten_users_is_shown_and_one_of_nine_is_not(users: int, shown: bool) -> None:
     assert FEWEST == 10
     values = np.linspace(0, 1, users)[:, None]
-    met = user_scores([[0.2, 0.8]] * users, [[0, 1]] * users, values=values)
+    met = scored([[0.2, 0.8]] * users, [[0, 1]] * users, values=values)
     known = SplitFacts(
         pl.DataFrame({"seed": np.zeros(users, np.int64), "user": np.arange(users),
                       "activity": np.full(users, 20), "entropy": np.full(users, 0.5)}),
@@ -244,7 +225,7 @@ def test_five_items_are_shown_and_ties_share_the_last_places() -> None:
                       "seen": [80, 70, 60, 50, 40, 30, 20, 10]}),
     )  # fmt: skip
     scores = [[0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.1, 0.0]]  # items 4 and 5 share the fifth place
-    rows = exposure({"m": {2: user_scores(scores, [[0.0] * 7 + [1]])}}, {"m": []}, known)
+    rows = exposure({"m": {2: scored(scores, [[0.0] * 7 + [1]])}}, {"m": []}, known)
     chance, method = ({r["method"]: r for r in rows}[name] for name in ("chance", "m"))
     # popularity of item i is (7.5 - i) / 8: (4 first + (3.5 + 2.5) / 2) / 5 / 8
     assert method["popularity"] == pytest.approx((7.5 + 6.5 + 5.5 + 4.5 + 3.0) / 40)
@@ -261,8 +242,8 @@ def cell(folder: Path, method: str, status: str = "done") -> Cell:
 
 
 def test_only_done_cells_and_methods_met_without_a_label_are_looked_at(tmp_path: Path) -> None:
-    blind = user_scores([[0.1, 0.5], [0.1, 0.5]], [[0, 1], [0, 1]])
-    sees = user_scores([[0.1, 0.5], [0.2, 0.5]], [[0, 1], [0, 1]])
+    blind = scored([[0.1, 0.5], [0.1, 0.5]], [[0, 1], [0, 1]])
+    sees = scored([[0.1, 0.5], [0.2, 0.5]], [[0, 1], [0, 1]])
     met = {"blind": {0: blind, 2: sees}, "random": {0: sees}, "late": {2: sees}, "sees": {0: sees}}
     cells = {name: [cell(tmp_path, name)] for name in met}
     cells["sees"].append(cell(tmp_path, "sees", "failed"))
