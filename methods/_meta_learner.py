@@ -1,7 +1,8 @@
 """What methods share whose starting point is learnt by gradient descent over warm users' episodes.
 
 The loss is that of the query after adapting to the support, so whatever `adapt` does, exact second
-order included, is what is trained. Stops early on valid users and keeps the best weights.
+order included, is what is trained. Stops early on valid users, by the same loss, and keeps the best
+weights.
 """
 
 from abc import abstractmethod
@@ -14,12 +15,13 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.method import Params, Rated, Space, soft_cross_entropy
+from coldbench.method import Params, Rated, Space
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
 from ._early_stopping import EarlyStopping
 from ._later_items import later_prior, lengthened
+from ._query_loss import Loss, query_loss
 from ._training_options import TrainingOptions
 
 State = TypeVar("State")
@@ -33,6 +35,7 @@ class EpisodicMethod(TrainingOptions[State]):
     meta_users: Count = 32  # in a batch
     meta_lr: Positive = 1e-3  # of Adam
     check_every: Count = 20  # batches between two looks at valid users
+    loss: Loss = "logistic"  # of a query after its support; an inner loop's own stays as it is
 
     grows: ClassVar[bool] = True
     warm_starts: ClassVar[bool] = True
@@ -117,10 +120,10 @@ class EpisodicMethod(TrainingOptions[State]):
             self.items, self.learned = whole
 
     def _loss(self, batch: EpisodeBatch) -> Tensor:
-        """(B,) cross-entropy on the query of each user."""
+        """(B,) `loss` on the query of each user."""
         batch = batch.to(self.items.device)
         logits = self.logits(self.adapt(batch.support), batch.query.items)
-        return soft_cross_entropy(logits.float(), batch.query.labels, batch.query.mask)
+        return query_loss(self.loss, logits.float(), batch.query)
 
     @torch.no_grad()
     def _valid_loss(self, valid: Episodes, shots: list[int]) -> float:

@@ -23,7 +23,7 @@ from torch.nn.functional import cosine_similarity
 
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
-from coldbench.method import Params, soft_cross_entropy
+from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Share, Whole
 from coldbench.seeds import Seeds
 
@@ -31,6 +31,7 @@ from ._gradient_head import project
 from ._head import where_on
 from ._item_prior import item_prior
 from ._meta_learner import EpisodicMethod, log_odds
+from ._query_loss import query_loss
 
 LAYERS = ("user", "user_bias", "item", "item_bias", "joint", "hidden", "hidden_bias", "out", "bias")
 MEMORIES = ("profiles", "gradients", "joints")
@@ -195,7 +196,7 @@ class Mamo(EpisodicMethod[Network]):
         names = ("attention", *MEMORIES)
         self._remembered = {n: x.detach().float() for n, x in zip(names, ended_with, strict=True)}
         logits = self.logits(ended, batch.query.items).float()
-        return soft_cross_entropy(logits, batch.query.labels, batch.query.mask)
+        return query_loss(self.loss, logits, batch.query)
 
     @torch.no_grad()
     def _write(self) -> None:

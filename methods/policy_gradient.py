@@ -10,8 +10,8 @@ An item's gain is the one that NDCG is judged by, `coldbench.metrics.predictions
 
 The user's state is `protonet`'s, z a multiple of its logits: a policy that draws gains by logits
 far apart, whatever their order. An order leaves open at which level a user's scores lie and on
-which scale, so the cross-entropy stays in the loss: mix L + (1 - mix) (1 - NDCG). Lots belong to
-the batch, so two trainings on the same batches see the same.
+which scale, so L, the cross-entropy unless `loss` is another, stays in what is trained: mix L +
+(1 - mix) (1 - NDCG). Lots belong to the batch, so two trainings on the same batches see the same.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from coldbench.episode import EpisodeBatch, Episodes, Users
-from coldbench.method import Method, Params, soft_cross_entropy
+from coldbench.method import Method, Params
 from coldbench.metrics.predictions import gain
 from coldbench.parameters import Count, Ge, Positive, Share, Whole
 from coldbench.seeds import Seeds
 
+from ._query_loss import query_loss
 from .protonet import Protonet
 
 FAR = -1e4  # a logit that is never drawn before a real one
@@ -34,7 +35,7 @@ FAR = -1e4  # a logit that is never drawn before a real one
 @dataclass
 class PolicyGradient(Protonet):
     samples: Annotated[int, Ge(2)] = 16  # M, orders of a user's query
-    mix: Share = 0.5  # share of the cross-entropy in the loss
+    mix: Share = 0.5  # share of `loss` in what is trained
     meta_users: Count = 64
     patience: Whole = 8
     sharpness: Positive = 10.0  # z is so many times the logits; at 1 the reward would stretch them
@@ -65,7 +66,7 @@ class PolicyGradient(Protonet):
         batch = batch.to(self.items.device)
         query = batch.query
         logits = self.logits(self.adapt(batch.support), query.items).float()
-        entropy = soft_cross_entropy(logits, query.labels, query.mask)
+        plain = query_loss(self.loss, logits, query)
         graded = bool(self.learned["graded"])
         gains = gain(query.labels, graded=graded) * query.mask
         if torch.is_grad_enabled():
@@ -76,7 +77,7 @@ class PolicyGradient(Protonet):
         else:
             order = logits.masked_fill(~query.mask, FAR).argsort(1, descending=True)
             lost = 1 - ndcg(gains, order[None], self.cut)[0]
-        return self.mix * entropy + (1 - self.mix) * lost
+        return self.mix * plain + (1 - self.mix) * lost
 
 
 def draw_orders(logits: Tensor, mask: Tensor, samples: int, seed: int) -> Tensor:

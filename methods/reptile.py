@@ -34,6 +34,7 @@ class Reptile(GradientHead):
         6e-3  # its share of theta goes too: without, one label moves too much
     )
     schedule: Literal["constant", "linear", "cosine"] = "linear"
+    loss: Literal["logistic"] = "logistic"  # a warm user's steps are the inner loop's
     meta_steps: Whole = 600  # a step is cheap: nothing goes back through it
 
     family = "meta-learning"

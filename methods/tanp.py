@@ -19,13 +19,14 @@ from torch import Tensor
 
 from coldbench.encoder import Items
 from coldbench.episode import EpisodeBatch, Episodes, Feedback, Users
-from coldbench.method import Params, soft_cross_entropy
+from coldbench.method import Params
 from coldbench.parameters import Count, NotNegative
 from coldbench.seeds import Seeds
 
 from ._gradient_head import project
 from ._item_prior import item_prior
 from ._meta_learner import NetOnItems, log_odds
+from ._query_loss import query_loss
 
 SMALLEST = 0.1  # standard deviation of z, as in neural processes
 
@@ -136,7 +137,7 @@ class Tanp(NetOnItems[Task]):
         noise = torch.randn(full.shape, generator=self._noise).to(full)
         drawn = replace(Task(mean, kind), z=full + wide * noise)
         logits = self.logits(drawn, batch.query.items).float()
-        wrong = soft_cross_entropy(logits, batch.query.labels, batch.query.mask)
+        wrong = query_loss(self.loss, logits, batch.query)
         apart = gaussian_kl(full, wide, mean, spread).sum(1)
         return wrong + self.kl * apart + self.clustering * clustering_kl(share)
 

@@ -23,6 +23,8 @@ OPTIONS: list[dict[str, Any]] = [
     {"label_smoothing": 0.2},
     {"clip": 1e-3},
     {"precision": "bfloat16"},
+    {"loss": "squared"},
+    {"loss": "pairs"},
 ]
 
 
