@@ -121,7 +121,7 @@ def main() -> int:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for library in ("hypothesis", "jinja2", "matplotlib.figure", "numpy", "polars", "pytest",
                     "scipy.stats", "sklearn.metrics", "torch", "typer.testing",
-                    "coldbench.cell", "coldbench.encoder", "coldbench.split"):  # fmt: skip
+                    "coldbench.cell", "coldbench.encoder", "coldbench.splits.split"):  # fmt: skip
         importlib.import_module(library)  # loaded once, before the forks; none of NEAREST is
     allowed, unknown = named(), 0
     for name in asked.modules:
