@@ -101,7 +101,9 @@ def test_the_auc_of_a_hundred_users_is_resampled_exactly_and_of_more_to_first_or
 
     monkeypatch.setattr(bootstrap, "_resampled_auc", shortcut)
     many = people(FOUND, *[WRONG] * (rows - 1))
-    Bootstrap(2).pooled(["auc-pooled", "recall"], many)
+    Bootstrap(2).pooled(["recall"], many)
+    assert asked == []
+    Bootstrap(2).pooled(["auc-pooled"], many)
     assert asked == [rows] * (not exactly)
 
 
