@@ -92,4 +92,4 @@ def _resampled_auc(predictions: Predictions, weights: Float) -> Float:
         return np.full(len(weights), np.nan)
     auc = worse.sum() / (len(up) * len(down))
     slope = wins / (len(up) * len(down)) - auc * (likes / len(up) + dislikes / len(down))  # (B,)
-    return auc + (weights - 1) @ slope
+    return auc + weights @ slope  # of whom all count alike nothing changes: slopes sum to 0

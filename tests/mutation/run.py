@@ -139,18 +139,16 @@ def main() -> int:
         def survives(one: Any, args: Any = (module, tests, limit)) -> bool:
             return passes(args[0], one.source, args[1], args[2])
 
+        lines, alive = source.splitlines(), 0
         with ThreadPoolExecutor(asked.j) as pool:
-            alive = [
-                one for one, lives in zip(some, pool.map(survives, some), strict=True) if lives
-            ]
+            for one, lives in zip(some, pool.map(survives, some), strict=True):
+                if lives:
+                    key = f"{name}: {lines[one.line - 1].strip()}: {one.was} -> {one.now}"
+                    print(f"  {'' if key in allowed else 'NEW '}{one.line} {key}", flush=True)
+                    alive, unknown = alive + 1, unknown + (key not in allowed)
         seconds = time.monotonic() - begin
-        print(f"{name}: {len(alive)} of {len(some)} mutants survive ({len(every)} there are), "
+        print(f"{name}: {alive} of {len(some)} mutants survive ({len(every)} there are), "
               f"{seconds:.0f} s", flush=True)  # fmt: skip
-        lines = source.splitlines()
-        for one in sorted(alive):
-            key = f"{name}: {lines[one.line - 1].strip()}: {one.was} -> {one.now}"
-            unknown += key not in allowed
-            print(f"  {'' if key in allowed else 'NEW '}{one.line} {key}")
     return int(bool(unknown))
 
 

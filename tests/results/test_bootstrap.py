@@ -64,6 +64,7 @@ def test_a_resample_with_nothing_to_measure_is_left_out() -> None:
     three = people(FOUND, LOST, WRONG, users=np.array([0, 1, 1]))
     found = pooled_over(three, "precision", [1, 0, 1], [0, 2, 0], [3, 0, 1])
     assert found == pytest.approx((0.5, 0.375, 0.625))  # 1/2 and 3/4, moved by an eighth
+    assert pooled_over(three, "precision", [0, 2, 0], [3, 0, 1]) == pytest.approx((0.5,) * 3)
     assert pooled_over(people(LOST, LOST), "precision", [1, 1]) == pytest.approx(
         (NAN, NAN, NAN), nan_ok=True
     )
@@ -100,7 +101,9 @@ def test_the_auc_of_a_hundred_users_is_resampled_exactly_and_of_more_to_first_or
 
     monkeypatch.setattr(bootstrap, "_resampled_auc", shortcut)
     many = people(FOUND, *[WRONG] * (rows - 1))
-    Bootstrap(2).pooled(["auc-pooled", "recall"], many)
+    Bootstrap(2).pooled(["recall"], many)
+    assert asked == []
+    Bootstrap(2).pooled(["auc-pooled"], many)
     assert asked == [rows] * (not exactly)
 
 

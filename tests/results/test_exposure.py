@@ -42,15 +42,23 @@ def test_of_a_longer_query_five_items_are_shown_and_by_chance_each_as_often() ->
     met = scored([[0.1, 0.9, 0.9, 0.9, 0.9, 0.9]], [[1, 0, 0, 0, 0, 0]],
                  items=np.array([[0, 1, 1, 2, 2, 3]]))  # fmt: skip
     early = scored([[0.5]], [[1]])
-    chance, m = exposure({"m": {2: met, 0: early}, "late": {2: met}}, {"m": [], "late": []}, FACTS)[
-        :2
-    ]
+    given = {"m": {2: met, 0: early}, "late": {2: met}}
+    chance, m, late = exposure(given, {"m": [], "late": []}, FACTS)
+    assert late == m | {"method": "late"}
     assert chance["method"] == "chance"
     assert chance["popularity"] == pytest.approx((0.875 + 4 * 0.5 + 0.125) / 6, abs=1e-6)
     assert (m["method"], m["popularity"]) == ("m", pytest.approx((4 * 0.5 + 0.125) / 5, abs=1e-6))
     assert (chance["coverage"], m["coverage"]) == (1, 0.75)
     assert chance["gini"] == pytest.approx(1 / 6, abs=1e-6)  # 1, 1, 2, 2: (-3 - 1 + 2 + 6) / 24
     assert m["gini"] == pytest.approx(0.35, abs=1e-6)  # 0, 1, 2, 2: (-1 + 2 + 6) / 20
+
+
+def test_by_chance_five_of_ten_items_count_a_half_each_and_an_only_item_is_shown() -> None:
+    met = scored([[0.5] * 10, [0.5] + [None] * 9], [[1] * 10, [1] + [None] * 9],
+                 items=np.array([[1] * 10, [0] * 10]))  # fmt: skip
+    chance = exposure({"m": {0: met}}, {"m": []}, FACTS)[0]
+    assert chance["popularity"] == (10 * 0.5 * 0.5 + 0.875) / 6
+    assert chance["gini"] == pytest.approx(1 / 3, abs=1e-6)  # 1 and 5: (-1 + 5) / 12
 
 
 def test_a_ranked_catalogue_shows_its_first_five_at_the_largest_k_and_items_never_shown(
