@@ -11,7 +11,7 @@ V and y - p in units of the item's noise. Without labels z = 0, and the score is
 That what is rated tells of taste: Marlin et al. (2007), arXiv:1206.5267; as implicit feedback
 beside ratings: Koren, "Factorization meets the neighborhood" (2008). The weight of the choice is
 chosen on valid users and may be 0, as EM may be none: then the row is a fold-in. Measured beside
-fold-in on five sets: docs/own-row.md. No loss is shown, and gains are small.
+fold-in: docs/own-row.md, docs/strongest.md. No loss is shown, and gains are small.
 """
 
 from collections.abc import Iterator
