@@ -14,6 +14,7 @@ from coldbench.cell import KEPT, MODELS, Cell
 from .claims import Claims
 from .job import RESULT, SHARDS, Job
 
+AGAIN = ("failed", "unavailable")  # what --retry-failed runs again
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 64 << 20  # bytes: a disk with less free is full
 LOG_MOST = 64 << 20  # bytes that a running cell's log may have before it is cut
@@ -89,6 +90,18 @@ def clear_dead(run: Path, claims: Claims) -> None:
     for shard in (run / SHARDS).glob("[!.]*"):
         if os.path.lexists(run / "cells" / shard.name.partition(".")[0]):
             store.remove(shard)
+
+
+def clear_failed(run: Path, cells: list[Cell], claims: Claims) -> None:
+    """Remove those of the cells that failed, and their shards that did: they are to be done again.
+    What another worker has is left."""
+    for cell in cells:
+        shards = (run / SHARDS).glob(f"{cell.spec.fingerprint}.*")
+        for place in (cell.folder, *shards):
+            if claims.take(place.name):
+                if Cell.read(cell.spec, place).status in AGAIN:
+                    store.remove(place)
+                claims.release(place.name)
 
 
 def shards_left(job: Job) -> list[Job]:

@@ -23,14 +23,14 @@ from .dataset_names import Source
 from .executor import Task, dispatch, find
 from .grid import Grid
 from .known import Known
-from .partials import clear, clear_dead, not_full, partial
+from .partials import AGAIN, clear, clear_dead, clear_failed, not_full, partial
 from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .resources import Resources
 from .signals import Stop
 from .supervisor import Lost, OnEvent
 from .tracking import Metrics, measured
-from .work import AGAIN, Hands, RunOptions, jobs_of, work
+from .work import Hands, RunOptions, jobs_of, work
 
 PREPARING = "prepare"  # the claim of who has splits and vectors made
 PAUSE = 0.2  # seconds between two looks at who has it
@@ -134,7 +134,6 @@ class Run:
                 for job in jobs
                 for part in job.parts or [job]
             ]
-            self._clear_places(tasks)
             executor = find(name, self.folder)
             try:
                 with Stop() as stop:  # another: the first hears nothing once its work has ended
@@ -142,12 +141,6 @@ class Run:
             finally:
                 executor.close()
         return self.read()
-
-    def _clear_places(self, tasks: list[Task]) -> None:
-        """What failed is to be run again where --retry-failed says so: tasks do what is missing."""
-        for cell in read_cells(self.folder, [task.spec for task in tasks]):
-            if cell.status in AGAIN:
-                store.remove(cell.folder)
 
     def _give_up(self, claims: Claims) -> Callable[[Spec, str], str]:
         def record(spec: Spec, reason: str) -> str:
@@ -169,6 +162,9 @@ class Run:
         try:
             self._same_plan(claims)
             clear_dead(self.folder, claims)
+            if self.options.retry_failed:
+                undone = [cell for cell in self.read() if cell.status != "done"]
+                clear_failed(self.folder, undone, claims)
             clear(self.folder, "splits", "catalogues")
             (self.folder / "cells").mkdir(exist_ok=True)
             store.write(self.folder / "grid.toml", self.grid.toml())

@@ -10,7 +10,7 @@ in shards what is free is begun when it is looked at; whoever finds all done joi
 import multiprocessing.connection
 import signal
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -51,7 +51,6 @@ class Supervisor:
     stop: Stop
     on_event: OnEvent  # of a cell that another worker has done, with 0 seconds
     lost: Lost
-    retry: Container[str] = ()  # cells that are run although they have failed
     gpus: tuple[str, ...] = ()  # that cells are laid on
     shard: int = 0  # the only one of each cell that is begun here; 0: any
 
@@ -107,7 +106,7 @@ class Supervisor:
         if not self.claims.take(job.name):
             return False
         state = Cell.read(job.spec, job.whole).status
-        if state == "done" or (state in KEPT and job.name not in self.retry):
+        if state in KEPT:
             self.claims.release(job.name)
             if not job.shard:
                 self.on_event(state, job.spec, 0.0)

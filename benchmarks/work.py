@@ -21,7 +21,6 @@ from .preparation import Died, Preparer, encode_stored
 from .signals import Stop
 from .supervisor import Lost, OnEvent, Supervisor
 
-AGAIN = ("failed", "unavailable")  # what --retry-failed runs again
 OPTIONS = "options.json"  # in the run's folder: how its cells are run
 NOBODY = {"split": {"cold users": 0}}  # of a split that could not be made
 
@@ -81,10 +80,9 @@ def work(
     """Have these cells done, here or by other workers; returns when all are. shard: do no other
     of them, and join them where all others are there."""
     jobs = list(jobs_of(run, waiting, options))
-    retry = {spec.fingerprint for spec in waiting} if options.retry_failed else set()
     supervisor = Supervisor(
         hands.claims, run, hands.context, hands.warden, options.jobs, options.timeout, hands.stop,
-        on_event, lost, retry, gpus_of(device_name(options.device)), shard,
+        on_event, lost, gpus_of(device_name(options.device)), shard,
     )  # fmt: skip
     supervisor.schedule(jobs)
 
@@ -110,10 +108,8 @@ def shards_of(run: Path, specs: list[Spec], options: RunOptions) -> Iterator[int
     of evaluated users; 1: it is done whole."""
     batches: dict[str, int] = {}
     for spec in specs:
-        asked, split = (
-            options.shards.get(spec.name, options.shards.get("default", 1)),
-            spec.split_key,
-        )
+        split = spec.split_key
+        asked = options.shards.get(spec.name, options.shards.get("default", 1))
         if asked > 1 and split not in batches:
             facts = splits.facts(run / "splits" / split) or NOBODY
             batches[split] = batches_of(facts["split"]["cold users"])

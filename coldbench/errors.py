@@ -43,12 +43,15 @@ class Problem:
 
 
 class BadFile(UserError):
-    """A file that cannot be taken as it is; `problems` has all that is wrong with it, in order."""
+    """A file that cannot be taken as it is; `problems` has what is wrong with it, in order: all,
+    or what stands above the line `unread`."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        more = f" (and {len(problems) - 1:,} more: coldbench validate)" if problems[1:] else ""
-        super().__init__(f"{problems[0]}{more}")
-        self.problems = problems
+    def __init__(self, problems: list[Problem], unread: int = 0) -> None:
+        more = [f"and {len(problems) - 1:,} more"] * (len(problems) > 1)
+        more += [f"unread from line {unread:,} on"] * bool(unread)
+        tail = f" ({', '.join(more)}: coldbench validate)" if more else ""
+        super().__init__(f"{problems[0]}{tail}")
+        self.problems, self.unread = problems, unread
 
 
 def first_line(error: BaseException, longest: int = 300) -> str:

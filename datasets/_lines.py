@@ -19,8 +19,7 @@ def lines_of(path: Path, separator: str, *, quoted: bool) -> Iterator[Row]:
     row: Row | Unreadable | None = None
     for row in rows_of(content_of(path), separator, quoted=quoted, encoding="utf-8"):
         if isinstance(row, Unreadable):
-            where = row.line, row.column, row.value
-            raise BadFile([Problem(str(path), *where, row.expected, row.fix)])
+            raise BadFile([row.problem(str(path))])
         yield row
     if row is None:
         raise BadFile([Problem(str(path), 1, 1, "", "at least one line", "add the lines")])

@@ -191,7 +191,7 @@ class Own(Dataset):
         try:
             return self.read(Path(path), columns)
         except BadFile as error:
-            raise BadFile(self._remedied(error.problems)) from None
+            raise BadFile(self._remedied(error.problems), error.unread) from None
 
     def _remedied(self, problems: list[Problem]) -> list[Problem]:
         """The problems, with what to do about them."""
@@ -200,7 +200,8 @@ class Own(Dataset):
         if rating and any(problem.of == rating.name for problem in problems):
             try:
                 free = replace(rating, low=-inf, high=inf)
-                known = self.read(Path(self.path), (free,))[rating.name].to_list()
+                ratings = self.read(Path(self.path), (free,))[rating.name]
+                known = [ratings.min(), ratings.max()]  # type: ignore[list-item]
             except UserError:
                 known = []
         return remedies.remedied(problems, rating, time, known)

@@ -5,7 +5,7 @@ from typing import Any
 
 from coldbench.dataset import Dataset
 from coldbench.errors import BadFile, NotEnoughMemory, Problem, UserError, printable
-from coldbench.files.delimited import MAX_PROBLEMS
+from coldbench.files.values import MAX_PROBLEMS
 
 from ..dataset_names import Source
 from .command import document

@@ -5,8 +5,9 @@ all blocks are there: no text of them is hashed.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +28,11 @@ def opened(source: Path | bytes) -> BinaryIO:
     return source.open("rb") if isinstance(source, Path) else BytesIO(source)
 
 
+def size_of(source: Path | bytes) -> int:
+    """Bytes."""
+    return source.stat().st_size if isinstance(source, Path) else len(source)
+
+
 def block_size() -> int:
     """Bytes. Raises UserError where COLDBENCH_BLOCK is no number of them."""
     said = os.environ.get("COLDBENCH_BLOCK", str(BLOCK))
@@ -37,29 +43,40 @@ def block_size() -> int:
 
 def mapped(
     read: Callable[[bytes], pl.DataFrame | None], source: Path | bytes, begin: int
-) -> list[pl.DataFrame] | None:
-    """What `read` makes of each block from the byte `begin` on; None where it is None of any."""
+) -> Iterator[tuple[int, int, pl.DataFrame | None]]:
+    """(first byte, byte after the last, what `read` makes of it) of each block from the byte
+    `begin` on. Few are read before they are asked for."""
 
-    def one(block: tuple[int, int]) -> pl.DataFrame | None:
-        with opened(source) as file:
-            file.seek(block[0])
-            return read(file.read(block[1] - block[0]))
+    def one(first: int, after: int) -> pl.DataFrame | None:
+        return read(lines_between(source, first, after))
 
-    frames = []
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        for frame in pool.map(one, _blocks(source, begin)):
-            if frame is None:
-                pool.shutdown(cancel_futures=True)
-                return None
-            frames.append(frame)
-    return frames
+        ahead = deque[tuple[int, int, Future[pl.DataFrame | None]]]()
+        for first, after in _blocks(source, begin):
+            ahead.append((first, after, pool.submit(one, first, after)))
+            if len(ahead) > AT_A_TIME:
+                yield _awaited(*ahead.popleft())
+        while ahead:
+            yield _awaited(*ahead.popleft())
+
+
+def _awaited(
+    first: int, after: int, frame: "Future[pl.DataFrame | None]"
+) -> tuple[int, int, pl.DataFrame | None]:
+    return first, after, frame.result()
+
+
+def lines_between(source: Path | bytes, first: int, after: int) -> bytes:
+    """The bytes from one to before another."""
+    with opened(source) as file:
+        file.seek(first)
+        return file.read(after - first)
 
 
 def _blocks(source: Path | bytes, begin: int) -> Iterator[tuple[int, int]]:
     """(first byte, byte after the last) of blocks that end where a line does."""
-    size = block_size()
+    size, end = block_size(), size_of(source)
     with opened(source) as file:
-        end = file.seek(0, os.SEEK_END)
         while begin < end:
             file.seek(min(begin + size, end) - 1)
             file.readline()

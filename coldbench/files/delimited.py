@@ -1,27 +1,31 @@
 """One strict reader for every table: quick where all is well, exact about what is not.
 
 polars and pandas take a row that is cut short, an infinite rating or a time before 1970 without a
-word. Here polars reads whole columns, and the table is taken only where counts and ranges prove
-that nothing was bent on the way; else every value is looked at, one by one, and each that is wrong
-is named: `path:line:column: value 'x', expected ...; fix: ...`. Both ways give the same table.
+word. Here polars reads whole columns of a block of lines, and they are taken only where counts and
+ranges prove that nothing was bent on the way; else every value of the block is looked at, one by
+one, and each that is wrong is named: `path:line:column: value 'x', expected ...; fix: ...`. Both
+ways give the same table, and no more than some blocks are held beside it.
 """
 
-from collections import Counter
-from dataclasses import dataclass
+import re
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
-from coldbench.files.blocks import as_enum, joined, mapped, opened
+from coldbench.files.blocks import joined, lines_between, mapped, opened, size_of
 from coldbench.files.memory import not_enough, reserve_for
-from coldbench.files.rows import UTF_16, Row, Unreadable, rows_of
-from coldbench.files.schema import CONTROL, LONGEST, Column, InvalidValue, validate
+from coldbench.files.rows import BOM, UTF_16, Row, Unreadable, is_utf_16, rows_from, rows_of
+from coldbench.files.schema import CONTROL, LONGEST, Column, validate
+from coldbench.files.values import MAX_PROBLEMS, Part, closely, header_problems, no_rows
 
-MAX_PROBLEMS = 1000  # problems of one file that are told
-BOM = b"\xef\xbb\xbf"
+BLANK_END = re.compile(rb"(^|\n)\r?\n\Z")  # of some lines: the last is blank
 PACKED = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"(\xb5/\xfd")  # polars unpacks it
 
 
@@ -35,6 +39,11 @@ class Table:
     quoted: bool = False  # values may stand in double quotes, as in RFC 4180
     encoding: str = "utf-8"  # or "latin-1"
 
+    def rows(self, content: bytes, line: int = 0) -> Iterator[Row | Unreadable]:
+        """A file's rows; line: those of some lines of it, the first of which has this number."""
+        read = partial(rows_from, line) if line else rows_of
+        return read(content, self.separator, quoted=self.quoted, encoding=self.encoding)
+
 
 def read(table: Table, path: Path, content: bytes | None = None) -> pl.DataFrame:
     """The table's columns, a row a line: ids and text as String, numbers as Float64 or Int64, times
@@ -44,15 +53,15 @@ def read(table: Table, path: Path, content: bytes | None = None) -> pl.DataFrame
     was taken out of an archive. Raises BadFile.
     """
     try:
-        source = path if content is None and _can_be_read_in_blocks(path) else content
-        source = content_of(path) if source is None else source
+        source = _source(path, content)
         reserve_for(path, source)
-        frame = _at_once(table, source)
-        if frame is None:
-            content = source if isinstance(source, bytes) else content_of(path)
-            frame, problems = _closely(table, str(path), content)
-            if problems:
-                raise BadFile(problems)
+        frames = []
+        with closing(_parts(table, str(path), source)) as parts:
+            for part in parts:
+                if part.problems:
+                    raise BadFile([*part.problems], part.unread)
+                frames.append(part.frame)
+        frame = joined(frames, table.columns)
     except MemoryError:
         raise not_enough(path) from None
     return frame
@@ -60,8 +69,19 @@ def read(table: Table, path: Path, content: bytes | None = None) -> pl.DataFrame
 
 def problems(table: Table, path: Path, content: bytes | None = None) -> list[Problem]:
     """Everything that is wrong with a file, in order: the first 1,000 places."""
-    content = content_of(path) if content is None else content
-    return _closely(table, str(path), content)[1]
+    try:
+        with closing(_parts(table, str(path), _source(path, content))) as parts:
+            told = (problem for part in parts for problem in part.problems)
+            return [*islice(told, MAX_PROBLEMS)]
+    except BadFile as error:
+        return error.problems
+
+
+def _source(path: Path, content: bytes | None) -> Path | bytes:
+    """What is read in blocks: the file itself, unless it has to be unpacked."""
+    if content is not None:
+        return content
+    return path if path.is_file() and path.suffix.lower() != ".gz" else content_of(path)
 
 
 def content_of(path: Path) -> bytes:
@@ -99,33 +119,67 @@ def _beginning(path: Path) -> bytes:
         return file.read(LONGEST)
 
 
-def _can_be_read_in_blocks(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() != ".gz"
+def _parts(table: Table, path: str, source: Path | bytes) -> Generator[Part]:
+    """The table block by block, and what is wrong with each. Raises BadFile where the header is
+    none."""
+    header, there = _header(table, path, source), False
+    if header is None:
+        content = source if isinstance(source, bytes) else source.read_bytes()
+        parts = iter([closely(table.columns, None, table.rows(content), path)])
+    else:
+        parts = _blocks(table, path, source, header)
+    for part in parts:
+        there |= bool(part.frame.height or part.problems)
+        yield part
+    if not there:
+        yield Part(pl.DataFrame(), (no_rows(path, header=table.header),))
 
 
-def _at_once(table: Table, source: Path | bytes) -> pl.DataFrame | None:
-    """The table in whole columns, block by block, or None where anything calls for a closer
-    look."""
+def _header(table: Table, path: str, source: Path | bytes) -> tuple[list[str], int] | None:
+    """The names of a row's fields, and the byte that rows begin at; None where more than the first
+    line has to be looked at. Raises BadFile."""
     with opened(source) as file:
-        first = file.readline()
-        begin = file.tell() if table.header else len(BOM) * first.startswith(BOM)
-    head, separator = _plain(table, first.removeprefix(BOM))
-    names = [column.name for column in table.columns]
-    if not head:
-        return None
-    if table.header:
-        line = head.removesuffix(b"\n").decode("utf-8", "surrogateescape")
-        names = line.split(separator.decode())
-        if _header_problems(table, "", names):
+        first, begin = file.readline(), file.tell()
+        file.seek(0)
+        if is_utf_16(file.read(LONGEST)):
             return None
-    frames = mapped(partial(_block, table, names), source, begin)
-    return joined(frames, table.columns) if frames else None
+    if not table.header:
+        return [column.name for column in table.columns], len(BOM) * first.startswith(BOM)
+    row = next(table.rows(first), None)
+    if isinstance(row, Row):
+        wrong = header_problems(table.columns, path, row)
+        if wrong:
+            raise BadFile(wrong)
+        return row.fields, begin
+    if row and not row.unclosed:
+        raise BadFile([row.problem(path)])
+    return None
+
+
+def _blocks(
+    table: Table, path: str, source: Path | bytes, header: tuple[list[str], int]
+) -> Generator[Part]:
+    """The rows below the header: in whole columns where that is proved, else value by value."""
+    names, begin = header
+    line, kept, size = 1 + table.header, -1, size_of(source)
+    for first, after, frame in mapped(partial(_block, table, names), source, begin):
+        if frame is not None and kept < 0:
+            line += frame.height
+            yield Part(frame)
+            continue
+        kept = first if kept < 0 else kept
+        content = lines_between(source, kept, after)
+        part = closely(table.columns, names, table.rows(content, line), path)
+        if after < size and (part.unclosed or BLANK_END.search(content)):
+            continue  # the next block has the rest of a value, or of the file's blank end
+        line, kept = line + content.count(b"\n"), -1
+        yield replace(part, unread=line if after < size else 0)
 
 
 def _block(table: Table, names: list[str], content: bytes) -> pl.DataFrame | None:
     """The same for some lines, below the header."""
     content, separator = _plain(table, content)
-    if not content or content.startswith(PACKED):
+    if not content or content.startswith((*PACKED, BOM)):
         return None
     content += b"" if content.endswith(b"\n") else b"\n"
     raw = {column.name: column.raw for column in table.columns}
@@ -178,65 +232,3 @@ def _unquoted(content: bytes, separator: bytes) -> bytes:
     places = np.flatnonzero(ends)
     inside = np.searchsorted(places, closes) - np.searchsorted(places, opens)
     return content.replace(b'"', b"") if whole and not inside.any() else b""
-
-
-def _closely(table: Table, path: str, content: bytes) -> tuple[pl.DataFrame, list[Problem]]:
-    """The same table value by value, and every problem on the way."""
-    problems: list[Problem] = []
-    names = None if table.header else [column.name for column in table.columns]
-    places: list[tuple[int, Column]] = []
-    values: list[list[str | float | int | None]] = [[] for _ in table.columns]
-    for row in rows_of(content, table.separator, quoted=table.quoted, encoding=table.encoding):
-        if len(problems) >= MAX_PROBLEMS:
-            break
-        if isinstance(row, Unreadable):
-            problems.append(Problem(path, row.line, row.column, row.value, row.expected, row.fix))
-            if names is None and row.line == 1:
-                break  # without a header nothing else can be said
-            continue
-        if names is None:
-            names = row.fields
-            problems += _header_problems(table, path, names)
-            if problems:
-                break
-            continue
-        places = places or [(names.index(column.name), column) for column in table.columns]
-        if len(row.fields) != len(names):
-            problems.append(_count_problem(path, row, len(names)))
-            continue
-        for (at, column), kept in zip(places, values, strict=True):
-            try:
-                kept.append(column.parse(row.fields[at]))
-            except InvalidValue as wrong:
-                place = row.place(at)
-                words = wrong.expected, wrong.fix, column.name
-                problems.append(Problem(path, *place, row.fields[at], *words))
-    if not problems and not any(values):
-        empty = names is None or not table.header
-        expected = "at least one row" if not empty else "a table"
-        problems.append(Problem(path, 1 if empty else 2, 1, "", expected, "add the rows"))
-    if problems:
-        return pl.DataFrame(), sorted(problems, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
-    kinds = zip(table.columns, values, strict=True)
-    read = [(c.many, pl.Series(c.name, v, c.dtype)) for c, v in kinds]
-    return pl.DataFrame([as_enum(column) if many else column for many, column in read]), []
-
-
-def _header_problems(table: Table, path: str, names: list[str]) -> list[Problem]:
-    line = table.separator.join(names)
-    fix = "add it"
-    problems = [
-        Problem(path, 1, 1, line, f"a column {column.name!r}", fix)
-        for column in table.columns
-        if column.name not in names
-    ]
-    twice = sorted(name for name, times in Counter(names).items() if times > 1)
-    return problems + [Problem(path, 1, 1, line, f"one {n!r}", "rename the other") for n in twice]
-
-
-def _count_problem(path: str, row: Row, wanted: int) -> Problem:
-    few = len(row.fields) < wanted
-    fix = "write every field" if few else "remove what is too much, or put the value in quotes"
-    place = row.place(min(len(row.fields) - 1, wanted))
-    expected = f"{wanted} fields, found {len(row.fields)}"
-    return Problem(path, *place, row.fields[-1 if few else wanted], expected, fix)

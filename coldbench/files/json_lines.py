@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from coldbench.errors import BadFile, Problem
-from coldbench.files.delimited import MAX_PROBLEMS, content_of
+from coldbench.files.delimited import content_of
 from coldbench.files.rows import Row, Unreadable, rows_of
 from coldbench.files.schema import (
     CONTROL,
@@ -26,6 +26,7 @@ from coldbench.files.schema import (
     InvalidValue,
     validate,
 )
+from coldbench.files.values import MAX_PROBLEMS
 
 FIRST = 1000  # lines that are looked at for the names of columns
 OBJECT, MEND = "one JSON object on the line", "mend the line"
@@ -48,7 +49,7 @@ def names_of(path: Path) -> list[str]:
             break
         first_row = row if isinstance(row, Unreadable) else _object(row)
         if isinstance(first_row, Unreadable):
-            raise BadFile([_problem(path, first_row)])
+            raise BadFile([first_row.problem(str(path))])
         keys = list(_keys(first_row))
         odd = next((name for name in keys if CONTROL.search(name) or HALF.search(name)), None)
         if odd is not None:
@@ -118,7 +119,7 @@ def _closely(
             break
         read_as = row if isinstance(row, Unreadable) else _object(row)
         if isinstance(read_as, Unreadable):
-            problems.append(_problem(path, read_as))
+            problems.append(read_as.problem(path))
             continue
         assert isinstance(row, Row)
         for column, kept in zip(columns, values, strict=True):
@@ -136,10 +137,6 @@ def _closely(
         return pl.DataFrame(), sorted(problems, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
     kinds = zip(columns, values, strict=True)
     return pl.DataFrame([pl.Series(c.name, v, c.dtype) for c, v in kinds]), []
-
-
-def _problem(path: Path | str, what: Unreadable) -> Problem:
-    return Problem(str(path), what.line, what.column, what.value, what.expected, what.fix)
 
 
 def _object(row: Row) -> dict[str, Any] | Unreadable:

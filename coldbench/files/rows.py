@@ -5,11 +5,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from coldbench.errors import Problem
+
 MAX_UNCLOSED_QUOTE = (
     10_000_000  # letters read for quotes that do not close, before the rest is left unread
 )
 LINE_ENDS = r"lines that end in \n"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+BOM = b"\xef\xbb\xbf"
+UNCLOSED = "unexpected end of data"  # what csv says where a quote is not closed
 INVALID = re.compile("[\0\r\udc80-\udcff]")  # what no line of a table holds; the last: no UTF-8
 
 
@@ -47,19 +51,36 @@ class Unreadable:
     value: str
     expected: str
     fix: str
+    unclosed: bool = False  # the text ends within a value in quotes
+
+    def problem(self, path: str) -> Problem:
+        return Problem(path, self.line, self.column, self.value, self.expected, self.fix)
 
 
 def rows_of(
     content: bytes, separator: str, *, quoted: bool, encoding: str
 ) -> Iterator[Row | Unreadable]:
-    """Rows in order. Blank lines at the end, `\\r\\n` and a byte-order mark do not matter."""
-    if content.startswith(UTF_16) or content[:400].count(b"\0") > 100:
+    """Rows of a file in order. Blank lines at the end, `\\r\\n` and a byte-order mark do not
+    matter."""
+    if is_utf_16(content):
         yield Unreadable(1, 1, "UTF-16", "UTF-8", "write it in UTF-8")
         return
-    text = content.removeprefix(b"\xef\xbb\xbf").decode(encoding, "surrogateescape")
+    yield from rows_from(1, content.removeprefix(BOM), separator, quoted=quoted, encoding=encoding)
+
+
+def is_utf_16(content: bytes) -> bool:
+    """Whether a file that begins so is."""
+    return content.startswith(UTF_16) or content[:400].count(b"\0") > 100
+
+
+def rows_from(
+    first: int, content: bytes, separator: str, *, quoted: bool, encoding: str
+) -> Iterator[Row | Unreadable]:
+    """The same for some lines of a file, of which the first has this number."""
+    text = content.decode(encoding, "surrogateescape")
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
     valid: list[tuple[int, str]] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, first):
         odd = INVALID.search(line)
         if odd:
             yield _odd(number, line, odd.start())
@@ -101,9 +122,9 @@ def _quoted(lines: list[tuple[int, str]], separator: str) -> Iterator[Row | Unre
             number, line = lines[at]
             column = line.find('"') + 1 or 1
             what = "a shorter value" if "limit" in str(error) else "quotes in pairs around a value"
-            yield Unreadable(
-                number, column, line[column - 1 :], what, 'close it by "; write " as ""'
-            )
+            mend = 'close it by "; write " as ""'
+            unclosed = str(error) == UNCLOSED
+            yield Unreadable(number, column, line[column - 1 :], what, mend, unclosed)
             # the next line may be sound; but where each line opens a quote that runs to the end,
             # the end would be read once for each
             in_vain += sum(len(line) + 1 for _, line in lines[at : first + reader.line_num])

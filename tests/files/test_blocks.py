@@ -1,6 +1,8 @@
 """A table that is read in blocks is the same table, whatever the size of a block."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -8,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldbench.errors import UserError
-from coldbench.files import delimited
-from coldbench.files.delimited import Table, read
+from coldbench.files import blocks
+from coldbench.files.delimited import Table, problems, read
 from coldbench.files.frames import from_frames
 from coldbench.files.schema import Column, whole_numbers
 from coldbench.interactions import Catalogue, Interactions
+from tests.readings import same_reading
 
+delimited: Any = import_module("coldbench.files.delimited")
 IDS = [
     "0", "7", "007", "+7", "-7", "٧", "1_0", "12.0", " 7", "a", "9" * 19, "9223372036854775807",
     "9223372036854775808", "4294967295", "4294967296", "100", "99",
@@ -32,15 +36,8 @@ def test_blocks_of_any_size_are_read_as_value_by_value(
     rows: list[tuple[str, ...]], size: int, table: Table
 ) -> None:
     content = "\n".join(["user,item,title", *map(",".join, rows)]).encode()
-    closely, problems = delimited._closely(table, "f", content)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLDBENCH_BLOCK", str(size))
-        at_once = delimited._at_once(table, content)
-    if at_once is not None:
-        assert not problems
-        text = pl.col("user").cast(pl.String)
-        assert at_once.with_columns(text).equals(closely.with_columns(text))
-        assert isinstance(at_once["user"].dtype, pl.Enum)
+    if not same_reading(table, content, size):
+        assert isinstance(read(table, Path("f"), content)["user"].dtype, pl.Enum)
 
 
 @pytest.mark.parametrize("ids", [["0", "9", "10"], ["4294967296", "3"], ["9223372036854775807"]])
@@ -63,6 +60,66 @@ def test_a_line_at_a_blocks_end_is_named_as_in_the_whole_file(
     path.write_text("user,item,title\n1,1,a\n2,2,b\n3,3\n4,4,d\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"log\.csv:4:3: value '3', expected 3 fields, found 2"):
         read(TABLE, path)
+
+
+RATED = Table((Column("user", "id", many=True), Column("rating", "number", 1, 5)), quoted=True)
+
+
+def rated(rows: int, bad: dict[int, str]) -> bytes:
+    """A file of equal lines, eight bytes each, but for some ratings by their lines."""
+    lines = [f"{1000 + line},{bad.get(line, '3')}" for line in range(2, rows + 2)]
+    return "\n".join(["user,rating", *lines, ""]).encode()
+
+
+def test_a_bad_value_is_told_at_its_block_and_no_other_is_read_value_by_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLDBENCH_BLOCK", "70")  # ten lines
+    read_closely, read_at_once = list[int](), list[bytes]()
+    closely, block = delimited.closely, delimited._block
+
+    def counted(columns: Any, names: Any, rows: Any, path: str) -> Any:
+        rows = [*rows]
+        read_closely.extend(row.line for row in rows)
+        return closely(columns, names, iter(rows), path)
+
+    def seen(table: Table, names: list[str], content: bytes) -> pl.DataFrame | None:
+        read_at_once.append(content)
+        return block(table, names, content)
+
+    monkeypatch.setattr(delimited, "closely", counted)
+    monkeypatch.setattr(delimited, "_block", seen)
+    content = rated(1000, {345: "9", 347: "8", 352: "7"})
+    with pytest.raises(UserError) as error:
+        read(RATED, Path("f"), content)
+    assert str(error.value) == (
+        "f:345:6: value '9', expected a number from 1 to 5; fix: mend the value "
+        "(and 1 more, unread from line 352 on: coldbench validate)"
+    )
+    assert read_closely == [*range(342, 352)]
+    assert len(read_at_once) <= 35 + 1 + blocks.AT_A_TIME  # few ahead of the one that is bad
+
+
+def test_all_that_is_wrong_is_told_and_sound_blocks_are_read_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLDBENCH_BLOCK", "70")
+    content = rated(1000, {345: "9", 346: "8", 352: "7", 1001: "x"})
+    assert [p.line for p in problems(RATED, Path("f"), content)] == [345, 346, 352, 1001]
+
+
+def test_an_error_in_the_last_block_leaves_nothing_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLDBENCH_BLOCK", "70")
+    with pytest.raises(UserError, match=r"fix: mend the value$"):
+        read(RATED, Path("f"), rated(40, {41: "9"}))
+    with pytest.raises(UserError, match=r"value \(unread from line 32 on: coldbench validate\)$"):
+        read(RATED, Path("f"), rated(40, {31: "9"}))
+
+
+def test_a_value_that_goes_on_in_the_next_block_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLDBENCH_BLOCK", "1")
+    content = b'user,item,title\n1,1,"a\n\nb"\n2,2,"c\nd"\n3,3,e\n\n\n'
+    assert read(QUOTED, Path("f"), content)["title"].to_list() == ["a\n\nb", "c\nd", "e"]
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "16MB", ""])

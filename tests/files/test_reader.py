@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from coldbench.errors import BadFile
 from coldbench.files import delimited
 from coldbench.files.delimited import Table, problems, read
+from coldbench.files.rows import BOM
 from coldbench.files.schema import Column
 from coldbench.interactions import SECOND
+from tests.readings import same_reading
 
 COLUMNS = (
     Column("user", "id"),
@@ -63,19 +65,16 @@ def files(draw: st.DrawFn) -> tuple[Table, bytes]:
         lines.append(table.separator.join(fields))
     end = draw(st.sampled_from(["\n", "\r\n"]))
     text = end.join(lines) + draw(st.sampled_from(["", end, end + end]))
-    content = draw(st.sampled_from([b"", delimited.BOM])) + text.encode("utf-8", "surrogatepass")
+    content = draw(st.sampled_from([b"", BOM])) + text.encode("utf-8", "surrogatepass")
     return table, content + draw(st.sampled_from([b"", b"", b"", b"\xff"]))
 
 
 @settings(max_examples=500, deadline=None)
-@given(files())
-def test_at_once_and_value_by_value_are_the_same_reading(given: tuple[Table, bytes]) -> None:
-    table, content = given
-    at_once = delimited._at_once(table, content)
-    closely, wrong = delimited._closely(table, "f", content)
-    if at_once is not None:
-        assert not wrong
-        assert at_once.equals(closely) and at_once.schema == closely.schema
+@given(files(), st.sampled_from([1, 20, 60, 10_000]))
+def test_blocks_in_whole_columns_and_a_file_value_by_value_are_the_same_reading(
+    given: tuple[Table, bytes], size: int
+) -> None:
+    same_reading(*given, size)
 
 
 @settings(max_examples=150, deadline=None)
@@ -116,7 +115,7 @@ def test_a_separator_inside_quotes_is_a_part_of_the_value() -> None:
 
 
 def test_a_file_with_every_value_in_quotes_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_closely", None)
+    monkeypatch.setattr(delimited, "closely", None)
     content = b'"user","item","rating","time","title"\n"u1","1","5","0",""\n"u2",2,"1",0,"a b"\n'
     expected = [("u1", 1, 5.0, 0, ""), ("u2", 2, 1.0, 0, "a b")]
     assert read(TABLES["quoted"], Path("f"), content).rows() == expected
@@ -133,7 +132,7 @@ def test_columns_may_stand_in_any_order_with_others_between() -> None:
 
 
 def test_large_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_closely", None)
+    monkeypatch.setattr(delimited, "closely", None)
     rows = pl.DataFrame({"user": range(9), "item": range(9), "rating": 5, "time": 0, "title": "é"})
     assert read(TABLES["comma"], Path("f"), rows.write_csv().encode()).height == 9
 

@@ -19,6 +19,7 @@ from pathlib import Path
 NODES = ("n1", "n2")
 PLUGINS = "/usr/lib/x86_64-linux-gnu/slurm-wlm"
 MUNGED = "/usr/sbin/munged"
+AS_ASKED = {"RAY_worker_niceness": "0"}  # else 15: beside other work a cell would get no processor
 CONF = """
 ClusterName=coldbench
 SlurmctldHost={host}(127.0.0.1)
@@ -190,7 +191,7 @@ def ray() -> Iterator[RayCluster]:
         for own in ([*head, "--node-ip-address=127.0.0.1"], [f"--address={address}"]):
             started = subprocess.Popen(
                 [*command, *own, *common], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True,
+                start_new_session=True, env=os.environ | AS_ASKED,
             )  # fmt: skip
             nodes.append(started)
             wait_for_port(port)

@@ -111,13 +111,25 @@ def unsharded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return stored(folder / "runs/r")
 
 
+def in_shards_by(executor: str, env: dict[str, str], folder: Path) -> dict[str, bytes]:
+    words = [*SHARDED, "--set", "shards.default=3", "--executor", executor]
+    ended(coldbench(folder, *words, **env))
+    assert len(read_run(folder / "runs/r")[0].timing()["shards"]) == 3
+    return stored(folder / "runs/r")
+
+
 def test_a_cell_whose_shards_ran_on_two_nodes_of_slurm_is_that_of_one_process(
     tmp_path: Path, slurm: Any, unsharded: dict[str, bytes]
 ) -> None:
-    words = [*SHARDED, "--set", "shards.default=3", "--executor", "slurm"]
-    ended(coldbench(tmp_path, *words, **slurm.env))
-    assert stored(tmp_path / "runs/r") == unsharded
-    assert len(read_run(tmp_path / "runs/r")[0].timing()["shards"]) == 3
+    assert in_shards_by("slurm", slurm.env, tmp_path) == unsharded
+
+
+def test_a_cell_whose_shards_ran_on_two_nodes_of_ray_is_that_of_one_process(
+    tmp_path: Path, unsharded: dict[str, bytes]
+) -> None:
+    pytest.importorskip("ray")
+    with CLUSTERS["ray"]() as cluster:
+        assert in_shards_by("ray", cluster.env, tmp_path) == unsharded
 
 
 def kill_worker(slurm: Any, cell: Any) -> None:

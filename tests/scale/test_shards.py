@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from coldbench.cell import KEPT, Cell, read_plan, read_run
+from coldbench import store
+from coldbench.cell import KEPT, Cell, read_cells, read_plan, read_run
 from tests import console
 from tests.console import asked, stored
 
@@ -66,6 +67,29 @@ def test_shards_of_another_number_or_of_a_cell_that_is_there_are_removed(tmp_pat
     with claims.Claims(tmp_path) as worker:
         partials.clear_dead(tmp_path, worker)
     assert [path.name for path in (tmp_path / "shards").iterdir()] == [f"{other}.1of2"]
+
+
+def failed(place: Path) -> None:
+    """A sealed cell, or shard, that failed."""
+    partial = place.with_name(f".{place.name}")
+    partial.mkdir(parents=True)
+    row = {"status": "failed", "stage": "score", "reason": "", "facts": {}}
+    store.seal(partial, "cell.json", row, place)
+
+
+def test_cells_and_shards_that_failed_are_removed_but_those_that_another_worker_has(
+    tmp_path: Path,
+) -> None:
+    specs, rooms = [*_specs("ridge", "maml")], ("cells", "shards")
+    for spec in specs:
+        failed(tmp_path / f"cells/{spec.fingerprint}")
+        failed(tmp_path / f"shards/{spec.fingerprint}.1of2")
+    with claims.Claims(tmp_path) as worker, claims.Claims(tmp_path) as other:
+        assert other.take(specs[0].fingerprint) and other.take(f"{specs[1].fingerprint}.1of2")
+        partials.clear_failed(tmp_path, read_cells(tmp_path, specs), worker)
+        assert not any(worker.holds(name) for name in worker.taken())
+    left = {path.name for room in rooms for path in (tmp_path / room).iterdir()}
+    assert left == {specs[0].fingerprint, f"{specs[1].fingerprint}.1of2"}
 
 
 @pytest.fixture(scope="module")
@@ -207,11 +231,16 @@ def test_a_damaged_shard_is_set_aside_and_done_again(run: Path, whole: Path) -> 
 
 
 @pytest.mark.slow
+def test_a_shard_that_failed_is_done_again_in_one_go(run: Path, whole: Path) -> None:
+    failed(run / f"shards/{read_plan(run)[0].fingerprint}.1of2")
+    asked(run.parents[1], *GRID, *SHARDS, "--name", "r", "--no-timing", "--retry-failed")
+    assert stored(run) == stored(whole) and none_left(run)
+
+
+@pytest.mark.slow
 def test_shards_of_another_shape_are_a_row_that_says_so(run: Path) -> None:
     # as a method that writes its own files would leave them: sealed, and not what was asked for
     import numpy as np
-
-    from coldbench import store
 
     folder, spec = run.parents[1], read_plan(run)[0]
     asked(folder, "cell", f"{spec.fingerprint}.1of2", "--run", "r")

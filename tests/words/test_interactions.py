@@ -1,11 +1,17 @@
 """A rating log as compressed rows: order, duplicates, hashes."""
 
+from importlib import import_module
+from typing import Any
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coldbench.interactions import Catalogue, Interactions
+
+interactions: Any = import_module("coldbench.interactions")
 
 
 def log_of(rows: list[tuple[int, int, float, int]], n_items: int = 10) -> Interactions:
@@ -37,21 +43,44 @@ def test_of_duplicates_the_last_in_time_stays_and_the_others_are_counted() -> No
         max_size=40,
     ),
     st.sampled_from([1, 7, 1000, 10**6, 3 * 10**18]),  # the last: no key can hold them
+    st.sampled_from([1, 5, 20, 1000]),
+    st.booleans(),
 )
 def test_any_log_comes_out_as_a_plain_loop_makes_it(
-    rows: list[tuple[int, int, float, int]], apart: int
+    rows: list[tuple[int, int, float, int]], apart: int, at_a_time: int, grouped: bool
 ) -> None:
+    rows = sorted(rows, key=lambda row: row[0]) if grouped else rows
     rows = [(user, item, rating, time // 3 * apart + time % 3) for user, item, rating, time in rows]
     expected = []
     for user in range(max(row[0] for row in rows) + 1):
         history = sorted((row for row in rows if row[0] == user), key=lambda row: row[3])
         last = {row[1]: number for number, row in enumerate(history)}
         expected += [history[number] for number in sorted(last.values())]
-    log = log_of(rows)
+    with patch.object(interactions, "LEAST", at_a_time):
+        log = log_of(rows)
     assert log.duplicates == len(rows) - len(expected)
     assert log.times is not None
     columns = zip(log.users, log.items, log.ratings, log.times, strict=True)
     assert [tuple(map(float, row)) for row in columns] == [tuple(map(float, r)) for r in expected]
+
+
+@pytest.mark.parametrize(
+    ("counts", "least", "stretches"),
+    [
+        ([2, 2, 2], 4, [(0, 2), (2, 3)]),
+        ([2, 2, 2], 3, [(0, 1), (1, 2), (2, 3)]),
+        ([9, 0, 1], 4, [(0, 1), (1, 3)]),  # one user has more
+        ([0, 0], 1, [(0, 2)]),
+        ([], 1, []),
+        ([1] * 64, 1, [(user, user + 2) for user in range(0, 64, 2)]),  # a thirty-second
+        ([1] * 63, 1, [(user, user + 1) for user in range(63)]),
+    ],
+)
+def test_users_are_sorted_in_stretches_of_few_rows(
+    counts: list[int], least: int, stretches: list[tuple[int, int]]
+) -> None:
+    with patch.object(interactions, "LEAST", least):
+        assert [*interactions._stretches(np.cumsum([0, *counts]))] == stretches
 
 
 def test_times_too_far_apart_for_one_key_are_in_order_to_the_last_microsecond() -> None:
