@@ -13,6 +13,7 @@ from torch import Tensor
 
 from coldbench.errors import UserError
 from coldbench.language.model_loading import load, load_tokenizer
+from coldbench.language.pretrained import config, places_of, size_of
 
 WORDS = (" yes", " no")
 AT_ONCE = 10  # texts read together, never more or fewer: bfloat16 rounds by a product's shape
@@ -27,6 +28,7 @@ class Causal:
     tokenizer: Any = field(repr=False)
     words: tuple[int, int]  # the tokens of yes and no
     start: tuple[int, ...]  # the token that a text begins with, where the model has one
+    places: int | None = None  # tokens of a text at most
 
     def tokens(self, text: str, longest: int | None = None) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -37,8 +39,9 @@ class Causal:
         """(N,) P(yes) / (P(yes) + P(no)) after `before` and each of N texts, none of them empty.
 
         `before`, tokens or vectors (L, D) in their place, is read once; its keys and values serve
-        every text.
+        every text. Raises UserError for a text that is too long for the model.
         """
+        self._check_places(len(before) + max(map(len, texts), default=0))
         device = self.model.device
         if isinstance(before, Tensor):
             vectors = before[None].to(self.model.dtype)
@@ -55,8 +58,10 @@ class Causal:
         return chances.clone()
 
     def log_odds(self, texts: list[list[int]]) -> Tensor:
-        """(N,) log P(yes) - log P(no) after each of N texts, read in full; gradients go through."""
+        """(N,) log P(yes) - log P(no) after each of N texts, read in full; gradients go through.
+        Raises UserError for a text that is too long for the model."""
         width = max(map(len, texts))
+        self._check_places(width)
         rows = [[0] * (width - len(text)) + text for text in texts]
         real = [[0] * (width - len(text)) + [1] * len(text) for text in texts]
         ids, seen = (torch.tensor(x, device=self.model.device) for x in (rows, real))
@@ -71,6 +76,13 @@ class Causal:
         words = self.model.get_output_embeddings().weight[list(self.words)]
         logits: Tensor = (out.last_hidden_state[:, -1] @ words.T).float()
         return logits[:, 0] - logits[:, 1]
+
+    def _check_places(self, tokens: int) -> None:
+        if self.places is not None and tokens > self.places:
+            raise UserError(
+                f"a text has {tokens} tokens, and the model reads {self.places} at most: "
+                "lower the row's shots or title_tokens"
+            )
 
     def _read(self, kept: Any, before: int, texts: list[list[int]], width: int) -> Tensor:
         """(AT_ONCE, 2) log-odds of the two words; texts end at the right, padding is before."""
@@ -94,13 +106,21 @@ class Causal:
 
 @cache
 def causal(name: str, precision: str, device: str) -> Causal:
-    """The model called `name`, loaded once a process. Raises Unavailable without its package."""
+    """The model called `name`, loaded once a process. Raises Unavailable without its package, and
+    UserError for one that cannot be asked what comes next."""
     from transformers import AutoModelForCausalLM
 
+    size = size_of(name)
+    if not size.causal:
+        raise UserError(
+            f"model {name!r} is no causal one, but of the family {size.family}: it cannot be asked "
+            "what comes next; name one that can (coldbench list encoders)"
+        )
     tokenizer = load_tokenizer(name)
     model = load(AutoModelForCausalLM, name, dtype=getattr(torch, precision))
     words = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in WORDS]
     if words[0][-1] == words[1][-1]:
         raise UserError(f"model {name!r} has no tokens of its own for{WORDS[0]} and{WORDS[1]}")
     start = tuple(n for n in tokenizer("")["input_ids"] if n != tokenizer.eos_token_id)
-    return Causal(model.to(device), tokenizer, (words[0][-1], words[1][-1]), start)
+    both, places = (words[0][-1], words[1][-1]), places_of(config(name))
+    return Causal(model.to(device), tokenizer, both, start, places)

@@ -71,7 +71,8 @@ class TunedCausal(Prompt):
         adam = torch.optim.AdamW(weights.values(), self.meta_lr, weight_decay=0.0)
         stopping, kept = EarlyStopping(self.patience), weights
         self.learned = fixed | weights
-        shots = [k for k in (0, 1, 2, 4, 8, 16) if k <= min(self.shots, valid.max_shots)]
+        most = min(self.shots, valid.max_shots)
+        shots = [*(k for k in (0, 1, 2, 4, 8, 16) if k < most), most]
         batches = warm.sample(
             self.meta_steps, self.meta_users, shots=shots, query=1, seed=seeds.order
         )

@@ -1,10 +1,12 @@
 """A few-shot method taught with some of TALLRec's training rows, and met with its test rows."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from coldbench import registry
 from coldbench.encoder import Items
+from coldbench.method import Method
 from coldbench.seeds import Seeds
 
 from ._tallrec import Rows, meet
@@ -12,13 +14,14 @@ from ._tallrec import Rows, meet
 HELD = 0.25  # share of the rows to choose by
 
 
-def few_shot(method: str, drawn: Rows, test: Rows, items: Items, seed: int) -> NDArray[np.floating]:
+def few_shot(
+    learner: Method[Any], drawn: Rows, test: Rows, items: Items, seed: int
+) -> NDArray[np.floating]:
     """(R,) expected likes of the test rows. Of the drawn rows a quarter, by users, are chosen by:
     rows of one user overlap, and would choose what remembers them."""
     held = _of_some_users(drawn, seed)
     warm = drawn.part(np.flatnonzero(~held)).as_users()
     valid = drawn.part(np.flatnonzero(held)).as_episodes()
-    learner = registry.find("methods", method)()
     learner.meta_train(warm, valid, items, Seeds.of(seed))
     return meet(learner, test)
 

@@ -97,7 +97,7 @@ def manner(name: str, *, trust_remote_code: bool = False) -> Manner:
     settings = _json(name, folder, "config_sentence_transformers.json") or {}
     reads = _json(name, folder, "sentence_bert_config.json") or {}
     prompt = (settings.get("prompts") or {}).get(settings.get("default_prompt_name"), "")
-    bounds = [reads.get("max_seq_length"), _places(config(name, trust_remote_code))]
+    bounds = [reads.get("max_seq_length"), places_of(config(name, trust_remote_code))]
     longest = min((bound for bound in bounds if bound), default=None)
     return Manner(prompt or "", bool(reads.get("do_lower_case")), longest)
 
@@ -142,8 +142,8 @@ def size_of(name: str, *, trust_remote_code: bool = False) -> Size:
     return Size(family, sum(weight.numel() for weight in model.parameters()), causal)
 
 
-def _places(config: Any) -> int | None:
-    """Tokens for which there are positions."""
+def places_of(config: Any) -> int | None:
+    """Tokens for which there are positions; None: as many as one likes."""
     places = getattr(config, "max_position_embeddings", None)
     if not isinstance(places, int) or places <= 0:
         return None

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import torch
 
+from coldbench import registry
 from coldbench.encoder import Items
 from coldbench.errors import UserError
 from tests import console
@@ -23,6 +24,7 @@ from tests import console
 anchor: Any = import_module("coldbench.benchmarks.anchors._anchor")
 few: Any = import_module("coldbench.benchmarks.anchors._tallrec_few")
 films: Any = import_module("coldbench.benchmarks.anchors._tallrec")
+language: Any = import_module("coldbench.benchmarks.anchors.tallrec_lm")
 line: Any = import_module("coldbench.datasets._movies").line
 replays: Any = import_module("coldbench.benchmarks.anchors.replay")
 show: Any = import_module("coldbench.benchmarks.anchors.show")
@@ -215,13 +217,13 @@ def test_a_few_shot_method_learns_from_the_drawn_rows_alone(parts: Any) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(len(test.films), 8, generator=generator)
     items = Items(torch.nn.functional.normalize(features), test.films)
-    drawn = train.part(np.arange(0, 8000, 500))
-    score = few.few_shot("ridge", drawn, test, items, seed=3)
+    drawn, ridge = train.part(np.arange(0, 8000, 500)), registry.find("methods", "ridge")
+    score = few.few_shot(ridge(), drawn, test, items, seed=3)
     assert score.shape == (1000,)
     assert ((score > 0) & (score < 1)).all()
-    assert (score == few.few_shot("ridge", drawn, test, items, seed=3)).all()
+    assert (score == few.few_shot(ridge(), drawn, test, items, seed=3)).all()
     other = train.part(np.arange(1, 8000, 500))
-    assert (score != few.few_shot("ridge", other, test, items, seed=3)).any()
+    assert (score != few.few_shot(ridge(), other, test, items, seed=3)).any()
 
 
 def test_the_rows_to_choose_by_are_those_of_other_users(parts: Any) -> None:
@@ -229,6 +231,39 @@ def test_the_rows_to_choose_by_are_those_of_other_users(parts: Any) -> None:
     held = few._of_some_users(drawn, 0)
     assert not set(drawn.users[held]) & set(drawn.users[~held])
     assert 16 <= held.sum() < 32
+
+
+def test_a_language_model_is_taught_with_so_many_rows_and_untuned_with_none(
+    parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = []
+
+    def few_shot(learner: Any, drawn: Any, test: Any, items: Any, seed: int) -> Any:
+        taught.append((learner.meta_steps > 0, learner.shots, len(drawn.places), seed))
+        return np.linspace(0, 1, len(test.places))
+
+    monkeypatch.setattr(language, "few_shot", few_shot)
+    monkeypatch.setattr(language, "train_valid_test", lambda: parts)
+    frames = [language.measure(at).with_columns(split=pl.lit(at)) for at in range(language.SPLITS)]
+    assert taught == [(False, 10, 16, 0), (True, 10, 16, 0), (True, 10, 64, 0), (True, 10, 256, 0)]
+    rows = {(row.row, row.metric): row for row in language.rows(pl.concat(frames))}
+    assert rows["TALLRec LLaMA-7B, 16 rows", "auc-pooled"].published == 0.6724
+    likes = parts[2].likes[parts[2].places]
+    counted, asked = simple.like_rate(parts[2]), np.linspace(0, 1, 1000)
+    for row, scores in {
+        "history like-rate": counted,
+        "instruct:untuned": asked,
+        "instruct, 64 rows": asked,
+    }.items():
+        assert rows[row, "auc-pooled"].ours == pytest.approx(_auc(scores, likes))
+        assert rows[row, "auc"].ours is not None
+    assert rows["instruct, 16 rows", "auc-pooled"].note.startswith("1 draw; TALLRec-7B's 0.6724 is")
+
+
+def _auc(scores: Any, likes: Any) -> float:
+    """The share of pairs of a like and a dislike in order, a tie half of one."""
+    apart = np.sign(scores[likes > 0][:, None] - scores[likes == 0])
+    return float((1 + apart.mean()) / 2)
 
 
 @pytest.mark.skipif("COLDBENCH_TEST_DATA" not in os.environ, reason="no originals here")

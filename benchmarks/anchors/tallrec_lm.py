@@ -1,0 +1,55 @@
+"""TALLRec's recipe on a language model of 135 million weights: does it beat ten likes counted?
+
+Bao et al., "TALLRec: An Effective and Efficient Tuning Framework to Align Large Language Model with
+Recommendation" (2023), arXiv:2305.00447, table 1, its rows and its measure as in tallrec.py. The
+untuned model and the count of likes read the same ten films, and learn from no row.
+"""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from coldbench import registry
+from coldbench.encoder import Items
+
+from ._tallrec import HISTORY, train_valid_test
+from ._tallrec_auc import SAMPLES, both, published
+from ._tallrec_few import few_shot
+from ._tallrec_simple import like_rate
+from .row import Row
+
+NAME = "tallrec-movie-lm"
+TAUGHT = (0, *SAMPLES)  # training rows of each split; 0: the controls
+SPLITS = len(TAUGHT)
+OPTIONS: dict[str, Any] = {"shots": HISTORY, "blocks": 0}  # of instruct; the model is its default
+
+
+def measure(split: int) -> pl.DataFrame:
+    """row, samples (0: it has no training rows), user, label, score of the 1,000 test rows."""
+    train, _, test = train_valid_test()
+    items = Items(torch.zeros(len(test.films), 1), test.films)  # no vectors: texts alone are read
+    samples = TAUGHT[split]
+    rng = np.random.default_rng([0, samples])  # the first draw of tallrec.py
+    drawn = train.part(rng.choice(len(train.places), samples or min(SAMPLES), replace=False))
+    row, untuned = ("instruct", {}) if samples else ("instruct:untuned", {"meta_steps": 0})
+    learner = registry.find("methods", "instruct")(**OPTIONS | untuned)
+    scored = {row: few_shot(learner, drawn, test, items, 0)}
+    if not samples:
+        scored["history like-rate"] = like_rate(test)
+    asked = {"user": test.users, "label": test.likes[test.places]}
+    return pl.concat(
+        pl.DataFrame({"row": row, "samples": samples, **asked, "score": score.astype(float)})
+        for row, score in scored.items()
+    )
+
+
+def rows(measured: pl.DataFrame) -> list[Row]:
+    lines = published(NAME)
+    parts = measured.partition_by("row", "samples", as_dict=True, maintain_order=True)
+    for row, samples in sorted(parts, key=lambda part: part[1]):  # stable: as measured within
+        note = "" if samples else "no training"
+        empty = Row(NAME, str(row), "auc", chance=0.5, note=note)
+        lines += both(empty, int(samples), parts[row, samples])
+    return lines
