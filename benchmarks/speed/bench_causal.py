@@ -19,7 +19,7 @@ from coldbench.episode import EpisodeBatch
 from coldbench.errors import UserError
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.split import Split, split
+from coldbench.splits.split import Split, split
 
 USERS, PEER_USERS = 4, 1
 PROTOCOL = {"shots": [0, 16], "query": 20}
