@@ -34,8 +34,8 @@ Merged = Annotated[
 
 
 @dataclass(frozen=True)
-class How:
-    """What a verb that does cells is told beside which: the options of each of these verbs."""
+class CellOptions:
+    """The options that every verb has that does cells, beside which cells it does."""
 
     device: Device = "auto"
     quiet: o.Quiet = False
@@ -47,13 +47,13 @@ class How:
         return Verbosity.of(quiet=self.quiet, verbose=self.verbose)
 
 
-def told_how(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb with the fields of its argument `how` as options, for typer to read."""
+def with_cell_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb with the fields of its argument `how` as options of its own, for typer to read."""
     own = [part for part in signature(verb).parameters.values() if part.name != "how"]
-    shared = [part.replace(kind=own[0].kind) for part in signature(How).parameters.values()]
+    shared = [part.replace(kind=own[0].kind) for part in signature(CellOptions).parameters.values()]
 
     def told(**given: Any) -> None:
-        how = How(**{part.name: given.pop(part.name) for part in shared})
+        how = CellOptions(**{part.name: given.pop(part.name) for part in shared})
         verb(**given, how=how)
 
     told.__name__, told.__doc__ = verb.__name__, verb.__doc__
@@ -63,8 +63,8 @@ def told_how(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 @app.command(cls=Command)
-@told_how
-def work(folder: o.Run, jobs: o.Jobs = 0, *, how: How) -> None:
+@with_cell_options
+def work(folder: o.Run, jobs: o.Jobs = 0, *, how: CellOptions) -> None:
     """Do what is left of a run's cells, beside whoever else does: on any machine that sees DIR."""
     from coldbench.results.results import find_run
 
@@ -75,8 +75,8 @@ def work(folder: o.Run, jobs: o.Jobs = 0, *, how: How) -> None:
 
 
 @app.command(cls=Command)
-@told_how
-def cell(name: AnyCell, run: InRun, *, how: How) -> None:
+@with_cell_options
+def cell(name: AnyCell, run: InRun, *, how: CellOptions) -> None:
     """Do one cell of a prepared run: what a scheduler, xargs, make or a container executes."""
     from coldbench.results.results import find_run
 
