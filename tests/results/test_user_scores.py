@@ -94,6 +94,7 @@ def test_two_methods_are_aligned_on_the_rows_of_both_in_the_order_of_the_first()
     assert mine.key == theirs.key != LEFT.key
     same = LEFT.only(1)
     assert LEFT.align(same) == (LEFT, same) and same.values.tolist() == [[10], [20], [30]]
+    assert LEFT.only(0).values.tolist() == [[1], [2], [3]]
     nobody = LEFT.align(valued([1.0, 1], users=np.array([77])))
     assert [len(scores) for scores in nobody] == [0, 0]
 
