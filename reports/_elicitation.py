@@ -82,7 +82,7 @@ def elicitation(results: Results) -> Drawing | None:
     def draw(figure: Figure) -> None:
         every = figure.subplots(rows, columns, squeeze=False).flat
         handles = {}
-        for axes, (dataset, method) in zip(every, panels, strict=False):
+        for at, (axes, (dataset, method)) in enumerate(zip(every, panels, strict=False)):
             of_method = table.filter(dataset=dataset, method=method)
             shots = sorted(of_method["shots"].unique())
             for asker in (*others, RANDOM):
@@ -93,10 +93,11 @@ def elicitation(results: Results) -> Drawing | None:
                     x, curve["value"], line, color=colour[asker], marker="o", ms=2.5, lw=1.4
                 )
             axes.set_xticks(range(len(shots)), [str(k) for k in shots])
+            if at + columns >= len(panels):  # of the whole figure it would lie under the legend
+                axes.set_xlabel("questions answered", size=9)
             axes.set_title(f"{short(method)}\n{short(dataset, 24)}", size=9, loc="left")
         for axes in list(every):
             axes.set_visible(False)
-        figure.supxlabel("questions answered", size=9)
         figure.supylabel(metric_name(results.headline), size=9)
         figure.legend(
             handles.values(), handles, loc="outside lower center", ncols=6, frameon=False,

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import coldbench
 from coldbench import registry
 from coldbench.results.elicitation import saved
 from coldbench.results.results import Results, read
@@ -62,10 +63,17 @@ def test_report_shows_a_row_and_a_line_an_asker(results: Results, tmp_path: Path
     registry.find("reports", "markdown")().write(results, tmp_path)
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "Which item to ask first?" in text and "| variance |" in text
-    import coldbench
-
     (axes,) = coldbench.plot.elicitation(results).axes
     assert len(axes.lines) == 2
+
+
+def test_the_legend_of_a_figure_lies_on_none_of_its_words(results: Results) -> None:
+    figure = coldbench.plot.elicitation(results)
+    figure.canvas.draw()
+    (legend,) = (box.get_window_extent() for box in figure.legends)
+    words = [axes.get_tightbbox() for axes in figure.axes]
+    assert figure.axes[-1].get_xlabel() and figure.get_supxlabel() == ""
+    assert all(box is not None and not legend.overlaps(box) for box in words)
 
 
 def test_a_run_without_askers_has_no_rows(tmp_path: Path) -> None:
