@@ -161,18 +161,21 @@ def _blocks(
 ) -> Generator[Part]:
     """The rows below the header: in whole columns where that is proved, else value by value."""
     names, begin = header
-    line, kept, size = 1 + table.header, -1, size_of(source)
+    line, kept, tried, size = 1 + table.header, -1, 0, size_of(source)
     for first, after, frame in mapped(partial(_block, table, names), source, begin):
         if frame is not None and kept < 0:
             line += frame.height
             yield Part(frame)
             continue
         kept = first if kept < 0 else kept
+        if after < size and after - kept < 2 * tried:
+            continue  # twice as much at each try: a quote that never closes is not read n^2 times
         content = lines_between(source, kept, after)
         part = closely(table.columns, names, table.rows(content, line), path)
         if after < size and (part.unclosed or BLANK_END.search(content)):
+            tried = after - kept
             continue  # the next block has the rest of a value, or of the file's blank end
-        line, kept = line + content.count(b"\n"), -1
+        line, kept, tried = line + content.count(b"\n"), -1, 0
         yield replace(part, unread=line if after < size else 0)
 
 
