@@ -171,12 +171,13 @@ def _blocks(
         if after < size and after - kept < 2 * tried:
             continue  # twice as much at each try: a quote that never closes is not read n^2 times
         content = lines_between(source, kept, after)
-        part = closely(table.columns, names, table.rows(content, line), path)
-        if after < size and (part.unclosed or BLANK_END.search(content)):
+        rows, whole = table.rows(content, line), after == size
+        part = closely(table.columns, names, rows, path, whole=whole)
+        if not whole and (part.unclosed or BLANK_END.search(content)):
             tried = after - kept
             continue  # the next block has the rest of a value, or of the file's blank end
         line, kept, tried = line + content.count(b"\n"), -1, 0
-        yield replace(part, unread=line if after < size else 0)
+        yield replace(part, unread=0 if whole else line)
 
 
 def _block(table: Table, names: list[str], content: bytes) -> pl.DataFrame | None:

@@ -31,18 +31,21 @@ def closely(
     names: list[str] | None,
     rows: Iterator[Row | Unreadable],
     path: str,
+    *,
+    whole: bool = True,
 ) -> Part:
-    """The rows' values, each looked at. names: the rows' fields; None: the first row has them."""
+    """The rows' values, each looked at. names: the rows' fields; None: the first row has them.
+    whole: the file ends with these rows; else a value that does not end with them needs more."""
     problems: list[Problem] = []
     places: list[tuple[int, Column]] = []
     values: list[list[str | float | int | None]] = [[] for _ in columns]
-    unclosed = False
     for row in rows:
         if len(problems) >= MAX_PROBLEMS:
             break
         if isinstance(row, Unreadable):
+            if row.unclosed and not whole:
+                return Part(pl.DataFrame(), unclosed=True)
             problems.append(row.problem(path))
-            unclosed |= row.unclosed
             if names is None and row.line == 1:
                 break  # without a header nothing else can be said
             continue
@@ -67,7 +70,7 @@ def closely(
         problems.append(no_rows(path, header=False))
     if problems:
         told = sorted(problems, key=lambda p: (p.line, p.column))[:MAX_PROBLEMS]
-        return Part(pl.DataFrame(), tuple(told), unclosed=unclosed)
+        return Part(pl.DataFrame(), tuple(told))
     kinds = zip(columns, values, strict=True)
     return Part(pl.DataFrame([_series(column, kept) for column, kept in kinds]))
 
