@@ -5,7 +5,13 @@ import pytest
 from scipy import stats
 
 from coldbench.results import critical_difference
-from coldbench.results.critical_difference import _friedman, _of_signed_ranks, _wilcoxon, critical
+from coldbench.results.critical_difference import (
+    _cliques,
+    _friedman,
+    _of_signed_ranks,
+    _wilcoxon,
+    critical,
+)
 
 VALUES = np.array([[0.1, 0.5, 0.3], [0.2, 0.6, 0.6], [0.3, 0.4, 0.1]])
 
@@ -65,6 +71,8 @@ def test_two_blocks_of_which_one_differs_are_tested() -> None:
         ([1.0, -1.0], 1.0),  # the sum in the middle has more than half on both sides
         ([0.0, 2.0, 3.0, 4.0, 1.0], 0.125),  # what did not move takes the lowest rank and no sign
         ([1.0, 2.0, 3.0, -4.0], 0.875), ([1.0, 1.0, -1.0], 1.0), ([2.0, 2.0, -1.0], 0.5),
+        # shared ranks are halves, 1.5, 1.5, 3, 4: the first two weigh as much as the third
+        ([-1.0, -1.0, 2.0, 4.0], 0.625), ([-1.0, -1.0, -2.0, 4.0], 0.75),
     ],
 )  # fmt: skip
 def test_wilcoxons_p_is_the_share_of_signs_that_are_as_far_out(
@@ -77,3 +85,17 @@ def test_the_same_signed_ranks_are_not_worked_out_twice() -> None:
     before = _of_signed_ranks.cache_info().hits
     assert _wilcoxon(np.array([0.3, 0.1, 0.2])) == _wilcoxon(np.array([5.0, 7.0, 9.0]))
     assert _of_signed_ranks.cache_info().hits > before
+
+
+@pytest.mark.parametrize(
+    ("differ", "alike"),
+    [
+        (set(), (("a", "b", "c"),)),
+        ({("a", "b"), ("a", "c")}, (("b", "c"),)),  # who is like nobody is in no group
+        ({("a", "b"), ("a", "c"), ("b", "c")}, ()),
+    ],
+)
+def test_a_group_of_methods_that_do_not_differ_has_two_at_least(
+    differ: set[tuple[str, str]], alike: tuple[tuple[str, ...], ...]
+) -> None:
+    assert _cliques(["a", "b", "c"], differ) == alike

@@ -62,6 +62,8 @@ def test_users_are_cut_by_the_thirds_of_everyones_activity() -> None:
     assert kinds(of, [*range(1, 9), 1200]) == {name: (names, [0, 0, 1, 1, 2, 2, 0])}
     few = users(activity=[5, 6, 8])
     assert kinds(few, [5, 5, 6, 6, 8]) == {name: (["5", "6", "7 to 8"], [0, 1, 2])}
+    dozen = kinds(users(activity=[4, 5, 8, 9]), [*range(1, 13)])
+    assert dozen == {name: (["1 to 4", "5 to 8", "9 to 12"], [0, 1, 1, 2])}
 
 
 def test_users_are_cut_by_the_balance_of_their_labels_where_one_is_known() -> None:
@@ -115,7 +117,7 @@ def table(methods: Any, facts: SplitFacts | None = FACTS) -> list[dict[str, Any]
 
 def test_a_group_has_its_level_and_what_it_gained_on_k_0(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subgroups, "FEWEST", 1)
-    found = table({"m": {0: BEFORE, 1: BEFORE, 2: AFTER}})
+    found = table({"m": {0: BEFORE, 1: AFTER, 2: AFTER}})
     assert [(row["kind"], row["bucket"], row["value"], row["gain"], row["n"]) for row in found] == [
         ("item popularity", "never rated", 0.5, -0.25, 2),  # right, wrong; from half and right
         ("item popularity", "tenth 6", 0.5, -0.25, 2),
@@ -129,6 +131,15 @@ def test_a_group_has_its_level_and_what_it_gained_on_k_0(monkeypatch: pytest.Mon
     first = found[0]
     assert (first["low"], first["high"]) == (0, 1)
     assert (first["gain_low"], first["gain_high"]) == (-1, 0.5)
+
+
+def test_the_most_popular_tenth_has_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty items: the two that are asked for are in the ninth and the tenth tenth."""
+    monkeypatch.setattr(subgroups, "FEWEST", 1)
+    twenty = SplitFacts(users(activity=[1]), items([*range(20, 0, -1)]))
+    met = scored([[0.9, 0.1]], [[1, 0]], items=np.array([[0, 2]]), values=np.array([[9, 1.0]]))
+    buckets = [row["bucket"] for row in table({"m": {0: met, 2: met}}, twenty)]
+    assert buckets[:2] == ["tenth 9", "tenth 10"]
 
 
 def test_a_method_without_k_0_has_gained_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
