@@ -78,10 +78,10 @@ def test_a_bad_value_is_told_at_its_block_and_no_other_is_read_value_by_value(
     read_closely, read_at_once = list[int](), list[bytes]()
     closely, block = delimited.closely, delimited._block
 
-    def counted(columns: Any, names: Any, rows: Any, path: str) -> Any:
+    def counted(columns: Any, names: Any, rows: Any, path: str, *, whole: bool) -> Any:
         rows = [*rows]
         read_closely.extend(row.line for row in rows)
-        return closely(columns, names, iter(rows), path)
+        return closely(columns, names, iter(rows), path, whole=whole)
 
     def seen(table: Table, names: list[str], content: bytes) -> pl.DataFrame | None:
         read_at_once.append(content)

@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+from transformers import AutoModelForCausalLM
 
 from coldbench.encoder import Encoder
 from coldbench.errors import Unavailable, UserError
 from coldbench.language import pretrained
-from coldbench.language.model_loading import load_model
+from coldbench.language.model_loading import load, load_model
 from coldbench.language.pretrained import PACKAGED, manner, own_pooling, place, size_of
 from coldbench.registry import find
 
@@ -284,8 +285,11 @@ def test_a_model_without_its_package_is_unavailable_and_says_why(
 def test_a_reader_is_no_model_that_goes_on_writing(tmp_path: Path) -> None:
     """BERT has no weights for the next word: transformers would make some up."""
     causal = import_module("coldbench.methods._causal").causal
+    folder = tiny_model(tmp_path, "bert")
+    with pytest.raises(UserError, match=r"no causal one, but of the family bert"):
+        causal(folder, "float32", "cpu")
     with pytest.raises(UserError, match=r"no weights for .*: it is none of this kind"):
-        causal(tiny_model(tmp_path, "bert"), "float32", "cpu")
+        load(AutoModelForCausalLM, folder)
 
 
 def test_a_moved_folder_is_the_same_model(tmp_path: Path) -> None:
