@@ -103,7 +103,7 @@ def _of(episodes: Episodes, rows: Int) -> Int:
 
 
 def _flat(episodes: Episodes) -> Int:
-    rows = np.concatenate([episodes.support, episodes.query], 1)
+    rows = np.concatenate([episodes.support, episodes.query], None)
     return _of(episodes, rows[rows >= 0])
 
 

@@ -141,3 +141,20 @@ def test_a_query_that_begins_with_the_logs_first_row_is_whole() -> None:
     facts = audited(replace(SPLIT, cold=cold), shots=[0])
     assert facts["every judged user is asked for 3 items"] == (1, 0)
     assert facts["every judged user has 0 labels to give"] == (1, 0)
+
+
+@pytest.mark.parametrize(("given", "exact", "pool"), [(1, 1, 1), (2, 0, 0), (3, 1, 0)])
+def test_a_pool_may_hold_more_labels_than_are_asked_for_and_no_fewer(
+    given: int, exact: int, pool: int
+) -> None:
+    cold = met(users([1], [[3, 4, 9, 0, 5, 6]]), [[*range(given)]], [[3, 4, 5]])
+    cut, says = replace(SPLIT, cold=cold), "every judged user has 2 labels to give"
+    assert audited(cut)[says] == (1, exact)
+    assert audited(cut, order="random", asker="random")[says] == (1, pool)
+
+
+def test_a_cold_item_in_a_longer_query_of_a_valid_user_is_found() -> None:
+    says = "no cold item was learnt from or chosen by"
+    valid = met(users([5], [[7, 8, 6]]), [[0]], [[1, 2]])
+    split = replace(SPLIT, warm=users([3], [[1, 2]]), valid=valid, candidates=np.array([0, 6]))
+    assert audited(split, cold="item")[says] == (2, 1)
