@@ -162,9 +162,20 @@ def report(
 
 @app.command(cls=Command)
 def compare(
-    folder: o.Run, method: str, other: str, metrics: o.Compared = "", as_json: o.Json = False
+    folder: o.Run,
+    method: str,
+    other: o.Other = None,
+    metrics: o.Compared = "",
+    as_json: o.Json = False,
 ) -> None:
-    """Two methods of a run, paired by user: difference, interval, p, who is better off."""
+    """Two methods of a run, paired by user: difference, interval, p, who is better off. With one
+    name: every method of the run beside that one, on every set."""
+    if other is None:
+        from .commands import against
+
+        rows = against.against(_run(folder), method, _words(metrics) or [against.METRIC])
+        document(rows) if as_json else print(against.words(rows))
+        return
     from .commands import compare as command
 
     wanted = _run(folder), method, other, _words(metrics)

@@ -142,6 +142,9 @@ Formats = Annotated[str, Option("--format", help="html,md,tex,csv,png; by defaul
 Metrics = Annotated[
     str, Option(help="Such as ndcg@10,auc (see `list metrics`); by default the usual ones.")
 ]
+Other = Annotated[
+    str | None, Argument(help="Such as item-bias; without it every method is compared with METHOD.")
+]
 Compared = Annotated[
     str, Option("--metrics", help="Such as ndcg@10,auc: of users; by default the usual ones.")
 ]
