@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -32,16 +33,30 @@ def rewritten(path: Path) -> str:
         return f"`{shlex.join(words)}` and read {stem}.parquet"
     shown = f"{'zcat' if is_packed else 'cat'} {source}"
     if "::" in line:  # as MovieLens has it
-        names = {3: "user,item,rating", 4: "user,item,rating,time"}.get(line.count("::") + 1, "")
-        header = f"echo {names}; " if names else ""
-        return _to(f"({header}{shown} | sed 's/::/,/g')", f"{stem}.csv")
+        return _to(_named(line.split("::"), f"{shown} | sed 's/::/,/g'"), f"{stem}.csv")
     if "\t" in line:
-        return _to(shown, f"{stem}.tsv")
+        return _to(_named(line.split("\t"), shown, "\\t"), f"{stem}.tsv")
+    if "," not in line and all(map(_is_number, line.split())):
+        return _to(_named(line.split(), f"{shown} | sed -E 's/ +/,/g'"), f"{stem}.csv")
     return _to(shown, f"{stem}.csv")
+
+
+def _named(fields: list[str], command: str, mark: str = ",") -> str:
+    """The command, with a first line of names before what it prints where there is none: names are
+    no numbers."""
+    names = ("user", "item", "rating", "time")[: len(fields)]
+    if len(fields) not in (2, 3, 4) or not any(map(_is_number, fields)):
+        return command
+    said = f"echo {','.join(names)}" if mark == "," else f"printf '{mark.join(names)}\\n'"
+    return f"({said}; {command})"
 
 
 def _to(command: str, path: str) -> str:
     return f"`{command} > {shlex.quote(path)}` and read {path}"
+
+
+def _is_number(value: str) -> bool:
+    return re.fullmatch(r"\s*-?[\d.]+\s*", value) is not None
 
 
 def _is_object(line: str) -> bool:

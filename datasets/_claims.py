@@ -24,6 +24,7 @@ class Header:
     there: list[str]
     said: Mapping[str, str]  # of user, item, rating and time: a column, "none", or ""
     sample: Callable[[str], list[str]]  # some different values of a column
+    separator: str  # of names and values
 
     def claims(self) -> dict[str, str]:
         """Of user, item, rating and time the column; "" where it is said that there is none, or
@@ -56,7 +57,7 @@ class Header:
         """What to do where no column or more than one is found by a usual name."""
         named = [name for name in self.there if any(usual(other, [name]) for other in USUAL)]
         left = [name for name in self.there if name not in named]
-        command = remedies.header(self.path, self.there)
+        command = remedies.header(self.path, self.there, self.separator)
         if not named and command:
             return f"give it a first line of names, {command}"
         columns = matching or remedies.looking_like(what, left) or left

@@ -95,6 +95,10 @@ class Own(Dataset):
     def problems(self, path: Path, columns: tuple[Column, ...]) -> list[Problem]:
         """All that is wrong with a file."""
 
+    def separator_of(self, path: Path) -> str:
+        """What stands between the values of a line, where there are lines."""
+        return ","
+
     @property
     def explicit(self) -> bool:  # type: ignore[override]
         return "rating" in self.log_columns
@@ -110,7 +114,8 @@ class Own(Dataset):
         if not self.path:
             raise UserError("name the log: -d ratings.csv, or path in dataset_params")
         wanted = {what: getattr(self, what) for what in ("user", "item", "rating", "time")}
-        claimed = Header(self.path, self._names(self.path), wanted, self.sample).claims()
+        mark = self.separator_of(Path(self.path))
+        claimed = Header(self.path, self._names(self.path), wanted, self.sample, mark).claims()
         kinds = {
             "user": Column(claimed["user"], "id"),
             "item": Column(claimed["item"], "id"),

@@ -87,12 +87,15 @@ def is_number(value: str) -> bool:
     return bool(NUMBER.fullmatch(value))
 
 
-def header(path: str, fields: Sequence[str]) -> str:
+def header(path: str, fields: Sequence[str], separator: str) -> str:
     """The command that adds a first line of names, where the first line is a row."""
     names = {2: "user,item", 3: "user,item,rating", 4: "user,item,rating,time"}.get(len(fields), "")
     if not names or not any(map(is_number, fields)) or path.lower().endswith(".gz"):
         return ""
-    return f"`(echo {names}; cat {shlex.quote(path)}) > {_beside(path, 'named')}`"
+    said = f"echo {shlex.quote(names.replace(',', separator))}"
+    if separator == "\t":
+        said = "printf '" + names.replace(",", r"\t") + r"\n'"
+    return f"`({said}; cat {shlex.quote(path)}) > {_beside(path, 'named')}`"
 
 
 def remedied(

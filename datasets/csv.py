@@ -34,7 +34,7 @@ class Csv(Own):
             raise unknown("encoding", self.encoding, ENCODINGS, " or ".join(ENCODINGS))
 
     def columns_of(self, path: Path) -> list[str]:
-        separator = self._separator(path)
+        separator = self.separator_of(path)
         try:
             names = header_of(path, separator, encoding=self.encoding)
         except BadFile as error:  # a tab is no part of a name
@@ -56,8 +56,8 @@ class Csv(Own):
 
     def _table(self, path: Path, columns: tuple[Column, ...]) -> Table:
         columns = tuple(replace(column, many=column.kind == "id") for column in columns)
-        return Table(columns, self._separator(path), quoted=True, encoding=self.encoding)
+        return Table(columns, self.separator_of(path), quoted=True, encoding=self.encoding)
 
-    def _separator(self, path: Path) -> str:
+    def separator_of(self, path: Path) -> str:
         tabs = path.name.lower().removesuffix(".gz").endswith(".tsv")
         return self.separator or ("\t" if tabs else ",")

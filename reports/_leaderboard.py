@@ -1,5 +1,6 @@
-"""What the site's leaderboard shows: methods by sets, mean ranks, who may claim what."""
+"""What the site's leaderboard shows: methods by sets, mean ranks, costs."""
 
+from collections import Counter
 from dataclasses import replace
 
 import polars as pl
@@ -13,35 +14,31 @@ from ._costs import cost
 from ._setting import SettingResults, level
 from ._values import Row, Table, Value, difference, metric_name, point, with_best
 
+FEWER = " †: of fewer seeds, so of other users; not sorted."
+
 
 def leaderboard(every: list[SettingResults]) -> Table:
-    """Methods by settings, at the largest K of each: level, mark against item-bias; mean rank."""
+    """Methods by settings, at the largest K of each: level, mark against item-bias; mean rank.
+
+    The methods are those that stand on half of the settings or more, ranked among themselves.
+    """
     metric = every[0].results.headline if every else "ndcg@5"
     rises = parse_metric(metric)[0].higher_is_better
-    places = [setting.ranks(setting.max_shots) for setting in every]
-    methods = dict.fromkeys(name for place in places for name in place)
-    families: dict[str, str] = {}
-    for setting in every:
-        families |= {name: family for family, names in setting.methods for name in names}
-    alike = [_alike(setting) for setting in every]
-    rows = {}
-    for method in methods:
+    methods = common(every)
+    telling = [setting for setting in every if not setting.is_too_small] or every
+    places = [setting.ranks(setting.max_shots, methods) for setting in telling]
+    rows = _levels(every, methods, metric)
+    for method, cells in rows.items():
         ranks = [place[method] for place in places if method in place]
-        whole = len(ranks) == len(every)
-        mean = sum(ranks) / len(ranks)
-        rows[method] = (
-            Value(families.get(method, "")),
-            Value(f"{mean:.1f}" if whole else f"{mean:.1f} ({len(ranks)} of {len(every)})",
-                  mean if whole else None),
-            *(
-                replace(_level(setting, method, metric), tied=method in names)
-                for setting, names in zip(every, alike, strict=True)
-            ),
-            _cost(every, method),
-        )  # fmt: skip
+        mean = sum(ranks) / len(ranks) if ranks else None
+        whole = len(ranks) == len(telling)
+        text = "" if mean is None else f"{mean:.1f}"
+        few = "" if whole or mean is None else f" ({len(ranks)} of {len(telling)})"
+        rows[method] = cells[0], Value(text + few, mean if whole else None), *cells[1:]
     wins = [None if setting.is_too_small else rises for setting in every]
     rows = with_best(rows, [None, False, *wins, None], ("chance",))
     order = sorted(rows, key=lambda name: (rows[name][1].number is None, rows[name][1].number or 0))
+    small = any(setting.is_too_small for setting in every)
     return Table(
         "leaderboard",
         f"{metric_name(metric)} of new users, at the largest K of each set",
@@ -49,16 +46,62 @@ def leaderboard(every: list[SettingResults]) -> Table:
         f"▲ better and ▼ worse than {BASELINE}, significant at {100 * ALPHA:.0f} % after Holm's "
         "correction within the set, paired by user. Bold: the best of a column. a: not told apart "
         "from the best of the set, after Holm's correction over all pairs of its methods; where "
-        "nearly all have it, the set has too few users to tell. Mean rank is over the sets; of a "
-        "method that lacks one it is over so many, as (1 of 2), and not sorted. ms a user: "
-        "adapting and scoring, median set."
+        "nearly all have it, the set has too few users to tell. Mean rank is among the methods of "
+        "this table, over the sets; of a method that lacks one it is over so many, as (1 of 2), "
+        "and not sorted. ms a user: adapting and scoring, median set."
         + f" Too small: the users of the set cannot show a difference of {plain(COARSE)}, so "
-        "nothing of it is in bold."
-        * any(s.is_too_small for s in every)
-        + " †: of fewer seeds, so of other users; not sorted." * any(s.few for s in every),
+        "nothing of it is in bold, and mean ranks leave it out."
+        * small
+        + FEWER * any(setting.few for setting in every),
         ("family", "mean rank", *(_head(setting) for setting in every), "ms a user"),
         (("", tuple(Row(name, rows[name]) for name in order)),),
     )
+
+
+def elsewhere(every: list[SettingResults]) -> Table:
+    """The other methods, on the settings that have one of them."""
+    metric = every[0].results.headline if every else "ndcg@5"
+    known = set(common(every))
+    rare = {setting.title: setting.ranks(setting.max_shots).keys() - known for setting in every}
+    every = [setting for setting in every if rare[setting.title]]
+    order = [name for s in every for name in s.ranked["method"] if name in rare[s.title]]
+    rows = _levels(every, list(dict.fromkeys(order)), metric)
+    return Table(
+        "elsewhere",
+        "Methods on fewer than half of the sets",
+        "",
+        "The same figures as above, of methods that are too seldom run for a mean rank. Best first."
+        + FEWER * any(setting.few for setting in every),
+        ("family", *(_head(setting) for setting in every), "ms a user"),
+        (("", tuple(Row(name, cells) for name, cells in rows.items())),),
+    )
+
+
+def common(every: list[SettingResults]) -> list[str]:
+    """The methods that stand on half of the settings or more."""
+    stands = Counter(name for setting in every for name in setting.ranks(setting.max_shots))
+    return [name for name, many in stands.items() if 2 * many >= len(every)]
+
+
+def _levels(
+    every: list[SettingResults], methods: list[str], metric: str
+) -> dict[str, tuple[Value, ...]]:
+    """Of each method its family, its level on each setting, its cost."""
+    families: dict[str, str] = {}
+    for setting in every:
+        families |= {name: family for family, names in setting.methods for name in names}
+    alike = [_alike(setting) for setting in every]
+    return {
+        method: (
+            Value(families.get(method, "")),
+            *(
+                replace(_level(setting, method, metric), tied=method in names)
+                for setting, names in zip(every, alike, strict=True)
+            ),
+            _cost(every, method),
+        )
+        for method in methods
+    }
 
 
 def _head(setting: SettingResults) -> str:
@@ -121,40 +164,6 @@ def costs_table(every: list[SettingResults]) -> Table:
 def finished(every: list[SettingResults]) -> int:
     """How many cells of all settings are done."""
     return sum(cell.status == "done" for setting in every for cell in setting.cells())
-
-
-def claims(every: list[SettingResults]) -> Table:
-    """Who may claim what: methods whose gain is significant after correction, by set."""
-    rows: dict[str, dict[str, list[str]]] = {}
-    for setting in every:
-        metric = setting.results.headline
-        rises = parse_metric(metric)[0].higher_is_better
-        better = setting.tested(metric, setting.max_shots).filter(
-            pl.col("p_holm") < ALPHA, (pl.col("mean") > 0) == rises
-        )
-        for row in better.iter_rows(named=True):
-            words = f"{setting.dataset} (+{plain(abs(row['mean']))})"
-            gains = rows.setdefault(row["method"], {})
-            gains.setdefault(row["against"], []).append(words)
-    return Table(
-        "claims",
-        "Who may claim what",
-        "",
-        f"Only differences that stand after Holm's correction over all differences of their set. A "
-        f"method that is not here may claim neither that it beats {BASELINE} nor that its user's "
-        "labels help it. The best of many looks better than it is.",
-        (f"better than {BASELINE} on", "better for its user's labels on"),
-        (
-            (
-                "",
-                tuple(
-                    Row(name, tuple(Value(", ".join(gains.get(to, ())) or "none")
-                                    for to in (BASELINE, OWN_ZERO_SHOT)))
-                    for name, gains in rows.items()
-                ),
-            ),
-        ),
-    )  # fmt: skip
 
 
 def of_method(every: list[SettingResults], method: str) -> Table:

@@ -1,5 +1,6 @@
 """One dataset under one protocol: its share of the results, and its rows by family."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -102,10 +103,12 @@ class SettingResults:
         better = parse_metric(self.results.headline)[0].higher_is_better
         return levels.sort("value", descending=better, maintain_order=True)
 
-    def ranks(self, shots: int) -> dict[str, int]:
-        """Each method's place at a K, 1 for the best; equal levels share the better place."""
+    def ranks(self, shots: int, among: Collection[str] | None = None) -> dict[str, int]:
+        """Each method's place at a K, 1 for the best; equal levels share the better place. among:
+        these methods alone."""
         better = parse_metric(self.results.headline)[0].higher_is_better
         levels = self.ranked_at(shots)
+        levels = levels if among is None else levels.filter(pl.col("method").is_in(list(among)))
         places = levels["value"].rank("min", descending=better)
         return dict(zip(levels["method"], map(int, places), strict=True))
 

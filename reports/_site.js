@@ -44,6 +44,9 @@ function leaderboard(table) {
   const shown = heads.map((head) => head.textContent);
   const rows = new Map([...table.querySelectorAll("tr[data-method]")].map((row) => [row.dataset.method, row]));
   const first = new Map([...rows.values()].map((row) => [row, [...row.cells].map((cell) => [cell.innerHTML, cell.dataset.sort, cell.className])]));
+  const all = board.sets.map((_, at) => at);
+  const large = all.filter((at) => !board.sets[at].small);
+  const telling = large.length ? large : all; // sets whose users can tell methods apart: mean ranks
   const metric = pick("metric", Object.keys(board.levels), board.metric);
   const k = slide();
   const family = pick("family", ["all", ...new Set(board.families)], "all");
@@ -65,15 +68,16 @@ function leaderboard(table) {
     heads.forEach((head, at) => { head.textContent = shown[at]; });
     if (shots !== null || metric.value !== board.metric) {
       const levels = levelsOf(metric.value, shots);
-      const places = levels.map((set) => placesOf(set, board.falls.includes(metric.value)));
+      const ranked = levels.map((set) => set.map((level, at) => (rows.has(board.methods[at]) ? level : null)));
+      const places = ranked.map((set) => placesOf(set, board.falls.includes(metric.value)));
       board.sets.forEach((set, at) => { heads[at + 3].textContent = `${set.name} K=${shots ?? most(set)}${set.small ? ", too small" : ""}`; });
       board.methods.forEach((name, at) => {
         const row = rows.get(name);
         if (!row) return;
-        const own = places.map((set) => set[at]).filter((place) => place !== null);
+        const own = telling.map((s) => places[s][at]).filter((place) => place !== null);
         const mean = own.reduce((sum, place) => sum + place, 0) / own.length;
-        const whole = own.length === board.sets.length;
-        put(row.cells[2], whole ? mean : null, own.length ? mean.toFixed(1) + (whole ? "" : ` (${own.length} of ${board.sets.length})`) : "");
+        const whole = own.length === telling.length;
+        put(row.cells[2], whole ? mean : null, own.length ? mean.toFixed(1) + (whole ? "" : ` (${own.length} of ${telling.length})`) : "");
         levels.forEach((set, s) => put(row.cells[s + 3], set[at], set[at] === null ? "" : plain(set[at]), places[s][at] === 1 && !board.sets[s].small));
       });
     }

@@ -20,20 +20,22 @@ from coldbench.results.rounding import plain
 
 from . import _explore
 from ._board import board, explored
+from ._claims import answer, claims
 from ._escape import slug, xml
 from ._figures import OF_RUN, OF_SETTING
-from ._leaderboard import claims, costs_table, finished, leaderboard, of_method
+from ._leaderboard import costs_table, elsewhere, finished, leaderboard, of_method
 from ._markdown_pages import pages_of
 from ._overview import overview
 from ._setting import TOO_SMALL, SettingResults, settings
 from ._small_curves import curves
-from ._summary import summary
+from ._summary import summary, terms
 from ._svg import Drawing, inline
 from ._tables import tables
 from ._values import metric_name
 
 HERE = Path(__file__).parent
 DRAWN = ("kshot", "pareto")  # on the page of a setting
+ROOMY = 7  # settings beside which the leaderboard has room for the column of families
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,20 @@ def write_site(results: Results, folder: Path, docs: Path | None) -> list[Path]:
 
 def _pages(results: Results, docs: Path | None) -> Iterator[Page]:
     every = [setting for setting in settings(results) if setting.shots]
+    every.sort(key=lambda setting: setting.is_too_small)  # what says nothing stands last
     methods = list(dict.fromkeys(cell.name for cell in results.cells))
     common = {"results": results}
     critical = OF_RUN["critical"].draw(results) if len(every) > 1 else None
     links = {method: f"methods/{slug(method)}.html" for method in methods}
+    table = leaderboard(every)
     first = {
-        "table": leaderboard(every), "done": finished(every),
+        "table": table, "answer": answer(every, table), "elsewhere": elsewhere(every),
+        "done": finished(every), "many": len(every) > ROOMY,
         "overview": overview(results), "claims": claims(every),
         "critical": _shown(critical) if critical else None,
-        "board": board(every),
-        "links": links,
+        "board": board(every), "links": links,
+        "methods": _said("methods", {cell.name: cell.spec.method for cell in results.cells}),
+        "sets": _said("datasets", {setting.dataset: setting.dataset for setting in every}),
     }  # fmt: skip
     yield Page("index.html", "_site_index.html", "Leaderboard", common | first)
     if _explore.is_here():
@@ -100,7 +106,8 @@ def _pages(results: Results, docs: Path | None) -> Iterator[Page]:
         yield Page(f"methods/{slug(method)}.html", "_site_method.html", method, common | words)
     for setting in every:
         words = {
-            "setting": setting, "summary": summary(setting), "facts": _facts(setting),
+            "setting": setting, "summary": summary(setting), "terms": terms(setting),
+            "facts": _facts(setting),
             "tables": {table.name: table for table in tables(setting)},
             "links": {method: f"../{page}" for method, page in links.items()},
             "open": (f"quality-k{setting.max_shots}", "audit"),
@@ -127,6 +134,15 @@ def _about(method: str) -> dict[str, str]:
     source = entry.source.read_text(encoding="utf-8") if entry.source else ""
     file = f"methods/{entry.source.name}" if entry.source else ""
     return {"summary": entry.summary, "file": file, "source": source}
+
+
+def _said(room: str, entries: dict[str, str]) -> dict[str, str]:
+    """Of each row the first line of what its entry says of itself; "" of one not known here."""
+    known = set(registry.names(room))
+    return {
+        row: registry.entry(room, name).summary if name in known else ""
+        for row, name in entries.items()
+    }
 
 
 def _facts(setting: SettingResults) -> list[tuple[str, str]]:

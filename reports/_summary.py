@@ -38,6 +38,22 @@ def summary(setting: SettingResults) -> list[str]:
     ]
 
 
+def terms(setting: SettingResults) -> str:
+    """What the words of the summary mean, for who reads the first report."""
+    metric = setting.results.headline
+    first = metric.partition("@")[2]
+    meaning = (
+        f"how well the first {first} of a user's list are ordered, 1 being the best order"
+        if metric.startswith("ndcg@")
+        else parse_metric(metric)[0].summary.split(";")[0]
+    )
+    return (
+        f"K: how many ratings a method sees of a new user. {metric_name(metric)}: {meaning}. "
+        f"{BASELINE}: everybody gets the same order. Chance: the order is drawn at random. "
+        "[a, b]: 95 % interval. Holm's correction: p is raised, since many differences are tested."
+    )
+
+
 def _coarse(setting: SettingResults) -> list[str]:
     if setting.detectable is None or not setting.is_too_small:
         return []

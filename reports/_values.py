@@ -65,7 +65,7 @@ def difference(row: dict[str, Any] | None) -> Value:
         return Value("0", 0.0)
     sign = "+" if row["mean"] > 0 else ""
     mark, p = "", row["p_holm"]
-    if p is not None and p < ALPHA:
+    if p is not None and p < ALPHA and row["mean"]:  # at 0, to six digits, neither has more
         rises = parse_metric(row["metric"])[0].higher_is_better
         mark = "better" if (row["mean"] > 0) == rises else "worse"
     words = "" if p is None else f"p {p_value(p)}"

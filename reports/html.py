@@ -21,7 +21,7 @@ from ._parts import parts
 from ._provenance import origin
 from ._setting import SettingResults, settings
 from ._site import write_site
-from ._summary import summary
+from ._summary import summary, terms
 from ._svg import Drawing, inline
 from ._tables import tables
 from .figures import Figures
@@ -61,7 +61,8 @@ def page(results: Results) -> str:
         figures = {d.name: _shown(d) for d in drawings[setting.dataset, setting.protocol]}
         sections.append(
             {
-                "id": name, "setting": setting, "summary": summary(setting), "tables": by_name,
+                "id": name, "setting": setting, "summary": summary(setting),
+                "terms": terms(setting), "tables": by_name,
                 "figures": figures, "quality": f"quality-k{setting.max_shots}",
                 "parts": parts(setting, list(by_name), list(figures)),
                 "methods": list(_methods(setting)),

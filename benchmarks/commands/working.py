@@ -2,11 +2,8 @@
 does."""
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -33,56 +30,40 @@ Merged = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class CellOptions:
-    """The options that every verb has that does cells, beside which cells it does."""
-
-    device: Device = "auto"
-    quiet: o.Quiet = False
-    verbose: o.Verbose = False
-    as_json: o.Json = False
-
-    @property
-    def say(self) -> Verbosity:
-        return Verbosity.of(quiet=self.quiet, verbose=self.verbose)
-
-
-def with_cell_options(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb with the fields of its argument `how` as options of its own, for typer to read."""
-    own = [part for part in signature(verb).parameters.values() if part.name != "how"]
-    shared = [part.replace(kind=own[0].kind) for part in signature(CellOptions).parameters.values()]
-
-    def told(**given: Any) -> None:
-        how = CellOptions(**{part.name: given.pop(part.name) for part in shared})
-        verb(**given, how=how)
-
-    told.__name__, told.__doc__ = verb.__name__, verb.__doc__
-    told.__annotations__ = {part.name: part.annotation for part in (*own, *shared)}
-    told.__signature__ = Signature([*own, *shared])  # type: ignore[attr-defined]
-    return told
-
-
 @app.command(cls=Command)
-@with_cell_options
-def work(folder: o.Run, jobs: o.Jobs = 0, *, how: CellOptions) -> None:
+def work(
+    folder: o.Run,
+    jobs: o.Jobs = 0,
+    device: Device = "auto",
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    as_json: o.Json = False,
+) -> None:
     """Do what is left of a run's cells, beside whoever else does: on any machine that sees DIR."""
     from coldbench.results.results import find_run
 
     from . import working_at as command
 
-    run = find_run(folder)
-    sys.exit(command.work(run, jobs, how.device, how.say, as_json=how.as_json))
+    say = Verbosity.of(quiet=quiet, verbose=verbose)
+    sys.exit(command.work(find_run(folder), jobs, device, say, as_json=as_json))
 
 
 @app.command(cls=Command)
-@with_cell_options
-def cell(name: AnyCell, run: InRun, *, how: CellOptions) -> None:
+def cell(
+    name: AnyCell,
+    run: InRun,
+    device: Device = "auto",
+    quiet: o.Quiet = False,
+    verbose: o.Verbose = False,
+    as_json: o.Json = False,
+) -> None:
     """Do one cell of a prepared run: what a scheduler, xargs, make or a container executes."""
     from coldbench.results.results import find_run
 
     from . import working_at as command
 
-    sys.exit(command.cell(find_run(run), name, how.device, how.say, as_json=how.as_json))
+    say = Verbosity.of(quiet=quiet, verbose=verbose)
+    sys.exit(command.cell(find_run(run), name, device, say, as_json=as_json))
 
 
 @app.command(cls=Command)

@@ -42,9 +42,12 @@ def rows(setting: Setting) -> list[Row]:
 def verdict(moved: float, gain: Row | None) -> str:
     """What adapting did, in words: `moved` is the mean change of a score (0: the method takes no
     support), `gain` the row against its own K = 0."""
-    if moved and gain is not None and gain["p_holm"] is not None and gain["p_holm"] < ALPHA:
-        ends = sorted(abs(gain[end]) for end in ("low", "high"))
-        better = (gain["mean"] > 0) == parse_metric(gain["metric"])[0].higher_is_better
-        words = " ".join([plain(abs(gain["mean"])), f"[{plain(ends[0])}, {plain(ends[1])}]"])
-        return f"{'gains' if better else 'loses'} {words}"
+    sure = gain is not None and gain["p_holm"] is not None and gain["p_holm"] < ALPHA
+    if moved and gain is not None and sure and gain["mean"]:
+        rises = gain["mean"] > 0
+        low, high = (gain["low"], gain["high"]) if rises else (-gain["high"], -gain["low"])
+        better = rises == parse_metric(gain["metric"])[0].higher_is_better
+        size = plain(abs(gain["mean"]))
+        size = "less than .001" if size == ".000" else size
+        return f"{'gains' if better else 'loses'} {size} [{plain(low)}, {plain(high)}]"
     return "does not adapt" if moved < MIN_SHIFT else "adapts, no gain shown"

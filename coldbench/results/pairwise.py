@@ -1,4 +1,8 @@
-"""Any two methods of a setting side by side, over the users that both have."""
+"""Any two methods of a setting side by side, over the users that both have.
+
+K is the largest that all methods have; where there is none, the largest of all, and methods without
+it stand in no pair.
+"""
 
 from itertools import combinations
 
@@ -20,18 +24,19 @@ SCHEMA = schema(
 
 
 def rows(setting: Setting) -> list[Row]:
-    """Method minus other at the largest K, by the headline metric."""
+    """Method minus other by the headline metric."""
     return pairs(setting.scores, setting.headline, setting.column, setting.bootstrap)
 
 
 def pairs(methods: MethodScores, metric: str, column: int, bootstrap: Bootstrap) -> list[Row]:
-    """Every method less every other at the largest K, over the users that both have. `column` is
+    """Every method less every other at one K, over the users that both have. `column` is
     the metric's place in the users' values. Holm's correction is over all these pairs."""
     rows: list[Row] = []
+    known = [set(by_shots) for by_shots in methods.values()]
+    shots = max(set.intersection(*known) or set.union(*known)) if known else 0
     waiting: dict[bytes, list[tuple[int, UserScores, Float]]] = {}
     for method, other in combinations(methods, 2):
-        shots = max(methods[method])
-        if shots not in methods[other]:
+        if not (shots in methods[method] and shots in methods[other]):
             continue
         mine, theirs = methods[method][shots].align(methods[other][shots])
         if not len(mine):

@@ -97,6 +97,22 @@ CASES: dict[str, tuple[str, bytes, str]] = {  # file, what stands in it, what is
     "old Mac": ("log.csv", LOG.replace("\n", "\r").encode(), "`tr "),
     "a name with a blank": ("my log.csv", LOG.encode("utf-16"), "'my log.csv' > 'utf8-my log.csv'"),
     "no header": ("log.csv", LOG.split("\n", 1)[1].encode(), "(echo user,item,rating,time; cat"),
+    "no header, tabs": (
+        "log.tsv", LOG.split("\n", 1)[1].replace(",", "\t").encode(),
+        r"`(printf 'user\titem\trating\ttime\n'; cat log.tsv) > named-log.tsv`",
+    ),
+    "no header, semicolons": (
+        "log.csv", LOG.split("\n", 1)[1].replace(",", ";").encode(), "--with 'separator=;'",
+    ),
+    "u.data": (
+        "u.data", LOG.split("\n", 1)[1].replace(",", "\t").encode(),
+        r"`(printf 'user\titem\trating\ttime\n'; cat u.data) > u.tsv` and read u.tsv",
+    ),
+    "blanks": (
+        "log.dat", b"1 11  5\n2 12 2\n1 13 4\n",
+        "`(echo user,item,rating; cat log.dat | sed -E 's/ +/,/g') > log.csv` and read log.csv",
+    ),
+    "MovieLens with names": ("log.dat", LOG.replace(",", "::").encode(), "fix: `cat log.dat | sed"),
     "two of users": ("log.csv", LOG.replace("time", "uid").encode(), "--with user=user, or --with"),
     "no user": ("log.csv", LOG.replace("user", "member").encode(), "user=member"),
     "no item": ("log.csv", LOG.replace("item", "which of 3").encode(), "'item=which of 3'"),

@@ -10,11 +10,14 @@ import polars as pl
 import pytest
 
 from coldbench import registry
-from coldbench.results.results import Results
+from coldbench.results.results import Results, read
+from tests.fake_run import build
 
-board, curves, leaderboard, setting, site, explore = (
+board, curves, leaderboard, claims, setting, site, explore = (
     import_module(f"coldbench.reports.{name}")
-    for name in ("_board", "_small_curves", "_leaderboard", "_setting", "_site", "_explore")
+    for name in (
+        *("_board", "_small_curves", "_leaderboard", "_claims", "_setting", "_site", "_explore"),
+    )
 )
 
 
@@ -56,6 +59,47 @@ def test_the_letter_stands_beside_the_best_and_all_that_no_test_tells_apart_from
     }
     assert {name for name, cell in cells.items() if not cell.tied} == apart
     assert apart
+
+
+def test_a_set_too_small_to_judge_by_is_in_no_mean_rank_and_a_seldom_method_in_a_table_apart(
+    results: Results, tmp_path: Path
+) -> None:
+    methods = list(setting.settings(results)[0].ranks(2))
+    few = [method for method in methods if method != "ridge"][:2]  # on one set of three alone
+    every = []
+    for name in ("a", "b", "c"):
+        [one] = setting.settings(read(build(tmp_path / name, dataset=name), resamples=50))
+        vars(one)["detectable"] = 1.0 if name == "c" else 0.01
+        if name != "a":
+            vars(one)["levels"] = one.levels.filter(~pl.col("method").is_in(few))
+        every.append(one)
+    table = leaderboard.leaderboard(every)
+    rows = {row.name: row.cells for row in table.groups[0][1]}
+    assert set(rows) == set(methods) - set(few)
+    placed = [name for name in every[0].ranked["method"] if name not in few]
+    assert [rows[name][1].number for name in placed] == list(range(1, len(placed) + 1))
+    assert "mean ranks leave it out" in table.how
+    apart = leaderboard.elsewhere(every)
+    assert [row.name for row in apart.groups[0][1]] == [m for m in methods if m in few]
+    assert apart.columns == ("family", "a K=2", "ms a user")
+
+
+def test_the_first_sentences_are_the_leaderboards_and_the_claims(
+    every: list[Any], results: Results
+) -> None:
+    vars(every[0])["detectable"] = 0.01
+    table = leaderboard.leaderboard(every)
+    first = table.groups[0][1][0].name
+    words = claims.answer(every, table)
+    assert words.startswith(f"{first} has the best mean rank, 1.0 among ")
+    sure = results.gains.filter(pl.col("p_holm") < 0.05, pl.col("mean") > 0, shots=2,
+                                metric=results.headline, against="item-bias")  # fmt: skip
+    shown = "shown to be better than item-bias, which gives everybody the same order."
+    assert (f"On toy it is {shown}" in words) == (first in sure["method"])
+    assert (f"On toy no method is {shown}" in words) == sure.is_empty()
+    vars(every[0])["detectable"] = 1.0
+    assert claims.answer(every, table) == "No set here has users enough to tell methods apart."
+    del vars(every[0])["detectable"]
 
 
 def test_a_curve_says_its_levels_in_words_and_a_method_without_any_has_none(

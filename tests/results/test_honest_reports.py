@@ -19,6 +19,7 @@ from coldbench.results.rounding import plain
 from tests import fake_run as fake
 
 costs: Any = import_module("coldbench.reports._costs")
+values: Any = import_module("coldbench.reports._values")
 rooms: Any = import_module("coldbench.reports._setting")
 compare: Any = import_module("coldbench.benchmarks.commands.compare").compare
 cli: Any = import_module("coldbench.benchmarks.cli")
@@ -70,6 +71,15 @@ def test_two_methods_met_by_one_user_are_compared_without_an_interval(tmp_path: 
     assert "nan" not in text
     assert "one user: none" in text
     assert "No test is possible over 1 paired evaluated user, all of them the same user." in text
+
+
+@pytest.mark.parametrize("metric", ["ndcg@5", "mae"])
+def test_a_sure_difference_of_0_is_neither_better_nor_worse(metric: str) -> None:
+    change = {"metric": metric, "mean": 0.0, "low": -0.25, "high": 0.25, "p_holm": 0.01,
+              "helped": 0.75, "harmed": 0.25}  # fmt: skip
+    marks = {x: values.difference(change | {"mean": x}).mark for x in (-1e-6, 0.0, 1e-6)}
+    up = metric == "ndcg@5"
+    assert marks == {-1e-6: "worse" if up else "better", 0: "", 1e-6: "better" if up else "worse"}
 
 
 # --- one verdict, two rules

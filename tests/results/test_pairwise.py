@@ -40,6 +40,20 @@ def test_every_pair_is_compared_once_at_the_largest_k() -> None:
     assert [row["p_holm"] for row in found] == pytest.approx(every, abs=1e-6)
 
 
+def test_all_pairs_are_of_the_largest_k_that_all_methods_have() -> None:
+    methods = {"a": {0: B, 2: A, 4: C}, "b": {0: B, 2: B}, "c": {0: B, 2: C, 8: A}}
+    found = pairs(methods, "ndcg@5", 1, Bootstrap(9))
+    assert [(row["method"], row["other"], row["shots"], row["mean"]) for row in found] == [
+        ("a", "b", 2, 0.25), ("a", "c", 2, 0.208333), ("b", "c", 2, -0.041667),
+    ]  # fmt: skip
+    assert pairs({}, "ndcg@5", 1, Bootstrap(9)) == []
+
+
+def test_where_no_k_is_every_ones_the_largest_is_taken_and_who_lacks_it_left_out() -> None:
+    found = pairs({"a": {0: B}, "b": {2: A}, "c": {2: C}}, "ndcg@5", 1, Bootstrap(9))
+    assert [(row["method"], row["other"], row["shots"]) for row in found] == [("b", "c", 2)]
+
+
 def test_less_of_an_error_is_a_help() -> None:
     [found] = pairs({"a": {2: A}, "b": {2: B}}, "mae", 1, Bootstrap(9))
     assert (found["mean"], found["helped"], found["harmed"]) == (0.25, 0, 0.666667)
