@@ -4,7 +4,8 @@ import errno
 import json
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ AGAIN = ("failed", "unavailable")  # what --retry-failed runs again
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LITTLE = 64 << 20  # bytes: a disk with less free is full
 LOG_MOST = 64 << 20  # bytes that a running cell's log may have before it is cut
+RETRIED = "retried"  # the room of rows that failed, until there is another in their place
 BEGUN = ".begun"  # a file of the partial folder: when it was made, by the file system's clock
 
 
@@ -93,15 +95,50 @@ def clear_dead(run: Path, claims: Claims) -> None:
 
 
 def clear_failed(run: Path, cells: list[Cell], claims: Claims) -> None:
-    """Remove those of the cells that failed, and their shards that did: they are to be done again.
-    What another worker has is left."""
+    """Set aside those of the cells that failed, and remove their shards that did: they are to be
+    done again. What another worker has is left."""
     for cell in cells:
         shards = (run / SHARDS).glob(f"{cell.spec.fingerprint}.*")
         for place in (cell.folder, *shards):
             if claims.take(place.name):
                 if Cell.read(cell.spec, place).status in AGAIN:
+                    if place == cell.folder:
+                        _set_aside(run, place)
                     store.remove(place)
                 claims.release(place.name)
+
+
+def _set_aside(run: Path, row: Path) -> None:
+    there = run / RETRIED / row.name
+    store.remove(there)
+    there.parent.mkdir(exist_ok=True)
+    row.rename(there)
+
+
+@contextmanager
+def failures_kept(run: Path, claims: Claims) -> Iterator[None]:
+    """At the end, however it comes, a row that was set aside and has not been done is back: one
+    that failed says why, one that is missing says nothing. After a kill it is at the next start."""
+    if not claims.others():
+        _put_back(run, claims)
+    try:
+        yield
+    finally:
+        _put_back(run, claims)
+
+
+def _put_back(run: Path, claims: Claims) -> None:
+    """What was set aside, where nothing has come or is coming in its place."""
+    for row in (run / RETRIED).glob("*"):
+        if claims.take(row.name):
+            whole = run / "cells" / row.name
+            if os.path.lexists(whole):
+                store.remove(row)
+            else:
+                row.rename(whole)
+            claims.release(row.name)
+    with suppress(OSError):
+        (run / RETRIED).rmdir()
 
 
 def shards_left(job: Job) -> list[Job]:

@@ -16,14 +16,13 @@ from coldbench import registry, store
 from coldbench.cell import KEPT, Cell, Spec, read_cells, read_plan, write_plan
 from coldbench.errors import UserError
 
-from . import catalogues, processes, splits
+from . import catalogues, partials, processes, splits
 from .children import record_failure
 from .claims import Claims
 from .dataset_names import Source
 from .executor import Task, dispatch, find
 from .grid import Grid
 from .known import Known
-from .partials import AGAIN, clear, clear_dead, clear_failed, not_full, partial
 from .plan import Plan, plan
 from .preparation import Died, Preparer, cut_split, encode, texts_to_encode
 from .resources import Resources
@@ -100,7 +99,7 @@ class Run:
 
     def missing(self) -> list[Spec]:
         """The cells that are to be run."""
-        again = AGAIN if self.options.retry_failed else ()
+        again = partials.AGAIN if self.options.retry_failed else ()
         return [c.spec for c in self.read() if c.status not in KEPT or c.status in again]
 
     def cells(self, on_event: OnEvent) -> list[Cell]:
@@ -110,7 +109,11 @@ class Run:
         for the last of them. Raises KeyboardInterrupt at the second Ctrl-C, at SIGTERM and SIGHUP;
         at the first Ctrl-C the running cells are ended well.
         """
-        with Claims(self.folder, self.options.jobs) as claims, Stop() as stop:
+        with (
+            Claims(self.folder, self.options.jobs) as claims,
+            Stop() as stop,
+            partials.failures_kept(self.folder, claims),
+        ):
             lost, waiting = self.prepare(claims), self._in_order(self.missing())
             hands = Hands(claims, stop, self.context, self._warden)
             work(self.folder, waiting, self.options, hands, on_event, lost)
@@ -118,7 +121,7 @@ class Run:
 
     def cells_by(self, name: str, on_event: OnEvent) -> list[Cell]:
         """The same by an executor, "slurm" or "ray:ADDRESS"; what cannot be run is done here."""
-        with Claims(self.folder, 0) as claims:
+        with Claims(self.folder, 0) as claims, partials.failures_kept(self.folder, claims):
             with Stop() as stop:
                 lost, waiting = self.prepare(claims), self._in_order(self.missing())
                 done = [cell for cell in self.read() if cell.status == "done"]
@@ -145,7 +148,7 @@ class Run:
     def _give_up(self, claims: Claims) -> Callable[[Spec, str], str]:
         def record(spec: Spec, reason: str) -> str:
             (job,) = jobs_of(self.folder, [spec], self.options)
-            folder = partial(job, claims.name)
+            folder = partials.partial(job, claims.name)
             return record_failure(self.folder, job, folder, "executor", reason)
 
         return record
@@ -161,18 +164,18 @@ class Run:
             time.sleep(PAUSE)
         try:
             self._same_plan(claims)
-            clear_dead(self.folder, claims)
+            partials.clear_dead(self.folder, claims)
             if self.options.retry_failed:
                 undone = [cell for cell in self.read() if cell.status != "done"]
-                clear_failed(self.folder, undone, claims)
-            clear(self.folder, "splits", "catalogues")
+                partials.clear_failed(self.folder, undone, claims)
+            partials.clear(self.folder, "splits", "catalogues")
             (self.folder / "cells").mkdir(exist_ok=True)
             store.write(self.folder / "grid.toml", self.grid.toml())
             write_plan(self.folder, self.specs)
             lost = self._prepare({spec.fingerprint for spec in self.missing()})
             self.options.write(self.folder, lost)
         finally:
-            clear(self.folder, "splits", "catalogues")
+            partials.clear(self.folder, "splits", "catalogues")
             claims.release(PREPARING)
         if lost and len(lost) == len(self.specs):
             raise UserError(next(iter(lost.values()))[1])
@@ -225,7 +228,7 @@ class Run:
         except UserError as error:
             return str(error)
         except Died as error:
-            not_full(self.folder)
+            partials.not_full(self.folder)
             return f"the encoder {spec.encoder['name']} could not read the catalogue: {error}"
         return ""
 
@@ -239,6 +242,6 @@ class Run:
         except UserError as error:
             return str(error)
         except Died as error:
-            not_full(self.folder)
+            partials.not_full(self.folder)
             return f"the split of seed {spec.seed} could not be made: {error}"
         return ""

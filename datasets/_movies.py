@@ -7,7 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from coldbench.files.delimited import Table, read
+from coldbench.files.delimited import Table, read, scan
+from coldbench.files.long_log import LongLog
 from coldbench.files.schema import Column
 
 STARS = Column("rating", "whole", 1, 5)
@@ -15,18 +16,18 @@ HALF_STARS = Column("rating", "number", 0.5, 5)
 ARTICLE = re.compile(r"^(.*), (The|A|An|Les?|La|Il|Das|Der|Die|El|L')(:.*| \(.*)?$")
 
 
-def read_log(path: Path, separator: str, stars: Column, header: str = "") -> pl.DataFrame:
+def read_log(path: Path, separator: str, stars: Column, header: str = "") -> pl.DataFrame | LongLog:
     """A row a rating: user, item, rating, time. header: their names in the file, if it has any."""
     user, item = (Column(name, "id", many=True) for name in ("user", "item"))
     columns = (user, item, stars, Column("time", "time"))
     if not header:
-        return read(Table(columns, separator, header=False), path)
+        return scan(Table(columns, separator, header=False), path)
     named = [replace(c, name=name) for c, name in zip(columns, header.split(), strict=True)]
-    log = read(Table(tuple(named), separator), path)
-    return log.rename({present.name: c.name for present, c in zip(named, columns, strict=True)})
+    names = {present.name: c.name for present, c in zip(named, columns, strict=True)}
+    return scan(Table(tuple(named), separator), path).pipe(lambda log: log.rename(names))
 
 
-def half_stars(ratings: Path, movies: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+def half_stars(ratings: Path, movies: Path) -> tuple[pl.DataFrame | LongLog, pl.DataFrame]:
     """The log and the films of the editions that are two CSV files, 0.5 to 5 stars."""
     log = read_log(ratings, ",", HALF_STARS, "userId movieId rating timestamp")
     columns = (Column("movieId", "id"), Column("title"), Column("genres"))

@@ -6,18 +6,19 @@ template, `--with "text={title} by {author}"`, tags by a column, `--with tags=ge
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import polars as pl
 
 from coldbench.dataset import Dataset, OneClass
 from coldbench.errors import BadFile, Problem, UserError, unknown
-from coldbench.files.frames import from_frames, ordered
+from coldbench.files.frames import from_frames, ids_of, ordered
+from coldbench.files.long_log import LongLog
 from coldbench.files.schema import ISO, MICROSECONDS, Column
 from coldbench.interactions import Catalogue, Interactions
 
@@ -90,6 +91,10 @@ class Own(Dataset):
     @abstractmethod
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
         """A file's columns, held to their rules."""
+
+    def scan(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame | LongLog:
+        """The same of the log, which a format may leave in a file."""
+        return self.read(path, columns)
 
     @abstractmethod
     def problems(self, path: Path, columns: tuple[Column, ...]) -> list[Problem]:
@@ -165,19 +170,20 @@ class Own(Dataset):
             raise OneClass(why, interactions, catalogue)
         return interactions, catalogue
 
-    def tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def tables(self) -> tuple[pl.DataFrame | LongLog, pl.DataFrame]:
         """The log and its items as the files have them: user, item, rating and, where there is one,
         time; item, text and, where there are some, tags."""
         named = self.log_columns
-        rows = self._read(self.path, tuple(named.values()))
-        log = rows.select(pl.col(column.name).alias(key) for key, column in named.items())
+        wanted = [pl.col(column.name).alias(key) for key, column in named.items()]
         if "rating" not in named:
-            log = log.with_columns(rating=pl.lit(self.scale[1]))
+            wanted.append(pl.lit(self.scale[1]).alias("rating"))
+        rows = self._read(self.scan, self.path, tuple(named.values()))
+        log = rows.pipe(lambda block: block.select(wanted))
         return log, self._items(log)
 
     def user_ids(self) -> list[str]:
         """What the file calls each user, in the order of their numbers."""
-        return list(ordered(self.tables()[0]["user"].unique().cast(pl.String)))
+        return list(ordered(ids_of(self.tables()[0], "user")))
 
     def all_problems(self) -> Iterator[Problem]:
         """All that is wrong with the log and then with the table of items."""
@@ -192,9 +198,9 @@ class Own(Dataset):
         except BadFile as error:
             raise BadFile(remedies.remedied(error.problems, None, None, [])) from None
 
-    def _read(self, path: str, columns: tuple[Column, ...]) -> pl.DataFrame:
+    def _read(self, read: Callable[..., Any], path: str, columns: tuple[Column, ...]) -> Any:
         try:
-            return self.read(Path(path), columns)
+            return read(Path(path), columns)
         except BadFile as error:
             raise BadFile(self._remedied(error.problems), error.unread) from None
 
@@ -211,12 +217,12 @@ class Own(Dataset):
                 known = []
         return remedies.remedied(problems, rating, time, known)
 
-    def _items(self, log: pl.DataFrame) -> pl.DataFrame:
+    def _items(self, log: pl.DataFrame | LongLog) -> pl.DataFrame:
         if not self.items:
-            ids = log["item"].unique().cast(pl.String).sort()
+            ids = ids_of(log, "item").sort()
             return pl.DataFrame({"item": ids, "text": ids})
         key, *others = (column.name for column in self.item_columns)
-        table = self._read(self.items, self.item_columns)
+        table = self._read(self.read, self.items, self.item_columns)
         template = self._template([key, *others], key)
         text, tags = [], []
         for row in table.iter_rows(named=True):

@@ -9,7 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError, unknown
-from coldbench.files.delimited import Table, header_of, problems, read
+from coldbench.files.delimited import Table, header_of, problems, read, scan
+from coldbench.files.long_log import LongLog
 from coldbench.files.schema import Column
 
 from ._claims import bad_header
@@ -50,6 +51,9 @@ class Csv(Own):
 
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
         return read(self._table(path, columns), path)
+
+    def scan(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame | LongLog:
+        return scan(self._table(path, columns), path)
 
     def problems(self, path: Path, columns: tuple[Column, ...]) -> list[Problem]:
         return problems(self._table(path, columns), path)

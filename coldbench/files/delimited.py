@@ -19,7 +19,8 @@ import numpy as np
 import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
-from coldbench.files.blocks import joined, lines_between, mapped, opened, size_of
+from coldbench.files.blocks import is_long, joined, lines_between, mapped, opened, size_of
+from coldbench.files.long_log import LongLog
 from coldbench.files.memory import not_enough, reserve_for
 from coldbench.files.rows import BOM, UTF_16, Row, Unreadable, is_utf_16, rows_from, rows_of
 from coldbench.files.schema import CONTROL, LONGEST, Column, validate
@@ -55,16 +56,25 @@ def read(table: Table, path: Path, content: bytes | None = None) -> pl.DataFrame
     try:
         source = _source(path, content)
         reserve_for(path, source)
-        frames = []
-        with closing(_parts(table, str(path), source)) as parts:
-            for part in parts:
-                if part.problems:
-                    raise BadFile([*part.problems], part.unread)
-                frames.append(part.frame)
-        frame = joined(frames, table.columns)
+        return joined([*_frames(table, path, source)], table.columns)
     except MemoryError:
         raise not_enough(path) from None
-    return frame
+
+
+def scan(table: Table, path: Path) -> pl.DataFrame | LongLog:
+    """The same of a log, in a file where COLDBENCH_MEMORY does not let memory hold it."""
+    if not is_long(path):
+        return read(table, path)
+    return LongLog.of(table.columns, _frames(table, path, _source(path, None)))
+
+
+def _frames(table: Table, path: Path, source: Path | bytes) -> Iterator[pl.DataFrame]:
+    """The table block by block, ids as numbers where they are some. Raises BadFile."""
+    with closing(_parts(table, str(path), source)) as parts:
+        for part in parts:
+            if part.problems:
+                raise BadFile([*part.problems], part.unread)
+            yield part.frame
 
 
 def problems(table: Table, path: Path, content: bytes | None = None) -> list[Problem]:

@@ -1,17 +1,18 @@
 """From tables of named columns to the two that everything starts from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from coldbench.errors import UserError
+from coldbench.files.long_log import ROW, LongLog, Rows, sorted_by_user
 from coldbench.files.schema import WHOLE
 from coldbench.interactions import Catalogue, Interactions
 
 
-def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, Catalogue]:
+def from_frames(log: pl.DataFrame | LongLog, items: pl.DataFrame) -> tuple[Interactions, Catalogue]:
     """Users and items numbered from 0; rows in time order, of duplicates the last.
 
     log: a row an interaction: user and item (String or Enum), rating, and time (Int64, microseconds
@@ -22,13 +23,13 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
     numbers, so that the order of the file's rows says nothing. Raises UserError where the log is
     empty, or an item of it is not among the items, or is there twice.
     """
-    if not log.height:
+    if isinstance(log, pl.DataFrame) and not log.height:
         raise UserError("the log holds no interaction")
     if items["item"].n_unique() < items.height:
         twice = items.filter(items["item"].is_duplicated())["item"][0]
         raise UserError(f"item {twice!r} stands twice in the table of items; keep one")
     items = items.with_columns(pl.col("item").cast(pl.String))
-    rated = log["item"].unique().cast(pl.String)
+    rated = ids_of(log, "item")
     unknown = rated.filter(~rated.is_in(items["item"].implode())).sort()
     if len(unknown):
         raise UserError(
@@ -36,7 +37,9 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
             "among them; add them there"
         )
     items = items.filter(items["item"].is_in(rated.implode()))
-    users = ordered(log["user"].unique().cast(pl.String))
+    if isinstance(log, LongLog):
+        return _sorted_in_files(log, items["item"]), catalogue_of(items)
+    users = ordered(ids_of(log, "user"))
     times = log["time"].to_numpy() if "time" in log.columns else None
     interactions = Interactions.from_rows(
         numbered(log["user"], users),
@@ -46,6 +49,33 @@ def from_frames(log: pl.DataFrame, items: pl.DataFrame) -> tuple[Interactions, C
         items.height,
     )
     return interactions, catalogue_of(items)
+
+
+def _sorted_in_files(log: LongLog, items: pl.Series) -> Interactions:
+    """The same of a log that memory does not hold."""
+    counts = log.counts["user"]
+    users = pl.DataFrame({"id": ordered(counts["id"])})
+    counted = users.join(counts, "id", "left", maintain_order="left")["rows"].to_numpy()
+    timed = "time" in next(iter(log)).columns
+
+    def numbers() -> Iterator[Rows]:
+        for block in log:
+            rows = np.zeros(block.height, ROW)
+            rows["user"] = numbered(block["user"], users["id"])
+            rows["item"] = numbered(block["item"], items)
+            rows["rating"] = block["rating"].to_numpy()
+            if timed:
+                rows["time"] = block["time"].to_numpy()
+            yield rows
+
+    return sorted_by_user(numbers(), counted, len(items), timed=timed)
+
+
+def ids_of(log: pl.DataFrame | LongLog, column: str) -> pl.Series:
+    """The different users or items (String), in no order."""
+    if isinstance(log, LongLog):
+        return log.counts[column]["id"]
+    return log[column].unique().cast(pl.String)
 
 
 def catalogue_of(items: pl.DataFrame) -> Catalogue:

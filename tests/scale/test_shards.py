@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,30 @@ def test_cells_and_shards_that_failed_are_removed_but_those_that_another_worker_
         assert not any(worker.holds(name) for name in worker.taken())
     left = {path.name for room in rooms for path in (tmp_path / room).iterdir()}
     assert left == {specs[0].fingerprint, f"{specs[1].fingerprint}.1of2"}
+
+
+@pytest.mark.parametrize("end", ["an interruption", "a kill"])
+def test_a_row_that_failed_and_was_not_done_again_still_says_why(tmp_path: Path, end: str) -> None:
+    specs = [*_specs("ridge", "maml", "lora")]
+    for spec in specs:
+        failed(tmp_path / f"cells/{spec.fingerprint}")
+    done, undone, others = (tmp_path / f"cells/{spec.fingerprint}" for spec in specs)
+
+    kept = partials.failures_kept if end == "an interruption" else lambda *_: nullcontext()
+    with claims.Claims(tmp_path) as worker, claims.Claims(tmp_path) as other:
+        with suppress(KeyboardInterrupt), kept(tmp_path, worker):
+            partials.clear_failed(tmp_path, read_cells(tmp_path, specs), worker)
+            assert not any(place.exists() for place in (done, undone, others))
+            done.mkdir()
+            assert other.take(others.name)
+            raise KeyboardInterrupt
+        if end == "a kill":
+            with partials.failures_kept(tmp_path, worker):
+                assert not undone.exists()  # while another is at work it may be doing it
+    assert [cell.status for cell in read_cells(tmp_path, specs)] == ["damaged", "failed", "missing"]
+    with claims.Claims(tmp_path) as worker, partials.failures_kept(tmp_path, worker):
+        assert [cell.status for cell in read_cells(tmp_path, specs)][1:] == ["failed", "failed"]
+    assert not (tmp_path / "retried").exists()
 
 
 @pytest.fixture(scope="module")
