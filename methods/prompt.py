@@ -22,6 +22,7 @@ from coldbench.seeds import Seeds
 from ._causal import Causal, causal
 from ._later_items import lengthened
 
+FIRST_LINE = "What one person liked.\n\n"
 MADE_UP = (
     "it learns nothing from warm users, and has read no text on the made-up words of the world"
 )
@@ -47,7 +48,7 @@ class Prompt(Method[Params]):
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:
         self.items = items
-        self._model()  # not installed: say so before anything is computed
+        self.loaded()  # not installed: say so before anything is computed
         self.learned = {"like": torch.tensor(_threshold(warm), device=items.device)}
 
     def with_items(self, items: Items, rated: Rated) -> "Prompt":
@@ -67,7 +68,7 @@ class Prompt(Method[Params]):
         }
 
     def score(self, state: Params, items: Tensor) -> Tensor:
-        model = self._model()
+        model = self.loaded()
         scores = torch.zeros(items.shape, device=items.device)
         alone = ~state["real"].any(1)  # (B,) users of whom nothing is known: an item is read once
         if alone.any():
@@ -76,31 +77,41 @@ class Prompt(Method[Params]):
         for user in torch.nonzero(~alone)[:, 0].tolist():
             of_user = {name: value[user] for name, value in state.items()}
             distinct, where = items[user].unique(return_inverse=True)
-            scores[user] = self._asked(model, self._told(of_user), distinct).to(scores)[where]
+            scores[user] = self._asked(model, self.told(of_user), distinct).to(scores)[where]
         return scores
 
-    def _told(self, of_user: Params) -> str:
+    def told(self, of_user: Params) -> str:
         """What one user said, in words: an item a line, oldest first."""
         liked = of_user["labels"] > self.learned["like"]
         rows = zip(of_user["items"].tolist(), liked.tolist(), of_user["real"].tolist(), strict=True)
         return "".join(
-            f"{self._title(item)}\nLiked: {'yes' if like else 'no'}\n\n"
+            f"{self.title(item)}\nLiked: {'yes' if like else 'no'}\n\n"
             for item, like, real in rows
             if real
         )
 
     def _asked(self, model: Causal, history: str, items: Tensor) -> Tensor:
-        before = [*model.start, *model.tokens(f"What one person liked.\n\n{history}")]
-        end = model.tokens("\nLiked:")
-        titles = [model.tokens(self._title(item), self.title_tokens) for item in items.tolist()]
-        return model.chances(before, [title + end for title in titles])
+        questions = [self.question(item) for item in items.tolist()]
+        return model.chances(self.before(history), questions)
 
-    def _title(self, item: int) -> str:
+    def before(self, history: str) -> list[int]:
+        """What stands before each question about a user who was told of, in tokens."""
+        model = self.loaded()
+        return [*model.start, *model.tokens(FIRST_LINE + history)]
+
+    def question(self, item: int) -> list[int]:
+        """Whether an item is liked, in tokens."""
+        model = self.loaded()
+        title = model.tokens(self.title(item), self.title_tokens)
+        return [*title, *model.tokens("\nLiked:")]
+
+    def title(self, item: int) -> str:
         """At most so many words as may be tokens, on one line."""
         words = self.items.catalogue.text[item].split()[: self.title_tokens]
         return " ".join(words)[: 8 * self.title_tokens]
 
-    def _model(self) -> Causal:
+    def loaded(self) -> Causal:
+        """The language model that is asked."""
         return causal(self.model, self.precision, str(self.items.device))
 
 

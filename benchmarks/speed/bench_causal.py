@@ -64,14 +64,10 @@ def users(count: int) -> EpisodeBatch:
 def texts(precision: str, count: int) -> list[list[list[int]]]:
     """Each user's 20 texts in tokens."""
     method, batch = prompt(precision), users(count)
-    model, state = method._model(), method.adapt(batch.support)
-    whole = []
+    state, whole = method.adapt(batch.support), []
     for user in range(count):
-        told = method._told({name: value[user] for name, value in state.items()})
-        before = model.tokens(f"What one person liked.\n\n{told}")
-        titles = [method._title(item) for item in batch.query.items[user].tolist()]
-        asked = [model.tokens(title, method.title_tokens) for title in titles]
-        whole.append([before + title + model.tokens("\nLiked:") for title in asked])
+        before = method.before(method.told({name: value[user] for name, value in state.items()}))
+        whole.append([before + method.question(n) for n in batch.query.items[user].tolist()])
     return whole
 
 
@@ -90,7 +86,7 @@ def test_what_is_told_of_a_user_is_read_once(benchmark: Any, precision: str) -> 
 @PRECISIONS
 def test_each_text_in_full(benchmark: Any, precision: str) -> None:
     named(benchmark, "peer", "transformers, each text in full", precision, PEER_USERS)
-    causal, whole = prompt(precision)._model(), texts(precision, PEER_USERS)
+    causal, whole = prompt(precision).loaded(), texts(precision, PEER_USERS)
 
     @torch.inference_mode()
     def forward() -> Tensor:

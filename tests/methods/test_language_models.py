@@ -50,9 +50,9 @@ def test_what_is_served_by_kept_keys_is_what_was_tuned(world: World, folder: Pat
 def test_the_model_that_all_rows_share_is_left_as_it_was(world: World, folder: Path) -> None:
     method = tuned(world, folder)
     predict(method, few(world))
-    modules = list(method._model().model.modules())
+    modules = list(method.loaded().model.modules())
     assert not any(module._forward_hooks for module in modules)
-    assert not any(weight.requires_grad for weight in method._model().model.parameters())
+    assert not any(weight.requires_grad for weight in method.loaded().model.parameters())
 
 
 @pytest.mark.parametrize(
