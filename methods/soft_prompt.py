@@ -32,7 +32,6 @@ class SoftPrompt(TunedCausal):
     inner_steps: Whole = 1
     inner_lr: Positive = 1.0  # in steps that move an item's log-odds by its error, at the start
     damping: Positive = 4.0  # labels of an average user that the support's loss is divided by too
-    meta_lr: Positive = 1e-2
 
     family = "fine-tuning"
     grows = True
@@ -43,7 +42,7 @@ class SoftPrompt(TunedCausal):
         "paper": {"tokens": 100},
         "untuned": {"meta_steps": 0, "inner_steps": 0},  # the control
     }
-    space = TunedCausal.space | {"meta_lr": (1e-3, 0.1), "inner_lr": (0.1, 3.0)}
+    space = TunedCausal.space | {"meta_lr": (1e-4, 0.1), "inner_lr": (0.1, 3.0)}
     state_size = "4 * tokens * D"  # D: here the language model's width
     exempt: ClassVar[dict[str, str]] = {
         "learns a planted taste better than popularity": MADE_UP,

@@ -22,9 +22,6 @@ EDGE_CASE_TEXTS = (
     "a\x00b\n\tc",
     "'; DROP TABLE users; --",
 )
-WORDS = (
-    "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple nettle onyx pearl"
-).split(" ")  # of the titles of `synthetic`
 UNSEEN = 59  # of the plain problem: the item that nobody rated
 
 
@@ -137,9 +134,10 @@ def tiny_encoder(folder: Path) -> Encoder:
 
         folder.mkdir(parents=True, exist_ok=True)
         letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("0123456789")
+        words = "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple nettle"
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         pieces = [f"##{letter}" for letter in letters]
-        vocabulary = [*special, *letters, *pieces, *WORDS]
+        vocabulary = [*special, *letters, *pieces, *words.split(), "onyx", "pearl"]
         (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
         config = BertConfig(
             vocab_size=len(vocabulary),
@@ -163,7 +161,7 @@ def tiny_encoder(folder: Path) -> Encoder:
 
 def tiny_causal(folder: Path) -> Path:
     """The folder of a causal model of 2 layers and 32 dimensions, random weights, that reads
-    letters, and as one token each the words of titles and those they are asked about with."""
+    letters and the words yes and no."""
     if not (folder / "config.json").is_file():
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers
         from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -172,10 +170,9 @@ def tiny_causal(folder: Path) -> Path:
         logging.disable_progress_bar()
         letters = sorted(pre_tokenizers.ByteLevel.alphabet())
         merges, pieces = [], list(letters)
-        titled = [form for word in WORDS for form in (f"Ġ{word}", word.capitalize())]
-        for word in ("Ġyes", "Ġno", "What", "Ġone", "Ġperson", "Ġliked", "Liked", *titled):
+        for word in ("Ġyes", "Ġno"):
             for at in range(1, len(word)):
-                merges.append((word[:at], word[at]))  # from a space or a capital on
+                merges.append((word[:at], word[at]))
                 pieces.append(word[: at + 1])
         vocabulary = {piece: n for n, piece in enumerate(dict.fromkeys([*pieces, "<end>"]))}
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))

@@ -19,7 +19,7 @@ preferred: Any = import_module("coldbench.methods.preference").preferred
 def tuned(world: World, folder: Path, **params: Any) -> Any:
     given: dict[str, Any] = {
         "model": str(folder), "precision": "float32", "shots": 3, "meta_steps": 3, "meta_users": 3,
-        "blocks": 1, "meta_lr": 3e-2, "beta": 0.5,
+        "blocks": 1, "meta_lr": 3e-2, "beta": 0.5, "asked": 4,
     }  # fmt: skip
     return trained("preference", world, valid=0, **given | params)
 
