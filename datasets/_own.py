@@ -59,7 +59,7 @@ class Own(Dataset):
     between_tags: ClassVar[re.Pattern[str]] = re.compile(r"[|;,]")
 
     def __post_init__(self) -> None:
-        self._check_scale()
+        object.__setattr__(self, "like_above", remedies.liked(self.scale, self.like_above))
         units = (*MICROSECONDS, ISO)
         if self.time_unit not in units and "%" not in self.time_unit:
             raise unknown("time_unit", self.time_unit, units, f"{', '.join(units)}, or %d.%m.%Y")
@@ -69,20 +69,6 @@ class Own(Dataset):
             raise UserError("vectors go with the rows of the table of items: name it by items=FILE")
         if self.text and not NAMED.search(self.text):
             raise UserError(f"text = {self.text!r} names no column; write it in braces, {{title}}")
-
-    def _check_scale(self) -> None:
-        low, high = self.scale
-        if not -inf < low < high < inf:
-            raise UserError(f"scale = [{low:g}, {high:g}] must rise, from the worst to the best")
-        if self.like_above is None:
-            if self.scale != remedies.STARS:
-                fix = remedies.liking(low, high)
-                what = f"no like_above is said for the scale {low:g} to {high:g}"
-                raise UserError(f"{what}: above it a rating is a like; fix: {fix}")
-            object.__setattr__(self, "like_above", remedies.LIKED)
-        if not low <= self.like_above < high:
-            what = f"like_above = {self.like_above:g} is not within the scale {low:g} to {high:g}"
-            raise UserError(f"{what}; fix: {remedies.liking(low, high)}")
 
     @abstractmethod
     def columns_of(self, path: Path) -> list[str]:

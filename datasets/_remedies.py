@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coldbench.errors import Problem
+from coldbench.errors import Problem, UserError
 from coldbench.files.rows import LINE_ENDS
 from coldbench.files.schema import MICROSECONDS, NUMBER, Column, units_of
 
@@ -48,6 +48,23 @@ def liking(low: float, high: float) -> str:
     """The flag of a threshold: the place on this scale that 3.5 has on stars."""
     above = low + (high - low) * (LIKED - STARS[0]) / (STARS[1] - STARS[0])
     return f"--with like_above={above:.4g}"
+
+
+def liked(scale: tuple[float, float], like_above: float | None) -> float:
+    """The rating above which an item is liked; None: that of stars. Raises UserError where it is
+    not within the scale, or the scale does not rise."""
+    low, high = scale
+    if not -math.inf < low < high < math.inf:
+        raise UserError(f"scale = [{low:g}, {high:g}] must rise, from the worst to the best")
+    if like_above is None:
+        if scale != STARS:
+            what = f"no like_above is said for the scale {low:g} to {high:g}"
+            raise UserError(f"{what}: above it a rating is a like; fix: {liking(low, high)}")
+        return LIKED
+    if not low <= like_above < high:
+        what = f"like_above = {like_above:g} is not within the scale {low:g} to {high:g}"
+        raise UserError(f"{what}; fix: {liking(low, high)}")
+    return like_above
 
 
 def scale(low: float, high: float) -> str:
