@@ -27,9 +27,8 @@ benchmark: $(READY)  ## the quick grid on real data, and its report: runs/quick/
 	$(BIN)/coldbench run $(RUN)
 	$(BIN)/coldbench report $(RUN)
 
-test: $(READY)  ## style, types and every test; each stage says its seconds
+test: $(READY)  ## style, and every test, types among them; each stage says its seconds
 	$(call stage,style,$(BIN)/ruff check . && $(BIN)/ruff format --check .)
-	$(call stage,types,$(BIN)/mypy)
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --durations=10
 
 report: $(READY)  ## all tables and the page of a run (RUN=quick)
@@ -93,7 +92,8 @@ nightly: $(READY)  ## what takes hours: 10 minutes of fuzz each, 200 kills, muta
 clean:      ## remove the environment, the runs and what tools leave behind
 	rm -rf $(VENV) runs site build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .benchmarks .hypothesis
 
-# learn2learn is compiled: where it cannot be, its rows read unavailable and the rest is installed
+# learn2learn is compiled, for 20 s on one core, beside the packages: where it cannot be, its rows read
+# unavailable and the rest is installed
 NODEPS = $(PIP) --no-deps -r requirements-nodeps.txt >$(VENV)/nodeps.log 2>&1 || { \
   echo "learn2learn was not built (no C compiler? see $(VENV)/nodeps.log): its two rows will read unavailable"; \
   grep -v ^learn2learn requirements-nodeps.txt >$(VENV)/nodeps.txt; \
@@ -102,6 +102,5 @@ NODEPS = $(PIP) --no-deps -r requirements-nodeps.txt >$(VENV)/nodeps.log 2>&1 ||
 $(READY): pyproject.toml constraints.txt requirements-nodeps.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "coldbench needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(call stage,environment,$(PYTHON) -m venv $(VENV) && $(PIP) --upgrade pip)  # Python 3.11's own takes twice as long
-	$(call stage,packages,$(PIP) --no-compile -c constraints.txt -e '.[test]' && { $(COMPILE); })
-	$(call stage,models and references,$(NODEPS))
+	$(call stage,packages,{ $(NODEPS); } & $(PIP) --no-compile -c constraints.txt -e '.[test]' && wait $$! && { $(COMPILE); })
 	touch $@

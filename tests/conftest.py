@@ -34,6 +34,7 @@ FIRST = (  # what takes longest begins first, so that both workers end together
     "test_main_job",
     "test_attacks",
     "test_kills",
+    "test_types",
     "test_contract",
     "test_token_methods",
     "test_run",

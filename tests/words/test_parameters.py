@@ -18,6 +18,8 @@ METHODS = registry.names("methods")
 FREE_WORDS = {  # a name, a folder: no list can hold it
     ("prompt", "model"),
     ("instruct", "model"),
+    ("preference", "model"),
+    ("soft-prompt", "model"),
 }
 
 
