@@ -31,9 +31,11 @@ def rows(setting: Setting) -> list[Row]:
 def pairs(methods: MethodScores, metric: str, column: int, bootstrap: Bootstrap) -> list[Row]:
     """Every method less every other at one K, over the users that both have. `column` is
     the metric's place in the users' values. Holm's correction is over all these pairs."""
+    if not methods:
+        return []
     rows: list[Row] = []
     known = [set(by_shots) for by_shots in methods.values()]
-    shots = max(set.intersection(*known) or set.union(*known)) if known else 0
+    shots = max(set.intersection(*known) or set.union(*known))
     waiting: dict[bytes, list[tuple[int, UserScores, Float]]] = {}
     for method, other in combinations(methods, 2):
         if not (shots in methods[method] and shots in methods[other]):
