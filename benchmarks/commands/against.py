@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from coldbench.cell import Cell, read_runs
+from coldbench.cell import read_runs
 from coldbench.errors import UserError, unknown
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import parse_metric
@@ -15,6 +15,8 @@ from coldbench.metrics.statistics import bootstrap_weights
 from coldbench.results.paired import ALPHA
 from coldbench.results.rounding import plain
 from coldbench.results.user_scores import UserScores, read_user_scores
+
+from .compare import by_setting
 
 Row = dict[str, Any]
 METRIC = "ndcg@5"
@@ -35,11 +37,7 @@ def against(run: Path, other: str, metrics: Sequence[str] = (METRIC,)) -> list[R
             raise UserError(
                 f"{metric} is no metric per user, and users are paired here; auc is one"
             )
-    settings: dict[tuple[str, str], dict[str, list[Cell]]] = {}
-    for cell in read_runs([run]):
-        if cell.status == "done":
-            by_name = settings.setdefault((cell.spec.dataset, cell.spec.protocol), {})
-            by_name.setdefault(cell.name, []).append(cell)
+    settings = by_setting([cell for cell in read_runs([run]) if cell.status == "done"])
     names = sorted({name for methods in settings.values() for name in methods})
     if other not in names:
         raise unknown("method in this run", other, names, f"it has {', '.join(names) or 'none'}")

@@ -47,12 +47,8 @@ def comparisons(
     done = [cell for cell in cells if cell.status == "done"]
     for name in (method, other):
         _check_finished(name, cells, done)
-    settings: dict[tuple[str, str], dict[str, list[Cell]]] = {}
-    for cell in done:
-        cells_by_name = settings.setdefault((cell.spec.dataset, cell.spec.protocol), {})
-        cells_by_name.setdefault(cell.name, []).append(cell)
     rows = []
-    for (dataset, protocol), methods in settings.items():
+    for (dataset, protocol), methods in by_setting(done).items():
         if not {method, other} <= methods.keys():
             continue
         scores = {name: read_user_scores(many, measured) for name, many in methods.items()}
@@ -72,6 +68,15 @@ def comparisons(
             row["metrics"] = [by_name[m] for m in metrics or METRICS if m in by_name]
             row["report"] = _corrected(scores, method, other)
     return rows
+
+
+def by_setting(cells: list[Cell]) -> dict[tuple[str, str], dict[str, list[Cell]]]:
+    """(dataset, protocol) -> method -> its cells."""
+    settings: dict[tuple[str, str], dict[str, list[Cell]]] = {}
+    for cell in cells:
+        methods = settings.setdefault((cell.spec.dataset, cell.spec.protocol), {})
+        methods.setdefault(cell.name, []).append(cell)
+    return settings
 
 
 def _check_finished(name: str, cells: list[Cell], done: list[Cell]) -> None:

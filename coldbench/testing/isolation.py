@@ -21,7 +21,7 @@ from coldbench.testing.subject import (
     with_support,
 )
 
-STATE_BUDGET = 16_000  # bytes over 200 users that may be Python's or torch's own: 80 a user
+STATE_BUDGET = 40_000  # bytes over 500 users that may be Python's or torch's own: 80 a user
 
 
 def adapting_to_others_leaves_no_trace(subject: MethodUnderTest) -> None:
@@ -94,7 +94,7 @@ def prints_nothing(subject: MethodUnderTest) -> None:
     assert not printed, f"it printed {printed[:80]!r}"
 
 
-def memory_stays_flat_over_200_users(subject: MethodUnderTest) -> None:
+def memory_stays_flat_over_500_users(subject: MethodUnderTest) -> None:
     """Neither tensors nor anything else is kept of users who were met."""
     batch, rng = rows(subject.batch(), torch.arange(100) % 12), torch.Generator().manual_seed(0)
 
@@ -108,13 +108,13 @@ def memory_stays_flat_over_200_users(subject: MethodUnderTest) -> None:
     tracemalloc.start()
     try:
         before = meet(2)  # what is made once is made now
-        grown = meet(2) - before
+        grown = meet(5) - before
         if grown >= STATE_BUDGET:  # what fills up slowly and is then full is no user's
-            grown = min(grown, meet(2) - before - grown)
+            grown = min(grown, meet(5) - before - grown)
     finally:
         tracemalloc.stop()
         gc.unfreeze()
-    assert grown < STATE_BUDGET, f"{grown:,} bytes were kept over 200 users"
+    assert grown < STATE_BUDGET, f"{grown:,} bytes were kept over 500 users"
 
 
 def ctrl_c_ends_its_training(subject: MethodUnderTest) -> None:

@@ -79,3 +79,16 @@ def test_it_is_taught_with_as_many_labels_as_a_text_shows_at_most(
     few_valid = replace(cut, valid=valid), items
     trained("instruct", few_valid, model=str(folder), precision="float32", shots=shown)
     assert drawn == [taught]
+
+
+@pytest.mark.parametrize("name", ["instruct", "preference", "soft-prompt"])
+def test_in_bfloat16_an_item_alone_scores_as_among_others(
+    name: str, world: World, folder: Path
+) -> None:
+    """The contract is checked in float32; what most people run rounds by a product's shape."""
+    params: dict[str, Any] = {"model": str(folder), "shots": 3, "meta_steps": 2, "meta_users": 2}
+    method, batch = trained(name, world, valid=0, **params), few(world, users=2)
+    assert method.precision == "bfloat16"
+    state = method.adapt(batch.support)
+    together = method.score(state, torch.arange(40).expand(2, -1))
+    close(method.score(state, torch.tensor([[33], [33]])), together[:, 33:34])

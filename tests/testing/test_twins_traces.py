@@ -186,7 +186,7 @@ class LeavesTheEncoderInTraining(Sound):
             encoder.text_reader(given.items.encoder).model.train()
 
 
-@breaks("memory stays flat over 200 users", "bytes were kept")
+@breaks("memory stays flat over 500 users", "bytes were kept")
 class CachesUsers(Sound):
     met: ClassVar[dict[int, Tensor]] = {}
 
@@ -195,7 +195,7 @@ class CachesUsers(Sound):
         return self.met.setdefault(hash(support.labels.numpy().tobytes()), state)
 
 
-@breaks("memory stays flat over 200 users", "bytes were kept", alone=True)
+@breaks("memory stays flat over 500 users", "bytes were kept", alone=True)
 class LogsUsers(Sound):
     log: ClassVar[list[list[float]]] = []
 
