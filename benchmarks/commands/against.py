@@ -25,7 +25,7 @@ AT = ("at the largest K", "mean over K")  # of labels given, K = 0 left out
 
 def against(run: Path, other: str, metrics: Sequence[str] = (METRIC,)) -> list[Row]:
     """A row for each metric, setting, method and AT: what the method's users gain over the same
-    users of `other`, best first within a setting.
+    users of `other`, best first within a setting and AT.
 
     mean, low and high are in the metric's unit, the interval 95 % over users and seeds; p_holm is
     p after Holm's correction over all rows of a metric and AT, whatever the setting; n counts pairs
@@ -53,11 +53,11 @@ def against(run: Path, other: str, metrics: Sequence[str] = (METRIC,)) -> list[R
         ]  # fmt: skip
     places = list(settings)
 
-    def order(row: Row) -> tuple[int, int, float, str]:
+    def order(row: Row) -> tuple[int, int, int, float, str]:
         rises = parse_metric(row["metric"])[0].higher_is_better
         place = places.index((row["dataset"], row["protocol"]))
         mean = -row["mean"] if rises else row["mean"]
-        return metrics.index(row["metric"]), place, mean, row["method"]
+        return metrics.index(row["metric"]), place, AT.index(row["at"]), mean, row["method"]
 
     for metric, at in product(metrics, AT):
         family = [row for row in rows if (row["metric"], row["at"]) == (metric, at)]
