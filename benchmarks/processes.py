@@ -24,6 +24,7 @@ PRELOAD = [
     "torch",
     "coldbench.benchmarks.worker",
     "coldbench.benchmarks.judge",
+    "torch._dynamo",  # a second's import, which an optimizer asks for when it is made
     *("pydantic.fields", "pydantic.functional_validators"),  # what a method's parameters ask for
 ]
 PLANNING = ["coldbench.benchmarks.preparation"]  # what a plan alone asks for

@@ -43,7 +43,6 @@ class Preference(Instruct):
     state_size = "13 * shots"
     exempt: ClassVar[dict[str, str]] = {
         "learns a planted taste better than popularity": MADE_UP,
-        "is better with K": MADE_UP,
     }
 
     def loss(self, batch: EpisodeBatch) -> Tensor:

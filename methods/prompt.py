@@ -43,7 +43,6 @@ class Prompt(Method[Params]):
     state_size = "13 * shots"
     exempt: ClassVar[dict[str, str]] = {
         "learns a planted taste better than popularity": MADE_UP,
-        "is better with K": MADE_UP,
     }
 
     def meta_train(self, warm: Users, valid: Episodes, items: Items, seeds: Seeds) -> None:

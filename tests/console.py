@@ -32,6 +32,7 @@ LOADED = (  # what they import is what all verbs do
     ),
     *("coldbench.benchmarks.cli", "coldbench.benchmarks.worker", "coldbench.report"),
     *("coldbench.results.results", "coldbench.reports.html", "scikit_posthocs", "pydantic"),
+    "torch._dynamo",
     *("sklearn.metrics", "jinja2", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin"),
 )
 NO_TIME = -9  # the code where a command was ended: it took too long

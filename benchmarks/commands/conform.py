@@ -1,10 +1,11 @@
 """Many methods tested against the contract side by side, each in a process on one thread."""
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 
 import torch
@@ -43,7 +44,10 @@ def _pooled(
 ) -> dict[str, list[Outcome]]:
     """The outcomes of those that were done before a process ended, if one did."""
     done = {}
-    with ProcessPoolExecutor(jobs, get_context("spawn"), _ready, (tuple(files),)) as pool:
+    ways = get_all_start_methods()
+    context = get_context("forkserver" if "forkserver" in ways else "spawn")
+    context.set_forkserver_preload(["coldbench.testing.checks", "torch._dynamo"])
+    with ProcessPoolExecutor(jobs, context, _ready, (tuple(files),)) as pool:
         try:
             waiting = {pool.submit(_checked, name): name for name in names}
             for future in as_completed(waiting):
@@ -62,6 +66,9 @@ def _pooled(
 
 
 def _ready(files: tuple[Path, ...]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker without a word
+    if hasattr(signal, "pthread_sigmask"):  # the server that forks them is deaf to it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     torch.set_num_threads(1)
     for path in files:
         registry.include(path)

@@ -22,6 +22,10 @@ EDGE_CASE_TEXTS = (
     "a\x00b\n\tc",
     "'; DROP TABLE users; --",
 )
+TASTES = (  # the words of the titles of `synthetic` in 8 directions
+    *"amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple nettle".split(),
+    *("onyx", "pearl"),
+)
 UNSEEN = 59  # of the plain problem: the item that nobody rated
 
 
@@ -134,10 +138,9 @@ def tiny_encoder(folder: Path) -> Encoder:
 
         folder.mkdir(parents=True, exist_ok=True)
         letters = [chr(c) for c in range(ord("a"), ord("z") + 1)] + list("0123456789")
-        words = "amber birch cedar dune ember fern grove harbour iris jade kelp lotus maple nettle"
         special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
         pieces = [f"##{letter}" for letter in letters]
-        vocabulary = [*special, *letters, *pieces, *words.split(), "onyx", "pearl"]
+        vocabulary = [*special, *letters, *pieces, *TASTES]
         (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
         config = BertConfig(
             vocab_size=len(vocabulary),
@@ -161,7 +164,7 @@ def tiny_encoder(folder: Path) -> Encoder:
 
 def tiny_causal(folder: Path) -> Path:
     """The folder of a causal model of 2 layers and 32 dimensions, random weights, that reads
-    letters and the words yes and no."""
+    letters, and as one token each the words of `synthetic` and of a question about an item."""
     if not (folder / "config.json").is_file():
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers
         from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -169,12 +172,12 @@ def tiny_causal(folder: Path) -> Path:
 
         logging.disable_progress_bar()
         letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-        merges, pieces = [], list(letters)
-        for word in ("Ġyes", "Ġno"):
-            for at in range(1, len(word)):
-                merges.append((word[:at], word[at]))
-                pieces.append(word[: at + 1])
-        vocabulary = {piece: n for n, piece in enumerate(dict.fromkeys([*pieces, "<end>"]))}
+        whole = [f"Ġ{word}" for word in ("yes", "no", "one", "person", "liked", *TASTES)]
+        whole += ["What", "Liked", *(word.capitalize() for word in TASTES)]
+        pieces = [word[:end] for word in whole for end in range(2, len(word) + 1)]
+        merges = [(piece[:-1], piece[-1]) for piece in dict.fromkeys(pieces)]
+        vocabulary = {piece: n for n, piece in enumerate(dict.fromkeys([*letters, *pieces]))}
+        vocabulary["<end>"] = len(vocabulary)
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
@@ -192,6 +195,6 @@ def tiny_causal(folder: Path) -> Path:
             max_position_embeddings=2048,
         )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.manual_seed(13)  # weights by lot that answer more by the labels told than most do
             LlamaForCausalLM(config).save_pretrained(folder)
     return folder
