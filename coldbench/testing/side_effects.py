@@ -101,6 +101,7 @@ def sandbox() -> Iterator[None]:
 def bytes_alive() -> int:
     """Of tensors, and of all that Python and numpy have allocated since tracemalloc began."""
     gc.collect()
+    sys._clear_type_cache()  # it holds names that C code has looked up, more of them as it fills
     alive = [x for x in gc.get_objects() if type(x) in (Tensor, torch.nn.Parameter)]
     tensors = sum(x.numel() * x.element_size() for x in alive)
     del alive
