@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -127,6 +128,14 @@ def end(process: BaseProcess) -> None:
         process.kill()
     process.join(10)
     _end_orphans()
+
+
+def stop(pool: ProcessPoolExecutor) -> None:
+    """End a pool on Ctrl-C, with what its workers are at: they do not hear it themselves, for
+    polars, once it has read a frame, takes SIGINT for its own."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in multiprocessing.active_children():
+        worker.kill()
 
 
 def death(code: int | None) -> str:

@@ -15,6 +15,7 @@ import polars as pl
 
 from coldbench import store
 
+from .. import processes
 from ._anchor import Anchor, named
 from .row import Row
 from .show import markdown
@@ -81,7 +82,7 @@ def _measure(
                 more = f"\n{trace}" if whole and trace else ""
                 tell(f"{anchor.path.stem} split {split}: {outcome}{more}", done, len(missing))
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
+            processes.stop(pool)
             raise
     return wrong
 
@@ -103,7 +104,7 @@ def _begin() -> None:
     import torch
     from threadpoolctl import threadpool_limits
 
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker without a word
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     torch.set_num_threads(1)
     threadpool_limits(1)
 

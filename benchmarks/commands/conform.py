@@ -15,6 +15,7 @@ from rich.progress import Progress
 from coldbench import registry
 from coldbench.testing import Outcome, check_method
 
+from .. import processes
 from .verbosity import Verbosity
 
 ENDED = Outcome("outlives its checks", False, "the process that checked it ended", "")
@@ -60,15 +61,13 @@ def _pooled(
                 if future.done() and not future.exception()
             }
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
+            processes.stop(pool)
             raise
     return done
 
 
 def _ready(files: tuple[Path, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker without a word
-    if hasattr(signal, "pthread_sigmask"):  # the server that forks them is deaf to it
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     torch.set_num_threads(1)
     for path in files:
         registry.include(path)

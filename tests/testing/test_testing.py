@@ -1,6 +1,8 @@
 """`check_method`: what it says of a method, and of one that cannot keep a promise."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -173,6 +175,24 @@ def test_a_method_that_ends_its_process_loses_no_other_its_outcomes(tmp_path: Pa
     assert [row["verdict"] for row in dead] == ["fail"] and "ended" in dead[0]["reason"]
     for name in ("item-bias", "user-mean"):
         assert sum(row["name"] == name for row in rows) == len(CHECKS)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_what_runs_side_by_side(tmp_path: Path) -> None:
+    """Each would run for minutes, after polars has taken SIGINT for its own."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    sleeps = "__import__('polars').DataFrame({'a': [1]}).lazy().collect(), open(%r, 'w')"
+    for name in ("one", "two"):
+        code = DIES.replace("os.kill(os.getpid(), 11)", sleeps % str(folder / f"{name}.begun"))
+        code = code.replace("Dies", name.capitalize()).replace("import os", "import time")
+        code = code.replace("'w')", "'w'), time.sleep(300)")
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+    started = console.script(folder, *"check one.py two.py -j 2".split())
+    console.until(lambda: len(list(folder.glob("*.begun"))) == 2, 60)
+    os.killpg(started.pid, signal.SIGINT)
+    _, errors = started.communicate(timeout=60)
+    assert (started.returncode, errors) == (130, "coldbench: stopped\n")
 
 
 @pytest.mark.slow
