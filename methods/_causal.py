@@ -72,16 +72,17 @@ class Causal:
 
     def log_odds_after(self, vectors: Tensor, texts: list[list[int]]) -> Tensor:
         """(N,) the same, where vectors (N, P, D), each text's own, stand before it as if they were
-        tokens; for one of `blocks`. Gradients go through to them. Padding is on the right, where a
+        tokens. Of more than AT_ONCE each one's numbers hang on the others, by rounding: one of
+        `blocks` for scores. Gradients go through to the vectors. Padding is on the right, where a
         causal model does not look."""
         lengths = torch.tensor([len(text) for text in texts], device=vectors.device)
-        width, more = max(map(_wide, texts)), AT_ONCE - len(texts)
+        width, more = max(map(_wide, texts)), max(0, AT_ONCE - len(texts))
         before = len(self.start) + vectors.shape[1]
         self._check_places(before + int(lengths.max()))
         rows = [text + [0] * (width - len(text)) for text in texts]
         ids = torch.tensor(rows + rows[:1] * more, device=vectors.device)
         vectors = torch.cat([vectors, vectors[:1].expand(more, -1, -1)])
-        start = torch.tensor(self.start, dtype=torch.long, device=ids.device).expand(AT_ONCE, -1)
+        start = torch.tensor(self.start, dtype=torch.long, device=ids.device).expand(len(ids), -1)
         told = [self.embedded(start), vectors.to(self.model.dtype), self.embedded(ids)]
         out = self.model.base_model(inputs_embeds=torch.cat(told, 1), use_cache=False)
         last = before + lengths - 1

@@ -65,13 +65,14 @@ class Instruct(TunedCausal):
             return super().score(state, items)
 
     @contextmanager
-    def changed(self) -> Iterator[Causal]:
-        """The model with what was learnt."""
-        model = self.loaded()
+    def changed(self, change: Params | None = None) -> Iterator[Causal]:
+        """The model with a change, by default what was learnt; of texts read together the first n
+        may have their own (n, ...), and what pads them has the first one's."""
+        model, change = self.loaded(), self.learned if change is None else change
         modules = dict(model.model.base_model.named_modules())
         hooks = []
-        for name in [name.removesuffix(".A") for name in self.learned if name.endswith(".A")]:
-            a, b = self.learned[f"{name}.A"], self.learned[f"{name}.B"]
+        for name in [name.removesuffix(".A") for name in change if name.endswith(".A")]:
+            a, b = change[f"{name}.A"], change[f"{name}.B"]
             hook = partial(_added, a, self.alpha / self.rank * b)
             hooks.append(modules[name].register_forward_hook(hook))
         try:
@@ -102,4 +103,6 @@ class Instruct(TunedCausal):
 
 
 def _added(a: Tensor, b: Tensor, _: Any, x: tuple[Tensor], y: Tensor) -> Tensor:
+    if a.dim() == 3:
+        a, b = (torch.cat([w, w[:1].expand(len(y) - len(w), -1, -1)]) for w in (a, b))
     return y + (x[0].to(a.dtype) @ a.mT @ b.mT).to(y.dtype)  # (N, S, out)

@@ -20,6 +20,7 @@ from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 
 from ._causal import blocks
+from ._questions import Texts, asked_of, in_blocks, questions
 from ._tuned_causal import MADE_UP, TunedCausal
 from .prompt import FIRST_LINE
 
@@ -65,7 +66,7 @@ class SoftPrompt(TunedCausal):
         start = self.learned["soft"]
         soft = self.adapt(batch.support)["soft"] + (start - start.detach())  # (B, P, D)
         real = batch.query.mask
-        who, texts = self._questions(batch.query.items, real)
+        who, texts = questions(self, batch.query.items, real)
         liked = self.liked(batch.query.labels[real])
         return binary_cross_entropy_with_logits(self._odds(soft[who], texts), liked)
 
@@ -73,7 +74,7 @@ class SoftPrompt(TunedCausal):
         last = super().adapt(support)
         real, start = last["real"], self.learned["soft"].detach()
         soft = start.expand(len(real), -1, -1).clone()  # (B, P, D)
-        who, texts = self._questions(last["items"], real)
+        who, texts = questions(self, last["items"], real)
         liked = self.liked(last["labels"][real])
         share = self.learned["rate"] / (real.sum(1) + self.damping)  # (B,)
 
@@ -86,33 +87,18 @@ class SoftPrompt(TunedCausal):
             soft = soft - share[:, None, None] * slopes.sum(1)
         return {"soft": soft}
 
-    @torch.no_grad()
     def score(self, state: Params, items: Tensor) -> Tensor:
-        soft = state["soft"]
-        if not items.numel():
-            return torch.zeros(items.shape, device=items.device)
-        same = (soft[:, None] == soft).flatten(2).all(2)  # (B, B) users who are alike
-        owner = same.long().argmax(1)[:, None]  # (B, 1) the first of them, so read once
-        distinct, where = (owner * len(self.items) + items).unique(return_inverse=True)
-        texts = [self.question(item) for item in (distinct % len(self.items)).tolist()]
-        return torch.sigmoid(self._odds(soft[distinct // len(self.items)], texts))[where]
+        return asked_of(self, state["soft"], items, self._odds)
 
-    def _questions(self, items: Tensor, real: Tensor) -> tuple[Tensor, list[list[int]]]:
-        """(N,) the users of real ones of items (B, Q), and a question about each."""
-        return torch.nonzero(real)[:, 0], [self.question(item) for item in items[real].tolist()]
-
-    def _odds(self, vectors: Tensor, texts: list[list[int]]) -> Tensor:
+    def _odds(self, vectors: Tensor, texts: Texts) -> Tensor:
         """(N,) log-odds of N texts, each behind its own of vectors (N, P, D)."""
-        model, order, odds = self.loaded(), [], []
-        for rows, _ in blocks(texts):
-            order.append(rows)
-            odds.append(model.log_odds_after(vectors[rows], [texts[row] for row in rows.tolist()]))
-        return torch.cat(odds)[torch.cat(order).argsort().to(vectors.device)]
+        model = self.loaded()
+        return in_blocks(texts, lambda rows, block: model.log_odds_after(vectors[rows], block))
 
     def _slopes(
         self,
         vectors: Tensor,
-        texts: list[list[int]],
+        texts: Texts,
         lowered: Callable[[Tensor, Tensor], Tensor],
     ) -> Tensor:
         """(N, P, D) how `lowered`, of the log-odds of some rows of texts, changes by vectors."""

@@ -81,7 +81,7 @@ def test_it_is_taught_with_as_many_labels_as_a_text_shows_at_most(
     assert drawn == [taught]
 
 
-@pytest.mark.parametrize("name", ["instruct", "preference", "soft-prompt"])
+@pytest.mark.parametrize("name", ["instruct", "preference", "soft-prompt", "hyper-lora"])
 def test_in_bfloat16_an_item_alone_scores_as_among_others(
     name: str, world: World, folder: Path
 ) -> None:

@@ -20,6 +20,7 @@ FREE_WORDS = {  # a name, a folder: no list can hold it
     ("instruct", "model"),
     ("preference", "model"),
     ("soft-prompt", "model"),
+    ("hyper-lora", "model"),
 }
 
 
