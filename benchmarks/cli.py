@@ -30,6 +30,9 @@ app.add_typer(working.app)
 
 def main() -> None:
     """The console script."""
+    if sys.argv[1:2] in (["--show-completion"], ["--install-completion"]) and sys.argv[2:]:
+        # a shell is named: without this typer takes the one it runs in, whatever is named
+        os.environ["_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"] = "1"
     run_app(app)
 
 

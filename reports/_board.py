@@ -9,6 +9,7 @@ from coldbench.metrics.compute import parse_metric
 
 from ._costs import cost, idle
 from ._setting import SettingResults
+from ._values import metric_name
 
 Levels = dict[str, list[dict[int, list[float | None]]]]  # metric -> set -> K -> method
 
@@ -20,6 +21,7 @@ def board(every: list[SettingResults]) -> dict[str, Any]:
     metrics = dict.fromkeys(name for setting in every for name in setting.results.metrics)
     return {
         "metric": every[0].results.headline if every else "",
+        "names": {name: metric_name(name) for name in metrics},
         "falls": [name for name in metrics if not parse_metric(name)[0].higher_is_better],
         "methods": methods,
         "families": [families[name] for name in methods],

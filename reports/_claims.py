@@ -27,7 +27,7 @@ def answer(every: list[SettingResults], board: Table) -> str:
     small = [_name(setting, every) for setting in every if setting.is_too_small]
     shown = f"shown to be better than {BASELINE}, which gives everybody the same order"
     words = [
-        f"{best.name} has the best mean rank, {best.cells[1].text} among {len(ranked)} methods"
+        f"{best.name} has the best mean rank, {best.cells[1].text} among {len(rows)} methods"
         f"{f' on {len(telling)} sets' if len(telling) > 1 else ''}."
     ]
     if wins:

@@ -14,14 +14,16 @@ from coldbench.results.results import Results
 from coldbench.results.rounding import plain
 
 from ._labels import short
-from ._setting import settings
+from ._setting import TOO_SMALL, SettingResults, settings, telling
 from ._svg import COLOURS, GREY, INK, MUTED, Drawing, drawn
 from ._values import metric_name
 
 
 def critical(results: Results) -> Drawing | None:
     """Mean ranks over data sets, protocols and K, and what cannot be told apart."""
-    values, left_out, fewer = _blocks(results)
+    every = settings(results)
+    judged = telling(every)
+    values, left_out, fewer = _blocks(results, judged)
     methods = [name for name in values.columns if name not in _BLOCK]
     if len(methods) < 2 or len(values) < 2:
         return None
@@ -51,7 +53,9 @@ def critical(results: Results) -> Drawing | None:
         + warning * bool(few)
         + (f" Not in all of them, and left out: {', '.join(left_out)}." if left_out else "")
         + (f" {fewer} more blocks lack one of the methods." if fewer else "")
-        + settings(results)[0].stamp,
+        + f" Left out, since {TOO_SMALL}: {', '.join(s.title for s in every if s not in judged)}."
+        * (len(judged) < len(every))
+        + every[0].stamp,
         "The further left, the better a method stands among the others; 1 is always first. A bar "
         "joins methods no two of which differ by Wilcoxon's signed ranks over the blocks after "
         "Holm's correction at 5 %; where no two methods differ, words say so.",
@@ -69,13 +73,13 @@ def critical(results: Results) -> Drawing | None:
 _BLOCK = ("dataset", "protocol", "shots")
 
 
-def _blocks(results: Results) -> tuple[pl.DataFrame, list[str], int]:
+def _blocks(results: Results, judged: list[SettingResults]) -> tuple[pl.DataFrame, list[str], int]:
     """A row a block and a column a method, none missing; methods and blocks left out for that.
 
     Where some methods are missing in some blocks, those are taken that leave the most values.
     """
     frames = []
-    for setting in settings(results):
+    for setting in judged:
         if any(c.spec.protocol_fields.get("vary", "all") != "all" for c in setting.cells()):
             continue
         keys = [

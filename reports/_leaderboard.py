@@ -11,7 +11,7 @@ from coldbench.results.resolution import COARSE
 from coldbench.results.rounding import plain, significant
 
 from ._costs import cost
-from ._setting import SettingResults, level
+from ._setting import SettingResults, level, telling
 from ._values import Row, Table, Value, difference, metric_name, point, with_best
 
 FEWER = " †: of fewer seeds, so of other users; not sorted."
@@ -25,15 +25,14 @@ def leaderboard(every: list[SettingResults]) -> Table:
     metric = every[0].results.headline if every else "ndcg@5"
     rises = parse_metric(metric)[0].higher_is_better
     methods = common(every)
-    telling = [setting for setting in every if not setting.is_too_small] or every
-    places = [setting.ranks(setting.max_shots, methods) for setting in telling]
+    places = [setting.ranks(setting.max_shots, methods) for setting in telling(every)]
     rows = _levels(every, methods, metric)
     for method, cells in rows.items():
         ranks = [place[method] for place in places if method in place]
         mean = sum(ranks) / len(ranks) if ranks else None
-        whole = len(ranks) == len(telling)
+        whole = len(ranks) == len(places)
         text = "" if mean is None else f"{mean:.1f}"
-        few = "" if whole or mean is None else f" ({len(ranks)} of {len(telling)})"
+        few = "" if whole or mean is None else f" ({len(ranks)} of {len(places)})"
         rows[method] = cells[0], Value(text + few, mean if whole else None), *cells[1:]
     wins = [None if setting.is_too_small else rises for setting in every]
     rows = with_best(rows, [None, False, *wins, None], ("chance",))

@@ -29,6 +29,7 @@ document.querySelectorAll("table").forEach((table) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = head.textContent;
+    button.title = "sort by this column";
     if (!head.textContent.trim()) button.setAttribute("aria-label", `column ${column + 1}`);
     head.replaceChildren(button);
     button.addEventListener("click", () => {

@@ -140,11 +140,10 @@ class SettingResults:
             "no interval, since one user says nothing of others" if cold < 2
             else f"95 % intervals over users{' and seeds' if seeds > 1 else ''}"
         )  # fmt: skip
+        whose = f" ({cold:,} distinct over {seeds} seeds)" if seeds > 1 else " of one seed"
         return (
             f"Protocol {self.protocol}{self._ranked}; {users:,} "
-            f"{'evaluated user' if users == 1 else 'evaluated users'} of {cold:,} new "
-            f"{'user' if cold == 1 else 'users'} over {seeds} {'seed' if seeds == 1 else 'seeds'}; "
-            f"{intervals}."
+            f"{'evaluated user' if users == 1 else 'evaluated users'}{whose}; {intervals}."
             f"{self._fewer}{resolution}{self.stamp}"
         )
 
@@ -179,6 +178,11 @@ class SettingResults:
     def stamp(self) -> str:
         limit = self.results.limit
         return "" if limit is None else f" LIMITED to {limit} users a seed: a trial, not a result."
+
+
+def telling(every: list[SettingResults]) -> list[SettingResults]:
+    """Those whose users can tell methods apart: mean ranks are over them; all, where none can."""
+    return [setting for setting in every if not setting.is_too_small] or every
 
 
 @lru_cache(maxsize=1)

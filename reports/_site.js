@@ -39,6 +39,11 @@ function placesOf(levels, falls) {
   return levels.map((level) => (level === null ? null : 1 + levels.filter((other) => other !== null && (falls ? other < level : other > level)).length));
 }
 
+const metricList = () => {
+  const metrics = Object.keys(board.levels);
+  return pick("metric", metrics, board.metric, metrics.map((name) => board.names[name]));
+};
+
 function leaderboard(table) {
   const heads = [...table.tHead.rows[0].cells].map((head) => head.querySelector("button") ?? head);
   const shown = heads.map((head) => head.textContent);
@@ -47,7 +52,8 @@ function leaderboard(table) {
   const all = board.sets.map((_, at) => at);
   const large = all.filter((at) => !board.sets[at].small);
   const telling = large.length ? large : all; // sets whose users can tell methods apart: mean ranks
-  const metric = pick("metric", Object.keys(board.levels), board.metric);
+  table.tHead.rows[0].cells[2].setAttribute("aria-sort", "ascending");
+  const metric = metricList();
   const k = slide();
   const family = pick("family", ["all", ...new Set(board.families)], "all");
   const put = (cell, value, text, best) => {

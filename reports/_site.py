@@ -133,16 +133,20 @@ def _about(method: str) -> dict[str, str]:
     entry = registry.entry("methods", method)
     source = entry.source.read_text(encoding="utf-8") if entry.source else ""
     file = f"methods/{entry.source.name}" if entry.source else ""
-    return {"summary": entry.summary, "file": file, "source": source}
+    return {"summary": _plain(entry.summary), "file": file, "source": source}
 
 
 def _said(room: str, entries: dict[str, str]) -> dict[str, str]:
     """Of each row the first line of what its entry says of itself; "" of one not known here."""
     known = set(registry.names(room))
     return {
-        row: registry.entry(room, name).summary if name in known else ""
+        row: _plain(registry.entry(room, name).summary) if name in known else ""
         for row, name in entries.items()
     }
+
+
+def _plain(summary: str) -> str:
+    return summary.replace("`", "")
 
 
 def _facts(setting: SettingResults) -> list[tuple[str, str]]:

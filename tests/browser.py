@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -119,6 +121,19 @@ def visit(browser: "Browser", place: Path | str, **how: Any) -> Iterator[Visit]:
         yield Visit(context.new_page(), place)
     finally:
         context.close()
+
+
+def barriers(browser: "Browser", page: Path, how: str) -> list[tuple[str, list[str]]]:
+    """What axe-core finds on a page with every fold open, in the colours of `how`."""
+    package = find_spec("axe_playwright_python")
+    if package is None or package.origin is None:
+        pytest.skip("axe-core is not installed: pip install axe-playwright-python")
+    axe = Path(package.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    with visit(browser, page, color_scheme=how, bypass_csp=True) as opened:
+        opened.page.evaluate(OPEN)
+        opened.page.add_script_tag(content=axe)
+        found = opened.page.evaluate("() => axe.run(document)")["violations"]
+    return [(one["id"], [node["html"][:90] for node in one["nodes"]][:3]) for one in found]
 
 
 def contrast(ink: str, behind: list[str]) -> float:

@@ -98,6 +98,18 @@ def test_zsh_is_offered_datasets_with_its_own_script(tmp_path: Path) -> None:
     assert '"jester"' in done.stdout and "ml-100k" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [("zsh", "#compdef coldbench"), ("bash", "_coldbench_completion() {"), ("fish", "complete ")],
+)
+def test_the_completion_that_is_shown_is_of_the_shell_that_is_named(shell: str, line: str) -> None:
+    done = subprocess.run(
+        [BIN / "coldbench", "--show-completion", shell], env=ENV, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith(line)
+
+
 def said(folder: Path, level: str, capsys: pytest.CaptureFixture[str]) -> str:
     """What a run with two failed cells says at its end."""
     run = build(folder / "r")

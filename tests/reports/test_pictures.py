@@ -24,6 +24,7 @@ from tests import fake_run
 ACROSS = {"rolling", "elicitation"}  # of several protocols: test_rolling.py, test_elicitation.py
 room: Any = import_module("coldbench.reports._figures")
 draw: Any = import_module("coldbench.reports._svg")
+settings: Any = import_module("coldbench.reports._setting").settings
 HOSTILE = r"""=<b style="x:y" id="z">$x_1$ \frac{1}{2} 100% & _a_ ^2"""
 FRAMES = {
     "wins": "pairs", "profile": "profiles", "control": "controls", "popularity": "subgroups",
@@ -176,14 +177,19 @@ def test_wins_are_starred_exactly_where_the_difference_is_significant(results: R
     assert 0 < starred < len(results.pairs)
 
 
-def test_bars_join_the_methods_that_were_computed_to_be_alike(tmp_path: Path) -> None:
-    run = tmp_path / "many"
+def of_sets(run: Path, names: str) -> Results:
     plan: list[dict[str, Any]] = []
-    for dataset in "abcdefgh":
+    for dataset in names:
         fake_run.build(run, dataset=dataset, users=40 + len(plan))
         plan += json.loads((run / "plan.json").read_text(encoding="utf-8"))
     (run / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
-    results = read(run, resamples=20)
+    return read(run, resamples=20)
+
+
+def test_bars_join_the_methods_that_were_computed_to_be_alike(tmp_path: Path) -> None:
+    results = of_sets(tmp_path / "many", "abcdefgh")
+    for one in settings(results):
+        vars(one)["detectable"] = 0.01  # none is left out as too small
     table = results.table.filter(pl.col("method") != "chance", metric=results.headline)
     wide = table.drop_nulls("value").pivot("method", index=["dataset", "shots"], values="value")
     methods = wide.columns[2:]
@@ -200,6 +206,15 @@ def test_bars_join_the_methods_that_were_computed_to_be_alike(tmp_path: Path) ->
         assert ends[0] < rank[group[0]] and rank[group[-1]] < ends[1]
         inside = [m for m, at in rank.items() if ends[0] <= at <= ends[1]]
         assert set(group) <= set(inside)
+
+
+def test_a_set_too_small_to_judge_by_is_in_no_critical_difference(tmp_path: Path) -> None:
+    results = of_sets(tmp_path / "two", "ab")
+    for one, detectable in zip(settings(results), (0.01, 1.0), strict=True):
+        vars(one)["detectable"] = detectable
+    caption = picture(results, "critical").caption
+    assert "; 2 blocks, each a data set under a protocol at one K (all of one)" in caption
+    assert "Left out, since too small to judge: b, user-cold." in caption
 
 
 def test_a_critical_difference_of_few_blocks_warns_in_figure_and_caption(results: Results) -> None:
