@@ -72,7 +72,8 @@ def run(
     """Run a grid's missing cells: `run quick`, or `run -d ml-100k -m maml,ridge --seeds 3`."""
     from . import processes
 
-    processes.context(only_plan=dry_run)  # its server imports while this process does
+    # its server imports while this process does; a grid of ours has many rows that train
+    processes.context(only_plan=dry_run, many_train=grid is not None)
     from .commands.grid_options import grid_of, placed, usual
     from .commands.run import Request, run_as_asked, run_options, show_grid
 

@@ -64,7 +64,7 @@ def of_encoder(stated: dict[str, Any]) -> list[Any] | None:
     """The question how an encoder reads: with every byte of its folder. None where that is not all
     there is to it: a hub's name, or code of the model's own."""
     name = stated.get("name", "")
-    if stated.get("trust_remote_code") or not isinstance(name, str):
+    if stated.get("trust_remote_code") or not isinstance(name, str) or not name:
         return None
     if name == "vectors":
         return ["encoder", stated]

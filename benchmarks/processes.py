@@ -25,10 +25,11 @@ PRELOAD = [
     "torch",
     "coldbench.benchmarks.worker",
     "coldbench.benchmarks.judge",
-    "torch._dynamo",  # a second's import, which an optimizer asks for when it is made
     *("pydantic.fields", "pydantic.functional_validators"),  # what a method's parameters ask for
 ]
+OPTIMIZER = ["torch._dynamo"]  # a second's import, which an optimizer asks for when it is made
 PLANNING = ["coldbench.benchmarks.preparation"]  # what a plan alone asks for
+FROZEN = "coldbench.benchmarks.frozen"  # comes last: what was loaded is not looked through again
 MARK = "COLDBENCH_SUPERVISOR"  # in the environment of whatever a run's processes start
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 LINUX = sys.platform == "linux"
@@ -36,17 +37,19 @@ LINUX = sys.platform == "linux"
 Context = ForkServerContext | SpawnContext
 
 
-def context(*, only_plan: bool = False) -> Context:
+def context(*, only_plan: bool = False, many_train: bool = False) -> Context:
     """Where children come from; starts the server that forks them, for a plan alone one without
-    torch. Where there is none each child imports for itself. What a dead child leaves running
-    becomes this process's own child (Linux), which ends it."""
+    torch, with optimizers where many children train. Where there is none each child imports for
+    itself. What a dead child leaves running becomes this process's own child (Linux), which ends
+    it."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver
 
     server_context = multiprocessing.get_context("forkserver")
-    server_context.set_forkserver_preload(PLANNING if only_plan else PRELOAD)
+    what = PLANNING if only_plan else [*PRELOAD, *(OPTIMIZER if many_train else [])]
+    server_context.set_forkserver_preload([*what, FROZEN])
     with _as_server():
         forkserver.ensure_running()
     return server_context

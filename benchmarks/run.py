@@ -80,9 +80,10 @@ class Run:
                     methods.end()  # what it has done to its process is nobody else's
 
         grid, options = self.grid, self.options
-        planned = plan(grid, options.device, options.include, self._data.ask, construct, known)
-        known.save()
-        return planned
+        try:
+            return plan(grid, options.device, options.include, self._data.ask, construct, known)
+        finally:
+            known.save()  # a grid that is refused comes again, with its mistake mended
 
     @property
     def specs(self) -> list[Spec]:

@@ -65,6 +65,13 @@ def ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def server(own_cache: Path, ctrl_c: None) -> None:
+    """A run in this process forks its cells from one server, which the first would start: for a
+    plan alone it has no torch, and each child of a later run would import it for itself."""
+    import_module("coldbench.benchmarks.processes").context(many_train=True)
+
+
 def _own_includes() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "_included", dict(registry._included))

@@ -98,20 +98,23 @@ def memory_stays_flat_over_500_users(subject: MethodUnderTest) -> None:
     """Neither tensors nor anything else is kept of users who were met."""
     batch, rng = rows(subject.batch(), torch.arange(100) % 12), torch.Generator().manual_seed(0)
 
-    def meet(hundreds: int) -> int:
+    def meet(hundreds: int) -> None:
         for _ in range(hundreds):
             labels = torch.rand(batch.support.labels.shape, generator=rng)  # always others
             subject.predict(with_support(batch, replace(batch.support, labels=labels)))
+
+    def after(hundreds: int) -> int:
+        meet(hundreds)
         return bytes_alive()
 
     meet(2)  # what is made once is made now; to trace it takes longest
     gc.freeze()  # what was alive before is nobody's: looking for it takes time too
     tracemalloc.start()
     try:
-        before = meet(1)
-        grown = meet(2) - before
+        before = after(1)
+        grown = after(2) - before
         if grown >= STATE_BUDGET:  # what fills up slowly and is then full is no user's
-            grown = min(grown, meet(2) - before - grown)
+            grown = min(grown, after(2) - before - grown)
     finally:
         tracemalloc.stop()
         gc.unfreeze()

@@ -1,6 +1,8 @@
 """Runs: whatever a method or the machine does, no cell is torn, lost or taken twice."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -49,19 +51,28 @@ def test_a_run_does_its_cells_and_a_second_one_nothing(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_cells_process_has_sigint_blocked_from_its_first_moment_on(tmp_path: Path) -> None:
+def test_a_cells_process_begins_deaf_to_sigint_and_with_what_each_cell_asks_for(
+    tmp_path: Path,
+) -> None:
     # multiprocessing's resource tracker unblocks it: a cell that Ctrl-C met as it began was lost
+    child = (
+        "import gc, json, sys\n"
+        "status = open('/proc/self/status').read()\n"
+        "found = [status, gc.get_freeze_count(), sorted(sys.modules)]\n"
+        "json.dump(found, open('found', 'w'))\n"
+    )
     code = (
-        "import os\nfrom coldbench.benchmarks import processes\n"
+        "from coldbench.benchmarks import processes\n"
         "if __name__ == '__main__':\n"
-        "    found = processes.context()\n"
-        "    child = processes.start(found, os.system, 'grep SigBlk /proc/$PPID/status > mask')\n"
-        "    child.join(60)\n"
+        f"    processes.start(processes.context(), exec, {child!r}).join(60)\n"
     )
     (tmp_path / "script.py").write_text(code)
     ran(sys.executable, "script.py", cwd=tmp_path)
-    mask = int((tmp_path / "mask").read_text().split()[1], 16)
+    status, frozen, loaded = json.loads((tmp_path / "found").read_text())
+    mask = int(re.findall(r"SigBlk:\s*(\w+)", status)[0], 16)
     assert mask >> (signal.SIGINT - 1) & 1
+    assert frozen > 1e5, "a child's collector would copy what is shared"
+    assert "torch" in loaded and "torch._dynamo" not in loaded, "of a run of few methods"
 
 
 @pytest.mark.slow

@@ -63,6 +63,15 @@ def test_what_raises_is_asked_again() -> None:
     assert kept.answer(["fails"], lambda: 5) == 5
 
 
+def test_a_refused_run_has_found_out_what_the_next_one_asks(ask: Any, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item\n", encoding="utf-8")
+    stated = {"name": "vectors", "max_tokens": 77}
+    words = ["--set", "encoder=vectors", "--set", "encoder.max_tokens=77"]
+    ask("run", "-d", "log.csv", "-m", "constant", *words, code=2)
+    kept = known.Known.here(stated)
+    assert kept.answer(kept.encoder, dict)["encoder"]["max_tokens"] == 77
+
+
 def test_a_torn_file_of_answers_is_forgotten(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     path.write_text('{"a": ', encoding="utf-8")
