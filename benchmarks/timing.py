@@ -18,6 +18,9 @@ import torch
 from coldbench.episode import EpisodeBatch
 from coldbench.method import Method, state_bytes
 
+from . import flops
+from .energy import Meter
+
 BUDGET = 1.0  # seconds for all that is measured of one row
 REPEATS = 1000  # of one call at most, however quick it is
 BATCHES = (1, 8, 64, 256, 1024)  # users adapted at once
@@ -58,8 +61,18 @@ def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict
     """What `batch` of users costs to adapt to and to score, at the batch's number of shots.
 
     idle_ms_p50 is what an empty call reads on this clock: an `adapt` no slower has nothing to do.
+    joules_per_user is the power drawn meanwhile, for as long as one user takes.
     """
     batch = batch.to(device)
+    with Meter(device) as meter:
+        taken = _times(method, batch, device)
+    if meter.watts is not None:
+        alone = (taken["adapt_ms_p50"] + taken["score_ms_p50"]) / 1e3
+        taken["joules_per_user"] = meter.watts * alone
+    return taken | _counts(method, batch)
+
+
+def _times(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict[str, Any]:
     shots, query = batch.support.items.shape[1], batch.query.items.shape[1]
     by_batch = []
     for users in BATCHES:
@@ -87,6 +100,13 @@ def cost(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> dict
         "score_items_per_second": many * query / median(scoring),
         "state_bytes_per_user": state_bytes(state) / many,
     }
+
+
+def _counts(method: Method[Any], batch: EpisodeBatch) -> dict[str, int]:
+    """Operations and tokens of one user, adapted to and scored."""
+    one = _tiled(batch, 1)
+    done, tokens = flops.count(lambda: method.score(method.adapt(one.support), one.query.items))
+    return {"flops_per_user": done, "tokens_per_user": tokens}
 
 
 def _nothing() -> None:

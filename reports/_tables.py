@@ -14,6 +14,11 @@ from ._detail_tables import closer
 from ._setting import SettingResults, groups, level
 from ._values import Row, Table, Value, difference, metric_name, with_best
 
+WORK = {  # columns of what one user takes, adapted to and scored, and their units
+    "flops_per_user": ("Mflop a user", 1e-6),
+    "tokens_per_user": ("tokens a user", 1.0),
+    "joules_per_user": ("J a user", 1.0),
+}
 QUALITY = "ndcg@10 ndcg@5 auc auc-matched auc-pooled accuracy f1 mrr mae log-loss ece".split()
 
 
@@ -150,8 +155,9 @@ def _share(row: dict[str, float] | None, name: str) -> Value:
 
 
 def costs(setting: SettingResults) -> Table:
-    rows = {}
-    for r in setting.of(setting.results.costs).iter_rows(named=True):
+    rows, frame = {}, setting.of(setting.results.costs)
+    work = {name: unit for name, unit in WORK.items() if frame[name].sum()}
+    for r in frame.iter_rows(named=True):
         cells = f"{r['done']} / {sum(r[status] for status in UNDONE)}"
         nothing = Value(NOTHING, 0.0)
         rows[r["method"]] = (
@@ -160,6 +166,7 @@ def costs(setting: SettingResults) -> Table:
               (_amount(r["adapt_ms_p50"]), _amount(r["adapt_ms_p95"]),
                _amount(r["adapt_users_per_second"]))),
             _amount(r["score_ms_p50"]), _amount(r["score_items_per_second"]),
+            *(_amount(r[name] and r[name] * unit) for name, (_, unit) in work.items()),
             _bytes(r["state_bytes_per_user"]), _bytes(r["peak_memory_bytes"]),
             _amount(r["trained_parameters"]), _amount(r["meta_train_seconds"]),
             Value(cells, r["done"]),
@@ -172,11 +179,13 @@ def costs(setting: SettingResults) -> Table:
         f"cell a method.{setting.stamp}",
         "ms a user: to adapt to one new user and to score what they are asked for, the medians "
         f"together. {NOTHING}: adapting takes as long as an empty call, its work is in the "
-        "scoring. users/s and items/s: the best batch. peak memory: of the device on CUDA, else of "
-        "the whole process. cells: done / not done.",
+        "scoring. users/s and items/s: the best batch. Mflop: products of matrices, attention, "
+        "factorisations and solves in torch; tokens: a language model's, read anew for the user; "
+        "J: the power of the whole package or card meanwhile; none stands where nothing is told. "
+        "peak memory: of the device on CUDA, else of the whole process. cells: done / not done.",
         ("ms a user", "adapt ms p50", "adapt ms p95", "users/s adapted", "score ms p50",
-         "items/s scored", "state per user", "peak memory", "trained parameters",
-         "meta-training s", "cells"),
+         "items/s scored", *(title for title, _ in work.values()), "state per user",
+         "peak memory", "trained parameters", "meta-training s", "cells"),
         groups(setting, {m: c for m, c in rows.items() if c[1].text or c[-1].number}),
     )  # fmt: skip
 

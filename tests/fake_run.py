@@ -137,7 +137,8 @@ def build(
                     "shots": 2, "adapt_ms_p50": 0.25, "adapt_ms_p95": 0.5,
                     "score_ms_p50": 0.125, "idle_ms_p50": 0.0001,
                     "adapt_users_per_second": 4e4, "score_items_per_second": 1e6,
-                    "state_bytes_per_user": 64.0,
+                    "state_bytes_per_user": 64.0, "flops_per_user": 1_280_000,
+                    "tokens_per_user": 0,
                     "adapt_by_batch": [{"users": u, "users_per_second": u * 4e3} for u in (1, 8)],
                 }  # fmt: skip
             write_cell(run, which, "done", scores=made_up(method, seed, users), timing=timing,

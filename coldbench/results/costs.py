@@ -13,14 +13,16 @@ from coldbench.results.setting import Setting
 FRAME = "costs"
 SCHEMA = schema(
     "method family",
-    f"shots peak_memory_bytes trained_parameters done {' '.join(UNDONE)}",
+    "shots peak_memory_bytes trained_parameters flops_per_user tokens_per_user "
+    f"done {' '.join(UNDONE)}",
     "adapt_ms_p50 adapt_ms_p95 score_ms_p50 idle_ms_p50 adapt_users_per_second "
-    "score_items_per_second state_bytes_per_user meta_train_seconds",
+    "score_items_per_second state_bytes_per_user meta_train_seconds joules_per_user",
     by_batch=pl.List(pl.Struct({"users": pl.Int64, "users_per_second": pl.Float64})),
 )
 TIMED = (
     "shots adapt_ms_p50 adapt_ms_p95 score_ms_p50 idle_ms_p50 adapt_users_per_second "
-    "score_items_per_second state_bytes_per_user peak_memory_bytes meta_train_seconds"
+    "score_items_per_second state_bytes_per_user peak_memory_bytes meta_train_seconds "
+    "flops_per_user tokens_per_user joules_per_user"
 ).split()
 
 
