@@ -9,9 +9,12 @@ RUN ?= quick
 A ?= stack
 DEVICE ?= cuda
 B ?= item-bias
-SMALL ?= coat un-votes senate-trades house-trades ml-latest-small jester
+SMALL ?= coat un-votes senate-trades house-trades ml-latest-small jester msweb lastfm book-crossing
 # a split of a thousand users fills 16 MB
 OF_jester := --set protocol.cold_users=0.05
+OF_msweb := --shots 0,1,2,4 --set protocol.query=5 --set protocol.cold_users=0.05
+OF_lastfm := --set protocol.cold_users=0.1
+OF_book-crossing := --set protocol.cold_users=0.1
 .DEFAULT_GOAL := help
 .PHONY: help setup benchmark test report plots compare speed speed-check cuda anchors check fuzz-short test-scale nightly published site clean
 # $(call stage,NAME,COMMAND): runs it, and says the seconds it took

@@ -121,6 +121,17 @@ def test_no_user_no_answer_and_no_path_of_the_machine_is_in_an_archive(
             assert {*columns} <= {"shots", "score", "above", "tied", "candidates"}, name
 
 
+def test_an_archive_from_before_a_column_was_measured_is_verified_and_no_other_column_may_lack(
+    files: Files, looked_at: Look
+) -> None:
+    name = "frames/costs.parquet"
+    costs = pl.read_parquet(io.BytesIO(files[name]))
+    older = costs.drop("flops_per_user", "tokens_per_user", "joules_per_user")
+    assert not refusals(looked_at(**{name: parquet(older)}))
+    found = refusals(looked_at(**{name: parquet(older.drop("state_bytes_per_user"))}))
+    assert [what for what, _ in found] == ["figures"]
+
+
 def test_a_file_that_was_changed_dropped_or_added_is_named(files: Files, tmp_path: Path) -> None:
     name, path = "frames/table.parquet", tmp_path / "torn.zip"
     for changed, words in (
