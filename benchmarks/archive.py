@@ -27,7 +27,7 @@ import coldbench
 from coldbench import store
 from coldbench.cell import Cell, Spec, read_run
 from coldbench.errors import UserError, first_line, printable
-from coldbench.results.results import ANALYSES, Results, read
+from coldbench.results.results import ANALYSES, SCHEMAS, Results, read
 
 from . import splits
 from .grid import Grid
@@ -35,6 +35,7 @@ from .grid import Grid
 FORM = 1  # of the archive; another is refused
 MANIFEST = "manifest.json"
 OWN = ("score", "above", "tied", "candidates")  # columns of scores that the method's numbers gave
+LATER = {"costs": ("flops_per_user", "tokens_per_user", "joules_per_user")}  # than some archives
 FRAMES = ("scores", "swapped", "shuffled", "top")  # of a cell
 LARGEST = 4 << 30  # bytes of all that an archive holds
 MOST = 200_000  # files of one
@@ -109,8 +110,15 @@ class Archive:
         return archive
 
     def frame(self, name: str) -> pl.DataFrame:
-        """What it claims: a frame of `coldbench.load`, or "users"."""
-        return pl.read_parquet(self.files[f"frames/{name}.parquet"])
+        """What it claims: a frame of `coldbench.load`, or "users". A column that was not measured
+        yet when it was written is empty."""
+        frame = pl.read_parquet(self.files[f"frames/{name}.parquet"])
+        later = [column for column in LATER.get(name, ()) if column not in frame.columns]
+        if not later:
+            return frame
+        kinds = SCHEMAS[name]
+        frame = frame.with_columns(pl.lit(None, kinds[column]).alias(column) for column in later)
+        return frame.select(sorted(frame.columns, key=[*kinds, *frame.columns].index))
 
     def scores(self, spec: Spec, name: str = "scores") -> pl.DataFrame | None:
         """Of a cell: shots and OWN, or of "top" what Cell.scores says; None where it has none."""

@@ -125,11 +125,15 @@ def test_an_archive_from_before_a_column_was_measured_is_verified_and_no_other_c
     files: Files, looked_at: Look
 ) -> None:
     name = "frames/costs.parquet"
-    costs = pl.read_parquet(io.BytesIO(files[name]))
-    older = costs.drop("flops_per_user", "tokens_per_user", "joules_per_user")
-    assert not refusals(looked_at(**{name: parquet(older)}))
-    found = refusals(looked_at(**{name: parquet(older.drop("state_bytes_per_user"))}))
-    assert [what for what, _ in found] == ["figures"]
+    later = ["flops_per_user", "tokens_per_user", "joules_per_user"]
+    costs = pl.read_parquet(io.BytesIO(files[name])).drop(later)
+    records = json.loads(files["records.json"])
+    for record in records.values():
+        record["timing"] = {k: v for k, v in record["timing"].items() if k not in later}
+    older = {"records.json": json.dumps(records).encode(), name: parquet(costs)}
+    assert not refusals(looked_at(**older))
+    lacking = older | {name: parquet(costs.drop("state_bytes_per_user"))}
+    assert [what for what, _ in refusals(looked_at(**lacking))] == ["figures"]
 
 
 def test_a_file_that_was_changed_dropped_or_added_is_named(files: Files, tmp_path: Path) -> None:
