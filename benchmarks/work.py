@@ -126,7 +126,7 @@ def work_on(
     """
     _, lost = RunOptions.read(run)
     left = [cell.spec for cell in read_cells(run, wanted) if cell.status in ("missing", "damaged")]
-    context = processes.context(many_train=True)
+    context = processes.context(many_train=len(left) > 1)
     with (
         processes.supervision(context) as warden,
         Preparer(context, options.timeout, warden) as preparer,
