@@ -118,7 +118,8 @@ class Archive:
             return frame
         kinds = SCHEMAS[name]
         frame = frame.with_columns(pl.lit(None, kinds[column]).alias(column) for column in later)
-        return frame.select(sorted(frame.columns, key=[*kinds, *frame.columns].index))
+        known = [column for column in kinds if column in frame.columns]
+        return frame.select(*known, *(c for c in frame.columns if c not in kinds))
 
     def scores(self, spec: Spec, name: str = "scores") -> pl.DataFrame | None:
         """Of a cell: shots and OWN, or of "top" what Cell.scores says; None where it has none."""

@@ -59,7 +59,7 @@ class _Counter(TorchDispatchMode):
     """Hears of every operation, those of a gradient too."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
         self.looked_up: Counter[int] = Counter()  # rows read of an embedding table, by its size
 
