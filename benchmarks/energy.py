@@ -39,7 +39,8 @@ class Meter:
     def _joules(self) -> list[tuple[float, float]]:
         """Of each counter what it reads, and at what it begins anew; none where one is hidden."""
         if self._card:
-            return [(self._card(), float("inf"))]
+            with suppress(Exception):  # whatever a driver says: a row is not lost for it
+                return [(self._card(), float("inf"))]
         with suppress(OSError, ValueError):
             return [
                 (_micro(package / "energy_uj"), _micro(package / "max_energy_range_uj"))

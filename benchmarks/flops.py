@@ -87,10 +87,14 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def count(call: Callable[[], object]) -> tuple[int, int]:
+def count(call: Callable[[], object]) -> tuple[int, int] | None:
     """Operations of the call, and its tokens: the rows it reads of its largest embedding table,
-    which is a language model's vocabulary (positions and kinds have smaller ones)."""
-    with _Counter() as counter:
-        call()
+    which is a language model's vocabulary (positions and kinds have smaller ones). None where what
+    it does cannot be heard, as torch says of some operations: a row is not lost for it."""
+    try:
+        with _Counter() as counter:
+            call()
+    except Exception:
+        return None
     largest = max(counter.looked_up, default=0)
     return counter.flops, counter.looked_up[largest]

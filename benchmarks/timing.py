@@ -105,8 +105,8 @@ def _times(method: Method[Any], batch: EpisodeBatch, device: torch.device) -> di
 def _counts(method: Method[Any], batch: EpisodeBatch) -> dict[str, int]:
     """Operations and tokens of one user, adapted to and scored."""
     one = _tiled(batch, 1)
-    done, tokens = flops.count(lambda: method.score(method.adapt(one.support), one.query.items))
-    return {"flops_per_user": done, "tokens_per_user": tokens}
+    counted = flops.count(lambda: method.score(method.adapt(one.support), one.query.items))
+    return dict(zip(("flops_per_user", "tokens_per_user"), counted, strict=True)) if counted else {}
 
 
 def _nothing() -> None:

@@ -52,6 +52,10 @@ def test_an_answer_is_found_out_once_and_by_whoever_comes_later() -> None:
     assert [later.answer(["q", 1], find), later.answer(["q", 2], find)] == [1, 2]
 
 
+def test_an_encoder_without_a_name_is_no_folder() -> None:
+    assert known.of_encoder({}) is None, "all files of the working directory are hashed"
+
+
 def test_what_raises_is_asked_again() -> None:
     kept = known.Known.here({})
 

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, scaled_dot_product_attention
 
+from coldbench import registry
+from coldbench.testing.subject import MethodUnderTest
+
 flops: Any = import_module("coldbench.benchmarks.flops")
 energy: Any = import_module("coldbench.benchmarks.energy")
 CPU = torch.device("cpu")
@@ -69,6 +72,26 @@ def test_tokens_are_the_rows_read_of_the_largest_table() -> None:
             embedding(torch.arange(7), positions)
 
     assert flops.count(read) == (0, 2 * 3 * 7)
+
+
+def test_a_language_model_that_is_asked_reads_tokens_and_ridge_none(tmp_path: Path) -> None:
+    found = {}
+    for name in ("prompt", "ridge"):
+        subject = MethodUnderTest(registry.find("methods", name), tmp_path)
+        method, batch = subject.trained, subject.batch(size=1)
+        with torch.no_grad():
+            found[name] = flops.count(partial(subject.predict, batch, method))
+    assert found["prompt"][1] > batch.support.mask.sum() + batch.query.mask.sum()
+    assert found["ridge"][1] == 0 < found["ridge"][0] < found["prompt"][0]
+
+
+def test_what_cannot_be_heard_has_no_counts() -> None:
+    def unheard() -> Tensor:
+        return torch.ops.higher_order.cond(
+            torch.tensor(True), lambda x: x + 1, lambda x: x - 1, (torch.ones(2),)
+        )
+
+    assert flops.count(unheard) is None
 
 
 def package(root: Path, number: int, joules: float, wraps: float = 1000) -> Path:
