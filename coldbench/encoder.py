@@ -22,6 +22,7 @@ from coldbench.interactions import Catalogue
 from coldbench.language.model_loading import load_model
 from coldbench.language.pretrained import PACKAGED, manner, own_pooling, place
 from coldbench.language.text_reader import TextReader
+from coldbench.language.unpacked import digest as content_of
 from coldbench.parameters import Ge, Part, checked
 
 __all__ = ["PACKAGED", "Encoder", "Items", "pool"]
@@ -78,7 +79,9 @@ class Encoder:
         reads = self.resolved()
         digest = blake2b(f"{reads.pooling} {reads.max_tokens}".encode(), digest_size=8)
         folder = Path(self.folder)
-        if self.name != "vectors" and folder.is_dir():
+        if self.name.endswith(".gguf"):
+            digest.update(content_of(Path(self.name)).encode())
+        elif self.name != "vectors" and folder.is_dir():
             for path in sorted(path for path in folder.iterdir() if path.is_file()):
                 digest.update(path.name.encode() + path.read_bytes())
         else:

@@ -9,6 +9,7 @@ tells no label. Control: meta_steps = 0 and inner_steps = 0, `prompt` where noth
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -78,13 +79,15 @@ class SoftPrompt(TunedCausal):
         liked = self.liked(last["labels"][real])
         share = self.learned["rate"] / (real.sum(1) + self.damping)  # (B,)
 
-        def lowered(odds: Tensor, rows: Tensor) -> Tensor:
-            return binary_cross_entropy_with_logits(odds, liked[rows], reduction="sum")
-
+        alike = 2 * last["items"][real] + liked.long()  # (N,) users start alike: one slope a label
         for _ in range(self.inner_steps if texts else 0):
+            kinds, of_kind = alike.unique(return_inverse=True)
+            one = torch.zeros_like(kinds).scatter_(0, of_kind, torch.arange(len(alike)).to(kinds))
+            lowered = partial(_lowered, liked[one])
             slopes = soft.new_zeros(*real.shape, *start.shape)  # (B, shots, P, D)
-            slopes[real] = self._slopes(soft[who], texts, lowered)
+            slopes[real] = self._slopes(soft[who[one]], [texts[n] for n in one], lowered)[of_kind]
             soft = soft - share[:, None, None] * slopes.sum(1)
+            alike = torch.arange(len(texts)).to(kinds)  # users have moved apart
         return {"soft": soft}
 
     def score(self, state: Params, items: Tensor) -> Tensor:
@@ -109,3 +112,7 @@ class SoftPrompt(TunedCausal):
                 odds = self.loaded().log_odds_after(leaf, [texts[row] for row in rows.tolist()])
                 (slopes[rows],) = torch.autograd.grad(lowered(odds, rows), leaf)
         return slopes
+
+
+def _lowered(liked: Tensor, odds: Tensor, rows: Tensor) -> Tensor:
+    return binary_cross_entropy_with_logits(odds, liked[rows], reduction="sum")

