@@ -118,10 +118,12 @@ class Leaf(torch.nn.Module):
     @property
     def sizes(self) -> tuple[int, int]:
         """(in, out); of a norm twice the same."""
+        if isinstance(self.inner, torch.nn.Linear):  # one that is packed has weights of no shape
+            return self.inner.in_features, self.inner.out_features
         shape = tuple(self.inner.weight.shape)
         if not self.linear:
             return shape[0], shape[0]
-        return (shape[0], shape[1]) if self.turned else (shape[1], shape[0])
+        return shape[0], shape[1]
 
 
 def model_of(items: Items) -> Any:

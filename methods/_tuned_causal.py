@@ -4,6 +4,7 @@ questions about items whose answers are known.
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import torch
@@ -31,11 +32,12 @@ class TunedCausal(Prompt):
     Weights that are learnt are float32, whatever `precision` the model has.
     """
 
-    meta_steps: Whole = 60  # batches of warm users; 0: nothing is learnt
+    meta_steps: Whole = 60  # steps on batches of warm users; 0: nothing is learnt
     meta_users: Count = 8  # warm users in each
+    accumulate: Count = 1  # such batches to a step, one after the other
     asked: Count = 1  # items that each of them is asked about
     meta_lr: Positive = 1e-3  # of AdamW
-    check_every: Count = 20  # batches between two looks at valid users
+    check_every: Count = 20  # steps between two looks at valid users
     valid_users: Count = 16
     patience: Whole = 1
 
@@ -64,19 +66,20 @@ class TunedCausal(Prompt):
         self.learned = fixed | weights
         most = min(self.shots, valid.max_shots)
         shots = [*(k for k in (0, 1, 2, 4, 8, 16) if k < most), most]
-        batches = warm.sample(
-            self.meta_steps, self.meta_users, shots=shots, query=self.asked, seed=seeds.order
-        )
+        count = self.meta_steps * self.accumulate
+        drawn = warm.sample(count, self.meta_users, shots=shots, query=self.asked, seed=seeds.order)
+        batches = iter(drawn)
         looked = valid.first(self.valid_users)
-        for step, batch in enumerate(batches):
+        for step in range(self.meta_steps):
             if step % self.check_every == 0 and len(looked):
                 if stopping.improved(self._looked(looked, shots)):
                     kept = {name: w.detach().clone() for name, w in weights.items()}
                 if stopping.stops:
                     break
             adam.zero_grad()
-            with torch.enable_grad():
-                self.loss(batch.to(items.device)).backward()
+            for batch in islice(batches, self.accumulate):
+                with torch.enable_grad():
+                    (self.loss(batch.to(items.device)) / self.accumulate).backward()
             torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
             adam.step()
         else:

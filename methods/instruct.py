@@ -7,7 +7,7 @@ alone: the last labels stand before the question. Control: meta_steps = 0, the m
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.utils.checkpoint import checkpoint
 
 from coldbench.episode import EpisodeBatch
 from coldbench.method import Params
@@ -30,6 +31,7 @@ class Instruct(TunedCausal):
     rank: Count = 8
     alpha: Positive = 16.0  # the change is scaled by alpha / rank
     blocks: Whole = 2  # from the top, whose queries and values change; 0: all
+    checkpointing: bool = False  # a block is read again for its gradient: less memory, more time
 
     family = "fine-tuning"
     grows = True
@@ -68,18 +70,40 @@ class Instruct(TunedCausal):
     def changed(self, change: Params | None = None) -> Iterator[Causal]:
         """The model with a change, by default what was learnt; of texts read together the first n
         may have their own (n, ...), and what pads them has the first one's."""
-        model, change = self.loaded(), self.learned if change is None else change
-        modules = dict(model.model.base_model.named_modules())
+        change = self.learned if change is None else change
+        with (
+            self._hooked(change),
+            self._read_again(change) if self.checkpointing else nullcontext(),
+        ):
+            yield self.loaded()
+
+    @contextmanager
+    def _hooked(self, change: Params) -> Iterator[None]:
+        modules = dict(self.loaded().model.base_model.named_modules())
         hooks = []
         for name in [name.removesuffix(".A") for name in change if name.endswith(".A")]:
             a, b = change[f"{name}.A"], change[f"{name}.B"]
             hook = partial(_added, a, self.alpha / self.rank * b)
             hooks.append(modules[name].register_forward_hook(hook))
         try:
-            yield model
+            yield
         finally:
             for hook in hooks:
                 hook.remove()
+
+    @contextmanager
+    def _read_again(self, change: Params) -> Iterator[None]:
+        """Gradient checkpointing: a block's states are not kept, and its second reading, when the
+        gradient comes, has the change too."""
+        _, every, _ = blocks_of(self.loaded().model.base_model)
+        both = lambda: (nullcontext(), self._hooked(change))  # noqa: E731
+        for block in every:
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False, context_fn=both)
+        try:
+            yield
+        finally:
+            for block in every:
+                del block.forward
 
     def texts(self, batch: EpisodeBatch) -> list[list[int]]:
         """A question for each user's asked items, the user's labels before it; N = B Q."""
@@ -105,4 +129,5 @@ class Instruct(TunedCausal):
 def _added(a: Tensor, b: Tensor, _: Any, x: tuple[Tensor], y: Tensor) -> Tensor:
     if a.dim() == 3:
         a, b = (torch.cat([w, w[:1].expand(len(y) - len(w), -1, -1)]) for w in (a, b))
+    a, b = a.to(y.device), b.to(y.device)  # a spread model's layers lie on several
     return y + (x[0].to(a.dtype) @ a.mT @ b.mT).to(y.dtype)  # (N, S, out)

@@ -33,7 +33,8 @@ class Prompt(Method[Params]):
     model: str = "smollm2"  # or a folder or hub name of any causal model
     shots: Count = 8  # the user's last labels that the text shows at most
     title_tokens: Count = 24  # of an item's text at most
-    precision: Literal["float32", "bfloat16", "float16"] = "bfloat16"  # of the model
+    precision: Literal["float32", "bfloat16", "float16", "4bit"] = "bfloat16"  # of the model
+    spread: bool = False  # the model's layers lie on all GPUs, where one does not hold it
 
     family = "fine-tuning"
     grows = True
@@ -111,7 +112,7 @@ class Prompt(Method[Params]):
 
     def loaded(self) -> Causal:
         """The language model that is asked."""
-        return causal(self.model, self.precision, str(self.items.device))
+        return causal(self.model, self.precision, str(self.items.device), spread=self.spread)
 
 
 def _threshold(warm: Users) -> float:

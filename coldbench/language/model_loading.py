@@ -15,6 +15,8 @@ from coldbench.language.unpacked import keep
 if TYPE_CHECKING:
     import torch
 
+PACKED = 0.5625  # bytes of a weight in 4 bits: each 64 have a float32 beside them
+
 
 def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
     """It pads on the right, whatever the model has, with a token that is always masked."""
@@ -46,7 +48,8 @@ def load(kind: Any, name: str, *, dtype: "torch.dtype | None" = None, **options:
 
     dtype = dtype or torch.float32
     trusted = options.get("trust_remote_code", False)
-    _check_room(name, size_of(name, trust_remote_code=trusted).weights * dtype.itemsize)
+    each = PACKED if "quantization_config" in options else dtype.itemsize
+    _check_room(name, int(size_of(name, trust_remote_code=trusted).weights * each))
     _unpacked(name, trusted)
     model = _model(kind, name, dtype, options)
     return model.eval().requires_grad_(False)

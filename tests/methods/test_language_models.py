@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from coldbench.episode import Users
 from coldbench.seeds import Seeds
@@ -13,12 +14,12 @@ from tests.methods.test_prompt import few
 from tests.training import World, close, predict, trained
 
 
-def tuned(world: World, folder: Path, **params: Any) -> Any:
+def tuned(world: World, folder: Path, *, name: str = "instruct", **params: Any) -> Any:
     given: dict[str, Any] = {
         "model": str(folder), "precision": "float32", "shots": 3, "meta_steps": 3, "meta_users": 3,
         "check_every": 5, "valid_users": 2, "blocks": 1, "meta_lr": 1e-2,
     }  # fmt: skip
-    return trained("instruct", world, valid=0, **given | params)
+    return trained(name, world, valid=0, **given | params)
 
 
 def test_untuned_it_is_prompt(world: World, folder: Path) -> None:
@@ -53,6 +54,54 @@ def test_the_model_that_all_rows_share_is_left_as_it_was(world: World, folder: P
     modules = list(method.loaded().model.modules())
     assert not any(module._forward_hooks for module in modules)
     assert not any(weight.requires_grad for weight in method.loaded().model.parameters())
+
+
+@pytest.mark.parametrize("name", ["instruct", "preference", "hyper-lora"])
+def test_with_checkpointing_less_is_kept_for_the_same_gradient(
+    name: str, world: World, folder: Path
+) -> None:
+    batch = few(world)
+    method = tuned(world, folder, name=name, meta_steps=1, blocks=0)
+    weights = {k: w.requires_grad_() for k, w in method.learned.items() if k.endswith((".A", ".B"))}
+    slopes, kept = [], []
+    for method.checkpointing in (False, True):
+        sizes: list[int] = []
+
+        def pack(saved: Tensor, sizes: list[int] = sizes) -> Tensor:
+            sizes.append(saved.numel())
+            return saved
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved):
+            loss = method.loss(batch)
+        slopes.append(torch.autograd.grad(loss, list(weights.values())))
+        kept.append(sum(sizes))
+    for plain, again in zip(*slopes, strict=True):
+        close(again, plain)
+        assert plain.any()
+    assert kept[1] < kept[0] / 4
+    assert not any("forward" in vars(module) for module in method.loaded().model.modules()), (
+        "the model is left as it was"
+    )
+
+
+def test_a_step_goes_down_the_mean_of_the_batches_that_it_waits_for(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = tuned(world, folder, meta_steps=0)
+    weights = {k: w.requires_grad_() for k, w in method.learned.items() if k.endswith((".A", ".B"))}
+    drawn = list(world[0].warm.sample(2, 3, shots=[2], query=1, seed=Seeds.of(0).order))
+    slopes = [torch.autograd.grad(method.loss(b), list(weights.values())) for b in drawn]
+    seen: list[Tensor] = []
+
+    def clip(given: Any, most: float) -> None:
+        seen.extend(weight.grad.clone() for weight in given)
+
+    monkeypatch.setattr(Users, "sample", lambda *_, **__: drawn)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
+    tuned(world, folder, meta_steps=1, accumulate=2)
+    assert len(seen) == len(weights)
+    for given, first, second in zip(seen, *slopes, strict=True):
+        close(given, (first + second) / 2)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from coldbench.episode import EpisodeBatch
 from coldbench.errors import Unavailable, UserError
@@ -99,7 +100,8 @@ def folder_of(config: Any, folder: Path, place: Path) -> Path:
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     config.vocab_size = len(tokenizer)
-    of_kind: Any = AutoModelForCausalLM if config.model_type == "gpt2" else AutoModel
+    causal = config.model_type in ("gpt2", "llama")
+    of_kind: Any = AutoModelForCausalLM if causal else AutoModel
     of_kind.from_config(config).save_pretrained(place)
     tokenizer.save_pretrained(place)
     return place
@@ -132,3 +134,75 @@ def test_a_text_has_as_many_tokens_as_the_model_has_places_and_no_more(
         model.chances([*before, 20], [asked[:1], asked])
     with pytest.raises(UserError, match=remedy):
         model.log_odds([asked, [*before, 20, *asked]])
+
+
+def test_in_four_bits_a_model_is_packed_as_qlora_packs_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bitsandbytes need not be here: what transformers would be told is."""
+    module, told = import_module("coldbench.methods._causal"), {}
+
+    def load(kind: Any, name: str, **options: Any) -> Any:
+        told.update(options)
+        return AutoModelForCausalLM.from_pretrained(name)
+
+    monkeypatch.setattr(module, "load", load)
+    monkeypatch.setattr(module, "find_spec", lambda name: name == "bitsandbytes")
+    module.causal.__wrapped__(str(folder), "4bit", "cpu")
+    packing = told.pop("quantization_config")
+    assert told == {"device_map": {"": "cpu"}, "dtype": torch.bfloat16}
+    assert (packing.load_in_4bit, packing.bnb_4bit_quant_type) == (True, "nf4")
+    assert packing.bnb_4bit_compute_dtype == torch.bfloat16
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(Unavailable, match=r"pip install 'coldbench\[four-bit\]'"):
+        module.causal.__wrapped__(str(folder), "4bit", "cpu")
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="the extra four-bit is not here")
+@pytest.mark.parametrize("name", ["prompt", "instruct", "hyper-lora", "soft-prompt"])
+def test_in_four_bits_a_row_scores_nearly_as_in_more(
+    name: str, world: World, folder: Path, tmp_path: Path
+) -> None:
+    wide = {"hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 2}
+    config = AutoConfig.for_model("llama", num_hidden_layers=2, **wide)
+    model, batch = str(folder_of(config, folder, tmp_path)), few(world, users=2)
+    taught: dict[str, Any] = {} if name == "prompt" else {"meta_steps": 2, "meta_users": 2}
+    scores = []
+    for precision in ("float32", "4bit"):
+        params: dict[str, Any] = {"model": model, "shots": 3, "precision": precision}
+        method = trained(name, world, valid=0, **params, **taught)
+        scores.append(predict(method, batch))
+    block = method.loaded().model.base_model.layers[0]
+    assert type(block.mlp.up_proj).__name__ == "Linear4bit"
+    assert 0 < float((scores[1] - scores[0]).abs().max()) < 0.1
+
+
+@pytest.mark.parametrize("name", ["prompt", "instruct", "preference", "hyper-lora", "soft-prompt"])
+def test_a_model_that_is_spread_scores_as_one_in_one_place(
+    name: str, world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are no GPUs here: accelerate lays one of the two blocks on the disk."""
+    module, load = import_module("coldbench.methods._causal"), []
+
+    def laid(kind: Any, name: str, *, device_map: Any = None, **options: Any) -> Any:
+        if device_map is None:
+            return load_model(kind, name, **options)
+        assert device_map == "auto"
+        load.append(name)
+        places = ("embed_tokens", "layers.0", "norm", "rotary_emb")
+        here = {f"model.{place}": "cpu" for place in places} | {"lm_head": "cpu"}
+        there = here | {"model.layers.1": "disk"}
+        return load_model(kind, name, device_map=there, offload_folder=str(tmp_path), **options)
+
+    load_model = module.load
+    monkeypatch.setattr(module, "load", laid)
+    module.causal.cache_clear()
+    batch, scores = few(world), []
+    taught: dict[str, Any] = {} if name == "prompt" else {"meta_steps": 2, "meta_users": 2}
+    for spread in (False, True):
+        params: dict[str, Any] = {"model": str(folder), "precision": "float32", "spread": spread}
+        method = trained(name, world, valid=0, **params, **taught)
+        scores.append(predict(method, batch))
+    assert load == [str(folder)]
+    close(scores[1], scores[0])
+    module.causal.cache_clear()
