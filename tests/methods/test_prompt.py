@@ -182,7 +182,8 @@ def test_a_model_that_is_spread_scores_as_one_in_one_place(
     name: str, world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There are no GPUs here: accelerate lays one of the two blocks on the disk."""
-    module, load = import_module("coldbench.methods._causal"), []
+    module = import_module("coldbench.methods._causal")
+    load: list[str] = []
 
     def laid(kind: Any, name: str, *, device_map: Any = None, **options: Any) -> Any:
         if device_map is None:
