@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
 from coldbench import store
 from coldbench.cell import Spec
@@ -29,7 +27,10 @@ from coldbench.dataset import Dataset
 from coldbench.interactions import Int, Interactions
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
+from coldbench.spilled import Column, in_bounds
 from coldbench.splits.rolling import roles
+
+from . import arrays as stored
 
 if TYPE_CHECKING:  # torch comes with them, and a run's parent reads facts alone
     from coldbench.episode import Episodes
@@ -50,7 +51,10 @@ def cut(spec: Spec, dataset: Dataset, log: Interactions) -> "tuple[Protocol, Spl
     from coldbench.splits.split import split
 
     protocol = protocol_of(spec)
-    labels = dataset.labels(log.ratings, protocol.labels)
+    made = Column()
+    for _, rows in in_bounds(log.offsets):
+        made.append(dataset.labels(log.ratings[rows], protocol.labels))
+    labels = made.whole()
     seeds, who = Seeds.of(spec.seed, protocol.vary), None
     if protocol.split == "rolling":
         kept, who = roles(log, protocol, spec.seed)
@@ -77,7 +81,7 @@ def save(spec: Spec, dataset: Dataset, log: Interactions, folder: Path) -> None:
     partial.mkdir(parents=True)
     arrays, rest = _taken_apart(withheld(data_split, protocol))
     arrays["swapped"] = swap(data_split.cold).support
-    save_file(arrays, partial / "episodes.safetensors", {"rest": json.dumps(rest)})
+    stored.save(arrays, partial / "episodes.safetensors", json.dumps(rest))
     answers(data_split.cold).write_parquet(partial / "answers.parquet")
     if protocol.asks:
         np.save(partial / POOL, pool_labels(data_split.cold))
@@ -102,12 +106,10 @@ def facts(folder: Path) -> dict[str, Any] | None:
 def load(folder: Path) -> "tuple[Split, Episodes]":
     """The split as a method's process may hold it, the answers to the queries withheld; and its
     cold users with another user's support each, the control."""
-    with safe_open(folder / "episodes.safetensors", "numpy") as file:
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
-        rest = json.loads(file.metadata()["rest"])
     from coldbench.splits.split import Split
 
-    data_split: Split = _put_together(Split, "", arrays, rest)
+    arrays, rest = stored.load(folder / "episodes.safetensors")
+    data_split: Split = _put_together(Split, "", arrays, json.loads(rest))
     return data_split, replace(data_split.cold, support=arrays["swapped"])
 
 

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from coldbench.interactions import SECOND, Int, Interactions
+from coldbench.spilled import in_bounds
 
 DAY = 86_400.0 * SECOND
 
@@ -63,10 +64,15 @@ class Users:
         kept = replace(log, offsets=np.concatenate([[0], log.offsets[1:][active]]))
         return replace(self, log=kept, labels=self.labels[chosen], ids=self.ids[active])
 
-    def item_counts(self) -> Int:
-        """(n_items,) how many of the users interacted with each item, whatever they thought."""
-        positive = self.log.items[:: 1 + self.negatives_per_positive]
-        return np.bincount(positive, minlength=self.log.n_items)
+    def item_counts(self, *, drawn: bool = False) -> Int:
+        """(n_items,) how many of the users interacted with each item, whatever they thought; drawn:
+        with those who had it drawn from the unseen."""
+        counts = np.zeros(self.log.n_items, np.int64)
+        each = 1 if drawn else 1 + self.negatives_per_positive
+        for _, rows in in_bounds(self.log.offsets):
+            positive = self.log.items[rows][::each]
+            counts += np.bincount(positive, minlength=self.log.n_items)
+        return counts
 
     def matrix(self) -> csr_matrix:
         """(U, n_items) sparse labels. A label of 0 is stored: absent means not rated."""

@@ -48,7 +48,7 @@ class Interactions:
         of_items, of_ratings = np.empty(n, np.int32), np.empty(n, np.float32)
         of_times = None if times is None else np.empty(n, np.int64)
         grouped = bool((users[1:] >= users[:-1]).all())
-        for first, after in _stretches(offsets):
+        for first, after in stretches(offsets, _most_sorted(n)):
             begin, own = int(offsets[first]), offsets[first : after + 1] - offsets[first]
             if grouped:
                 rows = np.arange(begin, begin + own[-1])
@@ -98,6 +98,18 @@ class Interactions:
             times=times,
         )
 
+    def of_users(self, users: slice) -> "Interactions":
+        """The rows of some users in a row, who are numbered from 0: no copy."""
+        first, after = users.start, users.stop
+        own = slice(int(self.offsets[first]), int(self.offsets[after]))
+        return replace(
+            self,
+            offsets=self.offsets[first : after + 1] - own.start,
+            items=self.items[own],
+            ratings=self.ratings[own],
+            times=None if self.times is None else self.times[own],
+        )
+
     def hash(self) -> str:
         """What the log says, as 16 hexadecimal digits."""
         digest = blake2b(digest_size=8)
@@ -106,14 +118,18 @@ class Interactions:
         return digest.hexdigest()
 
 
-def _stretches(offsets: Int) -> Iterator[tuple[int, int]]:
-    """(first, one after the last) of users whose rows are sorted together: at most LEAST rows or a
-    thirty-second of a long log's, unless one user has more."""
-    first, most = 0, max(LEAST, int(offsets[-1]) // STRETCHES)
+def stretches(offsets: Int, most: int) -> Iterator[tuple[int, int]]:
+    """(first, one after the last) of users who have at most so many rows together, unless one user
+    has more."""
+    first = 0
     while first < len(offsets) - 1:
         after = int(np.searchsorted(offsets, offsets[first] + most, "right")) - 1
         yield first, max(after, first + 1)
         first = max(after, first + 1)
+
+
+def _most_sorted(n: int) -> int:
+    return max(LEAST, n // STRETCHES)
 
 
 def _in_order(users: NDArray[np.integer], times: NDArray[np.integer] | None, offsets: Int) -> Int:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from coldbench.episode import Users
 from coldbench.interactions import Int
+from coldbench.spilled import Column, in_bounds
 
 DAMPING = 5.0  # ratings of an average user added to every item
 
@@ -15,12 +16,24 @@ DAMPING = 5.0  # ratings of an average user added to every item
 def residuals(warm: Users, damping: float = 3.0) -> tuple[float, Int, NDArray[np.float64]]:
     """The mean of all labels; of every item how many rated it, and the sum of their labels less
     each user's own mean, to which `damping` average ratings are added."""
-    log, labels = warm.log, warm.labels.astype(np.float64)
+    log, labels = warm.log, _float64(warm)
     mean = float(labels.mean()) if len(labels) else 0.5
-    per_user = np.bincount(log.users, labels, log.n_users)
-    user_mean = (per_user + damping * mean) / (log.counts + damping)
-    sums = np.bincount(log.items, labels - user_mean[log.users], log.n_items).astype(np.float64)
-    return mean, np.bincount(log.items, minlength=log.n_items), sums
+    sums = np.zeros(log.n_items)
+    for users, rows in in_bounds(log.offsets):
+        part, own = log.of_users(users), labels[rows]
+        owner = part.users
+        per_user = np.bincount(owner, own, part.n_users)
+        user_mean = (per_user + damping * mean) / (part.counts + damping)
+        np.add.at(sums, part.items, own - user_mean[owner])
+    return mean, warm.item_counts(drawn=True), sums
+
+
+def _float64(warm: Users) -> NDArray[np.float64]:
+    """(N,) the labels."""
+    labels = Column()
+    for _, rows in in_bounds(warm.log.offsets):
+        labels.append(warm.labels[rows].astype(np.float64))
+    return labels.whole()
 
 
 def prior(warm: Users) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from coldbench.cell import Spec
 from coldbench.interactions import Catalogue
 from coldbench.protocol import Protocol
 from coldbench.seeds import Seeds
-from coldbench.splits.rolling import Roles
+from coldbench.splits.groups import Roles
 from coldbench.splits.split import Split, split
 
 from .. import splits
@@ -54,7 +54,7 @@ class Trial:
             protocol,
             Seeds.of(spec.seed, protocol.vary),
             explicit=grown.explicit,
-            roles=Roles(cold, ~cold[kept.users]),
+            roles=Roles(cold, ~cold),
         )
         candidates = data_split.candidates[data_split.candidates < len(before.items)]
         data_split = replace(data_split, candidates=candidates)

@@ -5,7 +5,6 @@ all blocks are there: no text of them is hashed.
 """
 
 import os
-import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,11 +18,11 @@ import polars as pl
 
 from coldbench.errors import UserError
 from coldbench.files.schema import Column
+from coldbench.spilled import memory_bound
 
 BLOCK = 16 << 20  # bytes of a file that are read at a time, where COLDBENCH_BLOCK does not say
 HELD = 4  # times a file's bytes: above what its table takes, and the program beside
 LEAST, BLOCKS = 1 << 16, 64  # bytes where memory is bounded: a block takes several times its own
-UNITS = {None: 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 AT_A_TIME = 2  # blocks that are worked on
 SPARSE = 16  # numbers a row: ids that lie further apart are sorted
 
@@ -45,18 +44,6 @@ def block_size() -> int:
     if not (said.isascii() and said.isdigit() and 0 < int(said) < 2**63):
         raise UserError(f"COLDBENCH_BLOCK = {said!r} is no number of bytes, such as {BLOCK}")
     return int(said)
-
-
-def memory_bound() -> float:
-    """Bytes that reading a log may take, as COLDBENCH_MEMORY says: 2000000000 or "2GB"; without it
-    there is no bound. Raises UserError where it is no such number."""
-    said = os.environ.get("COLDBENCH_MEMORY")
-    if not said:
-        return inf
-    bound = re.fullmatch(r"([1-9][0-9]{0,17}) ?([KMG]B)?", said)
-    if not bound:
-        raise UserError(f"COLDBENCH_MEMORY = {said!r} is no number of bytes, such as 2GB")
-    return int(bound[1]) * UNITS[bound[2]]
 
 
 def is_long(path: Path) -> bool:

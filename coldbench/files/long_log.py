@@ -6,45 +6,25 @@ it are mapped. The files have no name: they are gone with the process that holds
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
-from tempfile import TemporaryFile
 from typing import IO, Any, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from coldbench.cache import home
-from coldbench.errors import UserError
-from coldbench.files.blocks import joined, memory_bound
+from coldbench.files.blocks import joined
 from coldbench.files.schema import Column
 from coldbench.interactions import Int, Interactions
+from coldbench.spilled import Column as Spilled
+from coldbench.spilled import in_bounds, room, unnamed
 
 ROW = np.dtype([("user", "<i4"), ("item", "<i4"), ("rating", "<f4"), ("time", "<i8")])
-SORTED_AT_A_TIME = 400  # bytes of the bound for a row that is sorted: it takes a quarter of them
 MOST_FILES = 200  # ranges of users
 Rows = NDArray[Any]  # (n,) of ROW
-
-
-def unnamed() -> IO[bytes]:
-    """A file in the cache's folder that no other program sees."""
-    home().mkdir(parents=True, exist_ok=True)
-    return TemporaryFile(dir=home())
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    """Raises UserError where the disk has none."""
-    try:
-        yield
-    except OSError as error:
-        raise UserError(
-            f"{home()}: {error.strerror or 'no room'}, and a log longer than COLDBENCH_MEMORY is "
-            "kept there while it is read; fix: set COLDBENCH_CACHE to a folder with more room"
-        ) from None
 
 
 @dataclass(frozen=True)
@@ -64,7 +44,7 @@ class LongLog:
             if block.height:
                 written = BytesIO()
                 block.write_ipc(written)
-                with _room():
+                with room():
                     log.file.write(written.getbuffer())
                 log.ends.append(log.file.tell())
         return log
@@ -100,33 +80,33 @@ def sorted_by_user(rows: Iterable[Rows], counts: Int, n_items: int, *, timed: bo
 
     Memory holds the rows of some users at a time, of one user at least.
     """
-    ends = np.cumsum(counts)
-    most = max(int(memory_bound()) // SORTED_AT_A_TIME, -(-int(ends[-1]) // MOST_FILES))
-    firsts = [0]
-    while (before := ends[firsts[-1] - 1] if firsts[-1] else 0) + most < ends[-1]:
-        firsts.append(max(int(np.searchsorted(ends, before + most, "right")), firsts[-1] + 1))
-    firsts = [first for first in firsts if first < len(counts)]
+    ends = np.concatenate([[0], np.cumsum(counts)])
+    firsts = [users.start for users, _ in in_bounds(ends, least=-(-int(ends[-1]) // MOST_FILES))]
     kept, offsets = np.zeros(len(counts), np.int64), np.zeros(len(counts) + 1, np.int64)
-    with ExitStack() as stack, _room():
+    items, ratings, times = Spilled(), Spilled(), Spilled()
+    with ExitStack() as stack, room():
         parts = [stack.enter_context(unnamed()) for _ in firsts]
         for block in rows:
             place = np.searchsorted(firsts, block["user"], "right") - 1
             for at in np.unique(place):
                 block[place == at].tofile(parts[at])
-        columns = {name: stack.enter_context(unnamed()) for name in ("item", "rating", "time")}
         for first, part in zip(firsts, parts, strict=True):
             own = _of_part(part, first, n_items, timed=timed)
             kept[first : first + own.n_users] = own.counts
-            own.items.tofile(columns["item"])
-            own.ratings.tofile(columns["rating"])
+            items.append(own.items)
+            ratings.append(own.ratings)
             if own.times is not None:
-                own.times.tofile(columns["time"])
+                times.append(own.times)
             part.close()
         np.cumsum(kept, out=offsets[1:])
-        items, ratings, times = (_mapped(file, ROW[name]) for name, file in columns.items())
-    n = len(items)
+    n = int(offsets[-1])
     return Interactions(
-        offsets, items, ratings, times if timed else None, n_items, int(ends[-1]) - n
+        offsets,
+        items.whole(),
+        ratings.whole(),
+        times.whole() if timed else None,
+        n_items,
+        int(ends[-1]) - n,
     )
 
 
@@ -137,11 +117,3 @@ def _of_part(part: IO[bytes], first: int, n_items: int, *, timed: bool) -> Inter
     return Interactions.from_rows(
         rows["user"] - first, rows["item"], rows["rating"], times, n_items
     )
-
-
-def _mapped(file: IO[bytes], kind: np.dtype[Any]) -> Any:
-    """(n,) what was written; a change of it stays in memory."""
-    file.flush()
-    file.seek(0, 2)
-    n = file.tell() // kind.itemsize
-    return np.asarray(np.memmap(file, kind, "c", shape=(n,))) if n else np.empty(0, kind)

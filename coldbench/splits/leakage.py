@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coldbench.episode import Episodes, Users
 from coldbench.interactions import Int
 from coldbench.protocol import Protocol
+from coldbench.spilled import in_bounds
 from coldbench.splits.split import Split
 
 
@@ -54,21 +56,18 @@ def _users(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> 
 def _items(split: Split, protocol: Protocol) -> list[Check]:
     warm, cold = split.warm, split.cold
     n_items = warm.log.n_items
-    rows = slice(None, None, 1 + warm.negatives_per_positive)  # real rows, none drawn
-    learnt = warm.ids[warm.log.users[rows]] * n_items + warm.log.items[rows]
     who = cold.users.ids[cold.user_index][:, None]
     asked, given = _of(cold, cold.query), _of(cold, cold.support)  # (E, Q) and (E, S)
     pairs = (who * n_items + asked)[asked >= 0]
     both = (given[:, :, None] == asked[:, None]) & (given >= 0)[:, :, None]
     checks = [
-        _none("no answer to a query was learnt from", np.isin(pairs, learnt)),
+        _none("no answer to a query was learnt from", _learnt(pairs, warm)),
         _none("no item is both given and asked for", both.any(2)[given >= 0]),
     ]
     if protocol.cold in ("item", "both"):
-        seen = np.concatenate([warm.log.items, _flat(split.valid)])
-        checks.append(
-            _none("no cold item was learnt from or chosen by", np.isin(split.candidates, seen))
-        )
+        seen = np.bincount(_flat(split.valid), minlength=n_items) + warm.item_counts(drawn=True)
+        claim = "no cold item was learnt from or chosen by"
+        checks.append(_none(claim, seen[split.candidates] > 0))
     return checks
 
 
@@ -93,9 +92,22 @@ def _times(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> 
         late = _none("no label was given after what is asked", last > first)
         checks.append(replace(late, tied=int((last == first).sum())))
     if protocol.split != "random":
-        young = warm.log.times > asked.min()
-        checks.append(_none("nothing learnt from is younger than a query", young))
+        claim, young = "nothing learnt from is younger than a query", 0
+        for _, rows in in_bounds(warm.log.offsets):
+            young += int((warm.log.times[rows] > asked.min()).sum())
+        checks.append(Check(claim, len(warm.log), young))
     return checks
+
+
+def _learnt(pairs: Int, warm: Users) -> NDArray[np.bool_]:
+    """(P,) which pairs user * n_items + item stand among warm users' rows that are not drawn."""
+    log, found = warm.log, np.zeros(len(pairs), bool)
+    each = 1 + warm.negatives_per_positive
+    for users, _ in in_bounds(log.offsets):
+        part = log.of_users(users)
+        who = warm.ids[users][part.users[::each]]
+        found |= np.isin(pairs, who * log.n_items + part.items[::each])
+    return found
 
 
 def _of(episodes: Episodes, rows: Int) -> Int:

@@ -7,15 +7,16 @@ selected on or evaluated; with "confirmation" only locked users are evaluated, a
 development, seed by seed.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from coldbench.interactions import Int, Interactions
+from coldbench.interactions import Interactions
 from coldbench.protocol import Protocol
+from coldbench.splits.groups import Groups, Mask
 
 SHARE = 0.2
-Mask = NDArray[np.bool_]
-Groups = tuple[Mask, Mask, Mask, Mask]  # cold (U,), valid (U,), cold items (I,), trainable (N,)
 
 
 def locked(n_users: int) -> Mask:
@@ -32,19 +33,18 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
         return z ^ (z >> np.uint64(31))
 
 
-def for_audience(groups: Groups, users: Int, log: Interactions, protocol: Protocol) -> Groups:
-    """The groups as an audience leaves them. users: (N,) the user of each row.
+def for_audience(groups: Groups, log: Interactions, protocol: Protocol) -> Groups:
+    """The groups as an audience leaves them.
 
     Across data sets each has its own locked users, the same as in that set alone.
     """
     if protocol.audience == "all":
         return groups
-    cold, valid, cold_item, trainable = groups
     n_source = log.n_source[0]
     kept = np.concatenate([locked(n_source), locked(log.n_users - n_source)])
-    trainable = trainable & ~kept[users]
+    valid, learnt = groups.valid & ~kept, groups.learnt & ~kept
     if protocol.audience == "development":
-        return cold & ~kept, valid & ~kept, cold_item, trainable
-    trainable &= ~cold[users]  # users who are cold in development are not trained on here either
-    may_be_cold = cold if protocol.split == "time" else np.arange(log.n_users) >= n_source
-    return may_be_cold & kept, valid & ~kept, cold_item, trainable
+        return replace(groups, cold=groups.cold & ~kept, valid=valid, learnt=learnt)
+    learnt &= ~groups.cold  # users who are cold in development are not trained on here either
+    may_be_cold = groups.cold if protocol.split == "time" else np.arange(log.n_users) >= n_source
+    return replace(groups, cold=may_be_cold & kept, valid=valid, learnt=learnt)

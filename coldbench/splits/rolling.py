@@ -7,25 +7,14 @@ the same users, with the same labels and the same items asked for: their differe
 again has brought.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from coldbench.errors import UserError
 from coldbench.interactions import SECOND, Interactions
 from coldbench.protocol import Protocol
+from coldbench.splits.groups import Mask, Roles, first_times
 
 DAY = 86_400 * SECOND
-Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Who is cold and which rows may be learnt from, where this is known before the split."""
-
-    cold: Mask  # (U,) users who are evaluated
-    trainable: Mask  # (N,) rows that a method may learn from
 
 
 def roles(log: Interactions, protocol: Protocol, number: int) -> tuple[Mask, Roles]:
@@ -46,13 +35,12 @@ def roles(log: Interactions, protocol: Protocol, number: int) -> tuple[Mask, Rol
             f"ratings there are {periods} of {protocol.period} days, seeds 0 to {periods - 1}"
         )
     if protocol.cold == "user":
-        first = np.full(log.n_users, np.iinfo(np.int64).max)
-        np.minimum.at(first, log.users, log.times)
+        first = first_times(log)
         cold = (first >= begin) & (first < end)
         kept = (log.times < begin) | cold[log.users]
     else:
         within = (log.times >= begin) & (log.times < end)
         cold = np.bincount(log.users[within], minlength=log.n_users) >= protocol.query
         kept = log.times < end
-    trained_until = begin if protocol.refit == "period" else start
-    return kept, Roles(cold, (log.times < trained_until)[kept])
+    until = begin if protocol.refit == "period" else start
+    return kept, Roles(cold, np.ones(log.n_users, bool), until)

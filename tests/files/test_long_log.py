@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coldbench import registry
+from coldbench import registry, spilled
 from coldbench.errors import UserError
 from coldbench.files.delimited import Table, read, scan
 from coldbench.files.frames import from_frames
@@ -115,7 +115,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path.write_text("user\n1\n", encoding="utf-8")
     monkeypatch.setenv("COLDBENCH_MEMORY", "1")
     full: Any = lambda **_: os.fdopen(os.open("/dev/full", os.O_RDWR), "w+b", 0)  # noqa: E731
-    monkeypatch.setattr(long_log, "TemporaryFile", full)
+    monkeypatch.setattr(spilled, "TemporaryFile", full)
     with pytest.raises(UserError, match=r"No space left on device.* set COLDBENCH_CACHE"):
         scan(Table((USER,)), path)
 
@@ -133,4 +133,4 @@ def test_a_bound_is_a_number_of_bytes(
 def test_units_are_of_ten(monkeypatch: pytest.MonkeyPatch) -> None:
     for said, bytes_ in (("7", 7), ("3KB", 3000), ("500 MB", 5e8), ("2GB", 2e9), ("", np.inf)):
         monkeypatch.setenv("COLDBENCH_MEMORY", said)
-        assert import_module("coldbench.files.blocks").memory_bound() == bytes_
+        assert spilled.memory_bound() == bytes_

@@ -80,7 +80,8 @@ def test_users_are_sorted_in_stretches_of_few_rows(
     counts: list[int], least: int, stretches: list[tuple[int, int]]
 ) -> None:
     with patch.object(interactions, "LEAST", least):
-        assert [*interactions._stretches(np.cumsum([0, *counts]))] == stretches
+        most = interactions._most_sorted(sum(counts))
+    assert [*interactions.stretches(np.cumsum([0, *counts]), most)] == stretches
 
 
 def test_times_too_far_apart_for_one_key_are_in_order_to_the_last_microsecond() -> None:
