@@ -38,10 +38,11 @@ def load(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(length))
     words = header.pop("__metadata__")["rest"]
-    data = np.memmap(path, np.uint8, "c", 8 + length) if any(header.values()) else None
+    begin, size = 8 + length, path.stat().st_size
+    data = np.asarray(np.memmap(path, np.uint8, "c", begin)) if size > begin else np.empty(0, "u1")
     arrays = {}
     for name, about in header.items():
         first, after = about["data_offsets"]
-        flat = np.asarray(data)[first:after].view(KINDS[about["dtype"]])
+        flat = data[first:after].view(KINDS[about["dtype"]])
         arrays[name] = flat.reshape(about["shape"])
     return arrays, words

@@ -58,10 +58,9 @@ def _items(split: Split, protocol: Protocol) -> list[Check]:
     n_items = warm.log.n_items
     who = cold.users.ids[cold.user_index][:, None]
     asked, given = _of(cold, cold.query), _of(cold, cold.support)  # (E, Q) and (E, S)
-    pairs = (who * n_items + asked)[asked >= 0]
     both = (given[:, :, None] == asked[:, None]) & (given >= 0)[:, :, None]
     checks = [
-        _none("no answer to a query was learnt from", _learnt(pairs, warm)),
+        _none("no answer to a query was learnt from", _learnt(who, asked, warm)[asked >= 0]),
         _none("no item is both given and asked for", both.any(2)[given >= 0]),
     ]
     if protocol.cold in ("item", "both"):
@@ -99,14 +98,18 @@ def _times(warm: Users, valid: Episodes, cold: Episodes, protocol: Protocol) -> 
     return checks
 
 
-def _learnt(pairs: Int, warm: Users) -> NDArray[np.bool_]:
-    """(P,) which pairs user * n_items + item stand among warm users' rows that are not drawn."""
-    log, found = warm.log, np.zeros(len(pairs), bool)
-    each = 1 + warm.negatives_per_positive
+def _learnt(who: Int, asked: Int, warm: Users) -> NDArray[np.bool_]:
+    """(E, Q) which items asked of users (E, 1) stand among these users' warm rows that are not
+    drawn."""
+    log, each = warm.log, 1 + warm.negatives_per_positive
+    pairs, found = who * log.n_items + asked, np.zeros(asked.shape, bool)
     for users, _ in in_bounds(log.offsets):
-        part = log.of_users(users)
-        who = warm.ids[users][part.users[::each]]
-        found |= np.isin(pairs, who * log.n_items + part.items[::each])
+        is_asked = np.isin(warm.ids[users], who)
+        if is_asked.any():
+            part = log.of_users(users)
+            rows = each * np.flatnonzero(is_asked[part.users[::each]])
+            own = warm.ids[users][part.users[rows]]
+            found |= np.isin(pairs, own * log.n_items + part.items[rows])
     return found
 
 

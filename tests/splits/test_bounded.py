@@ -29,7 +29,8 @@ def log(*, few: bool = False) -> tuple[Interactions, Any]:
     users = np.repeat(np.arange(N_USERS), counts)
     items = np.concatenate([rng.permutation(N_ITEMS)[:n] for n in counts])
     times = rng.integers(0, 1000, len(users)) + 40 * users
-    made = Interactions.from_rows(users, items, rng.integers(1, 6, len(users)), times, N_ITEMS)
+    stars = rng.integers(1, 6, len(users)).astype(np.float32)
+    made = Interactions.from_rows(users, items, stars, times, N_ITEMS)
     return made, ((made.ratings - 1) / 4).astype(np.float32)
 
 
@@ -75,7 +76,8 @@ def test_it_is_the_same_split(
     assert leaks(bounded, protocol) == leaks(held, protocol)
     assert isinstance(bounded.warm.log.items.base, np.memmap), "the warm rows lie in a file"
     assert not isinstance(held.warm.log.items.base, np.memmap)
-    of_bounded, of_held = [], []
+    of_bounded: list[Any] = []
+    of_held: list[Any] = []
     for found, of_found in ((bounded, of_bounded), (held, of_held)):
         monkeypatch.setenv("COLDBENCH_MEMORY", "" if found is held else BOUND)
         mean, counts, sums = residuals(found.warm)
