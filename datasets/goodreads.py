@@ -17,6 +17,7 @@ from coldbench.errors import unknown
 from coldbench.files import json_lines
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
+from coldbench.files.long_log import LongLog
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
@@ -57,7 +58,7 @@ class Goodreads(Dataset):
         return from_frames(read_shelves(shelved), read_books(books))
 
 
-def read_shelves(path: Path) -> pl.DataFrame:
+def read_shelves(path: Path) -> pl.DataFrame | LongLog:
     """A row a book with stars: user, item, rating, time."""
     log = read_log(
         path,
@@ -66,7 +67,7 @@ def read_shelves(path: Path) -> pl.DataFrame:
         rating=Column("rating", "whole", 0, 5),
         time=Column("date_added", "time", unit=MOMENT),
     )
-    return log.filter(pl.col("rating") > 0)
+    return log.pipe(lambda rows: rows.filter(pl.col("rating") > 0))
 
 
 def read_books(path: Path) -> pl.DataFrame:

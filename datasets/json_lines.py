@@ -10,6 +10,7 @@ import polars as pl
 
 from coldbench.errors import Problem
 from coldbench.files import json_lines
+from coldbench.files.long_log import LongLog
 from coldbench.files.schema import Column
 
 from ._own import Own
@@ -24,6 +25,9 @@ class JsonLines(Own):
 
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
         return json_lines.read(columns, path)
+
+    def scan(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame | LongLog:
+        return json_lines.scan(columns, path)
 
     def problems(self, path: Path, columns: tuple[Column, ...]) -> list[Problem]:
         return json_lines.problems(columns, path)

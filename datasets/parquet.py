@@ -7,6 +7,7 @@ import polars as pl
 
 from coldbench.errors import Problem, UserError
 from coldbench.files import parquet
+from coldbench.files.long_log import LongLog
 from coldbench.files.schema import Column
 
 from ._own import Own, some
@@ -21,6 +22,9 @@ class Parquet(Own):
 
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
         return parquet.read(columns, path)
+
+    def scan(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame | LongLog:
+        return parquet.scan(columns, path)
 
     def sample(self, name: str) -> list[str]:
         try:

@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from coldbench.errors import BadFile, Problem
-from coldbench.files.delimited import Table, header_of, problems, read
+from coldbench.files.delimited import Table, header_of, problems, read, scan
+from coldbench.files.long_log import LongLog
 from coldbench.files.schema import Column
 
 from ._own import Own
@@ -37,10 +38,13 @@ class RecBole(Own):
         return list(_typed(path))
 
     def read(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame:
-        named = _with_types(path, columns)
-        return read(Table(named, "\t"), path).rename(
-            {typed.name: column.name for typed, column in zip(named, columns, strict=True)}
-        )
+        table, ours = _table(path, columns)
+        return read(table, path).rename(ours)
+
+    def scan(self, path: Path, columns: tuple[Column, ...]) -> pl.DataFrame | LongLog:
+        columns = tuple(replace(column, many=column.kind == "id") for column in columns)
+        table, ours = _table(path, columns)
+        return scan(table, path).pipe(lambda log: log.rename(ours))
 
     def problems(self, path: Path, columns: tuple[Column, ...]) -> list[Problem]:
         return problems(Table(_with_types(path, columns), "\t"), path)
@@ -58,6 +62,13 @@ def _typed(path: Path) -> dict[str, str]:
         if typed[name.partition(":")[0]] != name:
             raise BadFile([Problem(str(path), 1, 1, name, "each name once", "rename one")])
     return typed
+
+
+def _table(path: Path, columns: tuple[Column, ...]) -> tuple[Table, dict[str, str]]:
+    """How the file is written, and what we call its columns."""
+    named = _with_types(path, columns)
+    ours = {typed.name: column.name for typed, column in zip(named, columns, strict=True)}
+    return Table(named, "\t"), ours
 
 
 def _with_types(path: Path, columns: tuple[Column, ...]) -> tuple[Column, ...]:

@@ -17,6 +17,7 @@ from coldbench.dataset import Dataset, File
 from coldbench.files import json_lines
 from coldbench.files.frames import from_frames
 from coldbench.files.locate import locate
+from coldbench.files.long_log import LongLog
 from coldbench.files.schema import Column
 from coldbench.interactions import Catalogue, Interactions
 
@@ -42,7 +43,7 @@ class Yelp(Dataset):
         )
 
 
-def read_reviews(path: Path) -> pl.DataFrame:
+def read_reviews(path: Path) -> pl.DataFrame | LongLog:
     """A row a review: user, item, rating, time."""
     return read_log(
         path,

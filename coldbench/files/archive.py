@@ -20,7 +20,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import IO, Any
 
 from coldbench.errors import UserError
 from coldbench.files.archive_members import CHUNK, LIMITS, PACKED, Limits, Member, members
@@ -85,6 +85,21 @@ def gunzip(path: Path, limit: int = 4 * 2**30) -> bytes:
     return _unpacked(path, gzip.open, limit)
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[IO[bytes]]:
+    """A file's bytes from the first on, unpacked where it ends in `.gz`, as they are asked for."""
+    packed = path.suffix.lower() == ".gz"
+    with _sound(path), (gzip.open if packed else io.open)(path, "rb") as file:
+        if packed and not path.stat().st_size:
+            raise EOFError("it is empty")
+        yield file  # type: ignore[misc]
+
+
+def gunzip_into(path: Path, target: IO[bytes], limit: int = 4 * 2**30) -> None:
+    """The same, written to a file."""
+    _unpack_into(path, gzip.open, limit, target)
+
+
 def unpack(path: Path, limit: int) -> bytes:
     """What a file packed by gzip, bzip2 or xz holds, or one that is not packed, `limit` bytes at
     most."""
@@ -95,19 +110,24 @@ def unpack(path: Path, limit: int) -> bytes:
 
 
 def _unpacked(path: Path, opener: Callable[[Path], Any], limit: int) -> bytes:
-    allowed = min(limit, LIMITS.bytes_of(path))
     whole = io.BytesIO()
+    _unpack_into(path, opener, limit, whole)
+    return whole.getvalue()
+
+
+def _unpack_into(path: Path, opener: Callable[[Path], Any], limit: int, target: IO[bytes]) -> None:
+    allowed, written = min(limit, LIMITS.bytes_of(path)), 0
     with _sound(path), opener(path) as source:
         if not path.stat().st_size:
             raise EOFError("it is empty")
         while block := source.read(CHUNK):
-            whole.write(block)
-            if whole.tell() > allowed:
+            target.write(block)
+            written += len(block)
+            if written > allowed:
                 raise UserError(
                     f"{path}: expands to more than {allowed:,} bytes; fix: unpack it with gunzip "
                     "if you trust it"
                 )
-    return whole.getvalue()
 
 
 def _meets_no_other(

@@ -8,19 +8,23 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from math import inf
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 
 import numpy as np
 import polars as pl
 
+from coldbench.cache import home
 from coldbench.errors import UserError
 from coldbench.files.schema import Column
-from coldbench.spilled import memory_bound
+from coldbench.spilled import memory_bound, room, unnamed
 
 BLOCK = 16 << 20  # bytes of a file that are read at a time, where COLDBENCH_BLOCK does not say
+SHRUNK = 8  # times that a `.gz` holds its bytes, taken to be at most
 HELD = 4  # times a file's bytes: above what its table takes, and the program beside
 LEAST, BLOCKS = 1 << 16, 64  # bytes where memory is bounded: a block takes several times its own
 AT_A_TIME = 2  # blocks that are worked on
@@ -48,7 +52,26 @@ def block_size() -> int:
 
 def is_long(path: Path) -> bool:
     """Whether a file's table, on the way to a log, takes more than the bound of memory."""
-    return path.is_file() and HELD * path.stat().st_size > memory_bound()
+    times = HELD * SHRUNK if path.suffix.lower() == ".gz" else HELD
+    return path.is_file() and times * path.stat().st_size > memory_bound()
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """A file that can be read from any byte on: the file itself, or what a `.gz` holds, in one that
+    is gone afterwards."""
+    if path.suffix.lower() != ".gz":
+        yield path
+        return
+    from coldbench.files.archive import gunzip_into
+
+    opened_here = Path("/proc/self/fd")  # a file without a name can be opened there again
+    nameless = opened_here.is_dir()
+    with unnamed() if nameless else NamedTemporaryFile(dir=home()) as file:
+        with room():
+            gunzip_into(path, file)
+            file.flush()
+        yield opened_here / str(file.fileno()) if nameless else Path(file.name)
 
 
 def mapped(

@@ -7,26 +7,26 @@ one, and each that is wrong is named: `path:line:column: value 'x', expected ...
 ways give the same table, and no more than some blocks are held beside it.
 """
 
-import re
 from collections.abc import Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
-from coldbench.files.blocks import is_long, joined, lines_between, mapped, opened, size_of
+from coldbench.files.blocks import is_long, joined, opened, unpacked
 from coldbench.files.long_log import LongLog
 from coldbench.files.memory import not_enough, reserve_for
+from coldbench.files.parts import in_parts
 from coldbench.files.rows import BOM, UTF_16, Row, Unreadable, is_utf_16, rows_from, rows_of
 from coldbench.files.schema import CONTROL, LONGEST, Column, validate
 from coldbench.files.values import MAX_PROBLEMS, Part, closely, header_problems, no_rows
 
-BLANK_END = re.compile(rb"(^|\n)\r?\n\Z")  # of some lines: the last is blank
 PACKED = (b"\x1f\x8b", b"x\x01", b"x\x5e", b"x\x9c", b"x\xda", b"(\xb5/\xfd")  # polars unpacks it
 
 
@@ -65,7 +65,8 @@ def scan(table: Table, path: Path) -> pl.DataFrame | LongLog:
     """The same of a log, in a file where COLDBENCH_MEMORY does not let memory hold it."""
     if not is_long(path):
         return read(table, path)
-    return LongLog.of(table.columns, _frames(table, path, _source(path, None)))
+    with unpacked(path) as source:
+        return LongLog.of(table.columns, _frames(table, path, source))
 
 
 def _frames(table: Table, path: Path, source: Path | bytes) -> Iterator[pl.DataFrame]:
@@ -123,10 +124,17 @@ def header_of(
 
 
 def _beginning(path: Path) -> bytes:
-    if not path.is_file() or path.suffix.lower() == ".gz":
-        return content_of(path)[:LONGEST]
-    with path.open("rb") as file:
+    with beginning(path) as file:
         return file.read(LONGEST)
+
+
+def beginning(path: Path) -> AbstractContextManager[IO[bytes]]:
+    """A file that is read from its first byte on, unpacked where it ends in `.gz`."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    from coldbench.files.archive import reading
+
+    return reading(path)
 
 
 def _parts(table: Table, path: str, source: Path | bytes) -> Generator[Part]:
@@ -137,7 +145,14 @@ def _parts(table: Table, path: str, source: Path | bytes) -> Generator[Part]:
         content = source if isinstance(source, bytes) else source.read_bytes()
         parts = iter([closely(table.columns, None, table.rows(content), path)])
     else:
-        parts = _blocks(table, path, source, header)
+        names, begin = header
+
+        def close(content: bytes, line: int, whole: bool) -> Part:
+            rows = table.rows(content, line)
+            return closely(table.columns, names, rows, path, whole=whole)
+
+        at_once = partial(_block, table, names)
+        parts = in_parts(source, begin, 1 + table.header, at_once, close)
     for part in parts:
         there |= bool(part.frame.height or part.problems)
         yield part
@@ -166,32 +181,8 @@ def _header(table: Table, path: str, source: Path | bytes) -> tuple[list[str], i
     return None
 
 
-def _blocks(
-    table: Table, path: str, source: Path | bytes, header: tuple[list[str], int]
-) -> Generator[Part]:
-    """The rows below the header: in whole columns where that is proved, else value by value."""
-    names, begin = header
-    line, kept, tried, size = 1 + table.header, -1, 0, size_of(source)
-    for first, after, frame in mapped(partial(_block, table, names), source, begin):
-        if frame is not None and kept < 0:
-            line += frame.height
-            yield Part(frame)
-            continue
-        kept = first if kept < 0 else kept
-        if after < size and after - kept < 2 * tried:
-            continue  # twice as much at each try: a quote that never closes is not read n^2 times
-        content = lines_between(source, kept, after)
-        rows, whole = table.rows(content, line), after == size
-        part = closely(table.columns, names, rows, path, whole=whole)
-        if not whole and (part.unclosed or BLANK_END.search(content)):
-            tried = after - kept
-            continue  # the next block has the rest of a value, or of the file's blank end
-        line, kept, tried = line + content.count(b"\n"), -1, 0
-        yield replace(part, unread=0 if whole else line)
-
-
 def _block(table: Table, names: list[str], content: bytes) -> pl.DataFrame | None:
-    """The same for some lines, below the header."""
+    """Some lines below the header in whole columns, or None where that proves nothing."""
     content, separator = _plain(table, content)
     if not content or content.startswith((*PACKED, BOM)):
         return None

@@ -23,13 +23,13 @@ def from_frames(log: pl.DataFrame | LongLog, items: pl.DataFrame) -> tuple[Inter
     numbers, so that the order of the file's rows says nothing. Raises UserError where the log is
     empty, or an item of it is not among the items, or is there twice.
     """
-    if isinstance(log, pl.DataFrame) and not log.height:
-        raise UserError("the log holds no interaction")
     if items["item"].n_unique() < items.height:
         twice = items.filter(items["item"].is_duplicated())["item"][0]
         raise UserError(f"item {twice!r} stands twice in the table of items; keep one")
     items = items.with_columns(pl.col("item").cast(pl.String))
     rated = ids_of(log, "item")
+    if not len(rated):
+        raise UserError("the log holds no interaction")
     unknown = rated.filter(~rated.is_in(items["item"].implode())).sort()
     if len(unknown):
         raise UserError(

@@ -59,7 +59,7 @@ class LongLog:
             yield pl.read_ipc(self.file.read(after - first))
 
     def pipe(self, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Self:
-        """The log with each block changed, rows neither more nor fewer, as of a frame."""
+        """The log with each block changed, as of a frame: rows may go, none may come."""
         before = self.each
         return replace(self, each=lambda block: change(before(block)))
 

@@ -8,6 +8,7 @@ files, each is read once by a process that may end.
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,11 @@ import polars as pl
 
 from coldbench.errors import BadFile, Problem, UserError
 from coldbench.files.archive_members import LIMITS
+from coldbench.files.blocks import HELD
+from coldbench.files.long_log import LongLog
 from coldbench.files.memory import address_space, not_enough
 from coldbench.files.schema import CONTROL, Column, InvalidValue, validate
+from coldbench.spilled import AT_A_TIME, memory_bound
 
 MAX_PROBLEMS = 1000  # problems of one file that are told
 VALUE = 16  # bytes of one in memory, those of a text not counted
@@ -31,7 +35,10 @@ with suppress(ImportError, ValueError, OSError):  # Windows has none, macOS may 
     least = min(n for n in (int(sys.argv[1]), *resource.getrlimit(kind)) if n != none)
     resource.setrlimit(kind, (least, least))
 import polars
-polars.read_parquet(sys.argv[2], columns=sys.argv[3:], glob=False)
+rows, step = map(int, sys.argv[3:5])
+for begin in range(0, rows, step):
+    frame = polars.scan_parquet(sys.argv[2], glob=False).select(sys.argv[5:])
+    frame.slice(begin, step).collect()
 """
 NO_MEMORY = re.compile("cannot allocate|memory allocation|MemoryError|could not spawn", re.I)
 DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, MemoryError)
@@ -54,18 +61,36 @@ def names_of(path: Path) -> list[str]:
 
 def read(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
     """The columns as `coldbench.files.delimited.read` gives them. Raises BadFile."""
-    frame = _raw(columns, path)
-    dated, columns = _dated(frame, columns)
-    typed = _typed(dated, columns)
-    meant = None if typed is None else validate(typed, columns)
-    if meant is None or not meant.height:
-        raise BadFile(_closely(frame, dated, columns, str(path)))
-    return meant
+    return pl.concat(_frames(columns, path, _rows(columns, path)))
+
+
+def scan(columns: tuple[Column, ...], path: Path) -> pl.DataFrame | LongLog:
+    """The same of a log, in a file where COLDBENCH_MEMORY does not let memory hold it."""
+    rows, bound = _rows(columns, path), memory_bound()
+    if HELD * VALUE * len(columns) * rows <= bound:
+        return pl.concat(_frames(columns, path, rows))
+    step = max(1, int(bound) // (AT_A_TIME * len(columns)))
+    return LongLog.of(columns, _frames(columns, path, rows, step))
+
+
+def _frames(
+    columns: tuple[Column, ...], path: Path, rows: int, step: int = 0
+) -> Iterator[pl.DataFrame]:
+    """The table so many rows at a time, all at once by default. Raises BadFile."""
+    for begin, frame in _raw(columns, path, rows, step or max(rows, 1)):
+        dated, meant = _dated(frame, columns)
+        typed = _typed(dated, meant)
+        valid = None if typed is None else validate(typed, meant)
+        if valid is None or not valid.height:
+            raise BadFile(_closely(frame, dated, meant, str(path), begin + 1))
+        yield valid
 
 
 def column_of(name: str, path: Path) -> pl.Series:
     """One column, whatever its type. Raises BadFile."""
-    return _raw((Column(name),), path)[name]
+    column = (Column(name),)
+    rows = _rows(column, path)
+    return pl.concat(frame for _, frame in _raw(column, path, rows, max(rows, 1)))[name]
 
 
 def problems(columns: tuple[Column, ...], path: Path) -> list[Problem]:
@@ -77,7 +102,8 @@ def problems(columns: tuple[Column, ...], path: Path) -> list[Problem]:
     return []
 
 
-def _raw(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
+def _rows(columns: tuple[Column, ...], path: Path) -> int:
+    """How many the file has. Raises BadFile where a column is absent."""
     present = names_of(path)
     fix = f"it has {', '.join(present)}: say which is meant"
     absent = [
@@ -87,27 +113,42 @@ def _raw(columns: tuple[Column, ...], path: Path) -> pl.DataFrame:
     ]
     if absent:
         raise BadFile(absent)
-    names = [column.name for column in columns]
     try:
-        rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-        size = rows * len(columns) * VALUE
-        _bounded(path, size)
-        _tried(path, names, SPARE + 4 * size)
-        frame = pl.read_parquet(path, columns=names, glob=False)
-        texts = frame.select(pl.selectors.string().str.len_bytes().sum())
-        _bounded(path, sum(n or 0 for row in texts.iter_rows() for n in row))
+        rows: int = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
     except DAMAGED as error:
         raise _not_read(path, error) from None
-    return frame
+    return rows
 
 
-def _tried(path: Path, names: list[str], memory: int) -> None:
+def _raw(
+    columns: tuple[Column, ...], path: Path, rows: int, step: int
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """(the number of its first row, some rows as they are): all, `step` at a time."""
+    names, texts = [column.name for column in columns], 0
+    try:
+        size = rows * len(columns) * VALUE
+        _bounded(path, size)
+        _tried(path, names, SPARE + 4 * size, rows, step)
+        for begin in range(0, max(rows, 1), step):
+            scanned = pl.scan_parquet(path, glob=False).select(names)
+            frame = scanned.slice(begin, step).collect()
+            lengths = frame.select(pl.selectors.string().str.len_bytes().sum())
+            texts += sum(n or 0 for row in lengths.iter_rows() for n in row)
+            _bounded(path, texts)
+            yield begin, frame
+    except DAMAGED as error:
+        raise _not_read(path, error) from None
+
+
+def _tried(path: Path, names: list[str], memory: int, rows: int, step: int) -> None:
     """Raises OSError where reading the columns in so many bytes ends a process, or does not end,
     and MemoryError where this process may not have as many and that may be why."""
     patience = PATIENCE + path.stat().st_size / 1e7
-    command = [sys.executable, "-P", "-c", TRIAL, str(memory), str(path), *names]
+    command = [sys.executable, "-P", "-c", TRIAL, str(memory), str(path), str(rows), str(step)]
     try:
-        trial = subprocess.run(command, capture_output=True, timeout=patience, check=False)
+        trial = subprocess.run(
+            [*command, *names], capture_output=True, timeout=patience, check=False
+        )
     except subprocess.TimeoutExpired:
         raise OSError(f"reading takes more than {patience:.0f} seconds") from None
     if not trial.returncode:
@@ -170,11 +211,14 @@ def _typed(frame: pl.DataFrame, columns: tuple[Column, ...]) -> pl.DataFrame | N
 
 
 def _closely(
-    frame: pl.DataFrame, dated: pl.DataFrame, columns: tuple[Column, ...], path: str
+    frame: pl.DataFrame, dated: pl.DataFrame, columns: tuple[Column, ...], path: str, first: int
 ) -> list[Problem]:
-    """What is wrong, value by value. dated: the frame with its dates as numbers."""
+    """What is wrong, value by value. dated: the frame with its dates as numbers; first: the number
+    of its first row."""
     problems: list[Problem] = []
-    for line, (row, plain) in enumerate(zip(frame.iter_rows(), dated.iter_rows(), strict=True), 1):
+    for line, (row, plain) in enumerate(
+        zip(frame.iter_rows(), dated.iter_rows(), strict=True), first
+    ):
         for number, (column, value) in enumerate(zip(columns, plain, strict=True), 1):
             try:
                 column.parse("" if value is None else str(value))
@@ -187,7 +231,9 @@ def _closely(
     if not problems and frame.height:
         kinds = ", ".join(f"{name}: {kind}" for name, kind in frame.schema.items())
         expected = "numbers as numbers, ids as whole numbers or text"
-        problems.append(Problem(path, 1, 1, kinds, expected, "write the columns with these types"))
+        problems.append(
+            Problem(path, first, 1, kinds, expected, "write the columns with these types")
+        )
     if not problems:
         problems.append(Problem(path, 1, 1, "", "at least one row", "add the rows"))
     return problems
