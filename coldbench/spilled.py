@@ -20,6 +20,7 @@ from coldbench.errors import UserError
 from coldbench.interactions import Int, stretches
 
 UNITS = {None: 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+LARGE = 8  # times an array that is held goes into the bound at least
 AT_A_TIME = 400  # bytes of the bound for a row that is worked on: it takes a quarter of them
 
 
@@ -45,6 +46,18 @@ def in_bounds(offsets: Int, least: int = 1) -> Iterator[tuple[slice, slice]]:
     most = int(offsets[-1]) if bound == inf else max(int(bound) // AT_A_TIME, least)
     for first, after in stretches(offsets, most):
         yield slice(first, after), slice(int(offsets[first]), int(offsets[after]))
+
+
+def empty(n: int, kind: type[np.generic]) -> Any:
+    """(n,) to be written into: in memory where it is no large part of the bound, else mapped."""
+    size = n * np.dtype(kind).itemsize
+    if LARGE * size <= memory_bound():
+        return np.empty(n, kind)
+    with room():
+        file = unnamed()
+        if hasattr(os, "posix_fallocate"):  # else a full disk would end the process at a write
+            os.posix_fallocate(file.fileno(), 0, size)
+    return np.asarray(np.memmap(file, kind, "w+", shape=(n,)))
 
 
 class Column:

@@ -2,7 +2,8 @@
 
 Every item has a place in the space (its vector) and a title made of the words that name its
 strongest directions, so that a text encoder can find the taste too. Any size, to 100 million
-interactions and beyond: the log is made a stretch at a time. No download.
+interactions and beyond: the log is made a stretch at a time, in files where COLDBENCH_MEMORY does
+not let memory hold it. No download.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from coldbench.dataset import Dataset
 from coldbench.errors import UserError
 from coldbench.interactions import SECOND, Catalogue, Int, Interactions
+from coldbench.spilled import empty
 
 ROWS = 1_000_000  # made at a time
 
@@ -48,8 +50,7 @@ class Synthetic(Dataset):
         quality = rng.normal(size=self.n_items).astype(np.float32)
         steps = np.flatnonzero(np.gcd(np.arange(1, self.n_items + 1), self.n_items) == 1) + 1
         n = self.n_users * self.per_user
-        items, ratings = np.empty(n, np.int32), np.empty(n, np.float32)
-        times = np.empty(n, np.int64)
+        items, ratings, times = empty(n, np.int32), empty(n, np.float32), empty(n, np.int64)
         users = max(1, ROWS // self.per_user)
         for first in range(0, self.n_users, users):
             part = self._stretch(min(users, self.n_users - first), places, quality, steps, rng)

@@ -1,5 +1,6 @@
 """A log that COLDBENCH_MEMORY does not let memory hold is cut to the same split, bit for bit."""
 
+import os
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coldbench import spilled
+from coldbench import registry, spilled
 from coldbench.errors import UserError
 from coldbench.interactions import Interactions
 from coldbench.item_sums import prior, residuals
@@ -113,3 +114,39 @@ def test_too_few_rows_are_told_of_all_users(
             split(whole, labels, Protocol(**BASE | {"query": 40}), Seeds.of(3))
         said.append(str(refused.value))
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(("bound", "held"), [("320", True), ("319", False), ("", True)])
+def test_an_array_to_be_written_is_held_where_it_is_an_eighth_of_the_bound(
+    bound: str, held: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLDBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("COLDBENCH_MEMORY", bound)
+    array = spilled.empty(10, np.int32)
+    array[:] = np.arange(10)
+    assert isinstance(array.base, np.memmap) != held
+    assert array.tolist() == list(range(10))
+    assert not list(tmp_path.iterdir())
+
+
+def test_made_up_users_are_the_same_under_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = registry.find("datasets", "synthetic")(n_users=50)
+    held = dataset.load()[0]
+    monkeypatch.setenv("COLDBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("COLDBENCH_MEMORY", "1KB")
+    bounded = dataset.load()[0]
+    assert isinstance(bounded.times.base, np.memmap)
+    assert bounded.hash() == held.hash()
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("COLDBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("COLDBENCH_MEMORY", "1")
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match=r"No space left on device.* set COLDBENCH_CACHE"):
+        spilled.empty(10, np.int32)
