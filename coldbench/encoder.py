@@ -105,7 +105,8 @@ class Encoder:
             return Items(normalize(torch.from_numpy(catalogue.vectors)), catalogue, self)
         kept = self.kept(catalogue)
         if kept.is_file():
-            return Items(torch.from_numpy(np.load(kept)), catalogue, self)
+            vectors = np.load(kept, mmap_mode="c")  # as many as read it share one copy
+            return Items(torch.from_numpy(vectors), catalogue, self)
         features = self.embed(list(catalogue.text))
         kept.parent.mkdir(parents=True, exist_ok=True)
         store.write_by(kept, lambda partial: np.save(partial, features.numpy()))
