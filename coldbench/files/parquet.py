@@ -82,7 +82,9 @@ def _frames(
         typed = _typed(dated, meant)
         valid = None if typed is None else validate(typed, meant)
         if valid is None or not valid.height:
-            raise BadFile(_closely(frame, dated, meant, str(path), begin + 1))
+            after = begin + frame.height
+            problems = _closely(frame, dated, meant, str(path), begin + 1)
+            raise BadFile(problems, after + 1 if after < rows else 0)
         yield valid
 
 
