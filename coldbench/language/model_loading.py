@@ -4,6 +4,7 @@ from contextlib import redirect_stderr
 from functools import cache
 from io import StringIO
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -82,8 +83,10 @@ def _tokenizer(name: str, trust_remote_code: bool) -> Any:
 
 def _model(kind: Any, name: str, dtype: "torch.dtype", options: dict[str, Any]) -> Any:
     import transformers
+    from tqdm import tqdm
     from transformers.utils import logging
 
+    tqdm.set_lock(RLock())  # its own is a semaphore, which a cell's process would leave behind
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     folder, packed = source(name)

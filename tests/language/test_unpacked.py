@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gguf import GGUFWriter, TokenType
+from tqdm.std import TqdmDefaultWriteLock, tqdm
 from transformers import AutoModelForCausalLM
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
@@ -76,6 +77,15 @@ def test_what_is_unpacked_is_what_transformers_reads_from_the_file(file: Path) -
         assert torch.equal(first.state_dict()[name], weight)
         assert torch.equal(again.state_dict()[name], weight)
         assert torch.equal(half.state_dict()[name], weight.bfloat16())
+
+
+def test_a_bar_of_progress_leaves_no_semaphore_behind(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would warn of it at the end of each run."""
+    monkeypatch.delattr(tqdm, "_lock", raising=False)
+    monkeypatch.setattr(TqdmDefaultWriteLock, "create_mp_lock", None)
+    load(AutoModelForCausalLM, str(file))
 
 
 def test_the_file_is_opened_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
