@@ -54,8 +54,12 @@ def measure(split: int) -> pl.DataFrame:
 def rows(measured: pl.DataFrame) -> list[Row]:
     lines = published(NAME)
     parts = measured.partition_by("row", "samples", as_dict=True, maintain_order=True)
+    untuned = parts["instruct:untuned", 0]["score"]
     for row, samples in sorted(parts, key=lambda part: part[1]):  # stable: as measured within
+        part = parts[row, samples]
         note = "" if samples else "no training"
+        if samples and part["score"].equals(untuned):
+            note = "untuned: no step lowered the loss of the rows to choose by"
         empty = Row(NAME, str(row), "auc", chance=0.5, note=note)
-        lines += both(empty, int(samples), parts[row, samples])
+        lines += both(empty, int(samples), part)
     return lines

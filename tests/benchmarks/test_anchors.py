@@ -241,6 +241,8 @@ def test_a_language_model_is_taught_with_so_many_rows_and_untuned_with_none(
     def few_shot(learner: Any, drawn: Any, test: Any, items: Any, seed: int) -> Any:
         assert (learner.shots, seed) == (10, 0)
         taught.append((type(learner).__name__, learner.meta_steps > 0, len(drawn.places)))
+        if taught[-1] == ("Instruct", True, 64):
+            return np.linspace(1, 0, len(test.places))
         return np.linspace(0, 1, len(test.places))
 
     monkeypatch.setattr(language, "few_shot", few_shot)
@@ -257,12 +259,14 @@ def test_a_language_model_is_taught_with_so_many_rows_and_untuned_with_none(
         "history like-rate": counted,
         "instruct:untuned": asked,
         "soft-prompt:untuned": asked,
-        "instruct, 64 rows": asked,
+        "instruct, 64 rows": -asked,
         "preference, 256 rows": asked,
     }.items():
         assert rows[row, "auc-pooled"].ours == pytest.approx(_auc(scores, likes))
         assert rows[row, "auc"].ours is not None
-    assert rows["instruct, 16 rows", "auc-pooled"].note.startswith("1 draw; TALLRec-7B's 0.6724 is")
+    kept = "untuned: no step lowered the loss of the rows to choose by; 1 draw; TALLRec-7B's 0.6724"
+    assert rows["instruct, 16 rows", "auc-pooled"].note.startswith(kept)
+    assert rows["instruct, 64 rows", "auc-pooled"].note.startswith("1 draw; TALLRec-7B's 0.6748 is")
 
 
 def _auc(scores: Any, likes: Any) -> float:
