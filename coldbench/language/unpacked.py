@@ -13,6 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from coldbench import store
 from coldbench.cache import home
 
@@ -30,6 +32,9 @@ def keep(file: Path, model: Any, tokenizer: Any) -> None:
     folder = _folder(file)
     partial = folder.with_name(f".{os.getpid()}-{folder.name}")
     try:
+        for left in folder.parent.glob(f".*-{folder.name}"):  # by a process that was killed
+            if not psutil.pid_exists(int(left.name[1:].split("-")[0])):
+                shutil.rmtree(left, ignore_errors=True)
         partial.mkdir(parents=True)
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)

@@ -1,5 +1,8 @@
 """A GGUF file is read once a machine; afterwards it is a folder of the same weights and words."""
 
+import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -106,6 +109,23 @@ def test_without_room_the_file_is_read_and_nothing_is_left(
     assert load(AutoModelForCausalLM, str(file)).config.hidden_size == WIDE
     assert unpacked.kept(file) is None
     assert not list((tmp_path / "cache" / "models").iterdir())
+
+
+def test_what_a_killed_process_left_is_removed(file: Path) -> None:
+    load_tokenizer(str(file))
+    folder = unpacked.kept(file)
+    assert folder is not None
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    folder.rename(folder.with_name("gone"))
+    pids = ended.pid, os.getppid()
+    killed, at_work = (folder.with_name(f".{pid}-{folder.name}") for pid in pids)
+    killed.mkdir()
+    at_work.mkdir()
+    import_module("coldbench.language.model_loading")._unpacked.cache_clear()
+    load_tokenizer(str(file))
+    there = {path.name for path in folder.parent.iterdir()}
+    assert there == {"gone", folder.name, at_work.name}
 
 
 def test_a_file_reads_items_and_is_known_by_its_content(file: Path) -> None:
