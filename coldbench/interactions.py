@@ -7,6 +7,8 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from coldbench.in_turn import in_turn
+
 Int = NDArray[np.int64]
 SECOND = 1_000_000  # times are in microseconds
 LEAST, STRETCHES = 1 << 22, 32  # rows of a log that are sorted at a time, or its stretches
@@ -48,7 +50,10 @@ class Interactions:
         of_items, of_ratings = np.empty(n, np.int32), np.empty(n, np.float32)
         of_times = None if times is None else np.empty(n, np.int64)
         grouped = bool((users[1:] >= users[:-1]).all())
-        for first, after in stretches(offsets, _most_sorted(n)):
+
+        def in_order(stretch: tuple[int, int]) -> tuple[slice, Int, Int]:
+            """Users, how many rows each of them keeps, and these rows."""
+            first, after = stretch
             begin, own = int(offsets[first]), offsets[first : after + 1] - offsets[first]
             if grouped:
                 rows = np.arange(begin, begin + own[-1])
@@ -59,7 +64,10 @@ class Interactions:
             last = _last_of_each(who * n_items + items[rows])
             if last is not None:
                 rows, who = rows[last], who[last]
-            counts[first:after] = np.bincount(who, minlength=after - first)
+            return slice(first, after), np.bincount(who, minlength=after - first), rows
+
+        for of_users, own, rows in in_turn(in_order, stretches(offsets, _most_sorted(n))):
+            counts[of_users] = own
             to = slice(kept, kept + len(rows))
             of_items[to], of_ratings[to] = items[rows], ratings[rows]
             if times is not None and of_times is not None:
@@ -135,12 +143,7 @@ def _most_sorted(n: int) -> int:
 def _in_order(users: NDArray[np.integer], times: NDArray[np.integer] | None, offsets: Int) -> Int:
     """(N,) row numbers by user, then time, then as they came."""
     n = len(users)
-    by_user = users.astype(np.int64)
-    by_user *= n
-    by_user += np.arange(n)
-    by_user.sort()  # numbers sort faster than rows, and no two are the same, so any sort is stable
-    by_user %= max(n, 1)
-    by_user = by_user.astype(np.min_scalar_type(n))
+    by_user = _stably(users.astype(np.int64))[0].astype(np.min_scalar_type(n))
     if times is None or not n:
         return by_user
     counts = np.diff(offsets)
@@ -180,14 +183,26 @@ def _order_within(step: int, order: Int, times: Int, users: NDArray[np.integer])
 
 
 def _last_of_each(pair: Int) -> NDArray[np.bool_] | None:
-    """(N,) which rows are the last of their user and item; None where all are."""
-    ordered = np.sort(pair)
-    if not (ordered[1:] == ordered[:-1]).any():
+    """(N,) which rows are the last of their user and item; None where all are. pair: from 0."""
+    order, ordered = _stably(pair)
+    again = ordered[1:] == ordered[:-1]
+    if not again.any():
         return None
-    order = np.argsort(pair, kind="stable")
     last = np.ones(len(pair), bool)
-    last[order[:-1]] = pair[order[1:]] != pair[order[:-1]]
+    last[order[:-1]] = ~again
     return last
+
+
+def _stably(numbers: Int) -> tuple[Int, Int]:
+    """(N,) row numbers by these, from 0, then as they came; (N,) the numbers in that order."""
+    places = len(numbers).bit_length()
+    if int(numbers.max(initial=0)).bit_length() + places > 63:
+        order = np.argsort(numbers, kind="stable")
+        return order, numbers[order]
+    packed = numbers << places  # numbers sort faster than rows
+    packed |= np.arange(len(numbers))
+    packed.sort()
+    return packed & ((1 << places) - 1), packed >> places
 
 
 def _place(offsets: Int) -> Int:

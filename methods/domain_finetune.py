@@ -67,6 +67,7 @@ class DomainFinetune(TrainingOptions[None]):
         adam = torch.optim.AdamW(
             [{"params": learnt[:-2], "lr": self.lr}, {"params": learnt[-2:], "lr": self.head_lr}],
             weight_decay=self.weight_decay,
+            fused=True,  # one pass over 23 million weights a step, where the plain one makes ten
         )
         size = min(len(rated), self.items_an_epoch)
         steps = self.epochs * -(-size // self.batch)

@@ -59,7 +59,7 @@ class Setfit(Logistic):
         """(n_items, D) the catalogue as the encoder reads it after its lesson."""
         trunk = SharedEncoder.of(items, self.blocks)
         weights = [w.requires_grad_() for block in trunk.top for w in block.parameters()]
-        adam = torch.optim.AdamW(weights, self.pair_lr, weight_decay=self.weight_decay)
+        adam = torch.optim.AdamW(weights, self.pair_lr, weight_decay=self.weight_decay, fused=True)
         for pairs, alike in _pairs(warm, self.pair_steps, self.pairs, seeds.order):
             rows = torch.from_numpy(pairs).to(items.device)
             packed = trunk.pack(rows, torch.ones_like(rows).bool())

@@ -5,9 +5,7 @@ all blocks are there: no text of them is hashed.
 """
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from io import BytesIO
 from math import inf
@@ -21,13 +19,13 @@ import polars as pl
 from coldbench.cache import home
 from coldbench.errors import UserError
 from coldbench.files.schema import Column
+from coldbench.in_turn import in_turn
 from coldbench.spilled import memory_bound, room, unnamed
 
 BLOCK = 16 << 20  # bytes of a file that are read at a time, where COLDBENCH_BLOCK does not say
 SHRUNK = 8  # times that a `.gz` holds its bytes, taken to be at most
 HELD = 4  # times a file's bytes: above what its table takes, and the program beside
 LEAST, BLOCKS = 1 << 16, 64  # bytes where memory is bounded: a block takes several times its own
-AT_A_TIME = 2  # blocks that are worked on
 SPARSE = 16  # numbers a row: ids that lie further apart are sorted
 
 
@@ -80,23 +78,10 @@ def mapped(
     """(first byte, byte after the last, what `read` makes of it) of each block from the byte
     `begin` on. Few are read before they are asked for."""
 
-    def one(first: int, after: int) -> pl.DataFrame | None:
-        return read(lines_between(source, first, after))
+    def one(block: tuple[int, int]) -> tuple[int, int, pl.DataFrame | None]:
+        return *block, read(lines_between(source, *block))
 
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        ahead = deque[tuple[int, int, Future[pl.DataFrame | None]]]()
-        for first, after in _blocks(source, begin):
-            ahead.append((first, after, pool.submit(one, first, after)))
-            if len(ahead) > AT_A_TIME:
-                yield _awaited(*ahead.popleft())
-        while ahead:
-            yield _awaited(*ahead.popleft())
-
-
-def _awaited(
-    first: int, after: int, frame: "Future[pl.DataFrame | None]"
-) -> tuple[int, int, pl.DataFrame | None]:
-    return first, after, frame.result()
+    return in_turn(one, _blocks(source, begin))
 
 
 def lines_between(source: Path | bytes, first: int, after: int) -> bytes:
@@ -119,11 +104,14 @@ def _blocks(source: Path | bytes, begin: int) -> Iterator[tuple[int, int]]:
 
 def joined(frames: list[pl.DataFrame], columns: tuple[Column, ...]) -> pl.DataFrame:
     """The blocks' rows one after the other; the blocks' own columns are let go one by one."""
-    whole = {}
-    for column in columns:
-        parts = [frame.drop_in_place(column.name) for frame in frames]
-        whole[column.name] = _named(parts) if column.many else pl.concat(parts, rechunk=True)
-    return pl.DataFrame(whole)
+
+    def whole(parts: list[pl.Series]) -> pl.Series:
+        many = next(column.many for column in columns if column.name == parts[0].name)
+        return _named(parts) if many else pl.concat(parts, rechunk=True)
+
+    return pl.DataFrame(
+        in_turn(whole, ([frame.drop_in_place(c.name) for frame in frames] for c in columns))
+    )
 
 
 def _named(parts: list[pl.Series]) -> pl.Series:

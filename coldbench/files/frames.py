@@ -75,7 +75,12 @@ def ids_of(log: pl.DataFrame | LongLog, column: str) -> pl.Series:
     """The different users or items (String), in no order."""
     if isinstance(log, LongLog):
         return log.counts[column]["id"]
-    return log[column].unique().cast(pl.String)
+    ids = log[column]
+    if not isinstance(ids.dtype, pl.Enum):
+        return ids.unique()
+    there = np.zeros(len(ids.dtype.categories), bool)
+    there[ids.to_physical().to_numpy()] = True
+    return ids.dtype.categories.filter(pl.Series(there))
 
 
 def catalogue_of(items: pl.DataFrame) -> Catalogue:

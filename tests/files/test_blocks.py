@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coldbench import in_turn
 from coldbench.errors import UserError
-from coldbench.files import blocks
 from coldbench.files.delimited import Table, problems, read
 from coldbench.files.frames import from_frames
 from coldbench.files.schema import Column, whole_numbers
@@ -97,7 +97,7 @@ def test_a_bad_value_is_told_at_its_block_and_no_other_is_read_value_by_value(
         "(and 1 more, unread from line 352 on: coldbench validate)"
     )
     assert read_closely == [*range(342, 352)]
-    assert len(read_at_once) <= 35 + 1 + blocks.AT_A_TIME  # few ahead of the one that is bad
+    assert len(read_at_once) <= 35 + 1 + in_turn.AT_ONCE  # few ahead of the one that is bad
 
 
 def test_all_that_is_wrong_is_told_and_sound_blocks_are_read_at_once(

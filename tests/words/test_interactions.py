@@ -44,10 +44,15 @@ def test_of_duplicates_the_last_in_time_stays_and_the_others_are_counted() -> No
     ),
     st.sampled_from([1, 7, 1000, 10**6, 3 * 10**18]),  # the last: no key can hold them
     st.sampled_from([1, 5, 20, 1000]),
+    st.sampled_from([10, 2**60]),  # the last: no key holds a user, an item and a place
     st.booleans(),
 )
 def test_any_log_comes_out_as_a_plain_loop_makes_it(
-    rows: list[tuple[int, int, float, int]], apart: int, at_a_time: int, grouped: bool
+    rows: list[tuple[int, int, float, int]],
+    apart: int,
+    at_a_time: int,
+    n_items: int,
+    grouped: bool,
 ) -> None:
     rows = sorted(rows, key=lambda row: row[0]) if grouped else rows
     rows = [(user, item, rating, time // 3 * apart + time % 3) for user, item, rating, time in rows]
@@ -57,7 +62,7 @@ def test_any_log_comes_out_as_a_plain_loop_makes_it(
         last = {row[1]: number for number, row in enumerate(history)}
         expected += [history[number] for number in sorted(last.values())]
     with patch.object(interactions, "LEAST", at_a_time):
-        log = log_of(rows)
+        log = log_of(rows, n_items)
     assert log.duplicates == len(rows) - len(expected)
     assert log.times is not None
     columns = zip(log.users, log.items, log.ratings, log.times, strict=True)
@@ -90,6 +95,13 @@ def test_times_too_far_apart_for_one_key_are_in_order_to_the_last_microsecond() 
     log = log_of(rows)
     assert log.times is not None and log.times.tolist() == [0, 1, 2, far] * 2
     assert log.items.tolist() == [3, 1, 0, 2] * 2
+
+
+@pytest.mark.parametrize("most", [1, 2**61 - 1, 2**61])  # beside a place of two bits: to 63, 64
+def test_equal_numbers_keep_their_order_however_large(most: int) -> None:
+    order, numbers = interactions._stably(np.array([most, 0, most]))
+    assert order.tolist() == [1, 0, 2]
+    assert numbers.tolist() == [0, most, most]
 
 
 def test_a_user_without_rows_has_an_empty_stretch() -> None:
