@@ -174,8 +174,20 @@ def test_a_dry_run_shows_the_resolved_grid_and_its_cells_and_runs_nothing(tmp_pa
 @pytest.mark.slow
 def test_doctor_names_versions_device_and_cache(tmp_path: Path) -> None:
     output = asked(tmp_path, "doctor").stdout
-    for word in ("torch", "device", "cache", "threads", "ml-100k", "minilm"):
+    for word in ("torch", "device", "cache", "threads", "bfloat16", "ml-100k", "minilm"):
         assert word in output
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        (1.0, "on the CPU 1 times as fast as float32"),
+        (0.99, "on the CPU 0.99 times as fast as float32; language models: precision = 'float32'"),
+    ],
+)
+def test_doctor_says_which_precision_is_fast_here(times: float, told: str) -> None:
+    doctor: Any = import_module("coldbench.benchmarks.commands.doctor")
+    assert doctor._bfloat16(times) == told
 
 
 def test_a_grid_file_may_lie_in_another_folder(tmp_path: Path) -> None:
