@@ -11,7 +11,7 @@ from coldbench.cell import read_runs
 from coldbench.errors import UserError, unknown
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import parse_metric
-from coldbench.metrics.statistics import bootstrap_weights
+from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.paired import ALPHA
 from coldbench.results.rounding import plain
 from coldbench.results.user_scores import UserScores, read_user_scores
@@ -20,6 +20,7 @@ from .compare import by_setting
 
 Row = dict[str, Any]
 METRIC = "ndcg@5"
+RESAMPLES = 2000  # as many as a report draws
 AT = ("at the largest K", "mean over K")  # of labels given, K = 0 left out
 
 
@@ -44,12 +45,12 @@ def against(run: Path, other: str, metrics: Sequence[str] = (METRIC,)) -> list[R
     rows: list[Row] = []
     for (dataset, protocol), methods in settings.items():
         scores = {name: read_user_scores(cells, metrics) for name, cells in methods.items()}
-        limit = next(iter(methods.values()))[0].spec.limit
+        limit, bootstrap = next(iter(methods.values()))[0].spec.limit, Bootstrap(RESAMPLES)
         rows += [
             {"dataset": dataset, "protocol": protocol, "limit": limit, "method": name,
              "other": other, **row}
             for name in scores.keys() - {other}
-            for row in _rows(scores[name], scores.get(other, {}), metrics)
+            for row in _rows(scores[name], scores.get(other, {}), metrics, bootstrap)
         ]  # fmt: skip
     places = list(settings)
 
@@ -68,7 +69,10 @@ def against(run: Path, other: str, metrics: Sequence[str] = (METRIC,)) -> list[R
 
 
 def _rows(
-    mine: dict[int, UserScores], others: dict[int, UserScores], metrics: Sequence[str]
+    mine: dict[int, UserScores],
+    others: dict[int, UserScores],
+    metrics: Sequence[str],
+    bootstrap: Bootstrap,
 ) -> list[Row]:
     """One for each metric and each of AT that both have."""
     common = sorted(mine.keys() & others.keys())
@@ -78,10 +82,10 @@ def _rows(
         if not pairs or not len(pairs[0][0]):
             continue
         first = pairs[0][0]
-        weights = bootstrap_weights(first.users)
+        weights = bootstrap.weights(first)
         a, b = (np.mean([pair[side].values for pair in pairs], 0) for side in (0, 1))  # (n, M)
-        for metric, x, y in zip(metrics, a.T, b.T, strict=True):
-            gain = statistics.paired(x, y, weights, first.seeds)
+        gains = statistics.differences(a - b, weights, first.seeds)
+        for metric, gain, x, y in zip(metrics, gains, a.T, b.T, strict=True):
             level = float(y[~np.isnan(x - y)].mean()) if gain.n else np.nan
             if gain.n:  # some metrics are undefined for implicit feedback
                 rows.append(

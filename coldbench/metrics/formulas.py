@@ -151,6 +151,8 @@ def auc_pooled(pred: Predictions, weights: Tensor) -> Tensor:
     user = pred.mask.nonzero()[:, 0][order]
     first = torch.searchsorted(scores, scores[like])
     last = torch.searchsorted(scores, scores[like], right=True)
+    if len(weights) > weights.shape[1] and len(scores) * weights.shape[1] <= MEMORY:
+        return _by_pairs_of_users((like, user, first, last), weights)
     result = []
     for part in weights.split(max(1, MEMORY // max(1, 4 * len(scores)))):
         each = part[:, user]  # (r, N)
@@ -159,6 +161,20 @@ def auc_pooled(pred: Predictions, weights: Tensor) -> Tensor:
         likes = each[:, like]
         result.append((likes * beaten).sum(1) / (likes.sum(1) * dislikes[:, -1]))
     return torch.cat(result)
+
+
+def _by_pairs_of_users(ordered: tuple[Tensor, Tensor, Tensor, Tensor], weights: Tensor) -> Tensor:
+    """(R,) the same where resamples are more than users: w'Mw / (w'l w'd), with M (B, B) how many
+    dislikes of one user the likes of another beat. ordered: predictions by score, (N,) each, and
+    for each like how many predictions are below it, and not above."""
+    like, user, first, last = ordered
+    users = torch.arange(weights.shape[1], device=user.device)
+    own = user[:, None] == users  # (N, B)
+    dislikes = torch.nn.functional.pad((own & ~like[:, None]).double().cumsum(0), (0, 0, 1, 0))
+    beaten = (dislikes[first] + dislikes[last]) / 2  # (likes, B)
+    wins = weights.new_zeros(len(users), len(users)).index_add_(0, user[like], beaten)
+    pairs = (weights @ own[like].sum(0).double()) * (weights @ dislikes[-1])
+    return ((weights @ wins) * weights).sum(1) / pairs
 
 
 def f_measure(pred: Predictions, weights: Tensor, alpha: float) -> Tensor:
