@@ -11,7 +11,7 @@ from coldbench.in_turn import in_turn
 
 Int = NDArray[np.int64]
 SECOND = 1_000_000  # times are in microseconds
-LEAST, STRETCHES = 1 << 22, 32  # rows of a log that are sorted at a time, or its stretches
+LEAST, STRETCHES = 1 << 21, 32  # rows of a log that are sorted at a time, or its stretches
 
 
 @dataclass(frozen=True)
