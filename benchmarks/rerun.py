@@ -29,7 +29,6 @@ from .work import RunOptions
 
 CLOSE = 1e-4  # scores of a row that repeats them, on another machine perhaps
 METRICS = ("ndcg@5", "auc", "log-loss")
-RESAMPLES = 2000  # as a report's
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def moved(claimed: Cell, here: Cell, base: Cell | None) -> Iterator[Moved]:
     """Every mean of METRICS over the users of a cell; less that of `base` too, if there is one."""
     theirs, ours = (read_user_scores([cell], METRICS) for cell in (claimed, here))
     bases = read_user_scores([base], METRICS) if base else {}
-    bootstrap = Bootstrap(RESAMPLES)
+    bootstrap = Bootstrap()
     for shots, scores in theirs.items():
         assert scores.key == ours[shots].key, "the same split asks for the same users"
         weights, beside = bootstrap.weights(scores), [("", np.zeros_like(scores.values))]

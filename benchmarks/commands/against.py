@@ -20,7 +20,6 @@ from .compare import by_setting
 
 Row = dict[str, Any]
 METRIC = "ndcg@5"
-RESAMPLES = 2000  # as many as a report draws
 AT = ("at the largest K", "mean over K")  # of labels given, K = 0 left out
 
 
@@ -45,7 +44,7 @@ def against(run: Path, other: str, metrics: Sequence[str] = (METRIC,)) -> list[R
     rows: list[Row] = []
     for (dataset, protocol), methods in settings.items():
         scores = {name: read_user_scores(cells, metrics) for name, cells in methods.items()}
-        limit, bootstrap = next(iter(methods.values()))[0].spec.limit, Bootstrap(RESAMPLES)
+        limit, bootstrap = next(iter(methods.values()))[0].spec.limit, Bootstrap()
         rows += [
             {"dataset": dataset, "protocol": protocol, "limit": limit, "method": name,
              "other": other, **row}

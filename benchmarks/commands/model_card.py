@@ -4,12 +4,12 @@ from typing import Any
 
 from coldbench.cell import Cell, read_run
 from coldbench.metrics.compute import parse_metric
+from coldbench.metrics.statistics import RESAMPLES
 from coldbench.results import levels, paired
 from coldbench.results.setting import Setting
 
 METRICS = ("ndcg@5", "auc", "log-loss")
 COLUMNS = ("method", "shots", "metric", "value", "low", "high", "users", "seeds")
-RESAMPLES = 2000  # as a report's
 
 
 def figures(cell: Cell) -> list[dict[str, Any]]:

@@ -34,7 +34,6 @@ METRIC = "ndcg@5"
 LATEST, EARLIER = "latest", "earlier"
 MARGIN = 0.01
 FEWEST = 20  # users of a panel
-RESAMPLES = 2000
 Mask = NDArray[np.bool_]
 Int = NDArray[np.int64]
 Scores = NDArray[np.float32]  # (E, N) of E users, as Task.scores gives them
@@ -110,7 +109,7 @@ def judged(
 def compare(name: str, old: UserScores, new: UserScores, margin: float) -> Panel:
     """One panel's result: the new model beside the old one, user by user."""
     a, b = new.values[:, 0], old.values[:, 0]
-    difference = statistics.paired(a, b, statistics.bootstrap_weights(old.users, RESAMPLES))
+    difference = statistics.paired(a, b, statistics.bootstrap_weights(old.users))
     return Panel(
         name, len(old), float(np.nanmean(b)), float(np.nanmean(a)), chance(METRIC, old.predictions),
         difference.mean, difference.low, difference.high, passes(name, difference, margin),

@@ -105,13 +105,12 @@ def _blocks(source: Path | bytes, begin: int) -> Iterator[tuple[int, int]]:
 def joined(frames: list[pl.DataFrame], columns: tuple[Column, ...]) -> pl.DataFrame:
     """The blocks' rows one after the other; the blocks' own columns are let go one by one."""
 
-    def whole(parts: list[pl.Series]) -> pl.Series:
-        many = next(column.many for column in columns if column.name == parts[0].name)
-        return _named(parts) if many else pl.concat(parts, rechunk=True)
+    def whole(of: tuple[Column, list[pl.Series]]) -> pl.Series:
+        column, parts = of
+        return _named(parts) if column.many else pl.concat(parts, rechunk=True)
 
-    return pl.DataFrame(
-        in_turn(whole, ([frame.drop_in_place(c.name) for frame in frames] for c in columns))
-    )
+    parts = ((c, [frame.drop_in_place(c.name) for frame in frames]) for c in columns)
+    return pl.DataFrame(in_turn(whole, parts))
 
 
 def _named(parts: list[pl.Series]) -> pl.Series:

@@ -151,7 +151,8 @@ def auc_pooled(pred: Predictions, weights: Tensor) -> Tensor:
     user = pred.mask.nonzero()[:, 0][order]
     first = torch.searchsorted(scores, scores[like])
     last = torch.searchsorted(scores, scores[like], right=True)
-    if len(weights) > weights.shape[1] and len(scores) * weights.shape[1] <= MEMORY:
+    users = weights.shape[1]
+    if len(weights) > users and 4 * len(scores) * users <= MEMORY:
         return _by_pairs_of_users((like, user, first, last), weights)
     result = []
     for part in weights.split(max(1, MEMORY // max(1, 4 * len(scores)))):

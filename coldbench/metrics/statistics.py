@@ -30,6 +30,7 @@ Weights = NDArray[np.float32]
 Int = NDArray[np.int64]
 
 EPSILON = 1e-9  # values closer than this are equal: rounding must not become significant
+RESAMPLES = 2000  # that an interval is made of
 BLOCK = 1 << 22  # weights multiplied at a time
 ALL = slice(None)  # columns
 Numbers = Any  # one, or (m,) of them
@@ -57,7 +58,7 @@ class Difference:
     n: int  # rows
 
 
-def bootstrap_weights(users: NDArray[np.int64], resamples: int = 2000, seed: int = 0) -> Weights:
+def bootstrap_weights(users: Int, resamples: int = RESAMPLES, seed: int = 0) -> Weights:
     """(R, n) how often each row is drawn when as many users are drawn as there are.
 
     `users` (n,) says whose row it is: rows of one user are always drawn together.
@@ -243,7 +244,7 @@ def _ratio(sums: Float, counts: Float) -> Float:
     return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
 
 
-def _clusters(weights: Weights) -> NDArray[np.int64]:
+def _clusters(weights: Weights) -> Int:
     """(n,) whose row it is: rows that 64 resamples always draw alike are one user's."""
     _, first, user = np.unique(weights[:64].T, axis=0, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[user]

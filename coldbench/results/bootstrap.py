@@ -20,7 +20,7 @@ SEED = 0  # of the resampling
 class Bootstrap:
     """Weights of the resamples, drawn once for the same users in the same order."""
 
-    resamples: int
+    resamples: int = statistics.RESAMPLES
     drawn: dict[bytes, statistics.Weights] = field(default_factory=dict)
     drawn_by_seed: dict[bytes, list[tuple[Int, Tensor]]] = field(default_factory=dict)
 

@@ -18,6 +18,7 @@ import torch
 
 from coldbench import RUNS
 from coldbench.cell import Cell, read_runs
+from coldbench.metrics.statistics import RESAMPLES
 from coldbench.results import elicitation, rolling
 from coldbench.results.schema import KEYS
 from coldbench.results.setting import Analysis, Setting, headline
@@ -89,7 +90,7 @@ def find_run(run: str | Path) -> Path:
 
 
 def read(
-    run: Path | list[Path], metrics: tuple[str, ...] = DEFAULT_METRICS, resamples: int = 2000
+    run: Path | list[Path], metrics: tuple[str, ...] = DEFAULT_METRICS, resamples: int = RESAMPLES
 ) -> Results:
     """Measure a run, or several together (see read_runs). A metric that does not exist, or no
     per-user metric, is a UserError."""

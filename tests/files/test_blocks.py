@@ -131,6 +131,15 @@ def test_a_size_of_block_that_is_no_number_is_an_error(
         read(TABLE, Path("f"), b"user,item,title\n1,1,a\n")
 
 
+def test_an_item_of_which_no_row_is_left_need_not_be_among_the_items(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item\n1,7\n1,8\n2,7\n", encoding="utf-8")
+    log = read(Table(tuple(Column(name, "id", many=True) for name in ("user", "item"))), path)
+    log = log.filter(pl.col("item") == "7").with_columns(rating=pl.lit(1.0))
+    found, catalogue = from_frames(log, pl.DataFrame({"item": ["7"], "text": ["a"]}))
+    assert (found.n_users, found.items.tolist(), catalogue.ids) == (2, [0, 0], ("7",))
+
+
 def test_a_log_of_numbers_of_text_and_of_both_is_the_same_log(tmp_path: Path) -> None:
     columns = tuple(Column(name, "id", many=True) for name in ("user", "item"))
     logs: list[tuple[Interactions, Catalogue]] = []

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -153,6 +154,24 @@ def test_the_pooled_auc_counts_pairs_of_users_by_the_product_of_their_weights() 
     is_close(formulas.auc_pooled(of((0.5, 1)), WEIGHTS[:, :1]), NAN, NAN, NAN)
     nobody = replace(BOTH, mask=torch.zeros_like(MASK), relevant=torch.zeros_like(MASK))
     is_close(formulas.auc_pooled(nobody, WEIGHTS), NAN, NAN, NAN)
+
+
+def test_the_pooled_auc_of_one_resample_of_one_user_is_that_users() -> None:
+    is_close(formulas.auc_pooled(of((0.5, 1), (0.4, 0)), WEIGHTS[:1, :1]), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("resamples", "memory", "pairs"),
+    [(2, 56, False), (3, 56, True), (3, 55, False)],  # 4 x 7 predictions x 2 users: 56
+)
+def test_users_are_paired_where_resamples_are_more_and_memory_holds_it(
+    resamples: int, memory: int, pairs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formulas, "MEMORY", memory)
+    with patch.object(formulas, "_by_pairs_of_users", wraps=formulas._by_pairs_of_users) as taken:
+        values = formulas.auc_pooled(BOTH, WEIGHTS[:resamples])
+    is_close(values, *(4 / 12, 0.5 / 4, (0.5 + 3 + 1.5 + 18) / 40)[:resamples])
+    assert taken.called == pairs
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,13 @@ def test_the_pooled_auc_is_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPa
     assert torch.equal(pooled("auc-pooled", pred, weights), whole)
 
 
+@pytest.mark.parametrize("resamples", [1, 20, 21])  # more than users: by pairs of users
+def test_a_resample_of_the_pooled_auc_is_the_same_among_others(resamples: int) -> None:
+    pred, weights = world(20, 5), torch.randint(0, 3, (resamples, 20)).double()
+    alone = [pooled("auc-pooled", pred, weight[None]) for weight in weights]
+    assert torch.equal(pooled("auc-pooled", pred, weights), torch.cat(alone))
+
+
 def test_values_are_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = {name: per_user(name, world(50, 10, levels=5)) for name in RANKING}
     monkeypatch.setattr("coldbench.metrics.predictions.CHUNK", 30)

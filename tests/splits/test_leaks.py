@@ -98,6 +98,8 @@ def test_a_cold_item_may_be_neither_learnt_from_nor_chosen_by() -> None:
     split = replace(SPLIT, warm=warm, valid=last, candidates=np.array([0, 7, 9]))
     assert audited(split, cold="item")[says] == (3, 0)  # the 7 is in no row that is met
     assert audited(replace(split, warm=users([3], [[1, 0]])), cold="both")[says] == (3, 1)
+    drawn = users([3], [[1, 0]], unseen=1)  # a like, and what was drawn beside it
+    assert audited(replace(split, warm=drawn), cold="item")[says] == (3, 1)
     first = met(users([5], [[7, 8]]), [[0]], [[1]])
     assert audited(replace(split, valid=first), cold="item")[says] == (3, 1)
     assert says not in audited(split, cold="user")
