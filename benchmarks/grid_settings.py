@@ -162,7 +162,7 @@ def _parameters(method: str) -> list[str]:
     return [
         line.target.id
         for path in (closure([source]) if source else [])
-        if source and path.parent == source.parent
+        if source and path.parent == source.parent and path.suffix == ".py"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ClassDef)
         for line in node.body

@@ -3,7 +3,8 @@
 Ours are coldbench with its rooms, files beside a file of one's own, and the package a plug-in comes
 from. Files are read, never imported. A name that is known only at run time stands for all that it
 can be: `find("methods", name)` for every method, `import_module(f"a.b.{x}")` for all below a.b,
-`import_module(x)` and loading by path for all of coldbench and of the file's own folder. In
+`import_module(x)` and loading by path for all of coldbench and of the file's own folder. Whoever
+imports coldbench.compiled runs the C files of its own folder. In
 benchmarks/ and registry.py such names come from the cell: whoever asks gives their files as well.
 
 Not seen: other libraries (a cell holds their versions), data files, code in strings, a module got
@@ -42,6 +43,8 @@ def closure(files: Iterable[Path]) -> list[Path]:
 def _imported(path: Path) -> Iterator[Path]:
     """The files that the names a file imports stand for."""
     module, names = _module(path), imports(path.read_bytes())
+    if any(f"{name}.".startswith("coldbench.compiled.") for name in names):
+        yield from path.parent.glob("*.[ch]")
     if module == "coldbench.registry" or module.startswith("coldbench.benchmarks."):
         names = frozenset(name for name in names if not name.endswith(ANY))
     elif ANY in names:

@@ -85,11 +85,9 @@ def _house() -> str:
 
 
 def _code(folder: Path) -> Iterator[Path]:
-    if folder == HOUSE[0]:
-        yield from folder.rglob("*.py")
-    else:
-        for room in ROOMS:
-            yield from (folder / room).rglob("*.py")
+    for room in [folder] if folder == HOUSE[0] else [folder / name for name in ROOMS]:
+        for kind in ("*.py", "*.[ch]"):
+            yield from room.rglob(kind)
 
 
 def _digest(folder: Path, files: list[Path]) -> str:

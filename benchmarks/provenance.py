@@ -10,6 +10,7 @@ from subprocess import DEVNULL
 import psutil
 
 import coldbench
+from coldbench import compiled
 
 from .devices import may_have_gpu
 
@@ -27,8 +28,9 @@ COMPUTING = ("torch", "numpy", "scipy", "scikit-learn", "transformers", "tokeniz
 
 
 def versions() -> dict[str, str]:
-    """Of the libraries that a cell's numbers come out of."""
-    return {name: metadata.version(name) for name in COMPUTING}
+    """Of the libraries that a cell's numbers come out of, and which inner loop computes them."""
+    loop = "torch" if compiled.library(HOUSE / "methods") is None else "compiled"
+    return {name: metadata.version(name) for name in COMPUTING} | {"inner loop": loop}
 
 
 def hardware() -> str:

@@ -11,6 +11,7 @@ import torch
 import coldbench
 from coldbench import registry
 from coldbench.cache import home
+from coldbench.compiled import COMPILERS
 from coldbench.encoder import PACKAGED, Encoder
 from coldbench.errors import UserError, printable
 from coldbench.files.locate import local_path
@@ -30,6 +31,7 @@ def facts() -> dict[str, str | dict[str, str]]:
         "machine": provenance.hardware(),
         "device": f"cuda ({torch.cuda.get_device_name()})" if cuda else "cpu (no CUDA device)",
         "bfloat16": _bfloat16(_seconds(torch.float32) / _seconds(torch.bfloat16)),
+        "inner loop": _inner_loop(provenance.versions()["inner loop"]),
         "threads": f"{torch.get_num_threads()} by default; a cell uses what its grid says",
         "cache": f"{home()}, {shutil.disk_usage(home()).free / 2**30:.0f} GiB free",
         "packages": provenance.versions() | {name: _version(name) for name in OPTIONAL},
@@ -44,6 +46,12 @@ def show(facts: dict[str, str | dict[str, str]]) -> None:
         for key, line in lines.items():
             what = key if isinstance(value, str) else f"{name[:-1]} {key}"
             print(printable(f"{what:24} {line}"))
+
+
+def _inner_loop(by: str) -> str:
+    if by == "compiled":
+        return "compiled here from C"
+    return f"torch's operations; a C compiler ({', '.join(COMPILERS)}) makes it twice as fast"
 
 
 def _seconds(dtype: torch.dtype) -> float:

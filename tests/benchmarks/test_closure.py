@@ -179,6 +179,24 @@ def test_imports_of_imports_count_and_circles_end(tmp_path: Path) -> None:
     assert changes(tmp_path / "mine.py", tmp_path / "c.py") == (True, False)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from coldbench import compiled",
+        "import coldbench.compiled",
+        "from coldbench.compiled import library",
+    ],
+)
+def test_c_files_beside_who_compiles_them_count(tmp_path: Path, text: str) -> None:
+    mine = write(tmp_path, mine=f"{text}\n", other="x = 1\n") / "mine.py"
+    for name in ("mine.c", "lanes.h"):
+        (tmp_path / name).write_text("int x = 1;\n")
+        before = code_hash(closure([mine]))
+        (tmp_path / name).write_text("int x = 2;\n")
+        assert code_hash(closure([mine])) != before
+    assert closure([tmp_path / "other.py"]) == [tmp_path / "other.py"]
+
+
 FROM_THE_HOUSE = [
     "from coldbench.methods._item_prior import x",
     "from coldbench.methods import _item_prior",
@@ -285,8 +303,8 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
 PRIOR = "_item_prior _later_items"
 KERNEL = f"{PRIOR} _kernel _graph"
 MAML = (
-    "maml _inner_loop _head _early_stopping _gradient_head _training_options _meta_learner "
-    "_query_loss _pairs"
+    "maml _inner_loop _inner_loop_compiled _lanes _head _early_stopping _gradient_head "
+    "_training_options _meta_learner _query_loss _pairs"
 )
 
 

@@ -1,4 +1,5 @@
-"""Steps written out by hand are autograd's, forwards and backwards, whatever is asked of them."""
+"""Steps in C and in torch's operations are autograd's of the plain loop, forwards and backwards,
+whatever is asked of them."""
 
 from importlib import import_module
 from typing import Any
@@ -10,7 +11,9 @@ from torch import Tensor
 descent: Any = import_module("coldbench.methods._inner_loop")
 heads: Any = import_module("coldbench.methods._head")
 reference: Any = import_module("coldbench.methods._inner_loop_plain")
-USERS, ROWS, HIDDEN, WIDTH, ASKED = 5, 3, 4, 6, 7
+compiled: Any = import_module("coldbench.methods._inner_loop_compiled")
+USERS, ROWS, WIDTH, ASKED = 5, 6, 9, 7
+WAYS = ["C", "torch"]
 
 
 def lot(*shape: int, seed: int = 0) -> Tensor:
@@ -18,21 +21,30 @@ def lot(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
 
-class Problem:
-    """Five users with three rows each, and everything that a gradient may be asked of."""
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "torch":
+        monkeypatch.setattr(compiled, "functions", lambda _: None)
+    elif compiled.functions(torch.ones(1)) is None:
+        pytest.skip("no C compiler here")
+    return str(request.param)
 
-    def __init__(self, *, own_rates: bool) -> None:
+
+class Problem:
+    """Five users with six rows each, and everything that a gradient may be asked of."""
+
+    def __init__(self, *, own_rates: bool, hidden: int = 4) -> None:
         self.x, self.asked = lot(USERS, ROWS, WIDTH), lot(USERS, ASKED, WIDTH, seed=1)
         self.labels, self.offset = lot(USERS, ROWS, seed=2).sigmoid(), lot(USERS, ROWS, seed=3)
         self.weight = torch.full((USERS, ROWS), 1 / ROWS, dtype=torch.float64)
         self.weight[0, 0] = 0  # padding
         shapes = {
-            "w": (WIDTH, HIDDEN),
-            "b": (HIDDEN,),
-            "v": (HIDDEN,),
+            "w": (WIDTH, hidden),
+            "b": (hidden,),
+            "v": (hidden,),
             "c": (1,),
-            "first": (USERS, HIDDEN) if own_rates else (HIDDEN,),
-            "last": (USERS, 1) if own_rates else (HIDDEN,),
+            "first": (USERS, hidden) if own_rates else (hidden,),
+            "last": (USERS, 1) if own_rates else (hidden,),
             "bias": (USERS, 1) if own_rates else (1,),
         }
         self.leaves = {
@@ -75,21 +87,16 @@ class Problem:
         return torch.stack(answers)
 
 
-@pytest.mark.parametrize("cached", [1, 2 * ROWS * HIDDEN, 2**18], ids="users at once: {}".format)
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("hidden", [4, 16, 40])
 @pytest.mark.parametrize("own_rates", [False, True])
 @pytest.mark.parametrize(
     ("steps", "pull", "frozen"), [(1, 0.0, False), (3, 0.0, False), (3, 0.2, False), (3, 0.1, True)]
 )
 def test_scores_and_every_gradient_are_those_of_autograd(
-    monkeypatch: pytest.MonkeyPatch,
-    cached: int,
-    own_rates: bool,
-    steps: int,
-    pull: float,
-    frozen: bool,
+    hidden: int, own_rates: bool, steps: int, pull: float, frozen: bool
 ) -> None:
-    monkeypatch.setattr(heads, "CACHED", cached)
-    problem = Problem(own_rates=own_rates)
+    problem = Problem(own_rates=own_rates, hidden=hidden)
     leaves = [w for name, w in problem.leaves.items() if not (frozen and name == "first")]
     logits, wanted = (f(steps, pull, frozen=frozen) for f in (problem.fast, problem.plain))
     torch.testing.assert_close(logits, wanted, rtol=1e-9, atol=1e-11)
@@ -101,6 +108,7 @@ def test_scores_and_every_gradient_are_those_of_autograd(
         assert want.abs().max() > 1e-6, "a gradient of nothing would prove nothing"
 
 
+@pytest.mark.usefixtures("way")
 def test_a_user_on_the_way_goes_on_where_it_was() -> None:
     problem = Problem(own_rates=False)
     p = problem.leaves
@@ -124,3 +132,56 @@ def test_a_user_on_the_way_goes_on_where_it_was() -> None:
     )
     for got, want in zip(by_halves, by_whole, strict=True):
         torch.testing.assert_close(got, want)
+
+
+def test_a_layer_that_thaws_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps of a frozen first layer before and after one that moves it: both ways agree."""
+    if compiled.functions(torch.ones(1)) is None:
+        pytest.skip("no C compiler here")
+    found = []
+    for way in WAYS:
+        if way == "torch":
+            monkeypatch.setattr(compiled, "functions", lambda _: None)
+        problem = Problem(own_rates=True)
+        p = problem.leaves
+        base, gram = problem.x @ p["w"] + p["b"], 1 + problem.x @ problem.x.mT
+        rows = descent.SupportRows(base, gram, problem.offset, problem.labels, problem.weight)
+        begin = lot(USERS, ROWS, 4, seed=30).requires_grad_()
+        start = heads.Head(begin, p["v"].expand(USERS, -1), p["c"].expand(USERS, 1))
+        moving = descent.Rates(p["first"], p["last"], p["bias"])
+        frozen = descent.Rates(None, p["last"], 0.2)
+        head = descent.descend(start, rows, [frozen, frozen, moving, frozen, moving], pull=0.3)
+        loss = head.first.sin().sum() + head.last.sin().sum() + head.bias.sin().sum()
+        leaves = [*(p[name] for name in ("w", "b", "v", "c", "first", "last", "bias")), begin]
+        found.append([*vars(head).values(), *torch.autograd.grad(loss, leaves)])
+    for in_c, in_torch in zip(*found, strict=True):
+        torch.testing.assert_close(in_c, in_torch, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.usefixtures("way")
+def test_a_score_that_is_no_number_stays_none() -> None:
+    """Steps that leave the numbers are to be seen: no unit says 0 for it."""
+    problem = Problem(own_rates=False)
+    with torch.no_grad():
+        problem.leaves["w"].fill_(float("nan"))
+        assert problem.fast(2, 0.0).isnan().all()
+
+
+@pytest.mark.usefixtures("way")
+def test_an_item_that_is_not_there_is_refused() -> None:
+    head = heads.Head(torch.zeros(1, 2, 16), torch.zeros(1, 16), torch.zeros(1, 1))
+    for item in (-1, 3):
+        with pytest.raises(IndexError):
+            heads.logits(head, torch.zeros(3, 16), torch.tensor([[item]]), torch.zeros(1, 1, 2))
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(("users", "rows", "asked"), [(0, 3, 2), (2, 0, 2), (2, 3, 0)])
+def test_nobody_nothing_seen_and_nothing_asked(users: int, rows: int, asked: int) -> None:
+    base, gram = torch.zeros(users, rows, 16), torch.ones(users, rows, rows)
+    seen = descent.SupportRows(base, gram, *torch.zeros(3, users, rows))
+    start = heads.Head(None, torch.ones(users, 16), torch.ones(users, 1))
+    head = descent.descend(start, seen, [descent.Rates(0.1, 0.1, 0.1)] * 2)
+    items = torch.zeros(users, asked, dtype=torch.int64)
+    scores = heads.logits(head, torch.zeros(1, 16), items, torch.zeros(users, asked, rows))
+    torch.testing.assert_close(scores, torch.ones(users, asked))
