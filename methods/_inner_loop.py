@@ -86,7 +86,9 @@ def _steps(
         d_bias = error.sum(1, keepdim=True) + pull * (head.bias - anchor.bias)
         first = head.first
         if rates.first is not None:
-            rate = _rate(rates.first, hidden).expand_as(head.last)[:, None]
+            rate = rates.first
+            if isinstance(rate, Tensor):
+                rate = rate.expand_as(head.last)[:, None]  # (B, 1, H)
             on = where_on((rate * head.last[:, None]).expand_as(hidden), hidden)
             moved = error[:, :, None] * on
             first = -moved if first is None else first * (1 - pull * rate) - moved
@@ -120,11 +122,8 @@ def _compiled(
 def _row(rates: Rates, users: int, units: int, like: Tensor) -> Tensor:
     """The rates of first layer, last layer and bias, each up to a multiple of LANES."""
     given = (rates.first, units), (rates.last, units), (rates.bias, 1)
-    first, last, bias = (
-        _rate(0.0 if rate is None else rate, like).expand(users, width) for rate, width in given
+    rows = (
+        torch.as_tensor(0.0 if rate is None else rate, dtype=like.dtype).expand(users, width)
+        for rate, width in given
     )
-    return torch.cat([*map(compiled.whole, (first, last, bias))], 1)
-
-
-def _rate(rate: Rate, like: Tensor) -> Tensor:
-    return torch.as_tensor(rate, dtype=like.dtype, device=like.device)
+    return torch.cat([*map(compiled.whole, rows)], 1)

@@ -1,4 +1,5 @@
 /* Rows of hidden units, LANES at a time, and the one matrix product that small batches ask for. */
+#pragma once
 #include <stddef.h>
 #include <string.h>
 

@@ -13,6 +13,7 @@ import pytest
 from coldbench import compiled
 
 provenance: Any = import_module("coldbench.benchmarks.provenance")
+HOUSE = Path(__file__).resolve().parents[2]
 COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no C compiler here")
 
@@ -104,3 +105,19 @@ def test_a_cache_that_is_a_file_is_no_reason_to_stop(code: Path) -> None:
 @needs_compiler
 def test_which_loop_computes_is_part_of_a_cell() -> None:
     assert provenance.versions()["inner loop"] == "compiled"
+
+
+@needs_compiler
+def test_no_function_reads_or_writes_beside_its_arrays(tmp_path: Path) -> None:
+    """Under the compiler's own checks, of addresses and of what C leaves undefined."""
+    here, program = Path(__file__).parent, tmp_path / "sanitized"
+    checks = ["-fsanitize=address,undefined", "-fno-sanitize=alignment", "-fno-sanitize-recover"]
+    command = [str(COMPILER), "-O1", "-march=native", *checks, "-DREAL=float", "-o", str(program)]
+    where = [f"-I{HOUSE / 'methods'}", str(here / "sanitized.c"), "-lm"]
+    made = subprocess.run([*command, *where], check=False, capture_output=True, text=True)
+    if made.returncode and "asan" in made.stderr:
+        pytest.skip("this compiler has no sanitizer")
+    assert made.returncode == 0, made.stderr
+    env = {"ASAN_OPTIONS": "detect_leaks=0"}
+    ran = subprocess.run([str(program)], check=False, capture_output=True, text=True, env=env)
+    assert (ran.stdout, ran.stderr) == ("done\n", "")

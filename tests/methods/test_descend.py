@@ -185,3 +185,14 @@ def test_nobody_nothing_seen_and_nothing_asked(users: int, rows: int, asked: int
     items = torch.zeros(users, asked, dtype=torch.int64)
     scores = heads.logits(head, torch.zeros(1, 16), items, torch.zeros(users, asked, rows))
     torch.testing.assert_close(scores, torch.ones(users, asked))
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("wrong", ["gram", "labels"])
+def test_tensors_that_do_not_go_together_are_refused(wrong: str) -> None:
+    given = {"base": torch.zeros(2, 3, 16), "gram": torch.ones(2, 3, 3)}
+    given |= dict.fromkeys(("offset", "labels", "weight"), torch.zeros(2, 3))
+    given[wrong] = given[wrong][:, :2]
+    start = heads.Head(None, torch.ones(2, 16), torch.ones(2, 1))
+    with pytest.raises((ValueError, RuntimeError)):
+        descent.descend(start, descent.SupportRows(**given), [descent.Rates(0.1, 0.1, 0.1)] * 2)
