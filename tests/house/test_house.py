@@ -149,7 +149,9 @@ def test_an_installed_copy_lists_and_runs_the_same_as_the_checkout(
     for room in ("methods", "datasets", "reports"):
         words = ("list", room, "--json")
         assert json.loads(theirs(*words)) == json.loads(ours(*words))
-    run = "run -d synthetic -m item-bias,ridge --set encoder=vectors --no-timing --name".split()
+    run = (
+        "run -d synthetic -m item-bias,ridge,maml --set encoder=vectors --no-timing --name".split()
+    )
     theirs(*run, "theirs")
     ours(*run, "ours")
     scores = {
@@ -159,7 +161,7 @@ def test_an_installed_copy_lists_and_runs_the_same_as_the_checkout(
         }
         for name in ("theirs", "ours")
     }
-    assert scores["theirs"] == scores["ours"] and len(scores["ours"]) == 2
+    assert scores["theirs"] == scores["ours"] and len(scores["ours"]) == 3
     assert "0 at most" in theirs("export", "ours", "ridge 0", "model")
     (tmp_path / "mine.csv").write_text("item,rating\n3,5\n", encoding="utf-8")
     assert "you, 1 rating: ridge on synthetic" in theirs("recommend", "model", "mine.csv")
