@@ -3,9 +3,9 @@
 Ours are coldbench with its rooms, files beside a file of one's own, and the package a plug-in comes
 from. Files are read, never imported. A name that is known only at run time stands for all that it
 can be: `find("methods", name)` for every method, `import_module(f"a.b.{x}")` for all below a.b,
-`import_module(x)` and loading by path for all of coldbench and of the file's own folder. Whoever
-imports coldbench.compiled runs the C files of its own folder. In
+`import_module(x)` and loading by path for all of coldbench and of the file's own folder. In
 benchmarks/ and registry.py such names come from the cell: whoever asks gives their files as well.
+Whoever imports coldbench.compiled runs the C files of its own folder.
 
 Not seen: other libraries (a cell holds their versions), data files, code in strings, a module got
 by getattr or from sys.modules. Imports under `if TYPE_CHECKING` never run and are left out.

@@ -6,16 +6,16 @@ differ. `COLDBENCH_COMPILED=0` asks for torch's.
 """
 
 import ctypes
-import hashlib
 import os
 import platform
 import shutil
 import subprocess
 from contextlib import suppress
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from . import store
 from .cache import home
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
@@ -29,12 +29,21 @@ def library(folder: Path, real: str = "float") -> ctypes.CDLL | None:
     if compiler is None or os.environ.get("COLDBENCH_COMPILED") == "0":
         return None
     built = home() / "compiled" / f"{folder.name}-{real}-{_key(folder, compiler)}.so"
+    sources = map(str, sorted(folder.glob("*.c")))
+    command = [compiler, *FLAGS, f"-DREAL={real}", *sources, "-lm", "-o"]
+
+    def build(partial: Path) -> None:
+        subprocess.run([*command, str(partial)], check=True, capture_output=True, timeout=60)
+
     for _ in range(2):
         try:
             if not built.is_file():
-                _build([compiler, *FLAGS, f"-DREAL={real}"], folder, built)
+                built.parent.mkdir(parents=True, exist_ok=True)
+                store.write_by(built, build)
             return ctypes.CDLL(str(built))
-        except (OSError, subprocess.SubprocessError):  # broken, no room, no right to run
+        except subprocess.SubprocessError:  # no header files, no linker
+            return None
+        except OSError:  # a broken file, no room, no right to run
             with suppress(OSError):
                 built.unlink(missing_ok=True)
     return None
@@ -49,18 +58,4 @@ def _key(folder: Path, compiler: str) -> str:
     words = [path.read_text() for path in sorted(folder.glob("*.[ch]"))]
     words += [*FLAGS, platform.machine(), *sorted(kinds)]
     words += [compiler, str(stat.st_size), str(stat.st_mtime_ns)]
-    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:16]
-
-
-def _build(command: list[str], folder: Path, built: Path) -> None:
-    """Whole or not at all, whoever else builds it meanwhile."""
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=built.parent) as room:
-        partial = Path(room) / built.name
-        subprocess.run(
-            [*command, "-o", str(partial), *map(str, sorted(folder.glob("*.c"))), "-lm"],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        partial.replace(built)
+    return blake2b("\0".join(words).encode(), digest_size=8).hexdigest()

@@ -103,6 +103,7 @@ def test_a_cache_that_is_a_file_is_no_reason_to_stop(code: Path) -> None:
 
 
 @needs_compiler
+@pytest.mark.usefixtures("code")
 def test_which_loop_computes_is_part_of_a_cell() -> None:
     assert provenance.versions()["inner loop"] == "compiled"
 
