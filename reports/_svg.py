@@ -12,10 +12,10 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 
+from coldbench.meanwhile import begun
 from coldbench.results.results import Results
 
 from ._escape import xml
-from ._meanwhile import begun
 from ._setting import SettingResults
 
 INK, MUTED, GREY, FAINT = "#1f2933", "#7b8794", "#b4bcc5", "#dfe3e8"  # recoloured in the dark

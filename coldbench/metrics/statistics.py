@@ -10,20 +10,20 @@ Cameron & Miller, "A Practitioner's Guide to Cluster-Robust Inference" (2015), f
 Davison & Hinkley, "Bootstrap Methods and their Application" (1997), section 3.8 on clusters.
 Hesterberg, "What Teachers Should Know About the Bootstrap" (2015), section 5.3: percentiles moved
 outwards, so that intervals of few users are as wide as Student's t has them.
-Satterthwaite, "An Approximate Distribution of Estimates of Variance Components" (1946).
 Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979).
 
 Shapes: n rows, m columns (methods or metrics), R resamples. NaN is a row on which a metric is not
 defined: it is left out, never counted as 0.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
+
+from coldbench.metrics.seed_variance import ratio, variance_of_seeds
 
 Float = NDArray[np.float64]
 Weights = NDArray[np.float32]
@@ -79,8 +79,8 @@ def interval(
     """The mean of (n,) or (n, m) values over the defined rows, with its bootstrap interval."""
     table = values if values.ndim == 2 else values[:, None]
     defined, (_, users) = ~np.isnan(table), cluster_variance(table, _clusters(weights))
-    mean = _ratio(np.where(defined, table, 0).sum(0), defined.sum(0))
-    spread, df = _seed_variance(table, seeds).widen(_means(table, weights), ALL, users)
+    mean = ratio(np.where(defined, table, 0).sum(0), defined.sum(0))
+    spread, df = variance_of_seeds(table, seeds).widen(_means(table, weights), ALL, users)
     low, high = percentiles(spread, users, level, df)
     shape = values.shape[1:]
     return Interval(mean.reshape(shape), low.reshape(shape), high.reshape(shape))
@@ -123,12 +123,12 @@ def differences(changes: Float, weights: Weights, seeds: Int | None = None) -> l
     users, fewer where seeds differ (Satterthwaite): the t-test's where every row is a user.
     """
     changes = np.where(np.abs(changes) <= EPSILON, 0, changes)
-    defined, between = ~np.isnan(changes), _seed_variance(changes, seeds)
+    defined, between = ~np.isnan(changes), variance_of_seeds(changes, seeds)
     variances, users = cluster_variance(changes, _clusters(weights))
     n = defined.sum(0)
     total = np.ascontiguousarray(np.where(defined, changes, 0).T).sum(1)  # as a column alone is
-    helped, harmed = (_ratio(side.sum(0), n) for side in (changes > 0, changes < 0))
-    mean, few = _ratio(total, n), users < 2
+    helped, harmed = (ratio(side.sum(0), n) for side in (changes > 0, changes < 0))
+    mean, few = ratio(total, n), users < 2
     spread, _ = between.widen(_means(changes, weights), ALL, users)
     error, df = between.error(variances, ALL, users)
     low, high = percentiles(spread, users, df=df)
@@ -148,72 +148,16 @@ def cluster_variance(values: Float, clusters: Int) -> tuple[Float, Int]:
     With s_u the sum and n_u the number of the defined rows of user u, m the mean and n the number
     of all: sum over users of (s_u - n_u m)^2 / n^2, times U / (U - 1). NaN of fewer than two users.
     """
-    defined = ~np.isnan(values)
-    sums, counts = np.zeros((2, int(clusters.max(initial=-1)) + 1, values.shape[1]))
-    np.add.at(sums, clusters, np.where(defined, values, 0))
-    np.add.at(counts, clusters, defined)
+    defined, columns = ~np.isnan(values), values.shape[1]
+    shape = int(clusters.max(initial=-1)) + 1, columns
+    place = (clusters[:, None] * columns + np.arange(columns)).ravel()
+    sums, counts = (
+        np.bincount(place, of_row.ravel(), shape[0] * columns).reshape(shape)
+        for of_row in (np.where(defined, values, 0), defined)
+    )
     n, users = counts.sum(0), (counts > 0).sum(0)
-    squares = ((sums - counts * _ratio(sums.sum(0), n)) ** 2).sum(0)
-    return _ratio(squares * users, n**2 * (users - 1)), users
-
-
-@dataclass(frozen=True)
-class SeedVariance:
-    """What the mean over S seeds varies by, beyond its users: a variance each of m columns."""
-
-    variance: Float  # (m,)
-    seeds: int
-
-    def widen(self, draws: Float, column: int | slice, users: Numbers) -> tuple[Float, Numbers]:
-        """(R,) draws spread by it, and the degrees of freedom left; of all columns (R, m), (m,)."""
-        more = np.where(np.less(users, 2), 0, self.variance[column])
-        noise = np.random.default_rng(1).standard_normal(len(draws))
-        reach = np.sqrt(more * (users - 1) / np.maximum(users, 1))
-        variance, wide = np.zeros(more.shape), more > 0
-        if wide.any():
-            variance[wide] = np.nanvar(np.ascontiguousarray(draws.T[wide]), -1)  # as one column is
-        variance *= users / np.maximum(users - 1, 1)
-        return draws + (noise * reach[..., None]).T, self.error(variance, column, users)[1]
-
-    def error(self, variance: Numbers, column: int | slice, users: Numbers) -> tuple[Numbers, Any]:
-        """The standard error of a mean whose users alone give it the variance `own`, and the
-        degrees of freedom: Satterthwaite's of the two variances together."""
-        more = np.where(np.less(users, 2), 0, self.variance[column])
-        lone, both = np.maximum(users - 1, 1), variance + more
-        parts = np.square(variance) / lone + more**2 / max(self.seeds - 1, 1)
-        alone = more <= 0
-        df = np.where(alone, users - 1, both**2 / np.where(alone, 1, parts))
-        return np.sqrt(both), df
-
-
-def _seed_variance(table: Float, seeds: Int | None) -> SeedVariance:
-    """The variance of seeds' means, less what their own users explain; never below 0."""
-    given = np.zeros(len(table)) if seeds is None else seeds
-    codes = np.unique(given, return_inverse=True)[1]
-    many = int(codes.max(initial=0)) + 1
-    if many < 2:
-        return SeedVariance(np.zeros(table.shape[1]), many)
-    of = np.arange(many)[:, None] == codes  # (S, n)
-    defined = ~np.isnan(table)
-    n = of @ defined.astype(np.float64)  # (S, m)
-    safe = np.where(defined, table, 0)
-    means = _ratio(of @ safe, n)
-    left = np.where(defined, table - means[codes], 0)
-    within = _ratio(of @ left**2, n * (n - 1))  # variance of a seed's mean over users
-    with np.errstate(invalid="ignore"):
-        between = np.var(means, 0, ddof=1) - np.mean(within, 0)
-    return SeedVariance(np.nan_to_num(np.maximum(between, 0)) / many, many)
-
-
-def seed_variance(values: Float, draws: Sequence[Float]) -> SeedVariance:
-    """Of what is no mean over users: (S,) or (S, m) by seed, and the (R, ...) resamples of each."""
-    values, draws = values.reshape(len(values), -1), [d.reshape(len(d), -1) for d in draws]
-    known = ~np.any([np.isnan(draw).all(0) for draw in draws], 0) & (len(values) > 1)
-    between = np.zeros(known.shape)
-    if known.any():
-        own = np.mean([np.nanvar(draw[:, known], 0) for draw in draws], 0)
-        between[known] = np.var(values[:, known], 0, ddof=1) - own
-    return SeedVariance(np.maximum(between, 0) / len(values), len(values))
+    squares = ((sums - counts * ratio(sums.sum(0), n)) ** 2).sum(0)
+    return ratio(squares * users, n**2 * (users - 1)), users
 
 
 def holm(p: Float) -> Float:
@@ -230,21 +174,23 @@ def holm(p: Float) -> Float:
 def _means(table: Float, weights: Weights) -> Float:
     """(R, m) weighted means over the defined rows; NaN where a resample has none."""
     defined = ~np.isnan(table)
-    patterns, which = np.unique(defined, axis=1, return_inverse=True)  # most columns are alike
-    both = np.concatenate([np.where(defined, table, 0), patterns], 1)
+    which = _alike(defined.T)  # most columns are
+    _, first = np.unique(which, return_index=True)
+    both = np.concatenate([np.where(defined, table, 0), defined[:, first]], 1)
     size = max(1, BLOCK // max(1, len(table)))
     parts = [
         weights[at : at + size].astype(np.float64) @ both for at in range(0, len(weights), size)
     ]
     sums, counts = np.hsplit(np.concatenate(parts), [table.shape[1]])
-    return _ratio(sums, counts[:, which])
-
-
-def _ratio(sums: Float, counts: Float) -> Float:
-    return np.divide(sums, counts, out=np.full(np.shape(sums), np.nan), where=counts > 0)
+    return ratio(sums, counts[:, which])
 
 
 def _clusters(weights: Weights) -> Int:
     """(n,) whose row it is: rows that 64 resamples always draw alike are one user's."""
-    _, first, user = np.unique(weights[:64].T, axis=0, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[user]
+    return _alike(weights[:64].T)
+
+
+def _alike(rows: NDArray[Any]) -> Int:
+    """(n,) which rows of (n, m) have the same bytes, numbered in the order of their first."""
+    rows, seen = np.ascontiguousarray(rows), dict[bytes, int]()
+    return np.array([seen.setdefault(row.tobytes(), len(seen)) for row in rows], np.int64)

@@ -10,6 +10,7 @@ from torch import Tensor
 from coldbench.metrics import statistics
 from coldbench.metrics.compute import pooled
 from coldbench.metrics.predictions import Predictions
+from coldbench.metrics.seed_variance import seed_variance
 from coldbench.results.user_scores import Float, Int, UserScores
 
 EXACT = 100  # rows of a seed up to which the pooled AUC is resampled exactly
@@ -61,12 +62,12 @@ class Bootstrap:
                 else:
                     draws[seed, :, at] = pooled(name, predictions, weights).numpy()
         users = len(np.unique(scores.users))
-        seed_variance = statistics.seed_variance(values, [*draws])
+        between = seed_variance(values, [*draws])
         drawn, mean = draws.mean(0), values.mean(0)
         defined = ~np.isnan(drawn)
         level = np.where(defined, drawn, 0).sum(0) / np.maximum(defined.sum(0), 1)
         drawn = drawn + (mean - level)  # an ECE grows with noise: its resamples lie too high
-        spread, df = seed_variance.widen(drawn, statistics.ALL, np.full(len(names), users))
+        spread, df = between.widen(drawn, statistics.ALL, np.full(len(names), users))
         low, high = np.clip(statistics.percentiles(spread, users, df=df), 0, 1).tolist()
         return dict(zip(names, zip(mean.tolist(), low, high, strict=True), strict=True))
 

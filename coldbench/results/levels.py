@@ -70,6 +70,5 @@ def _level(setting: Setting, method: str, shots: int, per_user: Float) -> Iterat
 
 
 def _row(method: str, shots: int, metric: str, scores: UserScores, more: Row) -> Row:
-    seeds = len(np.unique(scores.seeds))
     row = {"method": method, "shots": shots, "metric": metric, "status": "done"}
-    return row | {"users": len(scores), "seeds": seeds} | more
+    return row | {"users": len(scores), "seeds": scores.many_seeds} | more

@@ -3,9 +3,9 @@
 What the analyses share is held here, read once; an analysis is a module with SCHEMA and rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import polars as pl
 
 from coldbench.cell import Cell
 from coldbench.errors import UserError
+from coldbench.meanwhile import begun
 from coldbench.metrics.compute import parse_metric
 from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.schema import Row, Schema
@@ -67,13 +68,15 @@ class Setting:
         self.everyone = (
             read_user_scores(list(first.values()), ()) if first else {}
         )  # K -> all users
-        self._rows: dict[Analysis, list[Row]] = {}
+        self._made: dict[Analysis, Callable[[], list[Row]]] = {}
+
+    def begin(self, analysis: Analysis) -> None:
+        """Have its rows made meanwhile: see coldbench/meanwhile.py."""
+        self._made[analysis] = begun(lambda: analysis.rows(self))
 
     def rows(self, analysis: Analysis) -> list[Row]:
         """Those of an analysis, made once: analyses may build on each other."""
-        if analysis not in self._rows:
-            self._rows[analysis] = analysis.rows(self)
-        return self._rows[analysis]
+        return self._made.setdefault(analysis, cache(lambda: analysis.rows(self)))()
 
     @cached_property
     def split_facts(self) -> SplitFacts | None:

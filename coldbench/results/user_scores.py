@@ -4,8 +4,10 @@ A row is a user under one seed; a method has the same rows at every number of sh
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,10 @@ class UserScores:
     def key(self) -> bytes:
         """Equal for the same users and seeds in the same order."""
         return self.seeds.tobytes() + self.users.tobytes()
+
+    @cached_property
+    def many_seeds(self) -> int:
+        return len(np.unique(self.seeds))
 
     def take(self, rows: Int) -> "UserScores":
         return UserScores(
@@ -82,11 +88,8 @@ def read_user_scores(
     """A method's done cells, one a seed, by number of shots. `metrics` are those per user; `name`
     is that of the cells' file, "scores" or a control's, "swapped" or "shuffled"."""
     order = ["shots", "seed", "user", "item"]
-    seeds = [
-        _expected(cell, cell.scores(name)).with_columns(seed=pl.lit(cell.spec.seed))
-        for cell in cells
-    ]
-    rows = pl.concat(seeds).sort(order, maintain_order=True)
+    rows = pl.concat(cell.scores(name).with_columns(_seed(cell)) for cell in cells)
+    rows = _expected(rows, cells).sort(order, maintain_order=True)
     keys, items, predictions = pad_to_matrix(rows, order[:3], cells[0].facts)
     values = [np.zeros(len(keys)), *(per_user(m, predictions).numpy() for m in metrics)]
     seed, user, shots = (keys[key].to_numpy().astype(np.int64) for key in ("seed", "user", "shots"))
@@ -94,14 +97,27 @@ def read_user_scores(
     return {int(k): every.take(np.flatnonzero(shots == k)) for k in np.unique(shots)}
 
 
-def _expected(cell: Cell, rows: pl.DataFrame) -> pl.DataFrame:
+def _seed(cell: Cell) -> pl.Expr:
+    return pl.lit(cell.spec.seed, pl.Int64).alias("seed")
+
+
+def _expected(rows: pl.DataFrame, cells: Sequence[Cell]) -> pl.DataFrame:
     """The rows with the prior of each item, NaN where the split does not tell it."""
-    try:
-        priors = pl.read_parquet(cell.split / "items.parquet", columns=["item", "prior"])
-    except (OSError, pl.exceptions.PolarsError):
+    priors = []
+    for cell in cells:
+        with suppress(OSError, pl.exceptions.PolarsError):
+            file = cell.split / "items.parquet"
+            priors.append(_priors(file, file.stat().st_mtime_ns).with_columns(_seed(cell)))
+    if not priors:
         return rows.with_columns(prior=pl.lit(float("nan")))
-    joined = rows.join(priors, "item", "left", maintain_order="left")
+    joined = rows.join(pl.concat(priors), ["seed", "item"], "left", maintain_order="left")
     return joined.with_columns(pl.col("prior").fill_null(float("nan")))
+
+
+@lru_cache(maxsize=16)
+def _priors(file: Path, written: int) -> pl.DataFrame:
+    """item, prior of a split: all its cells ask for them."""
+    return pl.read_parquet(file, columns=["item", "prior"])
 
 
 def pad_to_matrix(

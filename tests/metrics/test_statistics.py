@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from coldbench.metrics.seed_variance import SeedVariance, seed_variance
 from coldbench.metrics.statistics import (
-    SeedVariance,
     bootstrap_weights,
     cluster_variance,
     differences,
@@ -17,7 +17,6 @@ from coldbench.metrics.statistics import (
     interval,
     paired,
     percentiles,
-    seed_variance,
 )
 
 Float = NDArray[np.float64]

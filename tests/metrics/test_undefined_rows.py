@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from coldbench.metrics import statistics
+from coldbench.metrics.seed_variance import SeedVariance, variance_of_seeds
 from coldbench.metrics.statistics import (
-    SeedVariance,
     bootstrap_weights,
     cluster_variance,
     differences,
@@ -31,14 +31,14 @@ def test_the_variance_over_users_is_that_of_the_defined_rows_alone() -> None:
 
 def test_the_variance_between_seeds_is_that_of_the_defined_rows_alone() -> None:
     found, expected = (
-        statistics._seed_variance(table, seeds)
+        variance_of_seeds(table, seeds)
         for table, seeds in ((ROWS, SEEDS), (ROWS[KEPT], SEEDS[KEPT]))
     )
     assert found.seeds == expected.seeds == 2
     assert found.variance == pytest.approx(expected.variance, rel=1e-12)
     apart = np.where(SEEDS[:, None] == 1, ROWS + 100, ROWS)  # seeds that differ by 100
     found, expected = (
-        statistics._seed_variance(table, seeds)
+        variance_of_seeds(table, seeds)
         for table, seeds in ((apart, SEEDS), (apart[KEPT], SEEDS[KEPT]))
     )
     assert found.variance == pytest.approx(expected.variance, rel=1e-12) and found.variance > 1000
@@ -46,12 +46,12 @@ def test_the_variance_between_seeds_is_that_of_the_defined_rows_alone() -> None:
 
 def test_seeds_that_differ_less_than_their_users_explain_add_no_variance() -> None:
     alike = np.array([[0.0, 1.0], [2.0, NAN], [0.0, NAN], [2.0, NAN]])
-    assert statistics._seed_variance(alike, np.array([0, 0, 1, 1])).variance.tolist() == [0, 0]
+    assert variance_of_seeds(alike, np.array([0, 0, 1, 1])).variance.tolist() == [0, 0]
 
 
 def test_one_seed_is_one_and_none_is_one() -> None:
-    assert statistics._seed_variance(ROWS, None).seeds == 1
-    assert statistics._seed_variance(ROWS[:0], None).seeds == 1
+    assert variance_of_seeds(ROWS, None).seeds == 1
+    assert variance_of_seeds(ROWS[:0], None).seeds == 1
 
 
 def test_no_user_and_one_user_say_nothing_about_others() -> None:

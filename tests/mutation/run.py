@@ -32,6 +32,7 @@ NEAREST = {  # the first is of the module itself and kills most, within a second
     "metrics.formulas": ["formulas", "metric_edges", "metrics"],
     "metrics.predictions": ["predictions", "metric_edges", "metrics"],
     "metrics.statistics": ["statistics", "undefined_rows", "results"],
+    "metrics.seed_variance": ["statistics", "undefined_rows", "results"],
     "splits.leakage": ["leaks", "thresholds", "controls"],
     "results.controls": ["controls", "thresholds", "results", "honest_reports"],
     "results.leaks": ["controls", "thresholds", "results", "honest_reports"],

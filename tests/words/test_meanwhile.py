@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-meanwhile: Any = import_module("coldbench.reports._meanwhile")
+meanwhile: Any = import_module("coldbench.meanwhile")
 HERE = os.getpid()
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
 

@@ -1,8 +1,8 @@
-"""Work for another core, done in a fork of this process: most of a report's time is drawing.
+"""Work for another core, done in a fork of this process: a report's drawings, its levels.
 
 A fork has one thread, so none of those that polars and torch compute with: what is done there may
-use matplotlib and numpy alone. Only Linux forks; elsewhere, and where a fork fails, dies or says
-nothing, the work is done here, when it is asked for.
+use matplotlib, numpy and torch set to one thread. Only Linux forks; elsewhere, and where a fork
+fails, dies or says nothing, the work is done here, when it is asked for.
 """
 
 import gc
@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
-PATIENCE = 120.0  # seconds that a fork is waited for
+PATIENCE = 600.0  # seconds that a fork is waited for
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 _running: list["_Fork"] = []
 
