@@ -25,7 +25,7 @@ from ._same_items import product_of, same_items
 
 def gram(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """(B, N, M) e'e + 1 between (B, N) and (B, M) items; the 1 is the bias."""
-    return 1 + inner(features, left, right)
+    return inner(features, left, right, plus=1)
 
 
 def project(features: Tensor, weight: Tensor, items: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 /* What users' heads make of items: _head.py's logits, one user after the other. */
 #include "_lanes.h"
-#include <stdint.h>
 
 /* Q items asked of each of B users: rows `items` (B, Q) of a table (n, H) of x'W + b, their products
    (B, Q, R) with what was learnt from, and the users' heads. */
@@ -12,35 +11,33 @@ struct asked {
     real *hidden, *to_hidden; /* (Q, H) room for one user */
 };
 
-/* 0 where an item is not in the table. */
-static int units_of(const struct asked *q, int u)
+static void units_of(const struct asked *q, int u)
 {
     const int Q = q->Q, R = q->R, H = q->H;
     real *hidden = q->hidden;
     for (int i = 0; i < Q; i++) {
-        int64_t item = q->items[(size_t)u * Q + i];
-        if (item < 0 || item >= q->n) return 0;
-        memcpy(hidden + (size_t)i * H, q->table + item * H, H * sizeof(real));
+        const real *row = q->table + q->items[(size_t)u * Q + i] * H;
+        memcpy(hidden + (size_t)i * H, row, H * sizeof(real));
     }
     add_product(hidden, hidden, q->products + (size_t)u * Q * R, q->first + (size_t)u * R * H, Q, R, H, R, 1);
     for (size_t i = 0; i < (size_t)Q * H; i += LANES) AT(hidden, i) = where_on(AT(hidden, i), AT(hidden, i));
-    return 1;
 }
 
-/* (B, Q) log-odds. Returns how many users were served: one less where an item is not in the table. */
+/* (B, Q) log-odds. Returns 0, and does nothing, where an item is not in the table. */
 int logits(const struct asked *q, real *out)
 {
     const int Q = q->Q, H = q->H;
+    if (!all_within(q->items, (size_t)q->B * Q, q->n)) return 0;
     for (int u = 0; u < q->B; u++) {
         const real *v = q->last + (size_t)u * H;
-        if (!units_of(q, u)) return u;
+        units_of(q, u);
         for (int i = 0; i < Q; i++) {
             lanes z = {0};
             for EACH(j) z += AT(q->hidden + (size_t)i * H, j) * AT(v, j);
             out[(size_t)u * Q + i] = sum(z) + q->bias[u];
         }
     }
-    return q->B;
+    return 1;
 }
 
 /* slope (B, Q) in the log-odds -> slopes in the table (n, H), the users' A and v; the table's zeros on entry. */

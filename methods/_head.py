@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import _inner_loop_compiled as compiled
+from . import _compiled as compiled
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@
    z(x) = v' relu(W'x + b) + c. A user's own first layer is W + X'A. B users, R rows each, H units (a
    multiple of LANES: others are padded with units that are off), T steps. Arrays are in C's order. */
 #include "_lanes.h"
-#include <math.h>
 
 struct problem {
     int B, R, H, T;
@@ -72,7 +71,7 @@ static void descend(const struct problem *p, int u)
             }
             chance[r] = sum(z) + offset[r] + c;
         }
-        for (int r = 0; r < R; r++) chance[r] = 1 / (1 + (real)exp(-chance[r])); /* by itself: calls cost registers */
+        for (int r = 0; r < R; r++) chance[r] = 1 / (1 + exponential(-chance[r]));
         for (int r = 0; r < R; r++) {
             error[r] = (chance[r] - labels[r]) * weight[r];
             to_bias += error[r];

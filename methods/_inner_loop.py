@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import _inner_loop_compiled as compiled
+from . import _compiled as compiled
 from ._head import Head, hidden_units, read, weighted_sum, where_on, without_autocast
 
 Rate = float | Tensor

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn.functional import embedding
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from . import _compiled as compiled
+
 SMALL = 4_000  # items of a catalogue whose products are kept, as long as its features are: 64 MB
 _grams: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 SLICE = 2**20  # numbers gathered at once: larger blocks leave the cache and are a third slower
@@ -28,9 +30,16 @@ class Seen:
         return (self.weights[:, None] @ inner(features, self.items, asked))[:, 0]
 
 
-def inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """(B, N), (B, M) item numbers -> (B, N, M) inner products of their features; looked up where
-    the catalogue is small."""
+def inner(features: Tensor, left: Tensor, right: Tensor, plus: float = 0) -> Tensor:
+    """(B, N), (B, M) item numbers -> (B, N, M) inner products of their features, `plus` a number;
+    looked up where the catalogue is small."""
+    if len(features) <= SMALL and compiled.functions(features):
+        return compiled.looked_up(_products(features), left, right, plus)
+    products = _inner(features, left, right)
+    return products + plus if plus else products
+
+
+def _inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
     n_items, width = features.shape
     if n_items <= SMALL:
         where = left[:, :, None] * n_items + right[:, None]

@@ -303,7 +303,7 @@ def test_the_code_of_a_cell_is_its_method_its_dataset_and_the_loop(method: str) 
 PRIOR = "_item_prior _later_items"
 KERNEL = f"{PRIOR} _kernel _graph"
 MAML = (
-    "maml _inner_loop _inner_loop_compiled _lanes _head _early_stopping _gradient_head "
+    "maml _inner_loop _compiled _lanes _head _early_stopping _gradient_head "
     "_training_options _meta_learner _query_loss _pairs"
 )
 

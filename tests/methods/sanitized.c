@@ -1,9 +1,12 @@
 /* Every function of methods/*.c on problems of many sizes, for a compiler's checks of memory: ends with "done" and nothing else. */
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "_inner_loop.c"
 #include "_head.c"
+#include "_kernel.c"
 
 static real *lot(size_t n) /* its own block, so that a step beside it is seen */
 {
@@ -32,12 +35,25 @@ static void once(int B, int R, int T, int H, int pull, int own, int begun)
     struct asked q = {B, Q, R, H, n, lot(n * H), items, lot(B * Q * R), first, last, bias, lot(Q * H), lot(Q * H)};
     inner_loop(&p, first, last, bias);
     inner_loop_back(&p, &to);
-    if (logits(&q, lot(B * Q)) != B) abort();
+    if (!logits(&q, lot(B * Q)) || !looked_up(B, Q, Q, n, lot(n * n), items, items, 1, lot(B * Q * Q))) abort();
     logits_back(&q, lot(B * Q), lot(n * H), lot(B * R * H), lot(B * H));
+    for (int wrong = -1; wrong <= n; wrong += n + 1) {
+        items[B * Q - 1] = wrong;
+        if (logits(&q, lot(B * Q)) || looked_up(B, Q, Q, n, lot(n * n), items, items, 1, lot(B * Q * Q))) abort();
+    }
+}
+
+static void powers_of_e(void)
+{
+    for (real x = -LARGE; x <= LARGE; x += (real).01)
+        if (!(fabs(exponential(x) / exp((double)x) - 1) < 2 * FLT_EPSILON)) abort();
+    if (exponential(0) != 1 || exponential(INFINITY) != exponential(LARGE) || exponential(-INFINITY) > FLT_MIN * 2) abort();
+    if (!isnan(exponential(NAN)) || 1 + exponential(-INFINITY) != 1) abort();
 }
 
 int main(void)
 {
+    powers_of_e();
     for (int R = 0; R < 19; R++)
         for (int T = 0; T <= 5; T++)
             for (int flags = 0; flags < 8; flags++) once(3, R, T, 32, flags & 1, flags >> 1 & 1, flags >> 2);

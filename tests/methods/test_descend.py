@@ -11,7 +11,8 @@ from torch import Tensor
 descent: Any = import_module("coldbench.methods._inner_loop")
 heads: Any = import_module("coldbench.methods._head")
 reference: Any = import_module("coldbench.methods._inner_loop_plain")
-compiled: Any = import_module("coldbench.methods._inner_loop_compiled")
+kernel: Any = import_module("coldbench.methods._kernel")
+compiled: Any = import_module("coldbench.methods._compiled")
 USERS, ROWS, WIDTH, ASKED = 5, 6, 9, 7
 WAYS = ["C", "torch"]
 
@@ -196,3 +197,27 @@ def test_tensors_that_do_not_go_together_are_refused(wrong: str) -> None:
     start = heads.Head(None, torch.ones(2, 16), torch.ones(2, 1))
     with pytest.raises((ValueError, RuntimeError)):
         descent.descend(start, descent.SupportRows(**given), [descent.Rates(0.1, 0.1, 0.1)] * 2)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("small", [0, 4_000])
+@pytest.mark.parametrize(("rows", "columns"), [(3, 5), (0, 5), (3, 0)])
+def test_products_of_items_are_those_of_their_features(
+    rows: int, columns: int, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "SMALL", small)
+    features = lot(7, WIDTH)
+    left, right = torch.randint(7, (USERS, rows)), torch.randint(7, (USERS, columns))
+    for plus in (0, 1):
+        found = kernel.inner(features, left, right, plus=plus)
+        torch.testing.assert_close(found, features[left] @ features[right].mT + plus)
+
+
+@pytest.mark.parametrize("way", ["C"], indirect=True)
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("wrong", [-1, 7])
+def test_the_products_of_an_item_that_is_not_there_are_refused(wrong: int) -> None:
+    here, not_here = torch.tensor([[0]]), torch.tensor([[wrong]])
+    for left, right in ((here, not_here), (not_here, here)):
+        with pytest.raises(IndexError):
+            kernel.inner(lot(7, WIDTH), left, right)

@@ -1,8 +1,9 @@
-"""The door to `_inner_loop.c` and `_head.c`: the loop and what heads make of items, on a CPU.
+"""The door to the C files of this folder, on a CPU: the inner loop, what heads make of items, and
+the look-up of items' products.
 
 One user's numbers stay in a core's first cache, forwards and backwards, where torch's operations
-read and write blocks of all users a thousand times a step. Equal to `_inner_loop` and `_head`, in
-float32 up to its rounding.
+read and write blocks of all users a thousand times a step. Equal to `_inner_loop`, `_head` and
+`_kernel`, in float32 up to its rounding.
 """
 
 import ctypes
@@ -52,6 +53,16 @@ def logits(*given: Tensor) -> Tensor:
     """(B, Q) log-odds. given: a table (n, H), its rows that are asked (B, Q) and their products
     (B, Q, R) with what was learnt from; A (B, R, H), v and c."""
     return _Logits.apply(*given)  # type: ignore[no-untyped-call]
+
+
+def looked_up(products: Tensor, left: Tensor, right: Tensor, plus: float) -> Tensor:
+    """(B, N, M) `plus` and the products (n, n) at rows (B, N) and columns (B, M)."""
+    left, right = left.long().contiguous(), right.long().contiguous()
+    out = products.new_empty(*left.shape, right.shape[1])
+    sizes = map(c_int, (*out.shape, len(products)))
+    given = map(_pointer, (products, left, right))
+    _within(_functions(products).looked_up(*sizes, *given, c_double(plus), _pointer(out)))
+    return out
 
 
 class _Problem(Structure):
@@ -130,8 +141,7 @@ class _Logits(torch.autograd.Function):
         ctx.problem = _Asked(*shape, *map(_address, read), *map(_address, room))
         ctx.read, ctx.room = read, room  # C reads them as long as they live
         out = table.new_empty(users, asked)
-        if _functions(table).logits(byref(ctx.problem), _pointer(out)) < users:
-            raise IndexError("an item that the catalogue does not have")
+        _within(_functions(table).logits(byref(ctx.problem), _pointer(out)))
         return out
 
     @staticmethod
@@ -142,6 +152,11 @@ class _Logits(torch.autograd.Function):
         ends = torch.zeros_like(table), torch.empty_like(first), torch.empty_like(last)
         _functions(table).logits_back(byref(ctx.problem), *map(_pointer, [slope, *ends]))
         return ends[0], None, None, *ends[1:], slope.sum(1, keepdim=True)
+
+
+def _within(found: int) -> None:
+    if not found:
+        raise IndexError("an item that the catalogue does not have")
 
 
 def _fitting(
