@@ -1,5 +1,7 @@
 """The numbers of a run, read back from its cells."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,14 @@ import polars as pl
 import pytest
 import torch
 
+from coldbench import meanwhile
 from coldbench.cell import read_run, write_plan
 from coldbench.errors import UserError
 from coldbench.metrics import compute, statistics
 from coldbench.metrics.predictions import rank_predictions
 from coldbench.results.bootstrap import Bootstrap
 from coldbench.results.paired import differences
-from coldbench.results.results import DEFAULT_METRICS, Results, read
+from coldbench.results.results import DEFAULT_METRICS, MEANWHILE, Results, read
 from coldbench.results.user_scores import read_user_scores
 from tests import fake_run as fake
 
@@ -23,6 +26,26 @@ from tests import fake_run as fake
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return read(fake.build(tmp_path_factory.mktemp("runs") / "toy"), resamples=300)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+def test_what_forks_make_is_what_one_process_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, forks = fake.build(tmp_path / "toy"), []
+
+    class Counted(meanwhile._Fork):
+        def __init__(self, make: Callable[[], Any]) -> None:
+            forks.append(make)
+            super().__init__(make)
+
+    monkeypatch.setattr(meanwhile, "_Fork", Counted)
+    both = []
+    for cores in (2, 1):
+        monkeypatch.setattr(meanwhile, "CORES", cores)
+        both.append(read(run, resamples=50))
+        assert len(forks) == len(MEANWHILE)
+    assert all(frame.equals(both[1].frames[name]) for name, frame in both[0].frames.items())
 
 
 def level(results: Results, method: str, metric: str, shots: int = 2) -> dict[str, Any]:
