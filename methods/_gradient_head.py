@@ -15,6 +15,8 @@ from coldbench.method import Params
 from coldbench.parameters import Count, Positive, Whole
 from coldbench.seeds import Seeds
 
+from . import _compiled as compiled
+from . import _kernel
 from ._head import Head, logits, logits_of_same
 from ._inner_loop import SupportRows
 from ._item_prior import item_prior
@@ -25,7 +27,9 @@ from ._same_items import product_of, same_items
 
 def gram(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """(B, N, M) e'e + 1 between (B, N) and (B, M) items; the 1 is the bias."""
-    return inner(features, left, right, plus=1)
+    if compiled.functions(features) and len(features) <= _kernel.SMALL:
+        return compiled.looked_up(_kernel.kept_products(features), left, right, plus=1)
+    return 1 + inner(features, left, right)
 
 
 def project(features: Tensor, weight: Tensor, items: Tensor) -> Tensor:

@@ -11,8 +11,6 @@ from torch import Tensor
 from torch.nn.functional import embedding
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from . import _compiled as compiled
-
 SMALL = 4_000  # items of a catalogue whose products are kept, as long as its features are: 64 MB
 _grams: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 SLICE = 2**20  # numbers gathered at once: larger blocks leave the cache and are a third slower
@@ -30,20 +28,13 @@ class Seen:
         return (self.weights[:, None] @ inner(features, self.items, asked))[:, 0]
 
 
-def inner(features: Tensor, left: Tensor, right: Tensor, plus: float = 0) -> Tensor:
-    """(B, N), (B, M) item numbers -> (B, N, M) inner products of their features, `plus` a number;
-    looked up where the catalogue is small."""
-    if len(features) <= SMALL and compiled.functions(features):
-        return compiled.looked_up(_products(features), left, right, plus)
-    products = _inner(features, left, right)
-    return products + plus if plus else products
-
-
-def _inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """(B, N), (B, M) item numbers -> (B, N, M) inner products of their features; looked up where
+    the catalogue is small."""
     n_items, width = features.shape
     if n_items <= SMALL:
         where = left[:, :, None] * n_items + right[:, None]
-        return _products(features).view(-1).index_select(0, where.view(-1)).view(where.shape)
+        return kept_products(features).view(-1).index_select(0, where.view(-1)).view(where.shape)
     if left.shape[1] * right.shape[1] == 0:
         return features.new_zeros(*left.shape, right.shape[1])
     whole = right.shape[1] > n_items // 8  # then a product with the catalogue costs less
@@ -62,7 +53,7 @@ def _inner(features: Tensor, left: Tensor, right: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def _products(features: Tensor) -> Tensor:
+def kept_products(features: Tensor) -> Tensor:
     """(n_items, n_items), kept."""
     if features not in _grams:
         with torch.no_grad():
@@ -74,7 +65,7 @@ def inner_of_same(features: Tensor, support: Tensor, row: slice | Tensor) -> Ten
     """(B, K) item numbers, one row (Q,) for all users -> (B, K, Q) inner products."""
     seen, place = support.unique(return_inverse=True)
     if len(features) <= SMALL:
-        products = _products(features).T[row][:, seen].T
+        products = kept_products(features).T[row][:, seen].T
     else:
         products = features[seen] @ features[row].T  # (S, Q)
     return products.contiguous()[place]

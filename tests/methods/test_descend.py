@@ -12,6 +12,7 @@ descent: Any = import_module("coldbench.methods._inner_loop")
 heads: Any = import_module("coldbench.methods._head")
 reference: Any = import_module("coldbench.methods._inner_loop_plain")
 kernel: Any = import_module("coldbench.methods._kernel")
+gradient_head: Any = import_module("coldbench.methods._gradient_head")
 compiled: Any = import_module("coldbench.methods._compiled")
 USERS, ROWS, WIDTH, ASKED = 5, 6, 9, 7
 WAYS = ["C", "torch"]
@@ -208,9 +209,8 @@ def test_products_of_items_are_those_of_their_features(
     monkeypatch.setattr(kernel, "SMALL", small)
     features = lot(7, WIDTH)
     left, right = torch.randint(7, (USERS, rows)), torch.randint(7, (USERS, columns))
-    for plus in (0, 1):
-        found = kernel.inner(features, left, right, plus=plus)
-        torch.testing.assert_close(found, features[left] @ features[right].mT + plus)
+    found = gradient_head.gram(features, left, right)
+    torch.testing.assert_close(found, features[left] @ features[right].mT + 1)
 
 
 @pytest.mark.parametrize("way", ["C"], indirect=True)
@@ -220,4 +220,4 @@ def test_the_products_of_an_item_that_is_not_there_are_refused(wrong: int) -> No
     here, not_here = torch.tensor([[0]]), torch.tensor([[wrong]])
     for left, right in ((here, not_here), (not_here, here)):
         with pytest.raises(IndexError):
-            kernel.inner(lot(7, WIDTH), left, right)
+            gradient_head.gram(lot(7, WIDTH), left, right)
