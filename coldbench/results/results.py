@@ -41,7 +41,7 @@ def _analyses() -> Iterator[tuple[str, Analysis]]:
 
 
 ANALYSES = dict(_analyses())
-# A third of the work, by numpy and torch on one thread: made on a second core, and asked for last.
+# A third of the work, without polars: made in forks (coldbench/meanwhile.py), and asked for last.
 MEANWHILE: tuple[Any, ...] = (levels, interquartile)
 SCHEMAS = {name: KEYS | analysis.SCHEMA for name, analysis in ANALYSES.items()}
 ACROSS = {"rolling": rolling, "elicitation": elicitation}  # of several protocols side by side
